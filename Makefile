@@ -1,0 +1,24 @@
+# Everything a person types in this project; the plain commands stand in README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test lint bench proof clean
+
+quickstart: .venv/.installed
+	$(BIN)/chainrule quickstart
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv build dist

@@ -1,0 +1,54 @@
+"""The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
+
+from chainrule.base.disk import (
+    disk_faults,
+    folder_bytes,
+    free_bytes,
+    fsync_folder,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+)
+from chainrule.base.errors import (
+    ChainruleError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DeviceError,
+    DiskError,
+    ExportError,
+    MissingPackageError,
+    ModelError,
+    RunError,
+    TokenizerError,
+    TrainingError,
+)
+from chainrule.base.nearest import nearest
+from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
+
+__all__ = [
+    "ChainruleError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "DiskError",
+    "ExportError",
+    "MissingPackageError",
+    "ModelError",
+    "RunError",
+    "TokenizerError",
+    "TrainingError",
+    "bytes_text",
+    "count_text",
+    "disk_faults",
+    "duration_text",
+    "folder_bytes",
+    "free_bytes",
+    "fsync_folder",
+    "nearest",
+    "parse_count",
+    "sha256_of_file",
+    "write_bytes",
+    "write_json",
+]

@@ -1,0 +1,104 @@
+"""The shape of the network, in the words of the field; what cannot be exported is refused here."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from chainrule.config.section import Section
+
+Architecture = Literal["gpt2", "llama", "qwen3"]
+
+
+def _head_dim(given: dict[str, int]) -> int:
+    return given["emb_dim"] // max(given["n_heads"], 1)
+
+
+def _hidden_dim(given: dict[str, int | str]) -> int:
+    emb_dim = int(given["emb_dim"])
+    if given["activation"] == "gelu":
+        return 4 * emb_dim
+    # Three matrices instead of two: 8/3 keeps the parameters of 4 (Shazeer, arXiv 2002.05202); rounded up to 64.
+    return -(-8 * emb_dim // 3 // 64) * 64
+
+
+class ModelConfig(Section):
+    """The shape of the network. The defaults are GPT-2 124M."""
+
+    vocab_size: PositiveInt = 50257
+    """Entries of the vocabulary: rows of the token embedding and outputs of the head."""
+    context_length: PositiveInt = 1024
+    """Tokens that the model can look back on, itself included."""
+    emb_dim: PositiveInt = 768
+    """Width of the residual stream: numbers that represent one token between the blocks."""
+    n_heads: PositiveInt = 12
+    """Attention heads of each block."""
+    n_layers: PositiveInt = 12
+    """Blocks (attention, then feed-forward), one after the other."""
+    drop_rate: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of activations set to zero while training; 0 switches dropout off, best when no text is seen twice."""
+    qkv_bias: bool = False
+    """Adds a bias to queries, keys and values (OpenAI's GPT-2 weights have one)."""
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    """What keeps activations in range: layernorm as in GPT-2, rmsnorm as in Llama and Qwen3."""
+    position: Literal["learned", "rope"] = "learned"
+    """How the model knows the order of tokens: a learned vector for each place, or rotated queries and keys."""
+    activation: Literal["gelu", "swiglu"] = "gelu"
+    """The feed-forward layer's non-linearity: gelu as in GPT-2, swiglu (a gated one) as in Llama and Qwen3."""
+    bias: bool = True
+    """Biases in the norms and in the linear layers other than queries, keys and values; the modern ones have none."""
+    qk_norm: bool = False
+    """Normalises queries and keys of each head before they meet, which keeps attention from saturating (Qwen3)."""
+    tied_embeddings: bool = True
+    """The head reuses the token embedding: fewer parameters, and usually better in small models."""
+    n_kv_heads: PositiveInt = Field(default_factory=lambda given: given["n_heads"])
+    """Heads that keys and values have; fewer than n_heads share them in groups. Automatic: n_heads."""
+    head_dim: PositiveInt = Field(default_factory=_head_dim)
+    """Width of one head. Automatic: emb_dim / n_heads."""
+    hidden_dim: PositiveInt = Field(default_factory=_hidden_dim)
+    """Width inside the feed-forward layer. Automatic: 4 emb_dim for gelu, 8/3 emb_dim rounded up to 64 for swiglu."""
+    norm_eps: Annotated[float, Field(gt=0, lt=0.1)] = 1e-5
+    """Added inside the norm's square root, so that nothing is divided by zero."""
+    rope_base: Annotated[float, Field(gt=1)] = 10_000.0
+    """Longest wavelength of the rotary positions; larger for long contexts."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The Hugging Face architecture that computes exactly this: GPT2LMHeadModel, Llama- or Qwen3ForCausalLM."""
+        if self.position == "learned":
+            return "gpt2"
+        return "qwen3" if self.qk_norm else "llama"
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "ModelConfig":
+        if self.emb_dim % self.n_heads and "head_dim" not in self.model_fields_set:
+            fitting = [n for n in range(1, self.emb_dim + 1) if self.emb_dim % n == 0]
+            nearby = min(fitting, key=lambda n: abs(n - self.n_heads))
+            raise ValueError(
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}; try n_heads={nearby}"
+            )
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(
+                f"n_heads={self.n_heads} does not divide into n_kv_heads={self.n_kv_heads}; "
+                f"use a divisor of {self.n_heads}"
+            )
+        if self.position == "rope" and self.head_dim % 2:
+            raise ValueError(f"head_dim={self.head_dim} is odd, and rotary positions turn pairs; use an even head_dim")
+        return self
+
+    @model_validator(mode="after")
+    def _exports(self) -> "ModelConfig":
+        """Everything trained here has a home in Hugging Face's words, so that no week of training is stranded."""
+        if self.position == "learned":
+            wanted = {"norm": "layernorm", "activation": "gelu", "qk_norm": False, "n_kv_heads": self.n_heads}
+            wanted["head_dim"] = self.emb_dim // self.n_heads
+            home = "GPT-2 (position = learned)"
+        else:
+            wanted = {"norm": "rmsnorm", "activation": "swiglu", "qkv_bias": False, "bias": False}
+            home = "Llama and Qwen3 (position = rope)"
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} cannot be exported: {home} has {name}={value}. "
+                    "Change it, or change position"
+                )
+        return self

@@ -1,0 +1,163 @@
+"""The whole configuration of a run: one typed object for Python, TOML and flags.
+
+No section bears the name of a command: a command-line parser could take the one for the other.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from chainrule.config.model import ModelConfig
+from chainrule.config.section import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PROMPTS = ("Once upon a time", "The ", "\n")
+
+
+class TextConfig(Section):
+    """The raw text and how it becomes documents."""
+
+    paths: tuple[str, ...] = ()
+    """Folders, files or globs of text; `python` alone means the standard library of the running interpreter."""
+    field: str = "text"
+    """Column or key that holds the text in .jsonl, .csv and .parquet."""
+    template: str | None = None
+    """Builds the text of a row from its columns, such as "{title}\\n\\n{body}"; replaces `field`."""
+    separator: str | None = None
+    """A line that separates documents inside a plain text file, such as <|endoftext|>; without it a file is one."""
+    on_bad: Literal["error", "skip", "replace"] = "error"
+    """On invalid UTF-8 or a malformed row: stop with its place, skip the document, or replace the bytes; both count."""
+    duplicates: Literal["remove", "keep"] = "remove"
+    """Exact duplicates of a document."""
+    near_duplicates: Literal["remove", "keep"] = "remove"
+    """Documents that share most of their five-word runs with an earlier one (MinHash)."""
+    near_threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Estimated Jaccard similarity from which two documents are near duplicates."""
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Share of the text that is held out, in whole documents, and never trained on."""
+    cross_documents: bool = True
+    """Attention may look across the end-of-text token into the document before; off, each document stands alone."""
+
+
+class VocabularyConfig(Section):
+    """The tokenizer; its size is model.vocab_size."""
+
+    kind: Literal["bpe", "gpt2", "bytes", "chars", "file"] = "bpe"
+    """bpe: trained on your text; gpt2: OpenAI's 50,257; bytes; chars: of your text; file: an own tokenizer.json."""
+    path: str | None = None
+    """A tokenizer.json (kind = file), or the folder that holds GPT-2's encoder.json and vocab.bpe (kind = gpt2)."""
+
+    @model_validator(mode="after")
+    def _file_has_a_path(self) -> "VocabularyConfig":
+        if self.kind == "file" and not self.path:
+            raise ValueError('kind="file" needs path, the tokenizer.json to use')
+        return self
+
+
+class OptimizerConfig(Section):
+    """How gradients move the weights."""
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    """adamw for all weights, or muon for the matrices inside the blocks and adamw for the rest."""
+    lr: Annotated[float, Field(gt=0, le=10)] = 6e-4
+    """Peak learning rate of adamw."""
+    muon_lr: Annotated[float, Field(gt=0, le=10)] = 0.02
+    """Peak learning rate of muon, which moves each matrix by about this share of its typical size."""
+    weight_decay: Annotated[float, Field(ge=0, lt=10)] = 0.1
+    """Pull of matrices towards zero, multiplied by the learning rate; norms and biases are left alone."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Memory of adamw's mean gradient."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """Memory of adamw's mean squared gradient."""
+    eps: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    """Keeps adamw from dividing by zero."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """Memory of muon's gradient (Nesterov)."""
+    grad_clip: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of the whole gradient; beyond it the gradient is scaled down. 0 switches clipping off."""
+
+
+class ScheduleConfig(Section):
+    """How the learning rate moves over the run, as shares of its steps."""
+
+    kind: Literal["cosine", "wsd", "constant"] = "cosine"
+    """After the warm-up: half a cosine; hold then fall in a line (wsd: warm-up, stable, decay); or constant."""
+    warmup_share: Share = 0.02
+    """Share of the steps in which the rate rises in a line from zero."""
+    decay_share: Share = 0.5
+    """Share of the steps, at the end, in which wsd falls."""
+    floor: Share = 0.1
+    """Rate at the end, as a share of the peak."""
+
+
+class TrainingConfig(Section):
+    """How much is learnt, in what portions, and what is looked at on the way."""
+
+    steps: PositiveInt = 1000
+    """Updates of the weights in the whole run."""
+    batch_tokens: PositiveInt = 524_288
+    """Tokens that make one update, over all machines and micro-batches; rounded to whole windows."""
+    seed: NonNegativeInt = 0
+    """Decides initial weights, the order of the text and dropout."""
+    log_every: PositiveInt = 1
+    """Steps between two lines of training figures."""
+    eval_every: PositiveInt = 250
+    """Steps between two looks at the held-out text."""
+    eval_tokens: PositiveInt = 262_144
+    """Held-out tokens of such a look; the final one uses all."""
+    sample_every: PositiveInt = 500
+    """Steps between two rounds of samples."""
+    sample_tokens: PositiveInt = 48
+    """Tokens of a sample."""
+    prompts: tuple[str, ...] = PROMPTS
+    """What the samples start from."""
+    save_every: PositiveInt = 250
+    """Steps between two checkpoints."""
+    keep_last: PositiveInt = 2
+    """Newest checkpoints that are kept; the best on held-out text is kept besides."""
+    bad_steps: PositiveInt = 5
+    """Non-finite losses or gradients in a row that stop the run; a single one is skipped and its batch kept."""
+
+
+class MachineConfig(Section):
+    """What the run uses of the machine. A resume keeps what the first start wrote here, because bits depend on it."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto takes cuda, then mps, then cpu, and says why."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of matrix products; weights stay float32. auto takes bfloat16 where the machine is built for it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile for the blocks; auto decides by the length of the run and falls back with one line."""
+    threads: NonNegativeInt = 0
+    """CPU threads; 0 takes all physical cores that this process may use."""
+    micro_batch: NonNegativeInt = 0
+    """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
+    activation_checkpointing: bool = False
+    """Recomputes activations in the backward pass: less memory, about a third more time."""
+
+
+class OriginConfig(Section):
+    """Where the weights come from when the run goes on from a pretrained model."""
+
+    start_from: str | None = None
+    """A run folder or a Hugging Face folder whose weights, shape and tokenizer are taken."""
+    old_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training windows drawn from the old run's text, against forgetting."""
+
+
+class Config(Section):
+    """Everything that decides a run."""
+
+    model: ModelConfig = ModelConfig()
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    text: TextConfig = TextConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    training: TrainingConfig = TrainingConfig()
+    machine: MachineConfig = MachineConfig()
+    origin: OriginConfig = OriginConfig()
+
+    @property
+    def batch_windows(self) -> int:
+        """Windows of context_length tokens that make one update: batch_tokens, rounded, at least one."""
+        return max(1, round(self.training.batch_tokens / self.model.context_length))

@@ -1,0 +1,113 @@
+"""The one place that knows the file names of a run folder.
+
+::
+
+    runs/NAME/
+      config.toml           every setting, resolved, with where it came from
+      tokenizer.json        read by Hugging Face's tokenizers
+      machine.json          the machine, the device and why it was chosen, the plan
+      data/                 manifest.json, token shards, report of the preparation
+      metrics.jsonl         one line per logged step and per look at the held-out text
+      samples.jsonl         what the model wrote, from which prompt, at which step
+      events.jsonl          starts, resumes, skipped steps, interruptions
+      skipped/              batches that gave non-finite numbers
+      checkpoints/          step-00000250/, ... each whole or absent
+      summary.json          the end: bits per byte, baselines, time
+      report.html           one page with everything
+      lock                  held by the one process that writes
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chainrule.base import RunError, nearest
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside one run folder; nothing is touched or created by asking for them."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, TOML."""
+        return self.path / "config.toml"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer, JSON in the format of Hugging Face's tokenizers."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def machine(self) -> Path:
+        """The machine, the chosen device with its reason, and the plan, JSON."""
+        return self.path / "machine.json"
+
+    @property
+    def data(self) -> Path:
+        """The folder of token shards and their manifest."""
+        return self.path / "data"
+
+    @property
+    def metrics(self) -> Path:
+        """Training and validation figures, JSON lines."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        """Sampled texts, JSON lines."""
+        return self.path / "samples.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What happened to the run, JSON lines."""
+        return self.path / "events.jsonl"
+
+    @property
+    def skipped(self) -> Path:
+        """The folder of batches that gave non-finite numbers."""
+        return self.path / "skipped"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def summary(self) -> Path:
+        """Final figures, JSON."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML page."""
+        return self.path / "report.html"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the one process that writes."""
+        return self.path / "lock"
+
+
+def list_runs(parent: Path) -> list[RunFolder]:
+    """The run folders directly below `parent`, by name; empty when `parent` does not exist."""
+    if not parent.is_dir():
+        return []
+    return sorted((RunFolder(config.parent) for config in parent.glob("*/config.toml")), key=lambda run: run.name)
+
+
+def open_run(path: Path) -> RunFolder:
+    """The run folder at `path`; raises RunError, with the nearest name beside it, when there is none."""
+    run = RunFolder(path)
+    if run.config.is_file():
+        return run
+    if path.exists():
+        raise RunError(f"{path} is not a run folder: it has no config.toml. `chainrule runs` lists those in runs/")
+    siblings = [str(other.path) for other in list_runs(path.parent)]
+    raise RunError(f"no run at {path}.{nearest(str(path), siblings)} `chainrule runs` lists those in runs/")
