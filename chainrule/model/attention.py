@@ -1,0 +1,105 @@
+"""Attention: each token gathers from those before it what it needs."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from chainrule.config import ModelConfig
+from chainrule.model.cache import KVCache
+from chainrule.model.norm import RMSNorm
+from chainrule.model.position import Rotation, rotate
+
+
+class Attention(nn.Module):
+    """Causal self-attention (Vaswani et al. 2017) with grouped key and value heads (Ainslie et al., arXiv 2305.13245)."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.n_heads, self.n_kv_heads, self.head_dim = config.n_heads, config.n_kv_heads, config.head_dim
+        self.drop_rate = config.drop_rate
+        rows = (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
+        self.qkv = nn.Linear(config.emb_dim, rows, bias=config.qkv_bias)
+        self.out = nn.Linear(self.n_heads * self.head_dim, config.emb_dim, bias=config.bias)
+        self.q_norm = RMSNorm(self.head_dim, config) if config.qk_norm else None
+        self.k_norm = RMSNorm(self.head_dim, config) if config.qk_norm else None
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        rotation: Rotation = None,
+        mask: Bool[Tensor, "B 1 T S"] | None = None,
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """What each place gathers; `mask` says where it may look (default: itself and all places before)."""
+        q, k, v = self._heads(x)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = rotate(q, rotation), rotate(k, rotation)
+        if cache is not None:
+            k, v = cache.append(self.layer, k.to(cache.keys.dtype), v.to(cache.values.dtype))
+            q = q.to(k.dtype)
+        drop_rate = self.drop_rate if self.training else 0.0
+        gathered = attend(q, k, v, mask, drop_rate, explicit=q.device.type == "cpu" and torch.is_grad_enabled())
+        return self.out(gathered.transpose(1, 2).flatten(2).to(x.dtype))
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each [B, its heads, T, K]."""
+        batch, length, _ = x.shape
+        heads = self.qkv(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
+        q, k, v = heads.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
+        return q, k, v
+
+
+def attend(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B G S K"],
+    v: Float[Tensor, "B G S K"],
+    mask: Bool[Tensor, "B 1 T S"] | None = None,
+    drop_rate: float = 0.0,
+    *,
+    explicit: bool = False,
+) -> Float[Tensor, "B H T K"]:
+    """softmax(q kᵀ / √K) v, where each place sees itself and those before, and only where `mask` is true.
+
+    `S >= T`: with a cache the queries are the last `T` of `S` places. Query heads share key heads in groups of H / G.
+    `explicit` computes the scores with plain matrix products: on a CPU the fused kernel's backward pass in bfloat16
+    takes 2 to 10 times as long as these (benchmarks/attention.py).
+    """
+    if k.shape[1] != q.shape[1]:
+        groups = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+    if explicit:
+        return explicit_attention(q, k, v, mask, drop_rate)
+    square = q.shape[2] == k.shape[2]
+    if mask is None and not square and q.shape[2] > 1:
+        mask = causal_mask(q.shape[2], k.shape[2], q.device)[None, None]
+    elif mask is not None:
+        mask = mask & causal_mask(q.shape[2], k.shape[2], q.device)
+    return nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=drop_rate, is_causal=mask is None and square
+    )
+
+
+def explicit_attention(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B H S K"],
+    v: Float[Tensor, "B H S K"],
+    mask: Bool[Tensor, "B 1 T S"] | None = None,
+    drop_rate: float = 0.0,
+) -> Float[Tensor, "B H T K"]:
+    """The same numbers by two matrix products and a softmax."""
+    scores = q @ (k * (1.0 / math.sqrt(k.shape[-1]))).transpose(-1, -2)
+    seen = causal_mask(q.shape[2], k.shape[2], q.device)
+    scores = scores.masked_fill(~(seen if mask is None else seen & mask), float("-inf"))
+    weights = torch.softmax(scores, dim=-1)
+    if drop_rate:
+        weights = nn.functional.dropout(weights, drop_rate)
+    return weights.to(v.dtype) @ v
+
+
+def causal_mask(n_queries: int, n_keys: int, device: torch.device) -> Bool[Tensor, "T S"]:
+    """True where a query may look: at its own place, which is among the last, and at all before."""
+    return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)

@@ -1,0 +1,83 @@
+"""How the model knows the order of tokens: a learned vector for each place, or rotated queries and keys."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from chainrule.base import ModelError
+from chainrule.config import ModelConfig
+
+
+class LearnedPosition(nn.Module):
+    """A vector for each place, added to the token's (GPT-2)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.context_length, config.emb_dim))
+
+    def embed(self, x: Float[Tensor, "B T D"], start: int) -> Float[Tensor, "B T D"]:
+        """`x` plus the vectors of places `start`, `start + 1`, …"""
+        return x + self.weight[start : start + x.shape[1]]
+
+    def rotation(self, start: int, length: int) -> None:
+        """No rotation: the places are in the residual stream already."""
+        return None
+
+
+class RotaryPosition(nn.Module):
+    """Queries and keys are turned by an angle that grows with the place (Su et al., arXiv 2104.09864).
+
+    Component `i` turns together with component `i + K/2`, as in Hugging Face's Llama and Qwen3.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("cosine", torch.empty(config.context_length, config.head_dim), persistent=False)
+        self.register_buffer("sine", torch.empty(config.context_length, config.head_dim), persistent=False)
+        self.base = config.rope_base
+        self.fill()
+
+    def fill(self) -> None:
+        """Computes the tables in place (needed again after a model built on `meta` got its memory)."""
+        length, width = self.cosine.shape
+        places = torch.arange(length, device=self.cosine.device, dtype=torch.float32)
+        exponents = torch.arange(0, width, 2, device=self.cosine.device, dtype=torch.float32) / width
+        angles = torch.outer(places, 1.0 / self.base**exponents).repeat(1, 2)
+        self.cosine.copy_(angles.cos())
+        self.sine.copy_(angles.sin())
+
+    def embed(self, x: Float[Tensor, "B T D"], start: int) -> Float[Tensor, "B T D"]:
+        """`x` itself: the places enter through the rotation."""
+        return x
+
+    def rotation(self, start: int, length: int) -> tuple[Float[Tensor, "T K"], Float[Tensor, "T K"]]:
+        """Cosines and sines of the places `start` to `start + length`."""
+        return self.cosine[start : start + length], self.sine[start : start + length]
+
+
+Rotation = tuple[Tensor, Tensor] | None
+POSITIONS: dict[str, type[LearnedPosition] | type[RotaryPosition]] = {
+    "learned": LearnedPosition,
+    "rope": RotaryPosition,
+}
+
+
+def rotate(x: Float[Tensor, "B H T K"], rotation: Rotation) -> Float[Tensor, "B H T K"]:
+    """`x` turned by `rotation`, in the dtype of `x`; unchanged when there is none."""
+    if rotation is None:
+        return x
+    cosine, sine = rotation
+    first, second = x.chunk(2, dim=-1)
+    return (x * cosine + torch.cat((-second, first), dim=-1) * sine).to(x.dtype)
+
+
+def check_length(start: int, length: int, config: ModelConfig) -> None:
+    """Raises ModelError when places `start` to `start + length` go beyond the context."""
+    if start + length > config.context_length:
+        raise ModelError(
+            f"{start + length} tokens are more than context_length={config.context_length}; "
+            "give a shorter text, or train with a longer context"
+        )
