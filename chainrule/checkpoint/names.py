@@ -1,0 +1,65 @@
+"""Names inside a folder of checkpoints: what is one, what is a stump of one, and in which order they come."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+from chainrule.base import disk_faults, fsync_folder
+
+WHOLE = re.compile(r"step-(\d{8,})")
+STUMP = re.compile(r"\.(new|old|removed)-(step-\d{8,})-\d+-[0-9a-f]{8}")
+
+
+def step_folder(parent: Path, step: int) -> Path:
+    """Where the checkpoint of `step` is: parent/step-00000250."""
+    return parent / f"step-{step:08d}"
+
+
+def steps_of(parent: Path) -> list[int]:
+    """Steps that have a checkpoint in `parent`, ascending; by their names, since a clock can go backwards."""
+    if not parent.is_dir():
+        return []
+    matches = (WHOLE.fullmatch(entry.name) for entry in parent.iterdir() if entry.is_dir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def stump_name(kind: str, folder: Path) -> Path:
+    """A name beside `folder` that no reader takes for a checkpoint; `kind` is new, old or removed."""
+    return folder.with_name(f".{kind}-{folder.name}-{os.getpid()}-{token_hex(4)}")
+
+
+def remove_folder(folder: Path) -> None:
+    """Deletes a checkpoint such that no instant shows a half one under its own name."""
+    with disk_faults(folder, "removing"):
+        stump = stump_name("removed", folder)
+        folder.rename(stump)
+        fsync_folder(folder.parent)
+        shutil.rmtree(stump)
+
+
+def clean_stumps(parent: Path) -> list[Path]:
+    """Removes what killed saves and deletions left in `parent`, and returns those names.
+
+    A checkpoint that was being replaced when the process died gets its name back. Call it only while no other process
+    saves there (under the run's lock).
+    """
+    stumps = list(_stumps(parent))
+    for stump, kind, name in stumps:
+        with disk_faults(stump, "cleaning up"):
+            if kind == "old" and not (parent / name).exists():
+                stump.rename(parent / name)
+                fsync_folder(parent)
+            else:
+                shutil.rmtree(stump)
+    return [stump for stump, _, _ in stumps]
+
+
+def _stumps(parent: Path) -> Iterator[tuple[Path, str, str]]:
+    if parent.is_dir():
+        for entry in sorted(parent.iterdir()):
+            match = STUMP.fullmatch(entry.name)
+            if match and entry.is_dir():
+                yield entry, match[1], match[2]

@@ -1,0 +1,83 @@
+"""Named tensors as a safetensors file: written in one pass with its checksum, read without pickle."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from chainrule.base import CheckpointError, disk_faults
+
+# Prefixes that torch.compile and DistributedDataParallel put in front of a parameter's own name.
+WRAPPERS = re.compile(r"(^module\.|_orig_mod\.)")
+
+DTYPES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+}
+
+
+def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor]) -> str:
+    """Writes the safetensors format to `stream` and returns the SHA-256 of the bytes, in hexadecimal.
+
+    Own lines instead of `safetensors.save`, which holds the whole file in memory once more and cannot hash while it
+    writes. Tensors may be on any device, of any layout; nothing but one of them at a time is copied.
+    """
+    ordered = sorted(unwrapped(tensors).items(), key=lambda item: (-item[1].element_size(), item[0]))
+    header = json.dumps(_header(ordered), separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors start on 8 bytes, the widest element comes first: all are aligned
+    digest = hashlib.sha256()
+    for part in (len(header).to_bytes(8, "little"), header):
+        stream.write(part)
+        digest.update(part)
+    for _, tensor in ordered:
+        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        stream.write(content)
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU; raises CheckpointError when it is not one or is cut short."""
+    with disk_faults(path, "reading"):
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, FileNotFoundError, ValueError) as fault:
+            raise CheckpointError(f"{path} is not a whole safetensors file: {fault}") from fault
+
+
+def tensors_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes that `write_tensors` will need: the values, and 256 for each name."""
+    return sum(tensor.numel() * tensor.element_size() + 256 for tensor in tensors.values())
+
+
+def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under the names that they have in the bare model, without torch.compile's and DDP's prefixes."""
+    bare = {WRAPPERS.sub("", name): tensor for name, tensor in tensors.items()}
+    if len(bare) != len(tensors):
+        raise CheckpointError("two tensors have the same name once the wrappers' prefixes are taken off")
+    return bare
+
+
+def _header(ordered: list[tuple[str, Tensor]]) -> dict[str, object]:
+    header: dict[str, object] = {}
+    offset = 0
+    for name, tensor in ordered:
+        end = offset + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    return header
