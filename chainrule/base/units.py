@@ -6,6 +6,7 @@ import re
 from chainrule.base.errors import ConfigError
 
 SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
+LONG_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def parse_count(text: str | int | float) -> int:
@@ -36,11 +37,9 @@ def bytes_text(n_bytes: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """The two largest units: 0.25 is `0.25 s`, 75 is `1 min 15 s`, 90000 is `1 d 1 h`."""
-    if seconds < 60:
+    """The two largest units, cut, not rounded up: 0.25 is `0.25 s`, 75 is `1 min 15 s`, 90000 is `1 d 1 h`."""
+    if seconds < 59.5:
         return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.0f} s"
-    for size, name, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            whole, rest = divmod(round(seconds / part), size // part)
-            return f"{whole} {name} {rest} {small}" if rest else f"{whole} {name}"
-    raise AssertionError("unreachable: 60 s is one minute")
+    size, name, part, small = next(unit for unit in LONG_UNITS if round(seconds) >= unit[0])
+    whole, rest = divmod(round(seconds) // part, size // part)
+    return f"{whole} {name} {rest} {small}" if rest else f"{whole} {name}"

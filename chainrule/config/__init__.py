@@ -1,6 +1,6 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
-from chainrule.config.load import Layer, Resolved, load_toml, resolve, to_toml
+from chainrule.config.load import Layer, Resolved, resolve, section_type
 from chainrule.config.model import Architecture, ModelConfig
 from chainrule.config.presets import PRESETS, preset
 from chainrule.config.schema import (
@@ -13,6 +13,8 @@ from chainrule.config.schema import (
     TrainingConfig,
     VocabularyConfig,
 )
+from chainrule.config.section import Section
+from chainrule.config.toml import load_toml, to_toml, toml_value
 
 __all__ = [
     "PRESETS",
@@ -25,11 +27,14 @@ __all__ = [
     "OriginConfig",
     "Resolved",
     "ScheduleConfig",
+    "Section",
     "TextConfig",
     "TrainingConfig",
     "VocabularyConfig",
     "load_toml",
     "preset",
     "resolve",
+    "section_type",
     "to_toml",
+    "toml_value",
 ]

@@ -1,16 +1,14 @@
 """From layers (preset, file, flags) to one checked configuration that knows where each value came from."""
 
-import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from chainrule.base import ConfigError, disk_faults, nearest
+from chainrule.base import ConfigError, nearest
 from chainrule.config.schema import Config
+from chainrule.config.section import Section
 
 
 @dataclass(frozen=True)
@@ -34,78 +32,59 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     merged: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
     for layer in layers:
-        for section, values in layer.values.items():
-            _check_known(section, Config, layer.source, "section")
-            if not isinstance(values, Mapping):
-                raise ConfigError(f"{layer.source}: {section} is a section; write [{section}] and its keys below it")
-            for key, value in values.items():
-                _check_known(key, _section_type(section), layer.source, "setting", f"{section}.")
-                merged.setdefault(section, {})[key] = value
-                sources[f"{section}.{key}"] = layer.source
+        for section, key, value in _settings(layer):
+            merged.setdefault(section, {})[key] = value
+            sources[f"{section}.{key}"] = layer.source
     try:
         return Resolved(Config.model_validate(merged), sources)
     except ValidationError as fault:
-        raise ConfigError(_explain(fault, sources)) from None
+        raise ConfigError("\n".join(_explain(fault, sources))) from None
 
 
-def load_toml(path: Path) -> Layer:
-    """The layer that a TOML file holds; raises ConfigError when it is missing, unreadable or not TOML."""
-    if not path.is_file():
-        raise ConfigError(f"{path} is not a file; give the TOML file of a configuration, such as runs/NAME/config.toml")
-    with disk_faults(path, "reading"):
-        content = path.read_bytes()
-    try:
-        return Layer(str(path), tomllib.loads(content.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} is not valid TOML: {fault}") from None
-
-
-def to_toml(config: Config, sources: Mapping[str, str] | None = None) -> str:
-    """TOML that `load_toml` reads back to an equal configuration, each value followed by its source when known."""
-    lines = []
-    for section, values in config.model_dump(mode="json").items():
-        lines += ["", f"[{section}]"]
-        for key, value in values.items():
-            if value is None:
-                continue
-            source = (sources or {}).get(f"{section}.{key}")
-            # JSON's strings, numbers, booleans and lists are TOML's too (TOML has no null, so None is left out).
-            lines.append(f"{key} = {json.dumps(value, ensure_ascii=True)}" + (f"  # {source}" if source else ""))
-    return "\n".join(lines[1:]) + "\n"
-
-
-def _section_type(section: str) -> type[BaseModel]:
-    annotation = Config.model_fields[section].annotation
-    assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def section_type(name: str) -> type[Section]:
+    """The class of a section, such as ModelConfig for "model"."""
+    annotation = Config.model_fields[name].annotation
+    assert isinstance(annotation, type) and issubclass(annotation, Section)
     return annotation
 
 
-def _check_known(name: str, owner: type[BaseModel], source: str, what: str, prefix: str = "") -> None:
-    if name in owner.model_fields:
-        return
-    everywhere = {
-        key: f"{section}.{key}" for section in Config.model_fields for key in _section_type(section).model_fields
-    }
-    hint = nearest(name, owner.model_fields)
-    if not hint and name in everywhere:
-        hint = f" Did you mean {everywhere[name]!r}?"
-    known = ", ".join(owner.model_fields)
-    raise ConfigError(f"{source}: unknown {what} {prefix + name!r}.{hint} Known: {known}.")
+def _settings(layer: Layer) -> Iterator[tuple[str, str, Any]]:
+    for section, values in layer.values.items():
+        if section not in Config.model_fields:
+            raise ConfigError(_unknown(layer.source, section, "section", Config.model_fields))
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{layer.source}: {section} is a section; write [{section}] and its keys below it")
+        known = {f"{section}.{key}" for key in section_type(section).model_fields}
+        for key, value in values.items():
+            if f"{section}.{key}" not in known:
+                raise ConfigError(_unknown(layer.source, f"{section}.{key}", "setting", sorted(known)))
+            yield section, key, value
 
 
-def _explain(fault: ValidationError, sources: Mapping[str, str]) -> str:
-    """One line for each error: key, what was given, where, what is allowed."""
-    lines = []
+def _unknown(source: str, name: str, what: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """What to say of a name that is not there: the nearest here, or the section where that word does stand."""
+    key = name.rpartition(".")[2]
+    homes = [f"{section}.{key}" for section in Config.model_fields if key in section_type(section).model_fields]
+    hint = f" Did you mean {homes[0]!r}?" if homes else nearest(name, known)
+    return f"{source}: unknown {what} {name!r}.{hint} Known: {', '.join(word.rpartition('.')[2] for word in known)}."
+
+
+def _explain(fault: ValidationError, sources: Mapping[str, str]) -> Iterator[str]:
+    """One line for each mistake: key, what was given, where, what is allowed."""
     for error in fault.errors(include_url=False):
-        key = ".".join(str(part) for part in error["loc"][:2])
+        where = [str(part) for part in error["loc"][:2]]
+        key = ".".join(where)
         message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "default_factory_not_called":
+            continue  # what follows from a setting that is wrong is not a second mistake
         if error["type"] == "value_error":
-            lines.append(f"[{key}] {message}.")
+            yield f"[{key}] {message}."
             continue
         hint = ""
         if error["type"] == "literal_error":
-            annotation = _section_type(str(error["loc"][0])).model_fields[str(error["loc"][1])].annotation
-            hint = nearest(str(error["input"]), [str(choice) for choice in get_args(annotation)])
+            choices = get_args(section_type(where[0]).model_fields[where[1]].annotation)
+            hint = nearest(str(error["input"]), map(str, choices))
+        elif error["type"] == "tuple_type":
+            message, hint = "input should be a list", f" Write [{error['input']!r}]."
         source = f" ({sources[key]})" if key in sources else ""
-        lines.append(f"{key} = {error['input']!r}{source}: {message[:1].lower()}{message[1:]}.{hint}")
-    return "\n".join(lines)
+        yield f"{key} = {error['input']!r}{source}: {message[:1].lower()}{message[1:]}.{hint}"

@@ -1,0 +1,58 @@
+"""The configuration as a file: TOML that says for each value where it came from."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import ConfigError, disk_faults
+from chainrule.config.load import Layer
+from chainrule.config.schema import Config
+from chainrule.config.section import Section
+
+
+def load_toml(path: Path) -> Layer:
+    """The layer that a TOML file holds; raises ConfigError when it is missing, unreadable or not TOML."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a file; give the TOML file of a configuration, such as runs/NAME/config.toml")
+    with disk_faults(path, "reading"):
+        content = path.read_bytes()
+    try:
+        return Layer(str(path), tomllib.loads(content.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{path} is not valid TOML: {fault}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply to be a configuration") from None
+
+
+def to_toml(config: Config, sources: Mapping[str, str] | None = None) -> str:
+    """TOML that `load_toml` reads back to an equal configuration, each value followed by its source when known.
+
+    What follows from other settings is written as a comment, so that it is computed again when those are changed.
+    """
+    lines: list[str] = []
+    for name in Config.model_fields:
+        lines += ["", f"[{name}]", *_section_lines(name, getattr(config, name), sources or {})]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _section_lines(name: str, section: Section, sources: Mapping[str, str]) -> Iterator[str]:
+    for key, value in section.model_dump(mode="json").items():
+        if value is None:  # TOML has no null; what is absent is None again after reading
+            continue
+        source = _one_line(sources.get(f"{name}.{key}", ""))
+        if key in section.automatic:
+            yield f"# {key} = {toml_value(value)}  # automatic: follows from the settings above"
+        else:
+            yield f"{key} = {toml_value(value)}" + (f"  # {source}" if source else "")
+
+
+def toml_value(value: Any) -> str:
+    """A string, number, boolean or list in TOML's spelling, which is JSON's but for one control character."""
+    # Not ensure_ascii: JSON writes letters beyond 16 bits as surrogate pairs, which TOML refuses.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def _one_line(comment: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in comment)

@@ -1,0 +1,87 @@
+"""Files are whole or absent, and a refusing disk says why."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from chainrule.base import (
+    DiskError,
+    disk_faults,
+    folder_bytes,
+    free_bytes,
+    fsync_folder,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+)
+
+
+def test_what_is_written_reads_back_and_leaves_no_temporary(tmp_path):
+    write_bytes(tmp_path / "a", b"one")
+    write_bytes(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path, monkeypatch):
+    write_bytes(tmp_path / "a", b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match=r"writing .*a: the disk is full \(.* free\)\. What was saved before is intact"):
+        write_bytes(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission was denied"),
+        (errno.EDQUOT, "quota"),
+        (errno.EIO, "input/output error"),
+    ],
+)
+def test_the_systems_refusals_become_one_clear_error(tmp_path, number, told):
+    with pytest.raises(DiskError, match=told) as caught, disk_faults(tmp_path / "x", "saving"):
+        raise OSError(number, "as the system words it")
+    assert str(tmp_path / "x") in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_other_faults_pass_through(tmp_path):
+    with pytest.raises(FileNotFoundError), disk_faults(tmp_path, "reading"):
+        (tmp_path / "absent").read_bytes()
+
+
+def test_json_refuses_nan_and_keeps_every_letter(tmp_path):
+    write_json(tmp_path / "a.json", {"é": [1, None]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+
+
+def test_the_hash_is_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_hard_link_counts_once(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "c").write_bytes(b"123")
+    assert folder_bytes(tmp_path) == 8
+
+
+def test_free_space_of_a_folder_that_is_yet_to_be_made(tmp_path):
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
+
+
+def test_a_folder_can_be_made_durable(tmp_path):
+    fsync_folder(tmp_path)

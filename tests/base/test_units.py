@@ -1,0 +1,66 @@
+"""Quantities read as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule.base import ConfigError, bytes_text, count_text, duration_text, parse_count
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("124M", 124 * 10**6),
+        ("1.5e6", 1_500_000),
+        ("10_000", 10_000),
+        ("3B", 3 * 10**9),
+        (" 300k ", 300_000),
+        (7, 7),
+        ("0.5k", 500),
+    ],
+)
+def test_a_count_as_people_write_it(text, value):
+    assert parse_count(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "many", "-5", "1.5", "1e400", "nan", "5 kg", "0x10", "1..2", "M"])
+def test_what_is_no_count_is_refused(text):
+    with pytest.raises(ConfigError, match="is not a"):
+        parse_count(text)
+
+
+@given(st.integers(0, 9 * 10**14))
+def test_a_printed_count_reads_back_within_three_digits(value):
+    printed = count_text(value)
+    assert float(printed.rstrip("kMBT")) < 1000
+    assert parse_count(printed) == pytest.approx(value, rel=0.0051)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(124_412_160, "124M"), (950, "950"), (999_999, "1M"), (1_557_611_200, "1.56B"), (0.25, "0.25")]
+)
+def test_counts_have_the_fields_suffixes(value, text):
+    assert count_text(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0 B"), (1536, "1.5 KiB"), (3 * 2**30, "3.0 GiB")])
+def test_bytes_are_binary(value, text):
+    assert bytes_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.25 s"),
+        (75, "1 min 15 s"),
+        (90_000, "1 d 1 h"),
+        (3600, "1 h"),
+        (59.4, "59 s"),
+        (59.7, "1 min"),
+        (3599.7, "1 h"),
+        (86370, "23 h 59 min"),
+        (86399.9, "1 d"),
+    ],
+)
+def test_durations_have_two_units(seconds, text):
+    assert duration_text(seconds) == text

@@ -1,0 +1,82 @@
+"""The schema says what each field does, and refuses what could not be exported."""
+
+import pytest
+from pydantic import ValidationError
+
+from chainrule.base import ConfigError
+from chainrule.config import PRESETS, Config, ModelConfig, VocabularyConfig, preset, resolve, section_type
+
+MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
+FIELDS = [(name, key) for name in Config.model_fields for key in section_type(name).model_fields]
+
+
+@pytest.mark.parametrize(("section", "key"), FIELDS)
+def test_every_setting_says_what_it_does_in_a_sentence(section, key):
+    help_text = section_type(section).model_fields[key].description
+    assert help_text and help_text.rstrip().endswith(".")
+
+
+def test_the_defaults_are_gpt2_124m():
+    assert resolve([preset("gpt2-124m")]).config.model == ModelConfig()
+
+
+def test_a_configuration_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().model.n_layers = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_valid_configuration(name):
+    assert resolve([preset(name)]).config.model.architecture in ("gpt2", "qwen3")
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match="Did you mean 'gpt2-124m'"):
+        preset("gpt2-125m")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"norm": "rmsnorm"},
+        {"activation": "swiglu"},
+        {"qk_norm": True},
+        {"n_kv_heads": 4},
+        {"head_dim": 32},
+        MODERN | {"norm": "layernorm"},
+        MODERN | {"activation": "gelu"},
+        MODERN | {"bias": True},
+        MODERN | {"qkv_bias": True},
+    ],
+)
+def test_what_no_exported_architecture_computes_is_refused(odd):
+    with pytest.raises(ValidationError, match="cannot be exported"):
+        ModelConfig(**odd)
+
+
+@pytest.mark.parametrize(
+    ("extra", "home"), [({}, "llama"), ({"qk_norm": True}, "qwen3"), ({"qk_norm": True, "n_kv_heads": 3}, "qwen3")]
+)
+def test_modern_shapes_have_their_home(extra, home):
+    assert ModelConfig(**MODERN, **extra).architecture == home
+
+
+def test_groups_of_heads_must_divide():
+    with pytest.raises(ValidationError, match="use a divisor of 12"):
+        ModelConfig(**MODERN, n_kv_heads=5)
+
+
+def test_rotary_positions_need_an_even_head():
+    with pytest.raises(ValidationError, match="even head_dim"):
+        ModelConfig(**MODERN, head_dim=63)
+
+
+def test_a_tokenizer_from_a_file_needs_the_file():
+    with pytest.raises(ValidationError, match="needs path"):
+        VocabularyConfig(kind="file")
+
+
+def test_the_batch_in_windows_is_rounded_and_at_least_one():
+    small = Config(model=ModelConfig(context_length=100), training={"batch_tokens": 249})
+    assert small.batch_windows == 2
+    assert Config(training={"batch_tokens": 10}).batch_windows == 1

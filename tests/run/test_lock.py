@@ -1,0 +1,59 @@
+"""A run folder has one writer."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chainrule.base import RunError
+from chainrule.run import RunFolder, run_lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from chainrule.run import RunFolder, run_lock
+with run_lock(RunFolder(Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+
+
+def test_a_second_writer_is_told_who_has_it(tmp_path, holder):
+    with pytest.raises(RunError, match=f"in use by process {holder.pid} on .* since"), run_lock(RunFolder(tmp_path)):
+        pass
+
+
+def test_the_lock_of_a_killed_holder_is_free(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    with run_lock(RunFolder(tmp_path)):
+        assert json.loads((tmp_path / "lock.json").read_text())["pid"] == os.getpid()
+
+
+def test_the_lock_is_free_after_the_block(tmp_path):
+    for _ in range(2):
+        with run_lock(RunFolder(tmp_path)):
+            pass
+    assert not (tmp_path / "lock.json").exists()
+
+
+def test_an_unreadable_note_of_the_holder_does_not_hide_the_answer(tmp_path, holder):
+    (tmp_path / "lock.json").write_text("torn")
+    with pytest.raises(RunError, match="in use by another process"), run_lock(RunFolder(tmp_path)):
+        pass
