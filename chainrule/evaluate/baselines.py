@@ -1,0 +1,145 @@
+"""What anybody gets without a network: bits per byte of counting and of compressors, on the same held-out bytes."""
+
+import lzma
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import TokenStore
+from chainrule.tokenizer import Tokenizer
+
+Ids = NDArray[np.int64]
+PIECES = 32
+DECODED_AT_ONCE = 2**18
+WINDOW_BYTES = 64 * 2**20  # the dictionary of xz -9: farther back it sees nothing
+
+
+class Baselines(TypedDict):
+    """Bits per held-out byte of five baselines (less is better), and how much text they were given."""
+
+    unigram: float
+    bigram: float
+    gzip: float
+    xz: float
+    xz_seen: float
+    train_bytes: int
+    held_out_bytes: int
+    whole: bool
+
+
+def baselines(
+    train: TokenStore, validation: TokenStore, tokenizer: Tokenizer, *, max_bytes: int = 16 * 2**20
+) -> Baselines:
+    """Measures all five on the held-out text; compressors run on two threads (they leave Python's lock).
+
+    unigram and bigram are counted on the training tokens (end-of-text among them), smoothed so that what was never seen
+    costs a finite number of bits. gzip -9 and xz -9e compress the held-out bytes alone; xz_seen is what xz needs for
+    them after the training text: size(train + held-out) - size(train). The compressors are not charged for document
+    ends, the counts are.
+
+    Of a training text larger than `max_bytes`, and of a held-out text larger than a quarter of it, evenly spread pieces
+    that make up this size are used; `whole` is then False.
+    """
+    seen, seen_whole = _pieces(train, tokenizer, max_bytes)
+    held_out, held_out_whole = _pieces(validation, tokenizer, max(1, max_bytes // 4))
+    before, text = _text(seen, tokenizer), _text(held_out, tokenizer)
+    with ThreadPoolExecutor(2) as pool:
+        after_training = pool.submit(_xz_size, before + text)
+        training = pool.submit(_xz_size, before)
+        alone = pool.submit(_xz_size, text)
+        gzipped = pool.submit(_gzip_size, text)
+        counts = NgramCounts(seen, tokenizer.vocab_size)
+        scale = 1 / max(1, len(text))
+        return Baselines(
+            unigram=sum(_bits(counts.unigram(piece)) for piece in held_out) * scale,
+            bigram=sum(_bits(counts.bigram(piece)) for piece in held_out) * scale,
+            gzip=gzipped.result() * 8 * scale,
+            xz=alone.result() * 8 * scale,
+            xz_seen=(after_training.result() - training.result()) * 8 * scale,
+            train_bytes=len(before),
+            held_out_bytes=len(text),
+            whole=seen_whole and held_out_whole,
+        )
+
+
+class NgramCounts:
+    """Counts of single tokens and of pairs, and the smoothed probabilities that follow from them.
+
+    unigram: add one, (c(w) + 1) / (N + V). bigram: Witten and Bell's interpolation,
+    (c(v, w) + t(v) p(w)) / (c(v) + t(v)), where t(v) is the number of different tokens that were seen after v.
+    """
+
+    def __init__(self, pieces: list[Ids], vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        counts = sum((np.bincount(ids, minlength=vocab_size) for ids in pieces), np.zeros(vocab_size, np.int64))
+        self.probability = (counts + 1) / (counts.sum() + vocab_size)
+        pairs = [self._pairs(ids) for ids in pieces if len(ids) > 1] or [np.zeros(0, np.int64)]
+        self.seen_pairs, self.pair_counts = np.unique(np.concatenate(pairs), return_counts=True)
+        first = self.seen_pairs // vocab_size
+        self.followers = np.bincount(first, minlength=vocab_size)
+        self.followed = np.bincount(first, weights=self.pair_counts, minlength=vocab_size)
+
+    def unigram(self, ids: Ids) -> NDArray[np.float64]:
+        """Probability of each token."""
+        return self.probability[ids]
+
+    def bigram(self, ids: Ids) -> NDArray[np.float64]:
+        """Probability of each token after the one before it; the first token's is its unigram probability."""
+        probability = self.unigram(ids)
+        before = ids[:-1]
+        followers, followed = self.followers[before], self.followed[before]
+        known = followed > 0
+        mixed = (self._count(ids) + followers * probability[1:])[known] / (followed + followers)[known]
+        probability[1:][known] = mixed
+        return probability
+
+    def _pairs(self, ids: Ids) -> Ids:
+        return ids[:-1] * self.vocab_size + ids[1:]
+
+    def _count(self, ids: Ids) -> Ids:
+        pairs = self._pairs(ids)
+        if not len(self.seen_pairs):
+            return np.zeros_like(pairs)
+        place = np.minimum(np.searchsorted(self.seen_pairs, pairs), len(self.seen_pairs) - 1)
+        return np.where(self.seen_pairs[place] == pairs, self.pair_counts[place], 0)
+
+
+def _pieces(store: TokenStore, tokenizer: Tokenizer, max_bytes: int) -> tuple[list[Ids], bool]:
+    """All tokens in one piece, or evenly spread pieces of about `max_bytes` in all; and whether it was all."""
+    first = np.asarray(store.read(0, min(store.n_tokens, 65_536)), np.int64)
+    bytes_per_token = max(float(tokenizer.byte_lengths[first].mean()), 1e-9) if len(first) else 1.0
+    wanted = int(max_bytes / bytes_per_token)
+    if wanted >= store.n_tokens:
+        return [np.asarray(store.read(0, store.n_tokens), np.int64)], True
+    return list(_spread(store, max(1, wanted // PIECES))), False
+
+
+def _spread(store: TokenStore, length: int) -> Iterator[Ids]:
+    for start in np.linspace(0, store.n_tokens - length, PIECES).astype(np.int64):
+        yield np.asarray(store.read(int(start), length), np.int64)
+
+
+def _bits(probability: NDArray[np.float64]) -> float:
+    return float(-np.log2(probability).sum())
+
+
+def _text(pieces: list[Ids], tokenizer: Tokenizer) -> bytes:
+    # In parts, because a list of Python's integers takes ten times the memory of the array.
+    parts = [ids[start : start + DECODED_AT_ONCE] for ids in pieces for start in range(0, len(ids), DECODED_AT_ONCE)]
+    return b"".join(tokenizer.decode_bytes(ids[ids != tokenizer.end_of_text].tolist()) for ids in parts)
+
+
+def _gzip_size(content: bytes) -> int:
+    squeezer = zlib.compressobj(9, wbits=31)
+    return len(squeezer.compress(content)) + len(squeezer.flush())
+
+
+def _xz_size(content: bytes) -> int:
+    # A dictionary larger than the text changes nothing but the encoder's memory (ten times the dictionary).
+    window = min(WINDOW_BYTES, max(4096, len(content)))
+    lzma2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": window}
+    return len(lzma.compress(content, filters=[lzma2]))

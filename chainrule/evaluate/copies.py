@@ -1,0 +1,164 @@
+"""How much of what a model wrote stands word for word in its training text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import TokenStore
+
+Ids = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+CHUNK_TOKENS = 2**21
+PAIRS_AT_ONCE = 2**20
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it vanishes modulo 2^64
+MIXED = np.uint64(0xD6E8FEB86659FD93)
+TABLE_BITS = 20
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The longest run of one sample that also stands in the training text.
+
+    `length` is in tokens, 0 when no run reaches the search's seed; `start` is its place in the sample, `position` its
+    place in the training tokens. `copied` holds the sample's stretches (start, end) of at least `min_run` tokens that are
+    copies, merged and in order; `share` is the share of the sample's tokens inside them.
+    """
+
+    length: int
+    start: int
+    position: int
+    copied: tuple[tuple[int, int], ...]
+    share: float
+
+
+def longest_copies(
+    samples: Sequence[Sequence[int]], store: TokenStore, *, min_run: int = 32, seed: int = 8
+) -> list[Copy]:
+    """Finds for each sample (token ids) its longest exact match in `store`, and the stretches of `min_run` or more.
+
+    Every window of `seed` tokens is hashed, in the samples and, a few million tokens at a time, in the store; where two
+    hashes meet, the tokens themselves are compared, so that no reported copy rests on a hash. Runs shorter than `seed`
+    are not looked for. Memory stays below about 150 MB whatever the size of the store.
+    """
+    if not 1 <= seed <= min_run:
+        raise ValueError(f"seed={seed} must be between 1 and min_run={min_run}")
+    if not samples:
+        return []
+    search = _Search(samples, seed)
+    found = [_Found(len(sample), min_run) for sample in samples]
+    for origin, chunk in _chunks(store, search.longest):
+        for sample, start, position, length in search.matches(chunk, at_start=origin == 0):
+            _note(found, sample, start, position + origin, length)
+    return [one.result() for one in found]
+
+
+def _chunks(store: TokenStore, longest: int) -> Iterator[tuple[int, Ids]]:
+    """Pieces that overlap by the longest possible match and one token before it, each with its first position."""
+    for start in range(0, store.n_tokens, CHUNK_TOKENS):
+        first = max(0, start - 1)
+        end = min(store.n_tokens, start + CHUNK_TOKENS + longest)
+        yield first, np.asarray(store.read(first, end - first), np.int64)
+
+
+class _Search:
+    """The samples laid end to end, with a separator that no token equals, and the hashes of their windows."""
+
+    def __init__(self, samples: Sequence[Sequence[int]], seed: int) -> None:
+        self.seed = seed
+        self.longest = max((len(sample) for sample in samples), default=0)
+        parts = [np.asarray([-1, *sample], np.int64) for sample in samples]
+        self.tokens: Ids = np.concatenate([*parts, np.full(max(seed, 1), -1, np.int64)])
+        self.owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        self.begin = np.cumsum([0, *(len(part) for part in parts)])[:-1] + 1
+        windows = np.arange(len(self.tokens) - seed + 1)
+        inside = np.lib.stride_tricks.sliding_window_view(self.tokens, seed).min(axis=1) >= 0
+        self.places = windows[inside]
+        hashes = _window_hashes(self.tokens, seed)[inside]
+        order = np.argsort(hashes, kind="stable")
+        self.places, self.hashes = self.places[order], hashes[order]
+        self.table = np.zeros(2**TABLE_BITS, bool)
+        self.table[_slot(self.hashes)] = True
+
+    def matches(self, chunk: Ids, *, at_start: bool) -> Iterator[tuple[Ids, Ids, Ids, Ids]]:
+        """Sample, start in it, position in the chunk and length of matches that could not begin earlier."""
+        if len(chunk) < self.seed or not len(self.hashes):
+            return
+        hashes = _window_hashes(chunk, self.seed)
+        candidates = np.flatnonzero(self.table[_slot(hashes)])
+        low = np.searchsorted(self.hashes, hashes[candidates], "left")
+        many = np.searchsorted(self.hashes, hashes[candidates], "right") - low
+        blocks = np.cumsum(many) // PAIRS_AT_ONCE
+        for block in np.unique(blocks[many > 0]):
+            chosen = (blocks == block) & (many > 0)
+            counts = many[chosen]
+            position = np.repeat(candidates[chosen], counts)
+            rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            place = self.places[np.repeat(low[chosen], counts) + rank]
+            yield self._extend(chunk, place, position, at_start)
+
+    def _extend(self, chunk: Ids, place: Ids, position: Ids, at_start: bool) -> tuple[Ids, Ids, Ids, Ids]:
+        # A match whose predecessor also matches is the inside of one that is found there.
+        begins = (self.tokens[place - 1] != chunk[position - 1]) | ((position == 0) & at_start)
+        place, position = place[begins], position[begins]
+        length = np.zeros(len(place), np.int64)
+        growing = np.arange(len(place))
+        while len(growing):
+            ahead = position[growing] + length[growing]
+            growing, ahead = growing[ahead < len(chunk)], ahead[ahead < len(chunk)]
+            growing = growing[self.tokens[place[growing] + length[growing]] == chunk[ahead]]
+            length[growing] += 1
+        real = length >= self.seed  # anything shorter was two windows with one hash
+        sample = self.owner[place[real]]
+        return sample, place[real] - self.begin[sample], position[real], length[real]
+
+
+class _Found:
+    """The best match of one sample so far, and which of its tokens are copied."""
+
+    def __init__(self, n_tokens: int, min_run: int) -> None:
+        self.min_run = min_run
+        self.best = (0, 0, 0)
+        self.edges = np.zeros(n_tokens + 1, np.int64)
+
+    def add(self, start: Ids, position: Ids, length: Ids) -> None:
+        longest = int(length.argmax())
+        if length[longest] > self.best[0]:
+            self.best = (int(length[longest]), int(start[longest]), int(position[longest]))
+        long = length >= self.min_run
+        np.add.at(self.edges, start[long], 1)
+        np.add.at(self.edges, (start + length)[long], -1)
+
+    def result(self) -> Copy:
+        covered = np.cumsum(self.edges[:-1]) > 0
+        turns = np.flatnonzero(np.diff(np.concatenate([[False], covered, [False]]).astype(np.int8)))
+        copied = tuple((int(a), int(b)) for a, b in zip(turns[::2], turns[1::2], strict=True))
+        return Copy(*self.best, copied, float(covered.mean()) if len(covered) else 0.0)
+
+
+def _note(found: list[_Found], sample: Ids, start: Ids, position: Ids, length: Ids) -> None:
+    for one in np.unique(sample):
+        mine = sample == one
+        found[one].add(start[mine], position[mine], length[mine])
+
+
+def _window_hashes(tokens: Ids, window: int) -> Hashes:
+    """Polynomial hash modulo 2^64 of each run of `window` tokens, built from its halves in log2(window) passes."""
+    single = (tokens.astype(np.uint64) + np.uint64(1)) * MIXED
+    if window == 1:
+        return single
+    half, odd = divmod(window, 2)
+    halves = _window_hashes(tokens, half)
+    n = len(tokens) - window + 1
+    joined = halves[:n] * _power(half) + halves[half : half + n]
+    return joined * BASE + single[window - 1 : window - 1 + n] if odd else joined
+
+
+def _power(exponent: int) -> np.uint64:
+    return np.uint64(pow(int(BASE), exponent, 2**64))
+
+
+def _slot(hashes: Hashes) -> NDArray[np.intp]:
+    # The high bits of a product modulo 2^64 depend on all tokens of the window; the low ones do not.
+    return (hashes * MIXED >> np.uint64(64 - TABLE_BITS)).astype(np.intp)
