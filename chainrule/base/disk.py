@@ -44,7 +44,7 @@ def free_bytes(path: Path) -> int:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Makes renames and new names inside `folder` durable (a directory is a file of names; nothing to do on Windows)."""
+    """Makes renames and new names inside `folder` durable (a folder is a file of names; nothing to do on Windows)."""
     if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from fractions import Fraction
 
 from chainrule.base.errors import ConfigError
 
@@ -14,10 +15,11 @@ def parse_count(text: str | int | float) -> int:
     match = re.fullmatch(r"\s*([0-9][0-9_]*\.?[0-9]*(?:e[+-]?[0-9]+)?)\s*([kmbgt]?)\s*", str(text).lower())
     if not match:
         raise ConfigError(f"{text!r} is not a count; write a number such as 10000, 300k, 124M or 1.5B")
-    value = float(match[1].replace("_", "")) * SUFFIXES[match[2]]
-    if not math.isfinite(value) or value != round(value):
+    number = match[1].replace("_", "")
+    # Exact fractions: as floats, 2.09 * 10**6 is not whole. The test for infinity keeps 1e999999999 out of memory.
+    if not math.isfinite(float(number)) or (value := Fraction(number) * SUFFIXES[match[2]]).denominator != 1:
         raise ConfigError(f"{text!r} is not a whole number")
-    return round(value)
+    return int(value)
 
 
 def count_text(value: float) -> str:
