@@ -1,17 +1,22 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
+from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verify_checkpoint
 from chainrule.checkpoint.names import clean_stumps
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
+from chainrule.checkpoint.tensors import write_tensors
 
 __all__ = [
     "Checkpoint",
     "clean_stumps",
+    "from_hugging_face",
     "load_checkpoint",
     "load_weights",
     "newest_checkpoint",
     "prune_checkpoints",
     "save_checkpoint",
+    "to_hugging_face",
     "verify_checkpoint",
+    "write_tensors",
 ]

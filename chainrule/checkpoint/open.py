@@ -1,0 +1,128 @@
+"""One door for every place that a trained model can come from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chainrule.base import CheckpointError
+from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
+from chainrule.checkpoint.hub import hub_folder
+from chainrule.checkpoint.hugging_face import from_hugging_face
+from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
+from chainrule.checkpoint.manifest import MANIFEST
+from chainrule.checkpoint.names import step_folder, steps_of
+from chainrule.config import ModelConfig, load_toml, resolve
+from chainrule.model import GPT, POSITIONS
+from chainrule.run import RunFolder, open_run, read_rows
+from chainrule.tokenizer import Tokenizer, load_tokenizer
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model ready to compute (evaluation mode), with its tokenizer; `origin` says in words where it came from."""
+
+    model: GPT
+    tokenizer: Tokenizer
+    config: ModelConfig
+    origin: str
+
+
+def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> OpenedModel:
+    """Opens a run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+
+    Of a run it takes the checkpoint with the lowest held-out loss, else the newest that verifies. Raises
+    CheckpointError when the source is none of these, is damaged, or does not fit together; RunError for a run without
+    a checkpoint or a mistyped path.
+    """
+    path = Path(source)
+    if (path / "config.toml").is_file() and not (path / MANIFEST).is_file():
+        return _open_checkpoint(best_checkpoint(RunFolder(path)), device)
+    if (path / MANIFEST).is_file():
+        return _open_checkpoint(load_checkpoint(path), device)
+    if (path / "config.json").is_file():
+        return _open_hugging_face(path, f"the Hugging Face folder {path}", device)
+    if path.exists():
+        raise CheckpointError(_not_a_model(path))
+    if _is_hub_name(str(source)):
+        return _open_hugging_face(hub_folder(str(source)), f"{source} on the Hugging Face hub", device)
+    open_run(path)  # raises, with the nearest name beside it
+    raise AssertionError("unreachable: the path does not exist")
+
+
+def best_checkpoint(run: RunFolder) -> Checkpoint:
+    """The checkpoint with the lowest held-out loss among those kept; the newest that verifies when that one does not.
+
+    Raises CheckpointError when the run has none, or none that verifies (with the reasons).
+    """
+    rejected: list[str] = []
+    losses = {row["step"]: row["val_loss"] for row in read_rows(run.metrics) if _is_evaluation(row)}
+    judged = [step for step in steps_of(run.checkpoints) if step in losses]
+    if judged:
+        try:
+            return load_checkpoint(step_folder(run.checkpoints, min(judged, key=losses.__getitem__)))
+        except CheckpointError as fault:
+            rejected.append(str(fault))
+    newest = newest_checkpoint(run.checkpoints, on_reject=lambda _, reason: rejected.append(reason))
+    if newest is None:
+        why = "; ".join(dict.fromkeys(rejected)) or "it was stopped before its first save"
+        raise CheckpointError(f"{run.path} has no checkpoint that can be used: {why}")
+    return newest
+
+
+def build(config: ModelConfig, state_dict: Mapping[str, Tensor], source: str, device: torch.device | str) -> GPT:
+    """The model of `config` with these weights, in evaluation mode; draws no random numbers."""
+    with torch.device("meta"):
+        model = GPT(config)
+    model.to_empty(device="cpu")
+    # Rotary tables are no weights: on `meta` they were not computed.
+    model.position_embedding = POSITIONS[config.position](config)
+    load_weights(model, state_dict, source)
+    return model.to(device).eval()
+
+
+def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> OpenedModel:
+    config = resolve([load_toml(checkpoint.path / "config.toml")]).config.model
+    tokenizer = load_tokenizer(checkpoint.path / TOKENIZER)
+    if tokenizer.vocab_size != config.vocab_size:
+        raise CheckpointError(
+            f"{checkpoint.path}: tokenizer.json has {tokenizer.vocab_size} entries and the model {config.vocab_size}"
+        )
+    model = build(config, checkpoint.tensors("model"), str(checkpoint.path), device)
+    return OpenedModel(model, tokenizer, config, f"step {checkpoint.step} of {checkpoint.path.parent.parent}")
+
+
+def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) -> OpenedModel:
+    if not (folder / TOKENIZER).is_file():
+        raise CheckpointError(f"{folder} has no {TOKENIZER}; copy the one that the model was trained with into it")
+    settings = read_settings(folder)
+    config, state_dict = from_hugging_face(settings, read_weights(folder))
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    # A padded vocabulary is common (Qwen3: 151,669 entries, 151,936 rows); one with too few rows is another model's.
+    if tokenizer.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: tokenizer.json has {tokenizer.vocab_size} entries, the model only {config.vocab_size} rows; "
+            "they do not belong together"
+        )
+    return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin)
+
+
+def _is_hub_name(source: str) -> bool:
+    """Whether to ask the hub: looks like `name` or `owner/name`, and is not a mistyped path below a folder here."""
+    return bool(HUB_NAME.fullmatch(source)) and ("/" not in source or not Path(source).parent.exists())
+
+
+def _is_evaluation(row: Mapping[str, object]) -> bool:
+    return row.get("kind") == "eval" and isinstance(row.get("val_loss"), int | float) and "step" in row
+
+
+def _not_a_model(path: Path) -> str:
+    return (
+        f"{path} is not a model: give a run folder (config.toml and checkpoints/), a checkpoint ({MANIFEST}), or a "
+        f"Hugging Face folder (config.json, {TOKENIZER} and {WEIGHTS} or {INDEX})"
+    )
