@@ -2,7 +2,7 @@
 
 from chainrule.config.load import Layer, Resolved, resolve, section_type
 from chainrule.config.model import Architecture, ModelConfig
-from chainrule.config.presets import PRESETS, preset
+from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.schema import (
     Config,
     MachineConfig,
@@ -32,6 +32,7 @@ __all__ = [
     "TrainingConfig",
     "VocabularyConfig",
     "load_toml",
+    "modern",
     "preset",
     "resolve",
     "section_type",

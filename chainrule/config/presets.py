@@ -16,8 +16,8 @@ def _gpt2(emb_dim: int, n_heads: int, n_layers: int) -> Values:
     }
 
 
-def _modern(emb_dim: int, n_heads: int, n_layers: int, context_length: int, vocab_size: int) -> Values:
-    """Qwen3's architecture with Muon."""
+def modern(emb_dim: int, n_heads: int, n_layers: int, context_length: int, vocab_size: int) -> Values:
+    """Qwen3's architecture with Muon, in any size."""
     shape = {"vocab_size": vocab_size, "context_length": context_length, "emb_dim": emb_dim}
     modern = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "qk_norm": True, "bias": False}
     return {
@@ -32,10 +32,10 @@ PRESETS: dict[str, Values] = {
     "gpt2-355m": _gpt2(1024, 16, 24),
     "gpt2-774m": _gpt2(1280, 20, 36),
     "gpt2-1558m": _gpt2(1600, 25, 48),
-    "cpu-tiny": _modern(128, 4, 4, 256, 2048),
-    "cpu-small": _modern(256, 4, 6, 512, 4096),
-    "cpu-medium": _modern(384, 6, 8, 512, 8192),
-    "gpu-small": _modern(768, 12, 12, 1024, 32768),
+    "cpu-tiny": modern(128, 4, 4, 256, 2048),
+    "cpu-small": modern(256, 4, 6, 512, 4096),
+    "cpu-medium": modern(384, 6, 8, 512, 8192),
+    "gpu-small": modern(768, 12, 12, 1024, 32768),
 }
 
 

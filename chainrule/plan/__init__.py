@@ -1,0 +1,23 @@
+"""Parameters, operations, memory and time: arithmetic on a configuration, without torch."""
+
+from chainrule.plan.choose import DEFAULT_MINUTES, LADDER, choose, with_automatic
+from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
+from chainrule.plan.count import Parameters, parameters
+from chainrule.plan.memory import Memory, check_memory, memory_bytes
+
+__all__ = [
+    "DEFAULT_MINUTES",
+    "LADDER",
+    "Machine",
+    "Memory",
+    "Parameters",
+    "check_memory",
+    "choose",
+    "flops_per_token",
+    "memory_bytes",
+    "parameters",
+    "run_tokens",
+    "tokens_per_second",
+    "training_seconds",
+    "with_automatic",
+]

@@ -1,0 +1,98 @@
+"""The estimate follows what autograd keeps, and a model too large is refused with numbers."""
+
+import pytest
+import torch
+
+from chainrule.base import DeviceError
+from chainrule.config import Config, ModelConfig, preset, resolve
+from chainrule.model import GPT
+from chainrule.optim import Optimizer
+from chainrule.plan import Machine, check_memory, memory_bytes, parameters
+
+MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
+SHAPE = {"vocab_size": 512, "context_length": 128, "emb_dim": 128, "n_heads": 4, "n_layers": 3}
+
+
+def saved_bytes(model: ModelConfig, windows: int, bf16: bool) -> int:
+    """Bytes that autograd keeps for the backward pass, each storage once."""
+    network = GPT(model)
+    own = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    ids = torch.zeros(windows, model.context_length, dtype=torch.long)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16, enabled=bf16),
+    ):
+        loss = network.loss(ids, ids)
+    del loss
+    return sum(tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in own)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("drop_rate", [0.0, 0.1])
+@pytest.mark.parametrize("family", [{}, MODERN, MODERN | {"qk_norm": True}])
+def test_activations_are_what_autograd_keeps(family, drop_rate, bf16):
+    model = ModelConfig(**SHAPE, **family, drop_rate=drop_rate)
+    # The difference of two batch sizes leaves out what does not grow with the batch (masks, cast weights).
+    measured = saved_bytes(model, 3, bf16) - saved_bytes(model, 2, bf16)
+    planned = memory_bytes(Config(model=model), precision="bfloat16" if bf16 else "float32").activations
+    at_the_turning_point = model.context_length * model.vocab_size * 8
+    assert planned - at_the_turning_point == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_the_optimizers_bytes_are_its_state(kind):
+    config = Config(model=ModelConfig(**SHAPE), optimizer={"kind": kind})
+    network = GPT(config.model)
+    optimizer = Optimizer(network, config)
+    ids = torch.zeros(1, 8, dtype=torch.long)
+    network.loss(ids, ids).backward()
+    optimizer.step(1.0)
+    held = sum(tensor.nbytes for key, tensor in optimizer.state().items() if not key.endswith(":step"))
+    assert memory_bytes(config).optimizer == held
+
+
+def test_weights_and_gradients_are_four_bytes_each():
+    config = Config()
+    need = memory_bytes(config)
+    assert need.weights == need.gradients == 4 * parameters(config.model).total
+
+
+def test_recomputing_needs_less_and_larger_batches_need_more():
+    config = Config()
+    plain = memory_bytes(config, micro_batch=4)
+    assert memory_bytes(config, micro_batch=4, checkpointing=True).activations < plain.activations / 3
+    assert memory_bytes(config, micro_batch=8).activations == 2 * plain.activations
+    assert memory_bytes(config, micro_batch=4, precision="bfloat16").activations < plain.activations
+    assert memory_bytes(config, micro_batch=4, device="cuda").activations < plain.activations
+
+
+def test_a_model_too_large_is_refused_with_numbers():
+    machine = Machine(cores=2, memory_bytes=8 * 2**30, peak_flops=1e12)
+    with pytest.raises(DeviceError) as caught:
+        check_memory(resolve([preset("gpt2-1558m")]).config, machine)
+    message = str(caught.value)
+    assert "1.56B parameters" in message and "cpu has 8.0 GiB" in message and "lower model.n_layers" in message
+    assert caught.value.exit_code == 2
+
+
+def test_a_window_too_long_is_told_apart():
+    config = Config(model=ModelConfig(**SHAPE | {"context_length": 200_000}))
+    with pytest.raises(DeviceError, match=r"lower model\.context_length or set machine\.activation_checkpointing"):
+        check_memory(config, Machine(2, 8 * 2**30, 1e12))
+
+
+def test_an_absurd_model_is_refused_by_arithmetic_alone():
+    config = Config(model=ModelConfig(n_layers=10**12, vocab_size=10**12))
+    with pytest.raises(DeviceError, match="parameters needs about"):
+        check_memory(config, Machine(2, 8 * 2**30, 1e12))
+
+
+def test_what_fits_comes_back_as_numbers():
+    need = check_memory(resolve([preset("cpu-small")]).config, Machine(2, 8 * 2**30, 1e12))
+    assert sum(need.components().values()) < need.total < 2**30
