@@ -1,0 +1,160 @@
+"""The short blocks before and after the live panel: machine, plan, tokenizer, data; result and what to type next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.rule import Rule
+from rich.text import Text
+
+from chainrule.base import bytes_text, count_text, duration_text
+from chainrule.cli.panel_frame import rows_table, sample_text
+from chainrule.cli.panel_text import clean, number, percent
+
+Row = Mapping[str, Any]
+LONGEST_BAR = 24
+COMPLETION_LINES = 12
+
+
+def block(kind: str, row: Row) -> RenderableType | None:
+    """The block of a row of kind machine, plan, tokenizer, data, notice; None for the other kinds."""
+    lines = sentences(kind, row)
+    if not lines:
+        return None
+    table = rows_table()
+    for label, sentence, warning in lines:
+        table.add_row(label, Text(clean(sentence), style="yellow" if warning else ""))
+    return table
+
+
+def sentences(kind: str, row: Row) -> list[tuple[str, str, bool]]:
+    """What a row says, as (label, sentence, is a warning); empty for kinds that are figures."""
+    lines = {"machine": _machine, "plan": _plan, "tokenizer": _tokenizer, "data": _data, "notice": _notice}
+    if kind not in lines:
+        return []
+    warnings = [("warning", str(warning), True) for warning in row.get("warnings", ())]
+    return [(label, sentence, kind == "notice") for label, sentence in lines[kind](row)] + warnings
+
+
+def _machine(row: Row) -> list[tuple[str, str]]:
+    peak = row.get("peak_flops")
+    speed = f"{peak / 1e9:,.0f} GFLOP/s measured in " if peak else ""
+    memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
+    threads = f", {row['threads']} threads" if row.get("threads") else ""
+    return [
+        ("machine", f"{row.get('cpu', 'unknown processor')}, {row.get('cores', '?')} cores{threads}{memory}"),
+        ("device", f"{row.get('device')}: {row.get('reason')}"),
+        ("speed", f"{speed}{row.get('precision')}, torch {row.get('torch', '?')}"),
+    ]
+
+
+def _plan(row: Row) -> list[tuple[str, str]]:
+    time = f", about {duration_text(row['seconds'])}" if row.get("seconds") else ""
+    memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
+    steps = f"{row['steps']:,} steps of {count_text(row['batch_tokens'])} = {count_text(row['tokens'])} tokens"
+    return [
+        ("model", f"{row.get('preset') or 'own shape'}: {row['parameters']:,} parameters{memory}"),
+        ("plan", f"{steps}{time}"),
+    ]
+
+
+def _tokenizer(row: Row) -> list[tuple[str, str]]:
+    unused = row.get("unused_share")
+    rest = f", {percent(unused)} of them unused" if unused is not None else ""
+    time = f", in {duration_text(row['seconds'])}" if row.get("seconds") is not None else ""
+    per_token = f": {row['bytes_per_token']:.2f} bytes per token" if row.get("bytes_per_token") else ""
+    return [("tokenizer", f"{row.get('kind')}, {row.get('vocab_size', 0):,} entries{rest}{per_token}{time}")]
+
+
+def _data(row: Row) -> list[tuple[str, str]]:
+    removed = [f"{row[key]:,} {words}" for key, words in _REMOVED.items() if row.get(key)]
+    tokens = row.get("tokens", {})
+    split = ""
+    if isinstance(tokens, Mapping):
+        split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in tokens.items())
+    epochs = f"; the run sees the text {row['epochs']:.2g} times" if row.get("epochs") else ""
+    size = _total(row.get("bytes", 0))
+    text = f"{row.get('documents', 0):,} documents from {row.get('files', 0):,} files, {bytes_text(size)}"
+    lines = [("data", text + (f"; left out: {', '.join(removed)}" if removed else ""))]
+    return lines + ([("tokens", split + epochs)] if split else [])
+
+
+_REMOVED = {"duplicates": "duplicates", "near_duplicates": "near duplicates", "skipped": "skipped"}
+_SPLITS = {"train": "to train on", "validation": "held out"}
+
+
+def _total(value: Any) -> float:
+    return sum(value.values()) if isinstance(value, Mapping) else value
+
+
+def _notice(row: Row) -> list[tuple[str, str]]:
+    return [("note", str(row.get("message", "")))]
+
+
+def result(row: Row, report: str | None, run: str | None, width: int = 80) -> RenderableType:
+    """The end of a run: the model among the baselines, functions that parse, completions, what to type next."""
+    parts: list[RenderableType] = [Rule(Text(_headline(row), style="bold"), style="green", align="left")]
+    if row.get("val_bits_per_byte") is not None:
+        parts += [Text("bits per byte of the held-out text; less is better", style="dim")]
+        parts += _ladder(row["val_bits_per_byte"], row.get("baselines") or {}, width)
+    table = rows_table()
+    for label, sentence in measured(row):
+        table.add_row(label, Text(clean(sentence)))
+    for completion in list(row.get("completions") or ())[:3]:
+        text = sample_text(str(completion["prompt"]), str(completion["text"]).rstrip())
+        table.add_row("it writes", Text("\n").join(text.split("\n")[:COMPLETION_LINES]))
+    for label, sentence in what_next(report, run):
+        table.add_row(label, Text(clean(sentence)))
+    return Group(*parts, Text(), table)
+
+
+def _headline(row: Row) -> str:
+    status = str(row.get("status", "finished"))
+    return f"{status} at step {row.get('step', '?')} after {duration_text(row.get('seconds') or 0)} of training"
+
+
+def _ladder(bits: float, baselines: Row, width: int) -> list[Text]:
+    rows = sorted([*measured_baselines(baselines), ("this model", bits)], key=lambda pair: -pair[1])
+    label_width = max(len(label) for label, _ in rows)
+    bar_width = max(4, min(LONGEST_BAR, width - label_width - 9))
+    lines = []
+    for label, value in rows:
+        bar = "█" * max(1, round(bar_width * value / rows[0][1]))
+        style = "bold green" if label == "this model" else "dim"
+        lines.append(Text(f"{label:>{label_width}}  {value:.3f} {bar}", style=style, no_wrap=True))
+    return lines
+
+
+def measured_baselines(baselines: Row) -> list[tuple[str, float]]:
+    """Plain words and bits per byte of the baselines that were measured."""
+    from chainrule.report import BASELINE_NAMES
+
+    return [
+        (words, float(baselines[name])) for name, words in BASELINE_NAMES.items() if baselines.get(name) is not None
+    ]
+
+
+def measured(row: Row) -> list[tuple[str, str]]:
+    """What the end of a run found, as (label, sentence)."""
+    from chainrule.report import verdict
+
+    lines = []
+    if row.get("val_bits_per_byte") is not None:
+        lines.append(("verdict", verdict(row["val_bits_per_byte"], row.get("baselines") or {})))
+        loss, perplexity = number(row.get("val_loss")), number(row.get("val_perplexity"), 1)
+        lines.append(("held out", f"loss {loss}, perplexity {perplexity}"))
+    python = row.get("python")
+    if python and python.get("functions"):
+        share = f"{python['parsed']} of {python['functions']} sampled functions ({percent(python['share'])})"
+        lines.append(("Python", f"{share} parse"))
+    if row.get("n_skipped"):
+        lines.append(("skipped", f"non-finite numbers in {row['n_skipped']} of {row.get('steps', '?')} steps"))
+    return lines
+
+
+def what_next(report: str | None, run: str | None) -> list[tuple[str, str]]:
+    """Where the report is and what to type next, as (label, sentence)."""
+    lines = [("report", report)] if report else []
+    if run:
+        lines += [("next", f"chainrule generate {run}"), ("or", f"chainrule export hf {run} out/")]
+    return lines

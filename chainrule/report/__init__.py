@@ -1,0 +1,5 @@
+"""One self-contained HTML page for a run."""
+
+from chainrule.report.words import BASELINE_NAMES, verdict
+
+__all__ = ["BASELINE_NAMES", "verdict"]

@@ -1,0 +1,29 @@
+"""The model against the baselines in one honest sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+BASELINE_NAMES = {
+    "unigram": "counting tokens",
+    "bigram": "counting pairs of tokens",
+    "gzip": "gzip -9",
+    "xz": "xz -9e",
+    "xz_seen": "xz that has seen the training text",
+}
+
+
+def verdict(bits_per_byte: float, baselines: Mapping[str, Any]) -> str:
+    """Who needs fewer bits per byte of the held-out text, the model or the best baseline, and by how much."""
+    known = {name: float(baselines[name]) for name in BASELINE_NAMES if baselines.get(name) is not None}
+    if not known:
+        return f"The model needs {bits_per_byte:.3f} bits for each held-out byte; nothing was measured beside it."
+    best = min(known, key=lambda name: known[name])
+    other, words = known[best], BASELINE_NAMES[best]
+    difference = abs(other - bits_per_byte) / other
+    beaten = sum(bits_per_byte < value for value in known.values())
+    if beaten == len(known):
+        return f"The model beats every baseline: it needs {difference:.1%} fewer bits than the best of them, {words}."
+    lead = f"The model beats {beaten} of {len(known)} baselines" if beaten else "The model beats no baseline yet"
+    if difference < 0.0005:
+        return f"{lead}; the best, {words}, does as well as it."
+    return f"{lead}; the best, {words}, needs {difference:.1%} fewer bits than it{'' if beaten else ': train longer'}."
