@@ -13,7 +13,7 @@ from chainrule.model.position import Rotation, rotate
 
 
 class Attention(nn.Module):
-    """Causal self-attention (Vaswani et al. 2017) with grouped key and value heads (Ainslie et al., arXiv 2305.13245)."""
+    """Causal self-attention (Vaswani et al. 2017), key and value heads in groups (Ainslie et al., arXiv 2305.13245)."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()

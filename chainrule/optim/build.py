@@ -1,0 +1,104 @@
+"""Which weight is moved by what."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.config import Config
+from chainrule.optim.muon import Muon
+
+
+def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
+    """The names of the parameters in each group; every parameter is in exactly one.
+
+    - `stacked`: queries, keys and values of a block, stacked in one weight, for muon
+    - `matrices`: the other matrices inside the blocks, for muon
+    - `embeddings`: tokens, places and the head, for adamw with weight decay
+    - `decayed`: all matrices of a run without muon, for adamw with weight decay
+    - `plain`: norms and biases, for adamw without weight decay
+    """
+    groups: dict[str, list[str]] = {name: [] for name in ("stacked", "matrices", "embeddings", "decayed", "plain")}
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2:
+            groups["plain"].append(name)
+        elif config.optimizer.kind == "adamw":
+            groups["decayed"].append(name)
+        elif not name.startswith("blocks."):
+            groups["embeddings"].append(name)
+        else:
+            groups["stacked" if name.endswith("attention.qkv.weight") else "matrices"].append(name)
+    return {group: names for group, names in groups.items() if names}
+
+
+class Optimizer:
+    """Muon and AdamW as one: step, learning rates, and a state that is tensors by parameter name."""
+
+    def __init__(self, model: nn.Module, config: Config) -> None:
+        self.parameters = dict(model.named_parameters())
+        groups = parameter_groups(model, config)
+        self.parts = [
+            part for part in (_muon(self.parameters, groups, config), _adamw(self.parameters, groups, config)) if part
+        ]
+
+    def step(self, factor: float) -> None:
+        """One update at `factor` of the peak learning rates."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = group["peak"] * factor
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Frees all gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor of the state under "parameter name:state name"; shares memory with the optimizer."""
+        names = {id(parameter): name for name, parameter in self.parameters.items()}
+        return {f"{names[id(p)]}:{key}": value for p, key, value in self._entries()}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes the state that `state` gave; keys that belong to no parameter raise KeyError."""
+        owners = {id(p): part for part in self.parts for group in part.param_groups for p in group["params"]}
+        for key, tensor in tensors.items():
+            name, _, kind = key.rpartition(":")
+            parameter = self.parameters[name]
+            device = tensor.device if kind == "step" and not _step_on_device(parameter) else parameter.device
+            owners[id(parameter)].state[parameter][kind] = tensor.to(device).clone()
+
+    def _entries(self) -> Iterator[tuple[Tensor, str, Tensor]]:
+        for part in self.parts:
+            for parameter, state in part.state.items():
+                for key, value in state.items():
+                    yield parameter, key, value
+
+
+def _muon(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config) -> Muon | None:
+    settings, model = config.optimizer, config.model
+    rows = [heads * model.head_dim for heads in (model.n_heads, model.n_kv_heads, model.n_kv_heads)]
+    chosen = [
+        {"params": [parameters[name] for name in groups[group]], "peak": settings.muon_lr, "pieces": pieces}
+        for group, pieces in (("stacked", rows), ("matrices", None))
+        if group in groups
+    ]
+    if not chosen:
+        return None
+    return Muon(chosen, lr=settings.muon_lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def _adamw(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config) -> torch.optim.AdamW:
+    settings = config.optimizer
+    chosen = [
+        {"params": [parameters[name] for name in groups[group]], "peak": settings.lr, "weight_decay": decay}
+        for group, decay in (("embeddings", settings.weight_decay), ("decayed", settings.weight_decay), ("plain", 0.0))
+        if group in groups
+    ]
+    return torch.optim.AdamW(
+        chosen, lr=settings.lr, betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=True
+    )
+
+
+def _step_on_device(parameter: Tensor) -> bool:
+    """Fused AdamW keeps its step count beside the parameter."""
+    return parameter.device.type != "cpu"
