@@ -17,7 +17,7 @@ CONV1D = {
     "feed_forward.down": "mlp.c_proj",
 }
 # Causal masks that older transformers stored beside the weights; OpenAI's files on the hub have them.
-MASKS = ("attn.bias", "attn.masked_bias")
+MASKS = (".attn.bias", ".attn.masked_bias")
 FIXED = {
     "activation_function": "gelu_new",
     "scale_attn_weights": True,

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,  # type: ignore[attr-defined]  # of httpx or requests, whichever the installed version uses
-)
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from chainrule.base import CheckpointError
 
+# The base of a broken connection's error, of whichever HTTP library the installed version uses; it does not export it.
+CONNECTION_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
 WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer.json"]
 COPY_THESE = (
     "config.json, tokenizer.json and model.safetensors (or model.safetensors.index.json with every "
@@ -36,7 +34,7 @@ def hub_folder(name: str, *, cache: Path | None = None) -> Path:
         return Path(snapshot_download(name, allow_patterns=WANTED, cache_dir=cache))
     except HfHubHTTPError as fault:
         raise CheckpointError(f"{name!r} is no folder here, and the Hugging Face hub refused it: {fault}") from fault
-    except (OSError, HTTPError) as fault:
+    except CONNECTION_ERRORS as fault:
         raise CheckpointError(
             f"{name!r} is no folder here, is not in the Hugging Face cache, and the hub cannot be reached. "
             f"On a machine with a network, open https://huggingface.co/{name}/tree/main; copy {COPY_THESE} "

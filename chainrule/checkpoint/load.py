@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from chainrule.base import CheckpointError, disk_faults
+from chainrule.base import CheckpointError, DiskError, disk_faults
 from chainrule.checkpoint.manifest import CheckpointManifest, read_manifest, verify_files
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.checkpoint.save import STATE
@@ -56,7 +56,7 @@ def load_checkpoint(path: Path, *, verify: bool = True) -> Checkpoint:
 def newest_checkpoint(parent: Path, *, on_reject: Callable[[Path, str], None]) -> Checkpoint | None:
     """The checkpoint of the highest step that verifies; None when there is none.
 
-    Each damaged one on the way is passed to `on_reject` with the reason. The order is by step, never by time.
+    Each that is damaged or unreadable is passed to `on_reject` with the reason. The order is by step, never by time.
     """
     for step in reversed(steps_of(parent)):
         path = step_folder(parent, step)
@@ -64,7 +64,7 @@ def newest_checkpoint(parent: Path, *, on_reject: Callable[[Path, str], None]) -
             checkpoint = load_checkpoint(path)
             if checkpoint.step != step:
                 raise CheckpointError(f"{path} holds step {checkpoint.step}; it was renamed by hand")
-        except CheckpointError as fault:
+        except (CheckpointError, DiskError) as fault:
             on_reject(path, str(fault))
         else:
             return checkpoint

@@ -22,7 +22,8 @@ def steps_of(parent: Path) -> list[int]:
     """Steps that have a checkpoint in `parent`, ascending; by their names, since a clock can go backwards."""
     if not parent.is_dir():
         return []
-    matches = (WHOLE.fullmatch(entry.name) for entry in parent.iterdir() if entry.is_dir())
+    with disk_faults(parent, "listing"):
+        matches = [WHOLE.fullmatch(entry.name) for entry in parent.iterdir() if entry.is_dir()]
     return sorted(int(match[1]) for match in matches if match)
 
 

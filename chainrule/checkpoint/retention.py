@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from chainrule.base import CheckpointError
+from chainrule.base import CheckpointError, DiskError
 from chainrule.checkpoint.load import verify_checkpoint
 from chainrule.checkpoint.names import remove_folder, step_folder, steps_of
 
@@ -28,6 +28,6 @@ def prune_checkpoints(parent: Path, keep_last: int, keep: Collection[int] = ()) 
 def _is_whole(folder: Path) -> bool:
     try:
         verify_checkpoint(folder)
-    except CheckpointError:
+    except (CheckpointError, DiskError):
         return False
     return True
