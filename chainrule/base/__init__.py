@@ -23,6 +23,7 @@ from chainrule.base.errors import (
     TokenizerError,
     TrainingError,
 )
+from chainrule.base.finite import finite
 from chainrule.base.nearest import nearest
 from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
 
@@ -43,6 +44,7 @@ __all__ = [
     "count_text",
     "disk_faults",
     "duration_text",
+    "finite",
     "folder_bytes",
     "free_bytes",
     "fsync_folder",

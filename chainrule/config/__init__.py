@@ -1,6 +1,7 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
-from chainrule.config.load import Layer, Resolved, resolve, section_type
+from chainrule.config.compare import SAFE_ON_RESUME, check_resume, differences
+from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
 from chainrule.config.model import Architecture, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.schema import (
@@ -18,6 +19,7 @@ from chainrule.config.toml import load_toml, to_toml, toml_value
 
 __all__ = [
     "PRESETS",
+    "SAFE_ON_RESUME",
     "Architecture",
     "Config",
     "Layer",
@@ -31,7 +33,10 @@ __all__ = [
     "TextConfig",
     "TrainingConfig",
     "VocabularyConfig",
+    "check_resume",
+    "differences",
     "load_toml",
+    "mistakes",
     "modern",
     "preset",
     "resolve",

@@ -38,7 +38,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     try:
         return Resolved(Config.model_validate(merged), sources)
     except ValidationError as fault:
-        raise ConfigError("\n".join(_explain(fault, sources))) from None
+        raise ConfigError("\n".join(mistakes(fault, sources))) from None
 
 
 def section_type(name: str) -> type[Section]:
@@ -46,6 +46,27 @@ def section_type(name: str) -> type[Section]:
     annotation = Config.model_fields[name].annotation
     assert isinstance(annotation, type) and issubclass(annotation, Section)
     return annotation
+
+
+def mistakes(fault: ValidationError, sources: Mapping[str, str]) -> Iterator[str]:
+    """One line for each mistake that pydantic found in a Config: key, what was given, where, what is allowed."""
+    for error in fault.errors(include_url=False):
+        where = [str(part) for part in error["loc"][:2]]
+        key = ".".join(where)
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "default_factory_not_called":
+            continue  # what follows from a setting that is wrong is not a second mistake
+        if error["type"] == "value_error":
+            yield f"[{key}] {message}."
+            continue
+        hint = ""
+        if error["type"] == "literal_error":
+            choices = get_args(section_type(where[0]).model_fields[where[1]].annotation)
+            hint = nearest(str(error["input"]), map(str, choices))
+        elif error["type"] == "tuple_type":
+            message, hint = "input should be a list", f" Write [{error['input']!r}]."
+        source = f" ({sources[key]})" if key in sources else ""
+        yield f"{key} = {error['input']!r}{source}: {message[:1].lower()}{message[1:]}.{hint}"
 
 
 def _settings(layer: Layer) -> Iterator[tuple[str, str, Any]]:
@@ -67,24 +88,3 @@ def _unknown(source: str, name: str, what: str, known: Sequence[str] | Mapping[s
     homes = [f"{section}.{key}" for section in Config.model_fields if key in section_type(section).model_fields]
     hint = f" Did you mean {homes[0]!r}?" if homes else nearest(name, known)
     return f"{source}: unknown {what} {name!r}.{hint} Known: {', '.join(word.rpartition('.')[2] for word in known)}."
-
-
-def _explain(fault: ValidationError, sources: Mapping[str, str]) -> Iterator[str]:
-    """One line for each mistake: key, what was given, where, what is allowed."""
-    for error in fault.errors(include_url=False):
-        where = [str(part) for part in error["loc"][:2]]
-        key = ".".join(where)
-        message = error["msg"].removeprefix("Value error, ")
-        if error["type"] == "default_factory_not_called":
-            continue  # what follows from a setting that is wrong is not a second mistake
-        if error["type"] == "value_error":
-            yield f"[{key}] {message}."
-            continue
-        hint = ""
-        if error["type"] == "literal_error":
-            choices = get_args(section_type(where[0]).model_fields[where[1]].annotation)
-            hint = nearest(str(error["input"]), map(str, choices))
-        elif error["type"] == "tuple_type":
-            message, hint = "input should be a list", f" Write [{error['input']!r}]."
-        source = f" ({sources[key]})" if key in sources else ""
-        yield f"{key} = {error['input']!r}{source}: {message[:1].lower()}{message[1:]}.{hint}"

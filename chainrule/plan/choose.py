@@ -63,25 +63,28 @@ MEMORY_SHARE = 0.7  # of the machine's memory, with a micro-batch of 8 windows
 DEFAULT_MINUTES = 15.0
 
 
-def choose(machine: Machine, *, minutes: float, text_bytes: int | None = None, layers: Sequence[Layer] = ()) -> Layer:
-    """Settings that make the best of `minutes` on this machine, to be laid between the preset and the file.
+def choose(
+    machine: Machine, *, minutes: float | None = None, text_bytes: int | None = None, layers: Sequence[Layer] = ()
+) -> Layer:
+    """Settings that make the best of `minutes` (15 when None) on this machine, for `with_automatic`.
 
     `layers` are all that the user gave. A preset, or all of emb_dim, n_layers and n_heads, fixes the shape: then only
     batch, steps and intervals are chosen. Raises ConfigError for a budget that is no time, or that another layer's
     training.steps contradicts.
     """
     _check_budget(minutes, layers)
+    minutes = DEFAULT_MINUTES if minutes is None else minutes
     seconds = training_budget(machine, minutes, text_bytes)
     shape = {} if _shape_is_given(layers) else _shape(machine, seconds, text_bytes, layers)
     config = resolve(with_automatic(layers, Layer("automatic", shape))).config
     tokens = tokens_per_second(config.model, machine) * seconds
     unique = math.inf if text_bytes is None else text_bytes / bytes_per_token(config)
-    epochs = tokens / unique
-    tokens = min(tokens, MOST_EPOCHS * unique)
     values = {section: dict(settings) for section, settings in shape.items()}
-    if shape and epochs > DROPOUT_FROM_EPOCHS:
+    if shape and tokens / unique > DROPOUT_FROM_EPOCHS:
         values["model"]["drop_rate"] = DROPOUT
-    values["training"] = _portions(config, machine, tokens)
+    values["training"] = _portions(
+        config, machine, min(tokens, MOST_EPOCHS * unique), config.training.steps if _steps_are_given(layers) else None
+    )
     return Layer(f"automatic: {minutes:g} minutes on {machine.device}", values)
 
 
@@ -103,14 +106,17 @@ def bytes_per_token(config: Config) -> float:
     return 1.0 if one else max(1.0, 0.3 * math.log2(config.model.vocab_size))
 
 
-def _check_budget(minutes: float, layers: Sequence[Layer]) -> None:
+def _check_budget(minutes: float | None, layers: Sequence[Layer]) -> None:
+    if minutes is None:
+        return
     if not (0 < minutes < math.inf):
         raise ConfigError(f"minutes={minutes:g} is no time to train in; give a positive number such as 5")
-    for layer in layers:
-        if not _is_preset(layer) and "steps" in layer.values.get("training", {}):
-            raise ConfigError(
-                f"{layer.source} sets training.steps, and minutes={minutes:g} would choose it; give one of the two"
-            )
+    if _steps_are_given(layers):
+        raise ConfigError(f"training.steps is given, and minutes={minutes:g} would choose it; give one of the two")
+
+
+def _steps_are_given(layers: Sequence[Layer]) -> bool:
+    return any("steps" in layer.values.get("training", {}) for layer in layers)
 
 
 def _is_preset(layer: Layer) -> bool:
@@ -150,13 +156,13 @@ def _rung_values(rung: Rung, text_bytes: int | None) -> dict[str, dict[str, Any]
     return {section: dict(settings) for section, settings in shape.items()}
 
 
-def _portions(config: Config, machine: Machine, tokens: float) -> dict[str, Any]:
-    """Batch, steps and intervals of a run of about `tokens` tokens."""
+def _portions(config: Config, machine: Machine, tokens: float, given_steps: int | None) -> dict[str, Any]:
+    """Batch, steps and intervals of a run of about `tokens` tokens, or of the steps that were given."""
     window = config.model.context_length
     least = LEAST_BATCH[machine.device.partition(":")[0]]
     wanted = max(least, BATCH_FACTOR * tokens**BATCH_POWER)
     batch_tokens = window * max(1, round(min(wanted, tokens / LEAST_STEPS) / window))
-    steps = max(1, round(tokens / batch_tokens))
+    steps = given_steps or max(1, round(tokens / batch_tokens))
     step_seconds = batch_tokens / tokens_per_second(config.model, machine)
     evaluated = 3 * EVAL_SHARE * steps * batch_tokens / N_EVALS
     return {

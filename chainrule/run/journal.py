@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import disk_faults, write_bytes
+from chainrule.base import disk_faults, finite, write_bytes
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Adds one line; NaN and infinity are written as null, because JSON has neither."""
-    line = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False) + "\n"
+    line = json.dumps(finite(row), ensure_ascii=False, allow_nan=False) + "\n"
     with disk_faults(path, "appending to"), path.open("ab") as stream:
         # One write call: a reader sees no half of it, and only a kill inside the call can tear it.
         stream.write(line.encode("utf-8", "backslashreplace"))
@@ -47,11 +47,3 @@ def _last_byte(path: Path) -> bytes:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

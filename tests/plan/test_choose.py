@@ -107,8 +107,17 @@ def test_a_budget_that_is_no_time_is_refused(minutes):
 
 
 def test_a_budget_and_steps_together_are_refused():
-    with pytest.raises(ConfigError, match=r"flag sets training\.steps, and minutes=5 would choose it"):
+    with pytest.raises(ConfigError, match=r"training\.steps is given, and minutes=5 would choose it"):
         choose(LAPTOP, minutes=5, layers=[Layer("flag", {"training": {"steps": 10}})])
+
+
+def test_given_steps_set_the_intervals():
+    training = chosen(minutes=None, layers=[Layer("flag", {"training": {"steps": 100}})]).config.training
+    assert (training.steps, training.eval_every, training.save_every) == (100, 5, 25)
+
+
+def test_without_a_budget_a_run_is_planned_for_a_quarter_of_an_hour():
+    assert chosen(minutes=None).config == chosen(minutes=15).config
 
 
 def test_the_layer_stands_between_preset_and_file():

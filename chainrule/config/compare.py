@@ -1,0 +1,48 @@
+"""What two configurations do differently, and which differences a run may take up in its middle."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.base import ConfigError
+from chainrule.config.schema import Config
+
+# These change what is looked at and kept; everything else decides the bits of the run.
+SAFE_ON_RESUME = frozenset(
+    f"training.{key}"
+    for key in (
+        "log_every",
+        "eval_every",
+        "eval_tokens",
+        "sample_every",
+        "sample_tokens",
+        "prompts",
+        "save_every",
+        "keep_last",
+        "bad_steps",
+    )
+)
+
+
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings with unequal values, "section.key" -> (old, new), in the order of the file."""
+    before, after = _flat(old), _flat(new)
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
+def check_resume(saved: Config, wanted: Config) -> dict[str, tuple[Any, Any]]:
+    """The differences that a resumed run takes up; raises ConfigError when one would make it another run."""
+    changed = differences(saved, wanted)
+    unsafe = {key: pair for key, pair in changed.items() if key not in SAFE_ON_RESUME}
+    if unsafe:
+        listed = "; ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in unsafe.items())
+        safe = ", ".join(sorted(SAFE_ON_RESUME))
+        raise ConfigError(
+            f"a resumed run goes on as it began, and this would change {listed}. Leave it out, or start a new run from "
+            f"this one with --from. What may change: {safe}."
+        )
+    return changed
+
+
+def _flat(config: Config) -> Mapping[str, Any]:
+    sections = config.model_dump(mode="json")
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
