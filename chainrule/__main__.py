@@ -1,5 +1,7 @@
 """`python -m chainrule` is the command `chainrule`."""
 
+import sys
+
 from chainrule.cli import main
 
-main()
+sys.exit(main())

@@ -78,7 +78,7 @@ def choose(
     shape = {} if _shape_is_given(layers) else _shape(machine, seconds, text_bytes, layers)
     config = resolve(with_automatic(layers, Layer("automatic", shape))).config
     tokens = tokens_per_second(config.model, machine) * seconds
-    unique = math.inf if text_bytes is None else text_bytes / bytes_per_token(config)
+    unique = math.inf if text_bytes is None else max(text_bytes, 1) / bytes_per_token(config)
     values = {section: dict(settings) for section, settings in shape.items()}
     if shape and tokens / unique > DROPOUT_FROM_EPOCHS:
         values["model"]["drop_rate"] = DROPOUT
@@ -141,8 +141,9 @@ def _shape(
             fitting.append(rung)
     values = _rung_values(fitting[-1], text_bytes)
     given = {key: value for layer in layers for key, value in layer.values.get("model", {}).items()}
-    if "emb_dim" in given and given["emb_dim"] % values["model"]["n_heads"]:
-        values["model"]["n_heads"] = math.gcd(given["emb_dim"], max(given["emb_dim"] // 64, 1))
+    width = given.get("emb_dim")
+    if isinstance(width, int) and width % values["model"]["n_heads"]:  # what is no number is refused by the schema
+        values["model"]["n_heads"] = math.gcd(width, max(width // 64, 1))
     kind = next((v["kind"] for layer in layers if "kind" in (v := layer.values.get("vocabulary", {}))), "bpe")
     if kind != "bpe":
         del values["model"]["vocab_size"]

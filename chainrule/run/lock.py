@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,20 @@ def run_lock(run: RunFolder) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def is_running(run: RunFolder) -> bool:
+    """Whether the process that last took the lock still lives; on another host its mark alone says so."""
+    try:
+        who = json.loads((run.path / "lock.json").read_text())
+        if who["host"] != platform.node() or sys.platform == "win32":
+            return True
+        os.kill(int(who["pid"]), 0)  # signal 0 reaches nobody; it only asks
+    except PermissionError:
+        return True  # it lives, as another user
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def _describe(holder: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from chainrule.base import RunError
-from chainrule.run import RunFolder, run_lock
+from chainrule.run import RunFolder, is_running, run_lock
 
 HOLD = """
 import sys
@@ -57,3 +57,11 @@ def test_an_unreadable_note_of_the_holder_does_not_hide_the_answer(tmp_path, hol
     (tmp_path / "lock.json").write_text("torn")
     with pytest.raises(RunError, match="in use by another process"), run_lock(RunFolder(tmp_path)):
         pass
+
+
+def test_a_run_is_running_while_its_writer_lives(tmp_path, holder):
+    assert is_running(RunFolder(tmp_path))
+    holder.kill()
+    holder.wait()
+    assert not is_running(RunFolder(tmp_path))
+    assert not is_running(RunFolder(tmp_path / "never"))

@@ -1,0 +1,5 @@
+"""The command line: one file per verb, which parses, calls the room and prints."""
+
+from chainrule.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,88 @@
+"""The command `chainrule`: finds the verb, and turns every error into one clear message and an exit code.
+
+Verbs are named by strings and imported when they are called, so that `chainrule --help` stays fast.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from chainrule import __version__
+from chainrule.base import ChainruleError
+
+VERBS = {
+    "quickstart": "Train a small GPT on Python's own library in five minutes, and show it.",
+    "pretrain": "Train a language model on your text.",
+    "generate": "Let a model write.",
+    "evaluate": "Measure a model on held-out text.",
+    "report": "Write a run's report: one HTML page.",
+    "runs": "List runs, or compare two.",
+    "export": "Write a model in the format of other tools.",
+    "plan": "Parameters, operations, memory and time, before anything is trained.",
+    "config": "Show all settings, where they come from and what they do.",
+}
+SUB_APPS = ("runs", "export", "config")
+
+app = App(
+    name="chainrule",
+    help="""Pretrain a language model from raw text.
+
+    Begin with `chainrule quickstart`, or with your own text: `chainrule pretrain my_texts/ --minutes 5`.
+    """,
+    help_epilogue="`chainrule VERB --help` shows a verb with examples. `--debug` adds the traceback to an error.",
+    version=__version__,
+    help_format="markdown",
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+for verb, sentence in VERBS.items():
+    target = "app" if verb in SUB_APPS else verb
+    app.command(f"chainrule.cli.{verb}:{target}", name=verb, help=sentence, sort_key=list(VERBS).index(verb))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0 done, 2 the user's mistake, 130 interrupted, 1 else."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in options
+    if debug:
+        given.remove("--debug")
+    try:
+        code = app(given)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except ChainruleError as fault:
+        return _refuse(str(fault), fault.exit_code, debug)
+    except CycloptsError as fault:
+        return _refuse(_usage_mistake(fault), 2, debug)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", 130, debug)
+    except BrokenPipeError:
+        # The reader (`| head`) has gone. What Python still wants to flush at its exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as fault:
+        return _refuse(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}", 2, debug)
+    except MemoryError:
+        return _refuse("out of memory; `chainrule plan` shows what a model needs", 2, debug)
+
+
+def _refuse(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"chainrule: {message}", file=sys.stderr)
+    return code
+
+
+def _usage_mistake(fault: CycloptsError) -> str:
+    """What cyclopts says, without a developer's preamble; what pydantic found, in the words of the configuration."""
+    from chainrule.cli.flags import flag_mistakes
+
+    fault.verbose = False
+    command = " ".join(["chainrule", *(fault.command_chain or ())])
+    return f"{flag_mistakes(fault) or fault}\nSee `{command} --help`."

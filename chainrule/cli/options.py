@@ -1,0 +1,30 @@
+"""Options that several verbs share, and the run that a person means."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from chainrule.run import RunFolder, list_runs, open_run
+
+RUNS = Path("runs")
+
+AsJson = Annotated[
+    bool, Parameter(name="--json", negative=(), help="One JSON object on standard output, and nothing else there.")
+]
+RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.")]
+Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
+
+
+def find_run(name: str, folder: Path = RUNS) -> RunFolder:
+    """The run at the path `name`, or of that name in `folder`; raises RunError with the nearest name."""
+    below = folder / name
+    if not Path(name).exists() and "/" not in name:
+        return open_run(below)
+    return open_run(Path(name))
+
+
+def newest_run(folder: Path) -> RunFolder | None:
+    """The run in `folder` whose configuration was written last."""
+    runs = list_runs(folder)
+    return max(runs, key=lambda run: run.config.stat().st_mtime) if runs else None

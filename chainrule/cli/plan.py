@@ -1,0 +1,156 @@
+"""`chainrule plan`: what a run will need and take, before anything is trained."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from chainrule.base import DeviceError, bytes_text, count_text, duration_text, parse_count
+from chainrule.cli.config import given_layers, parameter_rows
+from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import console, print_json, print_table, say
+from chainrule.config import Config, Resolved, resolve
+from chainrule.plan import (
+    Machine,
+    Memory,
+    check_memory,
+    choose,
+    flops_per_token,
+    memory_bytes,
+    parameters,
+    run_tokens,
+    tokens_per_second,
+    training_seconds,
+    with_automatic,
+)
+
+# What one core's best float32 matrix product reaches on common processors with AVX2; matrix units reach ten times that.
+ASSUMED_FLOPS_PER_CORE = 6e10
+# Half of the peak in the data sheet of an RTX 4070: a plan for a machine that is not named should not promise much.
+ASSUMED_GPU_FLOPS, ASSUMED_GPU_MEMORY = 3e13, 12 * 2**30
+
+
+def plan(
+    source: str | None = None,
+    *,
+    preset: str | None = None,
+    minutes: float | None = None,
+    text: Annotated[str | None, Parameter(name="--text-bytes")] = None,
+    device: str = "cpu",
+    peak: str | None = None,
+    memory: str | None = None,
+    micro_batch: int = 1,
+    precision: str = "float32",
+    as_json: AsJson = False,
+    flags: Flags = None,
+) -> int:
+    """Print parameters, operations, memory and time of a run, without training and without torch.
+
+    Examples: `chainrule plan --minutes 5`, `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
+
+    Parameters
+    ----------
+    source
+        A run folder, a configuration file, or a preset's name; without one, the automatic choice for the time.
+    preset
+        Start from a named configuration.
+    minutes
+        The time that the run may take. Default: 15.
+    text
+        How much text there is, such as 10M.
+    device
+        cpu, cuda or mps.
+    peak
+        Operations a second of the machine's best matrix product, such as 2.3T; assumed when not given.
+    memory
+        Memory of the device in bytes, such as 8G (of 1000³); by default this machine's.
+    micro_batch
+        Windows of one forward pass.
+    precision
+        float32 or bfloat16.
+    """
+    machine = described_machine(device, peak, memory)
+    layers = [*given_layers(source, preset), flag_layer(flags)]
+    automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
+    resolved = resolve(with_automatic(layers, automatic))
+    need = memory_bytes(resolved.config, micro_batch=micro_batch, precision=precision, device=device)
+    fits = _fits(resolved.config, machine, precision)
+    if as_json:
+        print_json(_figures(resolved.config, machine, need) | {"fits": fits is None})
+    else:
+        _print(resolved, machine, need, assumed=peak is None)
+    if fits:
+        say(f"chainrule: {fits}")
+    return 2 if fits else 0
+
+
+def described_machine(device: str, peak: str | None, memory: str | None) -> Machine:
+    """The machine that the options describe; what they leave out is this machine's, or assumed for a GPU."""
+    family = device.partition(":")[0]
+    if family not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"unknown device {device!r}; use cpu, cuda or mps")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    peak_flops = ASSUMED_FLOPS_PER_CORE * cores if family == "cpu" else ASSUMED_GPU_FLOPS
+    own_memory = physical_memory() if family != "cuda" else ASSUMED_GPU_MEMORY
+    return Machine(
+        cores=cores,
+        memory_bytes=parse_count(memory) if memory else own_memory,
+        peak_flops=float(parse_count(peak)) if peak else peak_flops,
+        device=device,
+    )
+
+
+def physical_memory() -> int:
+    """Bytes of memory that this machine, or this container, may use."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        limits.append(int(text))
+    return min(limits)
+
+
+def _fits(config: Config, machine: Machine, precision: str) -> str | None:
+    """Why the model does not fit, or None."""
+    try:
+        check_memory(config, machine, precision)
+    except DeviceError as refusal:
+        return str(refusal)
+    return None
+
+
+def _figures(config: Config, machine: Machine, need: Memory) -> dict[str, Any]:
+    count = parameters(config.model)
+    return {
+        "parameters": {**count.components(), "total": count.total},
+        "flops_per_token": flops_per_token(config.model),
+        "memory_bytes": {**need.components(), "total": need.total},
+        "steps": config.training.steps,
+        "batch_tokens": config.batch_windows * config.model.context_length,
+        "tokens": run_tokens(config),
+        "tokens_per_second": tokens_per_second(config.model, machine),
+        "seconds": training_seconds(config, machine),
+        "machine": vars(machine),
+        "model": config.model.model_dump(mode="json"),
+    }
+
+
+def _print(resolved: Resolved, machine: Machine, need: Memory, *, assumed: bool) -> None:
+    config = resolved.config
+    rows = [(name, f"{value:,}", f"{share:.1%}") for name, value, share in parameter_rows(resolved)]
+    print_table("Parameters", ("component", "count", "share"), rows)
+    memory = [(name, bytes_text(value)) for name, value in need.components().items()]
+    print_table("\nMemory at the peak", ("what", "size"), [*memory, ("total", bytes_text(need.total))])
+    speed = tokens_per_second(config.model, machine)
+    tokens, n_parameters = run_tokens(config), parameters(config.model).total
+    batch = config.batch_windows * config.model.context_length
+    assumption = " (assumed; --peak gives the measured one)" if assumed else ""
+    text = (
+        f"\n{config.training.steps:,} steps of {batch:,} tokens = {count_text(tokens)} tokens, "
+        f"{tokens / n_parameters:.1f} a parameter\n"
+        f"{count_text(flops_per_token(config.model))} operations a token (forward and backward), about "
+        f"{count_text(speed)} tokens/s: {duration_text(training_seconds(config, machine))} of training\n"
+        f"{machine.device} at {count_text(machine.peak_flops)}FLOP/s{assumption}"
+    )
+    console().print(text, soft_wrap=True)
