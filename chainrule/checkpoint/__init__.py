@@ -3,17 +3,21 @@
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verify_checkpoint
 from chainrule.checkpoint.names import clean_stumps
+from chainrule.checkpoint.open import OpenedModel, best_checkpoint, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
 from chainrule.checkpoint.tensors import write_tensors
 
 __all__ = [
     "Checkpoint",
+    "OpenedModel",
+    "best_checkpoint",
     "clean_stumps",
     "from_hugging_face",
     "load_checkpoint",
     "load_weights",
     "newest_checkpoint",
+    "open_model",
     "prune_checkpoints",
     "save_checkpoint",
     "to_hugging_face",
