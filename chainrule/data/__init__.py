@@ -1,0 +1,23 @@
+"""Files become documents, documents token shards, shards batches."""
+
+from chainrule.data.batches import Batches, Windows
+from chainrule.data.manifest import Manifest, ShardEntry
+from chainrule.data.packing import write_shards
+from chainrule.data.scan import Progress
+from chainrule.data.store import Dataset, TokenStore, open_dataset
+from chainrule.data.survey import Split, Survey, survey
+
+__all__ = [
+    "Batches",
+    "Dataset",
+    "Manifest",
+    "Progress",
+    "ShardEntry",
+    "Split",
+    "Survey",
+    "TokenStore",
+    "Windows",
+    "open_dataset",
+    "survey",
+    "write_shards",
+]

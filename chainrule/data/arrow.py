@@ -1,0 +1,40 @@
+"""The one door to pyarrow: Zstandard streams and Parquet files, both read in bounded memory."""
+
+from collections.abc import Iterator
+from typing import IO, Any, BinaryIO, cast
+
+import pyarrow
+import pyarrow.parquet
+
+from chainrule.base import DataError
+
+# A batch holds this many rows; with pages of 1 MiB (the writers' default) memory stays small whatever the row group.
+ROWS_AT_ONCE = 64
+PAGE_BUFFER = 1 << 20
+
+
+def zstd_stream(raw: IO[bytes]) -> BinaryIO:
+    """The decompressed bytes of `raw`; raises OSError on damaged or truncated data."""
+    return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, mode="r"), "zstd"))
+
+
+def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:
+    """The opened file and the names of its columns."""
+    try:
+        opened = pyarrow.parquet.ParquetFile(raw, buffer_size=PAGE_BUFFER, pre_buffer=False)
+    except (pyarrow.ArrowInvalid, OSError) as fault:
+        raise DataError(f"{name}: truncated or not a Parquet file: {_first_line(fault)}") from fault
+    return opened, list(opened.schema_arrow.names)
+
+
+def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[dict[str, Any]]:
+    """The rows in order, with these columns only."""
+    try:
+        for batch in opened.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns, use_threads=False):
+            yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as fault:
+        raise DataError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).splitlines()[0][:200] if str(fault) else type(fault).__name__

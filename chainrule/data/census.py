@@ -1,0 +1,107 @@
+"""From the table of all documents to the ones that are kept, their side of the split, and the figures of it all."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base import DataError
+from chainrule.config import TextConfig
+from chainrule.data.files import Listing, TextFile, shown
+from chainrule.data.neighbours import clusters, exact_links, near_duplicates, near_links
+from chainrule.data.scan import Counts
+from chainrule.data.split import BAD as LEFT_BAD
+from chainrule.data.split import CUT, DUPLICATE, LEFT_OUT, NEAR_DUPLICATE, TRAIN, VALIDATION, HoldOut, hold_out
+from chainrule.data.split import EMPTY as LEFT_EMPTY
+from chainrule.data.table import BAD, EMPTY, TableFiles
+
+
+def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
+    """Marks duplicates and near duplicates, then holds out whole documents (or the last share of the text)."""
+    table = tables.read()
+    states = np.full(len(table), TRAIN, np.uint8)
+    states[table["state"] == BAD] = LEFT_BAD
+    states[table["state"] == EMPTY] = LEFT_EMPTY
+    exact = exact_links(table["digest"], states == TRAIN)
+    repeated = exact != np.arange(len(table))
+    candidates = np.flatnonzero(~repeated & table["signed"] & (states == TRAIN))
+    near = near_links(tables, candidates, len(table), config.near_threshold)
+    if config.duplicates == "remove":
+        states[repeated] = DUPLICATE
+    if config.near_duplicates == "remove":
+        states[near_duplicates(tables, near, config.near_threshold)] = NEAR_DUPLICATE
+        # A copy of a removed near duplicate is one as well, should exact copies be kept.
+        states[(states[exact] == NEAR_DUPLICATE) & (states == TRAIN)] = NEAR_DUPLICATE
+    roots = clusters(np.where(repeated, exact, near))
+    return hold_out(states, table["bytes"], table["digest"][:, 0], roots, config.validation_share)
+
+
+def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) -> None:
+    """Raises DataError when no document is left."""
+    if np.isin(states, (TRAIN, VALIDATION, CUT)).any():
+        return
+    found = f"{counts.documents} documents were read: {int((states == LEFT_EMPTY).sum())} empty, "
+    found += f"{int((states == LEFT_BAD).sum())} left out as bad; {counts.found['binary']} binary files"
+    raise DataError(f"{', '.join(map(shown, config.paths))}: no text there ({found})")
+
+
+def figures(
+    listing: Listing, counts: Counts, table: NDArray[np.void], held: HoldOut, sources: Sequence[str]
+) -> dict[str, Any]:
+    """What the data report says before there are tokens; sizes are bytes of UTF-8."""
+    states = held.states
+    kept = np.flatnonzero(np.isin(states, (TRAIN, VALIDATION, CUT)))
+    sizes = table["bytes"][kept]
+    ignored = Counter(listing.ignored)
+    if counts.found["binary"]:
+        ignored["binary"] += counts.found["binary"]
+    return {
+        "files": len(listing.files),
+        "skipped": sum(ignored.values()),
+        "skipped_by": dict(sorted(ignored.items())),
+        "read_documents": counts.documents,
+        "documents": len(kept),
+        "bytes": int(sizes.sum()),
+        "duplicates": int((states == DUPLICATE).sum()),
+        "near_duplicates": int((states == NEAR_DUPLICATE).sum()),
+        "empty": int((states == LEFT_EMPTY).sum()),
+        "bad": counts.found["bad"],
+        "encoding_errors": counts.found["replaced"] + counts.found["bad"],
+        "left_out": int((states == LEFT_OUT).sum()),
+        "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),
+        "shortest": _extreme(listing.files, table, kept, int(np.argmin(sizes))),
+        "held_out": "documents" if held.cut is None else "last share",
+        "sources": _by_source(listing.files, table, kept, sources),
+        "warnings": _warnings(held),
+    }
+
+
+def _extreme(files: Sequence[TextFile], table: NDArray[np.void], kept: NDArray[np.int64], place: int) -> dict[str, Any]:
+    row = table[kept[place]]
+    return {"bytes": int(row["bytes"]), "file": shown(files[int(row["file"])].path)}
+
+
+def _by_source(
+    files: Sequence[TextFile], table: NDArray[np.void], kept: NDArray[np.int64], sources: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    number = {name: index for index, name in enumerate(sources)}
+    source = np.array([number[file.source] for file in files])[table["file"][kept]]
+    documents = np.bincount(source, minlength=len(sources))
+    n_bytes = np.bincount(source, weights=table["bytes"][kept].astype(np.float64), minlength=len(sources))
+    return {
+        name: {"documents": int(documents[index]), "bytes": int(n_bytes[index])} for index, name in enumerate(sources)
+    }
+
+
+def _warnings(held: HoldOut) -> list[str]:
+    warnings = []
+    if held.cut is not None:
+        warnings.append(
+            "Too few documents to hold some out whole: the last share of the text is held out, cut at a line's end."
+        )
+    left_out = int((held.states == LEFT_OUT).sum())
+    if left_out:
+        warnings.append(f"{left_out} documents are near duplicates of held-out text and are not trained on.")
+    return warnings

@@ -1,0 +1,38 @@
+"""The documents of one listed file, in order, as pieces."""
+
+from collections.abc import Iterator
+
+from chainrule.config import TextConfig
+from chainrule.data.files import TextFile
+from chainrule.data.library import topic_texts
+from chainrule.data.pieces import Piece
+from chainrule.data.rows import ROWS, row_documents
+from chainrule.data.streams import ByteStream, opened
+from chainrule.data.text import row_pieces, text_pieces
+
+
+def read_documents(file: TextFile, config: TextConfig) -> Iterator[tuple[Piece, int]]:
+    """Each piece with the bytes of the file that have been read by then; raises DataError on what `on_bad` forbids.
+
+    BinaryFileError is raised before anything is given, when the content is not text.
+    """
+    with opened(file) as stream:
+        if file.kind != "parquet":
+            stream.refuse_binary()
+        for piece in _pieces(stream, config):
+            yield piece, stream.consumed
+
+
+def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
+    kind = stream.file.kind
+    if kind in ROWS:
+        return row_documents(stream, config)
+    if kind == "topics":
+        return _topics(stream, config)
+    return text_pieces(stream, config.separator, config.on_bad)
+
+
+def _topics(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
+    source = b"".join(iter(lambda: stream.read(1 << 20), b""))
+    for text in topic_texts(source):
+        yield from row_pieces(text, stream.name, config.on_bad)

@@ -1,0 +1,174 @@
+"""From what the user names to the list of files that will be read, with their state at that moment.
+
+A folder is walked without hidden entries; files in it are taken by suffix (formats.py) and all others are counted as
+ignored. A file that is named itself, or matched by a glob, is read whatever its suffix. Something that is not a regular
+readable file is refused with its kind.
+"""
+
+import glob
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from chainrule.base import DataError
+from chainrule.data.formats import UnreadFormatError, kind_and_codec, named_kind
+from chainrule.data.library import LIBRARY, TOPICS, library_files
+
+# A table of figures by source stays readable; a folder with more entries than this is one source.
+MOST_SOURCES = 64
+MANY = "text"
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """One file to read, as it was when it was listed."""
+
+    path: str
+    kind: str
+    """text, jsonl, csv, tsv, parquet, or topics (the interpreter's documentation)."""
+    codec: str
+    """Compression: gzip, zstd, xz, bz2, or the empty string."""
+    size: int
+    mtime_ns: int
+    source: str
+    named: bool = False
+    """The user named this file itself, so it is refused rather than passed over when it is binary."""
+
+
+@dataclass
+class Listing:
+    """All files to read, in reading order, and how many were passed over, by reason."""
+
+    files: list[TextFile] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+
+class Root(NamedTuple):
+    """One thing that the user named."""
+
+    path: str
+    named: bool = True
+    """False for what a glob matched."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path as a message can bear it: one line, valid UTF-8, whatever bytes the name has."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def list_files(paths: Sequence[str]) -> Listing:
+    """The files below `paths` (folders, files, globs, or `python`); raises DataError when one of them gives nothing."""
+    if not paths:
+        raise DataError("no text was named; give folders, files or globs, or `python` for the standard library")
+    listing, seen = Listing(), set[str]()
+    for file in _found([root for path in paths for root in _roots(path)], listing):
+        place = os.path.realpath(file.path)
+        if place not in seen:
+            seen.add(place)
+            listing.files.append(file)
+    if not listing.files:
+        ignored = ", ".join(f"{count} {reason}" for reason, count in listing.ignored.most_common(5))
+        raise DataError(
+            f"{', '.join(map(shown, paths))}: no text there (ignored: {ignored or 'nothing'}). In a folder, files "
+            "are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2); a file that is "
+            "named itself is read whatever its suffix"
+        )
+    return listing
+
+
+def _roots(path: str) -> list[Root]:
+    """The path itself, or what it matches as a glob."""
+    if path == LIBRARY:
+        return [Root(LIBRARY)]
+    expanded = str(Path(path).expanduser())
+    if os.path.lexists(expanded):
+        return [Root(expanded)]
+    if not glob.has_magic(expanded):
+        raise DataError(f"{shown(path)}: there is no such file or folder")
+    # Path.glob takes no absolute patterns.
+    matches = sorted(glob.glob(expanded, recursive=True), key=os.fsencode)  # noqa: PTH207
+    if not matches:
+        raise DataError(f"{shown(path)}: nothing matches this glob")
+    return [Root(match, named=False) for match in matches]
+
+
+def _found(roots: list[Root], listing: Listing) -> Iterator[TextFile]:
+    """Every file, with the name of its source: the entry of a single folder, else what the user named."""
+    names = {root.path: shown(Path(os.path.realpath(root.path)).name) for root in roots}
+    crowded = len(set(names.values())) > MOST_SOURCES
+    for root in roots:
+        name = MANY if crowded else names[root.path]
+        if root.path == LIBRARY:
+            for path, source in library_files():
+                yield _inspect(path, "topics" if source == TOPICS else "text", "", source, named=False)
+        elif Path(root.path).is_dir():
+            entries = list(_walk(root.path, listing))
+            tops = [shown(Path(path).relative_to(root.path).parts[0]) for path in entries] if len(roots) == 1 else []
+            by_entry = 0 < len(set(tops)) <= MOST_SOURCES
+            for index, path in enumerate(entries):
+                kind, codec = kind_and_codec(Path(path).name)
+                yield _inspect(path, kind or "text", codec, tops[index] if by_entry else name, named=False)
+        else:
+            try:
+                kind, codec = named_kind(Path(root.path).name)
+            except UnreadFormatError as fault:
+                if root.named:
+                    raise DataError(f"{shown(root.path)}: {fault}") from None
+                listing.ignored[Path(root.path).suffix.lower()] += 1
+            else:
+                yield _inspect(root.path, kind, codec, name, named=root.named)
+
+
+def _walk(root: str, listing: Listing) -> Iterator[str]:
+    """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once."""
+    entered = set[tuple[int, int]]()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            identity = Path(folder).stat()
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: os.fsencode(entry.name))
+        except OSError as fault:
+            raise DataError(f"{shown(folder)}: cannot be listed: {fault.strerror}") from fault
+        if (identity.st_dev, identity.st_ino) in entered:
+            continue
+        entered.add((identity.st_dev, identity.st_ino))
+        below = []
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == "__pycache__":
+                listing.ignored["hidden"] += 1
+            elif entry.is_dir():
+                below.append(entry.path)
+            elif kind_and_codec(entry.name)[0] is None:
+                listing.ignored[shown(Path(entry.name).suffix.lower() or "no suffix")] += 1
+            else:
+                yield entry.path
+        waiting.extend(reversed(below))
+
+
+def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> TextFile:
+    """The file's state; raises DataError for what is not a regular readable file."""
+    try:
+        state = Path(path).stat()
+    except OSError as fault:
+        what = "a broken symbolic link" if Path(path).is_symlink() else f"unreadable ({fault.strerror})"
+        raise DataError(f"{shown(path)}: is {what}; remove it or put the file there") from fault
+    if not stat.S_ISREG(state.st_mode):
+        what = KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+        raise DataError(f"{shown(path)}: is {what}, not a regular file; copy its content into a file first")
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{shown(path)}: is unreadable: permission was denied")
+    return TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named)

@@ -1,0 +1,46 @@
+"""What a file's name says about how it is read.
+
+To add a text format: a suffix here, or a kind in ROWS with its function in rows.py.
+"""
+
+from pathlib import PurePath
+
+CODECS = {".gz": "gzip", ".zst": "zstd", ".xz": "xz", ".bz2": "bz2"}
+STRUCTURED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
+PROSE = ".txt .text .md .markdown .rst .org .adoc .tex .html .htm .xml"
+CODE = (
+    ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hh .hpp .cu .cuh .m .mm .java .kt .kts .scala"
+    " .groovy .cs .fs .vb .go .rs .zig .nim .d .swift .dart .rb .php .pl .pm .lua .r .jl .hs .ml .mli .ex .exs .erl"
+    " .clj .lisp .el .scm .rkt .sh .bash .zsh .fish .ps1 .sql .css .scss .less .vue .svelte .proto .thrift .graphql"
+    " .cmake .mk .asm .s .f .f90 .pas .v .vhd .sv .tcl .vim .toml .yaml .yml .ini .cfg .conf"
+)
+TEXT_SUFFIXES = frozenset(f"{PROSE} {CODE}".split())
+TEXT_NAMES = frozenset({"Makefile", "Dockerfile", "README", "LICENSE", "COPYING", "NEWS", "AUTHORS", "CHANGES"})
+
+
+class UnreadFormatError(ValueError):
+    """A format that is not read, with what to do instead."""
+
+
+def kind_and_codec(name: str) -> tuple[str | None, str]:
+    """How a file of this name is read: its kind (None: the name is not one of a text) and its compression."""
+    path = PurePath(name)
+    codec = CODECS.get(path.suffix.lower(), "")
+    inner = PurePath(path.stem) if codec else path
+    suffix = inner.suffix.lower()
+    if suffix in STRUCTURED:
+        return STRUCTURED[suffix], codec
+    known = suffix in TEXT_SUFFIXES or (not suffix and inner.name in TEXT_NAMES)
+    return ("text" if known else None), codec
+
+
+def named_kind(name: str) -> tuple[str, str]:
+    """The same for a file that was named itself, plain text unless its name says else; raises UnreadFormatError."""
+    kind, codec = kind_and_codec(name)
+    inner = (PurePath(PurePath(name).stem) if codec else PurePath(name)).suffix.lower()
+    if inner in ARCHIVES or inner in CODECS:
+        raise UnreadFormatError(f"archives ({inner}) are not read; unpack it and give the folder")
+    if inner == ".json":
+        raise UnreadFormatError(".json is not read as text; write one object per line into a .jsonl file")
+    return kind or "text", codec

@@ -1,0 +1,111 @@
+"""The description of a prepared text: shards with their checksums, one fingerprint over all, and the data report."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import DataError, sha256_of_file, write_json
+
+VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard file."""
+
+    file: str
+    split: str
+    tokens: int
+    documents: int
+    """Documents that end in it."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json holds."""
+
+    version: int
+    fingerprint: str
+    """SHA-256 over everything here but the report."""
+    tokenizer: str
+    """Fingerprint of the tokenizer."""
+    vocab_size: int
+    end_of_text: int
+    dtype: str
+    sources: tuple[str, ...]
+    shards: tuple[ShardEntry, ...]
+    report: dict[str, Any] = field(repr=False)
+    """Files, documents, bytes, duplicates, tokens and so on; sizes in bytes of UTF-8."""
+
+    def tokens(self, split: str) -> int:
+        """Tokens of one side, end-of-text tokens included."""
+        return sum(shard.tokens for shard in self.shards if shard.split == split)
+
+
+def make_manifest(
+    tokenizer: str,
+    vocab_size: int,
+    end_of_text: int,
+    dtype: str,
+    sources: tuple[str, ...],
+    shards: tuple[ShardEntry, ...],
+    report: dict[str, Any],
+) -> Manifest:
+    """A manifest with its fingerprint."""
+    manifest = Manifest(VERSION, "", tokenizer, vocab_size, end_of_text, dtype, sources, shards, report)
+    return Manifest(**{**vars(manifest), "fingerprint": fingerprint(manifest)})
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """What checkpoints remember: equal fingerprints mean equal tokens in equal order."""
+    content = {key: value for key, value in asdict(manifest).items() if key not in ("fingerprint", "report")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Writes `folder`/manifest.json, whole or not at all."""
+    write_json(folder / FILE_NAME, asdict(manifest))
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Reads `folder`/manifest.json; raises DataError when it is absent, damaged, edited or of another version."""
+    path = folder / FILE_NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as fault:
+        raise DataError(f"{folder}: holds no prepared text (no {FILE_NAME}); prepare it first") from fault
+    except (OSError, ValueError) as fault:
+        raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
+    return _checked(content, path)
+
+
+def _checked(content: Any, path: Path) -> Manifest:
+    version = content.get("version") if isinstance(content, Mapping) else None
+    if version != VERSION:
+        raise DataError(f"{path}: is of version {version}, this chainrule reads {VERSION}; prepare the text again")
+    try:
+        shards = tuple(ShardEntry(**entry) for entry in content["shards"])
+        manifest = Manifest(**{**content, "shards": shards, "sources": tuple(content["sources"])})
+        whole = fingerprint(manifest) == manifest.fingerprint
+    except (TypeError, KeyError) as fault:
+        raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
+    if not whole or any(Path(shard.file).name != shard.file for shard in shards):
+        raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")
+    return manifest
+
+
+def damaged_shards(manifest: Manifest, folder: Path) -> list[str]:
+    """A line for each shard that is missing or whose bytes are not the ones that were written."""
+    found = []
+    for shard in manifest.shards:
+        path = folder / shard.file
+        if not path.is_file():
+            found.append(f"{shard.file} is missing")
+        elif sha256_of_file(path) != shard.sha256:
+            found.append(f"{shard.file} was changed (its SHA-256 differs)")
+    return found

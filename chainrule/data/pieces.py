@@ -1,0 +1,64 @@
+"""A document as a sequence of pieces, so that none is ever whole in memory, however long it is.
+
+Pieces are cut by the content of the document alone, never by where it stands in its file: the same text gives the same
+pieces, and so the same digest and the same tokens.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Half of a core's second-level cache: sketching pieces of 1 MiB took twice as long per byte.
+PIECE_BYTES = 1 << 18
+
+
+class Piece(NamedTuple):
+    """A part of a document: valid UTF-8, at most PIECE_BYTES long."""
+
+    content: bytes
+    last: bool
+    """True for the part that ends its document."""
+    bad: str | None = None
+    """Why the whole document is left out (always on a last part)."""
+    replaced: int = 0
+    """Invalid places that became U+FFFD."""
+
+
+def cut_position(content: bytes | bytearray, limit: int) -> int:
+    """Where to cut a text longer than `limit` bytes: at or before `limit`, at the best place in the second half.
+
+    Before the white space at the end of a line, else before a space, else between two characters. GPT-2's regex always
+    has a boundary between a visible character and white space, so the first two leave the tokens as they were.
+    """
+    for blank in (b"\n", b" "):
+        found = content.rfind(blank, limit // 2, limit)
+        if found > 0:
+            visible = len(content[:found].rstrip())
+            if visible > 0:
+                return visible
+    return character_start(content, limit)
+
+
+def character_start(content: bytes | bytearray, position: int) -> int:
+    """The nearest place at or before `position` where a UTF-8 character starts."""
+    start = position
+    while start > position - 3 and start > 0 and start < len(content) and content[start] & 0xC0 == 0x80:
+        start -= 1
+    return start
+
+
+def line_cut(content: bytes, position: int) -> int:
+    """The line boundary nearest to `position`, after it if there is one; a character boundary in a text of one line."""
+    after = content.find(b"\n", position) + 1
+    if 0 < after < len(content):
+        return after
+    return content.rfind(b"\n", 0, position) + 1 or character_start(content, position)
+
+
+def cut_text(content: bytes) -> Iterator[bytes]:
+    """The parts of a document that is in memory."""
+    start = 0
+    while len(content) - start > PIECE_BYTES:
+        end = start + cut_position(content[start : start + PIECE_BYTES + 1], PIECE_BYTES)
+        yield content[start:end]
+        start = end
+    yield content[start:] if start else content

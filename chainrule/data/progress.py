@@ -1,0 +1,110 @@
+"""The journal of finished shards: an interrupted preparation goes on after the last one and ends with equal bytes."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import disk_faults, sha256_of_file, write_bytes
+from chainrule.data.manifest import FILE_NAME, ShardEntry
+from chainrule.data.survey import Split
+from chainrule.run import append_row, read_rows
+
+OURS = re.compile(r"\.?(train|validation)-\d{5,}\.safetensors(\.tmp-\d+)?")
+
+
+@dataclass(frozen=True)
+class TextPlace:
+    """A place in the parts of one side: after `part` parts of the document `document`."""
+
+    document: int = 0
+    part: int = 0
+
+    def after(self, document: int, *, last: bool) -> "TextPlace":
+        """The place after one more part, which belongs to `document`."""
+        if last:
+            return TextPlace(document + 1, 0)
+        return TextPlace(document, self.part + 1 if document == self.document else 1)
+
+
+@dataclass(frozen=True)
+class FinishedShard:
+    """A shard on the disk, where the text goes on after it, and the bytes of text in it."""
+
+    entry: ShardEntry
+    place: TextPlace
+    n_bytes: int
+
+
+class ShardJournal:
+    """Finished shards in the order in which they were written; what does not belong to `key` is removed."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder = folder
+        self._path = folder / "survey" / "shards.jsonl"
+        self.finished: list[FinishedShard] = []
+        self._final: list[str] = []
+        rows = list(read_rows(self._path))
+        if rows and rows[0].get("key") == key:
+            self._take(rows[1:])
+        self._clean()
+        kept = [{"key": key}, *self._rows()]
+        write_bytes(self._path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of text in all finished shards."""
+        return sum(shard.n_bytes for shard in self.finished)
+
+    def of(self, split: Split) -> list[FinishedShard]:
+        """The finished shards of one side."""
+        return [shard for shard in self.finished if shard.entry.split == split]
+
+    def next_place(self, split: Split) -> TextPlace:
+        """Where the next shard of this side begins."""
+        finished = self.of(split)
+        return finished[-1].place if finished else TextPlace()
+
+    def is_final(self, split: Split) -> bool:
+        """True when all shards of this side are finished."""
+        return split in self._final
+
+    def add(self, shard: FinishedShard) -> None:
+        """Records a shard that is on the disk."""
+        append_row(self._path, asdict(shard))
+        self.finished.append(shard)
+
+    def finish(self, split: Split) -> None:
+        """Records that no shard of this side is missing."""
+        append_row(self._path, {"final": split})
+        self._final.append(split)
+
+    def _take(self, rows: list[dict[str, Any]]) -> None:
+        """Believes the journal up to the first shard whose file is not what was written."""
+        for row in rows:
+            if "final" in row:
+                self._final.append(row["final"])
+                continue
+            entry = ShardEntry(**row["entry"])
+            path = self._folder / entry.file
+            if not path.is_file() or sha256_of_file(path) != entry.sha256:
+                return
+            self.finished.append(FinishedShard(entry, TextPlace(**row["place"]), row["n_bytes"]))
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for split in ("validation", "train"):
+            yield from (asdict(shard) for shard in self.finished if shard.entry.split == split)
+            if split in self._final:
+                yield {"final": split}
+
+    def _clean(self) -> None:
+        """Removes shards of other preparations, stumps of interrupted ones, and a manifest that is not complete."""
+        ours = {shard.entry.file for shard in self.finished}
+        with disk_faults(self._folder, "cleaning"):
+            for path in self._folder.iterdir():
+                if OURS.fullmatch(path.name) and path.name not in ours:
+                    path.unlink()
+            if len(self._final) < 2:
+                (self._folder / FILE_NAME).unlink(missing_ok=True)

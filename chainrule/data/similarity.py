@@ -1,0 +1,140 @@
+"""Digests and MinHash signatures of pieces of text; the one door to rensa.
+
+A word is a run of letters, digits and underscores, without case in ASCII; a character of three or more bytes starts a
+word, so that languages without spaces have words. A shingle is five words in a row. The share of places in which two
+signatures agree estimates the Jaccard similarity of the two sets of shingles (Broder 1997; rensa computes them by fast
+similarity sketching, arXiv:1704.04370). Everything runs on whole batches of pieces, in numpy.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+import rensa
+from numpy.typing import NDArray
+
+SHINGLE_WORDS = 5
+PERMUTATIONS = 128
+SEED = 0x6368_6169
+DIGEST_BYTES = 16
+EMPTY = 2**32 - 1
+"""A signature without shingles has this in every place."""
+VERSION = version("rensa")
+
+ODD = 0x9E37_79B9_7F4A_7C15
+INVERSE_OF_ODD = pow(ODD, -1, 2**64)
+MIX = np.uint64(0xBF58_476D_1CE4_E5B9)
+BLANK, LETTER, WIDE = 0, 1, 2
+
+U64 = NDArray[np.uint64]
+
+
+class Sketch(NamedTuple):
+    """What the survey keeps of n pieces."""
+
+    digests: list[bytes]
+    """BLAKE2b of the content, 16 bytes."""
+    signatures: NDArray[np.uint32]
+    """[n, 128]; EMPTY in every place for a piece of fewer than five words."""
+
+
+def sketch(contents: Sequence[bytes]) -> Sketch:
+    """Digest and signature of each piece."""
+    digests = [hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest() for content in contents]
+    return Sketch(digests, signatures(contents))
+
+
+def signatures(contents: Sequence[bytes]) -> NDArray[np.uint32]:
+    """[n, 128]: the element-wise minimum over a document's pieces is the document's signature."""
+    rows = np.full((len(contents), PERMUTATIONS), EMPTY, np.uint32)
+    shingles, counts = shingle_hashes(contents)
+    filled = np.flatnonzero(counts)
+    if filled.size:
+        offsets = np.concatenate([[0], np.cumsum(counts[filled])]).tolist()
+        matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(shingles, offsets, PERMUTATIONS, SEED)
+        rows[filled] = np.array(matrix.to_rows(), np.uint32)
+    return rows
+
+
+def shingle_hashes(contents: Sequence[bytes]) -> tuple[U64, NDArray[np.int64]]:
+    """The hashes of all shingles, piece after piece, and how many each piece has."""
+    # A newline between pieces ends the word there.
+    text = np.frombuffer(b"\n".join([*contents, b""]), np.uint8)
+    starts = word_starts(text)
+    words = _word_hashes(text, starts)
+    borders = np.cumsum([len(content) + 1 for content in contents])
+    n_words = np.diff(np.searchsorted(starts, borders), prepend=0)
+    counts = np.maximum(n_words - (SHINGLE_WORDS - 1), 0)
+    if not counts.any():
+        return np.empty(0, np.uint64), counts
+    n = len(words) - SHINGLE_WORDS + 1
+    mixed = words[:n].copy()
+    for step in range(1, SHINGLE_WORDS):
+        mixed *= np.uint64(ODD)
+        mixed += words[step : n + step]
+    # The last four words of a piece start no shingle.
+    inside = np.ones(len(words), bool)
+    tails = np.cumsum(n_words)[:, None] - np.arange(1, SHINGLE_WORDS)
+    inside[tails[tails >= 0]] = False
+    return _scrambled(mixed[inside[:n]]), counts
+
+
+def word_starts(text: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The positions of the first byte of every word."""
+    kinds = _KINDS[text]
+    starting = kinds == WIDE
+    starting[1:] |= (kinds[1:] == LETTER) & (kinds[:-1] == BLANK)
+    if len(kinds):
+        starting[0] = kinds[0] != BLANK
+    return np.flatnonzero(starting)
+
+
+def _word_hashes(text: NDArray[np.uint8], starts: NDArray[np.int64]) -> U64:
+    """Of each word, the polynomial of its bytes' values in ODD: the sum of value * ODD**position, modulo 2**64.
+
+    One power per position of the text serves all words; dividing by the power at its start (ODD is invertible) makes a
+    word's hash the same wherever it stands. Bytes between words have the value 0.
+    """
+    if not starts.size:
+        return np.empty(0, np.uint64)
+    size = max(1 << 16, 1 << (len(text) - 1).bit_length())
+    terms = _VALUES[text]
+    terms *= _powers(ODD, size)[: len(text)]
+    return _scrambled(np.add.reduceat(terms, starts) * _powers(INVERSE_OF_ODD, size)[starts])
+
+
+def _scrambled(values: U64) -> U64:
+    """A bijection that makes all bits depend on all bits (the finaliser of splitmix64)."""
+    values = (values ^ (values >> np.uint64(30))) * MIX
+    return values ^ (values >> np.uint64(27))
+
+
+@lru_cache(maxsize=4)
+def _powers(base: int, size: int) -> U64:
+    powers = np.full(size, base, np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
+
+
+def _byte_kinds() -> NDArray[np.uint8]:
+    kinds = np.full(256, BLANK, np.uint8)
+    for letter in range(128):
+        if chr(letter).isalnum() or chr(letter) == "_":
+            kinds[letter] = LETTER
+    kinds[0x80:0xE0] = LETTER
+    kinds[0xE0:] = WIDE
+    return kinds
+
+
+def _byte_values() -> U64:
+    """A fixed random odd value for each byte that belongs to words, the same for both cases of an ASCII letter."""
+    values = _scrambled(np.arange(1, 257, dtype=np.uint64) * np.uint64(ODD)) | np.uint64(1)
+    values[ord("A") : ord("Z") + 1] = values[ord("a") : ord("z") + 1]
+    return np.where(_KINDS == BLANK, np.uint64(0), values)
+
+
+_KINDS = _byte_kinds()
+_VALUES = _byte_values()

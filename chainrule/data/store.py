@@ -1,0 +1,138 @@
+"""Prepared text as training reads it: one long row of tokens for each side of the split, mapped from the shards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
+
+from chainrule.base import DataError
+from chainrule.data.manifest import Manifest, damaged_shards, load_manifest
+from chainrule.data.shards import Shard, read_shard
+
+
+class TokenStore:
+    """The tokens of one side of the split; positions count through all shards."""
+
+    def __init__(self, shards: Sequence[Shard], sources: tuple[str, ...]) -> None:
+        self._shards = list(shards)
+        self._source_names = sources
+        # Borders of the shards in tokens and in documents; the first is 0, the last the total.
+        self._borders = np.cumsum([0, *(len(shard.tokens) for shard in self._shards)], dtype=np.int64)
+        self._documents = np.cumsum([0, *(len(shard.doc_ends) for shard in self._shards)], dtype=np.int64)
+
+    @property
+    def n_tokens(self) -> int:
+        """All tokens, end-of-text tokens included."""
+        return int(self._borders[-1])
+
+    @property
+    def n_documents(self) -> int:
+        """Documents, each ended by an end-of-text token."""
+        return int(self._documents[-1])
+
+    def read(self, start: int, length: int) -> NDArray[np.int64]:
+        """The tokens at start, start + 1, … as int64 [length]; raises DataError beyond the end."""
+        return np.asarray(self.gather(np.array([start], np.int64), length)[0])
+
+    def gather(self, starts: Int64[np.ndarray, "B"], length: int) -> Int64[np.ndarray, "B {length}"]:
+        """The windows of `length` tokens that begin at `starts`; raises DataError when one leaves the store."""
+        first = self._shards_of(starts, length)
+        last = self._shard_at(starts + (length - 1))
+        windows = np.empty((len(starts), length), np.int64)
+        places = np.arange(length)
+        for shard in np.unique(first):
+            rows = np.flatnonzero((first == shard) & (last == shard))
+            inside = starts[rows] - self._borders[shard]
+            windows[rows] = self._shards[shard].tokens[inside[:, None] + places]
+        for row in np.flatnonzero(first != last):
+            windows[row] = self._across(int(starts[row]), length, int(first[row]), int(last[row]))
+        return windows
+
+    def document_ids(self, starts: Int64[np.ndarray, "B"], length: int) -> Int64[np.ndarray, "B {length}"]:
+        """For each place of the windows the number of the document that it is in; an end-of-text token ends its own."""
+        first = self._shards_of(starts, length)
+        positions = starts[:, None] + np.arange(length)
+        last = self._shard_at(positions[:, -1])
+        numbers = np.empty((len(starts), length), np.int64)
+        for shard in np.unique(np.concatenate([first, last])) if len(starts) else ():
+            rows = np.flatnonzero((first <= shard) & (shard <= last))
+            inside = positions[rows] - self._borders[shard]
+            found = self._documents[shard] + np.searchsorted(self._shards[shard].doc_ends, inside, side="right")
+            here = (inside >= 0) & (inside < len(self._shards[shard].tokens))
+            numbers[rows] = np.where(here, found, numbers[rows])
+        return numbers
+
+    def sources(self) -> dict[str, NDArray[np.int64]]:
+        """For each source that occurs, its stretches of tokens: [n, 2], first and first beyond, ascending."""
+        if not self.n_documents:
+            return {}
+        ends = np.concatenate(
+            [s.doc_ends.astype(np.int64) + b for s, b in zip(self._shards, self._borders, strict=False)]
+        )
+        numbers = np.concatenate([shard.sources for shard in self._shards])
+        # Neighbouring documents of one source make one stretch.
+        closes = np.flatnonzero(np.append(numbers[1:] != numbers[:-1], True))
+        stretches = np.stack([np.concatenate([[0], ends[closes[:-1]]]), ends[closes]], axis=1)
+        of_stretch = numbers[closes]
+        return {self._source_names[number]: stretches[of_stretch == number] for number in np.unique(of_stretch)}
+
+    def _shard_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self._borders, positions, side="right") - 1
+
+    def _shards_of(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """The shard of each start, after the check that all windows lie inside."""
+        if len(starts) and (int(starts.min()) < 0 or int(starts.max()) + length > self.n_tokens or length < 1):
+            raise DataError(
+                f"windows of {length} tokens from {int(starts.min())} to {int(starts.max())} leave a text of "
+                f"{self.n_tokens} tokens"
+            )
+        return self._shard_at(starts)
+
+    def _across(self, start: int, length: int, first: int, last: int) -> NDArray[np.int64]:
+        """A window that lies in several shards."""
+        parts: list[NDArray[Any]] = []
+        for shard in range(first, last + 1):
+            base = int(self._borders[shard])
+            parts.append(self._shards[shard].tokens[max(start - base, 0) : start + length - base])
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared text."""
+
+    folder: Path
+    manifest: Manifest
+
+    def split(self, name: str) -> TokenStore:
+        """The tokens of "train" or "validation"."""
+        files = [shard.file for shard in self.manifest.shards if shard.split == name]
+        if not files:
+            raise DataError(f"{self.folder}: has no side {name!r}; there are train and validation")
+        return TokenStore(open_shards(self.folder, files), self.manifest.sources)
+
+
+def open_dataset(folder: Path, *, verify: bool = True) -> Dataset:
+    """Opens what `write_shards` wrote; raises DataError naming each shard that is missing or damaged.
+
+    `verify` reads every shard and compares its SHA-256 (about a second per gigabyte); without it only names and sizes
+    are looked at.
+    """
+    manifest = load_manifest(folder)
+    damaged = damaged_shards(manifest, folder) if verify else []
+    if damaged:
+        raise DataError(f"{folder}: {'; '.join(damaged)}. Restore the file, or prepare the text again")
+    for entry in manifest.shards:
+        shard = read_shard(folder / entry.file)
+        if len(shard.tokens) != entry.tokens or shard.metadata.get("tokenizer") != manifest.tokenizer:
+            raise DataError(f"{folder / entry.file}: is not the shard of this manifest; prepare the text again")
+    return Dataset(folder, manifest)
+
+
+def open_shards(folder: Path, files: Sequence[str]) -> list[Shard]:
+    """The shards of these files, in order."""
+    return [read_shard(folder / name) for name in files]

@@ -1,0 +1,129 @@
+"""A file as a stream of decompressed bytes, with every way in which that can go wrong named.
+
+Compressed files are judged as they unfold, never by the size that their header claims: output beyond RATIO times the
+file's own size is refused as a bomb. A file that is not what it was when it was listed is refused by name.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from chainrule.base import DataError, bytes_text
+from chainrule.data.arrow import zstd_stream
+from chainrule.data.files import TextFile, shown
+
+# gzip reaches 1,032 on zeros, text rarely 20, a log of equal lines some 200.
+RATIO = 250
+RATIO_FROM = 64 << 20
+MOST_OUTPUT = 1 << 42
+HEAD_BYTES = 8192
+
+
+class BinaryFileError(DataError):
+    """The content is not text."""
+
+
+class ByteStream:
+    """Reads exactly as many bytes as asked for, but at the end."""
+
+    def __init__(self, file: TextFile, raw: BinaryIO) -> None:
+        self.file = file
+        self.name = shown(file.path)
+        self.raw = raw
+        self._inner = _decompressed(file, raw)
+        self._produced = 0
+        self._head = b""
+        self._head = self.read(HEAD_BYTES)
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the file itself that have been read so far."""
+        return min(self.raw.tell(), self.file.size) if not self.raw.closed else self.file.size
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer only at the end; raises DataError when the file is damaged or a bomb."""
+        parts = [self._head[:size]] if self._head else []
+        self._head = self._head[size:]
+        missing = size - sum(map(len, parts))
+        while missing and (part := self._next(missing)):
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def refuse_binary(self) -> None:
+        """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do."""
+        place = self._head.find(0)
+        if place >= 0:
+            hint = (
+                "it looks like UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
+                if self._head[:2] in (b"\xff\xfe", b"\xfe\xff")
+                else "give text, or leave it out"
+            )
+            raise BinaryFileError(f"{self.name}: is binary, not text (byte {place} is NUL); {hint}")
+
+    def _next(self, size: int) -> bytes:
+        try:
+            part = self._inner.read(size)
+        except EOFError as fault:
+            raise self._truncated() from fault
+        except (zlib.error, lzma.LZMAError, OSError) as fault:
+            if "runcated" in str(fault):
+                raise self._truncated() from fault
+            what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
+            raise DataError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
+        self._produced += len(part)
+        if self.file.codec:
+            self._refuse_bomb()
+        return part
+
+    def _truncated(self) -> DataError:
+        return DataError(
+            f"{self.name}: truncated at byte {self.file.size}: the {self.file.codec} data stops in the middle, "
+            f"after {bytes_text(self._produced)} of text; copy or download it again"
+        )
+
+    def _refuse_bomb(self) -> None:
+        most = min(MOST_OUTPUT, max(RATIO_FROM, RATIO * self.file.size))
+        if self._produced > most:
+            raise DataError(
+                f"{self.name}: {bytes_text(self.file.size)} unfold into more than {bytes_text(most)} "
+                f"(over {RATIO} times): this looks like a compression bomb; decompress it yourself if it is meant"
+            )
+
+
+@contextmanager
+def opened(file: TextFile) -> Iterator[ByteStream]:
+    """The file's bytes; raises DataError when it is unreadable or not the file that was listed, before or after."""
+    try:
+        raw = Path(file.path).open("rb")  # noqa: SIM115 (entered below; only the opening is translated)
+    except OSError as fault:
+        raise DataError(f"{shown(file.path)}: is unreadable: {fault.strerror}") from fault
+    with raw:
+        _refuse_changed(file, raw)
+        yield ByteStream(file, raw)
+        _refuse_changed(file, raw)
+
+
+def _refuse_changed(file: TextFile, raw: BinaryIO) -> None:
+    now = os.fstat(raw.fileno())
+    if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+        raise DataError(
+            f"{shown(file.path)}: changed while it was being prepared ({file.size} bytes before, {now.st_size} now); "
+            "let the writer finish, or prepare a copy"
+        )
+
+
+def _decompressed(file: TextFile, raw: BinaryIO) -> BinaryIO:
+    if file.codec == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if file.codec == "bz2":
+        return cast(BinaryIO, bz2.BZ2File(raw))
+    if file.codec == "xz":
+        return cast(BinaryIO, lzma.LZMAFile(raw))
+    return zstd_stream(raw) if file.codec == "zstd" else raw

@@ -1,0 +1,122 @@
+"""Plain text to documents: a whole file, or what stands between separator lines.
+
+One rule for odd bytes: content is kept as it is (CR LF, NUL after the first 8 KiB, U+FFFD, zero-width marks); only a
+UTF-8 byte order mark at the start of a file is dropped. Invalid UTF-8 follows `on_bad`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from chainrule.base import DataError
+from chainrule.data.pieces import PIECE_BYTES, Piece, cut_position, cut_text
+from chainrule.data.streams import ByteStream
+
+OnBad = Literal["error", "skip", "replace"]
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+REPLACEMENT = "\ufffd".encode()
+# Blanks after a separator that still make it one; bounded, so that a line end is never searched for without end.
+MOST_BLANKS = 16
+
+
+def text_pieces(stream: ByteStream, separator: str | None, on_bad: OnBad) -> Iterator[Piece]:
+    """The documents of a plain text file."""
+    parts = _separated(stream, separator) if separator else _whole(stream)
+    bad: str | None = None
+    for content, offset, last in parts:
+        piece = checked(content, f"{stream.name}: byte {{offset}}", offset, on_bad, last=last) if bad is None else None
+        bad = bad or (piece.bad if piece else None)
+        if bad is None and piece:
+            yield piece
+        elif last:
+            yield Piece(b"", True, bad)
+            bad = None
+
+
+def checked(content: bytes, place: str, offset: int, on_bad: OnBad, *, last: bool) -> Piece:
+    """The bytes as a piece of valid UTF-8; `place` names them, with {offset} for the first invalid byte's."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as fault:
+        where = place.replace("{offset}", str(offset + fault.start))
+        reason = f"{where}: invalid UTF-8 (byte 0x{content[fault.start]:02x}: {fault.reason})"
+        if on_bad == "error":
+            raise DataError(
+                f"{reason}; convert the file (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
+            ) from None
+        if on_bad == "skip":
+            return Piece(b"", last, reason)
+        mended = content.decode(errors="replace").encode()
+        return Piece(mended, last, None, mended.count(REPLACEMENT) - content.count(REPLACEMENT))
+    return Piece(content, last)
+
+
+def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
+    """Content, its offset in the file, and whether it ends the document; the file is one document."""
+    buffer, offset = _start(stream)
+    while True:
+        more = stream.read(PIECE_BYTES + 1 - len(buffer))
+        buffer = buffer + more if buffer else more
+        if len(buffer) <= PIECE_BYTES:
+            yield buffer, offset, True
+            return
+        cut = cut_position(buffer, PIECE_BYTES)
+        yield buffer[:cut], offset, False
+        buffer, offset = buffer[cut:], offset + cut
+
+
+def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int, bool]]:
+    """The same with a document for each stretch between separator lines; nothing after the last one is no document."""
+    line = re.compile(rb"^%s[ \t\r]{0,%d}(?:\n|\Z)" % (re.escape(separator.encode()), MOST_BLANKS), re.MULTILINE)
+    # With this much beyond a piece, every separator line that starts inside the piece is seen whole.
+    wanted = PIECE_BYTES + len(separator.encode()) + MOST_BLANKS + 2
+    buffer, offset = _start(stream)
+    ended, at_line_start, opened = False, True, False
+    while True:
+        if len(buffer) < wanted and not ended:
+            more = stream.read(4 * wanted - len(buffer))
+            ended, buffer = not more, buffer + more
+            continue
+        found = line.search(buffer, 0 if at_line_start else 1)
+        end = found.start() if found and (ended or found.end() < len(buffer)) else len(buffer)
+        if end > PIECE_BYTES:
+            end, after = (cut := cut_position(buffer[: PIECE_BYTES + 1], PIECE_BYTES)), cut
+            yield buffer[:end], offset, False
+            at_line_start, opened = buffer[end - 1 : end] == b"\n", True
+        elif found and end == found.start():
+            yield buffer[:end], offset, True
+            after, at_line_start, opened = found.end(), True, False
+        else:
+            if end or opened:
+                yield buffer, offset, True
+            return
+        buffer, offset = buffer[after:], offset + after
+
+
+def _start(stream: ByteStream) -> tuple[bytes, int]:
+    """What was read to look for a byte order mark, without it, and how many bytes went."""
+    head = stream.read(len(BYTE_ORDER_MARK))
+    return (b"", len(head)) if head == BYTE_ORDER_MARK else (head, 0)
+
+
+def row_pieces(text: str, place: str, on_bad: OnBad) -> Iterator[Piece]:
+    """A document that came out of a row; JSON can name lone surrogates, which no UTF-8 has."""
+    replaced = 0
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as fault:
+        reason = f"{place}: the text holds a lone surrogate (\\u{ord(text[fault.start]):04x}), half a character"
+        if on_bad == "error":
+            raise DataError(f"{reason}; mend the row, or set text.on_bad to skip or replace") from None
+        if on_bad == "skip":
+            yield Piece(b"", True, reason)
+            return
+        mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        replaced = mended.count("\ufffd") - text.count("\ufffd")
+        content = mended.encode()
+    if len(content) <= PIECE_BYTES:
+        yield Piece(content, True, None, replaced)
+        return
+    parts = list(cut_text(content))
+    for index, part in enumerate(parts):
+        yield Piece(part, index == len(parts) - 1, None, replaced if index == 0 else 0)
