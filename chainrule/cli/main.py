@@ -26,23 +26,29 @@ VERBS = {
 }
 SUB_APPS = ("runs", "export", "config")
 
-app = App(
-    name="chainrule",
-    help="""Pretrain a language model from raw text.
+HELP = """Pretrain a language model from raw text.
 
-    Begin with `chainrule quickstart`, or with your own text: `chainrule pretrain my_texts/ --minutes 5`.
-    """,
-    help_epilogue="`chainrule VERB --help` shows a verb with examples. `--debug` adds the traceback to an error.",
-    version=__version__,
-    help_format="markdown",
-    print_error=False,
-    exit_on_error=False,
-    suppress_keyboard_interrupt=False,
-    result_action="return_value",
-)
-for verb, sentence in VERBS.items():
-    target = "app" if verb in SUB_APPS else verb
-    app.command(f"chainrule.cli.{verb}:{target}", name=verb, help=sentence, sort_key=list(VERBS).index(verb))
+Begin with `chainrule quickstart`, or with your own text: `chainrule pretrain my_texts/ --minutes 5`.
+"""
+
+
+def command_line(called: str | None = None) -> App:
+    """The application; only the verb that is `called` tells its whole help, and only it is imported."""
+    app = App(
+        name="chainrule",
+        help=HELP,
+        help_epilogue="`chainrule VERB --help` has examples. `--debug` adds the traceback to an error.",
+        version=__version__,
+        help_format="markdown",
+        print_error=False,
+        exit_on_error=False,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    for place, (verb, sentence) in enumerate(VERBS.items()):
+        target = f"chainrule.cli.{verb}:{'app' if verb in SUB_APPS else verb}"
+        app.command(target, name=verb, help=None if verb == called else sentence, sort_key=place)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if debug:
         given.remove("--debug")
     try:
-        code = app(given)
+        code = command_line(next((word for word in given if word in VERBS), None))(given)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ChainruleError as fault:

@@ -5,12 +5,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.run import RunFolder, list_runs, open_run
+from chainrule.run import RunFolder, open_run
 
 RUNS = Path("runs")
 
 AsJson = Annotated[
-    bool, Parameter(name="--json", negative=(), help="One JSON object on standard output, and nothing else there.")
+    bool,
+    Parameter(
+        name="--json",
+        negative=(),
+        show_default=False,
+        help="One JSON object on standard output, and nothing else there.",
+    ),
 ]
 RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.")]
 Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
@@ -24,7 +30,7 @@ def find_run(name: str, folder: Path = RUNS) -> RunFolder:
     return open_run(Path(name))
 
 
-def newest_run(folder: Path) -> RunFolder | None:
-    """The run in `folder` whose configuration was written last."""
-    runs = list_runs(folder)
-    return max(runs, key=lambda run: run.config.stat().st_mtime) if runs else None
+def model_source(name: str) -> str:
+    """`name`, or the run of that name in runs/ when nothing else is called so."""
+    below = RUNS / name
+    return str(below) if not Path(name).exists() and (below / "config.toml").is_file() else name

@@ -48,7 +48,10 @@ def plan(
 ) -> int:
     """Print parameters, operations, memory and time of a run, without training and without torch.
 
-    Examples: `chainrule plan --minutes 5`, `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
+    Examples
+    --------
+    - `chainrule plan --minutes 5`
+    - `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
 
     Parameters
     ----------

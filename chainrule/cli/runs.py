@@ -37,7 +37,10 @@ class Overview:
 def runs(*, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """List runs: status, size of the model, steps, tokens, bits per byte on held-out text, time, size on disk.
 
-    Examples: `chainrule runs`, `chainrule runs --runs-folder /data/runs`, `chainrule runs diff runs/a runs/b`
+    For example:
+    - `chainrule runs`
+    - `chainrule runs --runs-folder /data/runs`
+    - `chainrule runs diff runs/a runs/b`
     """
     found = [overview(run) for run in list_runs(runs_folder)]
     if as_json:

@@ -1,0 +1,35 @@
+"""`chainrule export hf`: a model in the format of other tools, proved equal."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from cyclopts import App
+
+from chainrule.cli.options import AsJson, model_source
+from chainrule.cli.output import print_json
+
+app = App(name="export", help="Write a model in the format of other tools.")
+
+
+@app.command
+def hf(source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
+    """Write a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code.
+
+    The folder is loaded back and computes the same, or the export is refused; the largest difference is printed.
+
+    Example: `chainrule export hf runs/NAME out/`
+
+    Parameters
+    ----------
+    source
+        A run folder or a checkpoint.
+    folder
+        Where to write; a new or empty folder.
+    """
+    from chainrule.export import export_hugging_face
+
+    proof = export_hugging_face(model_source(source), folder)
+    if as_json:
+        print_json({"folder": str(folder), **asdict(proof)})
+    else:
+        print(f"{folder}: {proof}")

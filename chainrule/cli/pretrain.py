@@ -1,0 +1,89 @@
+"""`chainrule pretrain`: from a folder of text, or from an interrupted run, to a trained model."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from chainrule.base import ConfigError
+from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.options import RUNS, AsJson, Device, RunsFolder, find_run
+from chainrule.cli.start import check_layers, new_run, resumed_layers, run_to_resume, train_run
+from chainrule.config import Layer, load_toml
+from chainrule.config import preset as preset_layer
+
+
+def pretrain(
+    *paths: str,
+    preset: str | None = None,
+    minutes: float | None = None,
+    device: Device = None,
+    name: Annotated[str | None, Parameter(alias="--run")] = None,
+    runs_folder: RunsFolder = RUNS,
+    config: Path | None = None,
+    resume: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    start_from: Annotated[str | None, Parameter(name="--from")] = None,
+    old_share: float | None = None,
+    on_bad: str | None = None,
+    as_json: AsJson = False,
+    flags: Flags = None,
+) -> int:
+    """Train a language model on folders, files or globs of text.
+
+    Model, batch and steps are chosen to fit the machine and the time. What is set in several places: the automatic
+    choice wins over the preset, the file over both, and what is typed over all. Examples:
+
+    - `chainrule pretrain my_texts/`
+    - `chainrule pretrain my_texts/ --preset gpt2-124m --device cuda`
+    - `chainrule pretrain "stories/*.jsonl.gz" --text.field story --minutes 60`
+    - `chainrule pretrain --resume runs/NAME`
+    - `chainrule pretrain --from runs/NAME new_texts/ --old-share 0.2`
+
+    Parameters
+    ----------
+    paths
+        Folders, files or globs of text; the word python stands for Python's own library. With --resume: the run.
+    preset
+        A named configuration: gpt2-124m, gpt2-355m, gpt2-774m, gpt2-1558m, cpu-tiny, cpu-small, cpu-medium, gpu-small.
+    minutes
+        The time that the whole run may take. Default: 15.
+    name
+        The run's name in the runs folder. Default: after the text, with a number. Nothing is overwritten.
+    config
+        A TOML file of settings, such as the config.toml of another run.
+    resume
+        Go on with an interrupted run: the one that is named, or the newest.
+    start_from
+        Go on from a trained model (a run, a Hugging Face folder or name): its weights, shape and tokenizer.
+    old_share
+        With --from a run: the share of its old text that is mixed in.
+    on_bad
+        error, skip or replace: what to do about invalid UTF-8 and malformed rows.
+    """
+    shortcuts = {
+        "machine.device": device,
+        "origin.start_from": start_from,
+        "origin.old_share": old_share,
+        "text.on_bad": on_bad,
+    }
+    if resume:
+        _refuse_beside_resume(preset=preset, minutes=minutes, name=name, config=config)
+        if len(paths) > 1:
+            raise ConfigError(f"--resume goes on with one run, and {len(paths)} were named")
+        run = find_run(paths[0], runs_folder) if paths else run_to_resume(runs_folder)
+        return train_run(
+            resumed_layers(run, flag_layer(flags, shortcuts)), run, minutes=None, resume=True, as_json=as_json
+        )
+    layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
+    if config is not None:
+        layers.append(load_toml(config))
+    layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
+    check_layers(layers, minutes)
+    texts = next(layer.values["text"]["paths"] for layer in reversed(layers) if "paths" in layer.values.get("text", {}))
+    return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json)
+
+
+def _refuse_beside_resume(**given: object) -> None:
+    extra = [f"--{option}" for option, value in given.items() if value is not None]
+    if extra:
+        raise ConfigError(f"--resume goes on with the run's own settings; leave out {', '.join(extra)}")

@@ -1,0 +1,105 @@
+"""Starting a run from the command line: its name, its layers, what is shown while it goes, and how it ends."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import ConfigError, RunError
+from chainrule.cli.output import print_json, say
+from chainrule.config import Layer, check_resume, differences, load_toml, resolve
+from chainrule.plan import Machine, choose, with_automatic
+from chainrule.run import RunFolder, list_runs
+
+# Stands in for the machine while mistakes are looked for; what it says decides nothing.
+ANY_MACHINE = Machine(cores=1, memory_bytes=2**40, peak_flops=1e12)
+
+
+def train_run(
+    layers: Sequence[Layer], run: RunFolder, *, minutes: float | None, resume: bool = False, as_json: bool = False
+) -> int:
+    """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
+    from chainrule.cli.panel import make_watch
+    from chainrule.report import write_report
+    from chainrule.train import Interrupted, pretrain
+
+    report: dict[str, str] = {}
+    with make_watch(as_json) as shown:
+
+        def watch(kind: str, row: Mapping[str, Any]) -> None:
+            if kind == "finished":
+                # Written here, when summary.json is there and nothing has been said yet of the end.
+                report["report"] = str(write_report(run))
+                row = {**row, **report}
+            shown(kind, row)
+
+        try:
+            summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
+            signal_number = int(summary.get("signal") or 0)
+        except Interrupted as stop:
+            summary, signal_number = {"status": "interrupted"}, stop.signal_number
+    if as_json:
+        print_json({"run": str(run.path), **summary, **report})
+    if signal_number or summary.get("status") == "interrupted":
+        if run.config.is_file():
+            say(f"to go on: chainrule pretrain --resume {run.path}")
+        return 128 + (signal_number or 2)
+    return 0
+
+
+def check_layers(layers: Sequence[Layer], minutes: float | None) -> None:
+    """Raises ConfigError for what is wrong with the settings, before anything slow is begun."""
+    automatic = choose(ANY_MACHINE, minutes=minutes, layers=layers)
+    config = resolve(with_automatic(layers, automatic)).config
+    if not config.text.paths:
+        raise ConfigError("no text was given: name a folder, a file or a glob, as in `chainrule pretrain my_texts/`")
+
+
+def new_run(name: str | None, folder: Path, paths: Sequence[str]) -> RunFolder:
+    """The folder of a run to be: by its name, or called after the text with the next free number.
+
+    Raises RunError when a run of that name is there already.
+    """
+    if name is None:
+        return next_free(folder, name_of(paths))
+    path = Path(name) if "/" in name or Path(name).is_absolute() else folder / name
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise RunError(
+            f"{path} is there already, and no run overwrites another; "
+            f"continue it with `chainrule pretrain --resume {path}`, or give another --name"
+        )
+    return RunFolder(path)
+
+
+def name_of(paths: Sequence[str]) -> str:
+    """A word for the text: the last part of the first path that is no pattern."""
+    first = Path(paths[0]) if paths else Path("run")
+    parts = [part for part in first.expanduser().absolute().parts if not re.search(r"[*?\[\]]", part)]
+    stem = parts[-1].split(".")[0] if len(parts) > 1 else "run"
+    return re.sub(r"[^\w-]+", "-", stem).strip("-")[:40] or "run"
+
+
+def next_free(folder: Path, word: str) -> RunFolder:
+    """word-1, word-2, …: the first that is not there."""
+    number = 1
+    while (folder / f"{word}-{number}").exists():
+        number += 1
+    return RunFolder(folder / f"{word}-{number}")
+
+
+def run_to_resume(folder: Path) -> RunFolder:
+    """The run in `folder` that was begun last; raises RunError when there is none."""
+    runs = list_runs(folder)
+    if not runs:
+        raise RunError(f"there is no run in {folder}/ to resume; name one: `chainrule pretrain --resume runs/NAME`")
+    return max(runs, key=lambda run: run.config.stat().st_mtime)
+
+
+def resumed_layers(run: RunFolder, changes: Layer) -> list[Layer]:
+    """The run's own settings and the changes on top, which are shown; raises ConfigError for one that is not safe."""
+    saved = load_toml(run.config)
+    before, after = resolve([saved]).config, resolve([saved, changes]).config
+    check_resume(before, after)
+    for key, (old, new) in differences(before, after).items():
+        say(f"changed: {key} from {old!r} to {new!r}")
+    return [saved, changes]
