@@ -12,18 +12,14 @@ from chainrule.config import TextConfig
 from chainrule.data.files import Listing, TextFile, shown
 from chainrule.data.neighbours import clusters, exact_links, near_duplicates, near_links
 from chainrule.data.scan import Counts
-from chainrule.data.split import BAD as LEFT_BAD
-from chainrule.data.split import CUT, DUPLICATE, LEFT_OUT, NEAR_DUPLICATE, TRAIN, VALIDATION, HoldOut, hold_out
-from chainrule.data.split import EMPTY as LEFT_EMPTY
-from chainrule.data.table import BAD, EMPTY, TableFiles
+from chainrule.data.split import HoldOut, hold_out
+from chainrule.data.table import BAD, CUT, DUPLICATE, EMPTY, LEFT_OUT, NEAR_DUPLICATE, TRAIN, VALIDATION, TableFiles
 
 
 def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
     """Marks duplicates and near duplicates, then holds out whole documents (or the last share of the text)."""
     table = tables.read()
-    states = np.full(len(table), TRAIN, np.uint8)
-    states[table["state"] == BAD] = LEFT_BAD
-    states[table["state"] == EMPTY] = LEFT_EMPTY
+    states = table["state"].copy()
     exact = exact_links(table["digest"], states == TRAIN)
     repeated = exact != np.arange(len(table))
     candidates = np.flatnonzero(~repeated & table["signed"] & (states == TRAIN))
@@ -42,8 +38,8 @@ def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) 
     """Raises DataError when no document is left."""
     if np.isin(states, (TRAIN, VALIDATION, CUT)).any():
         return
-    found = f"{counts.documents} documents were read: {int((states == LEFT_EMPTY).sum())} empty, "
-    found += f"{int((states == LEFT_BAD).sum())} left out as bad; {counts.found['binary']} binary files"
+    found = f"{counts.documents} documents were read: {int((states == EMPTY).sum())} empty, "
+    found += f"{int((states == BAD).sum())} left out as bad; {counts.found['binary']} binary files"
     raise DataError(f"{', '.join(map(shown, config.paths))}: no text there ({found})")
 
 
@@ -66,7 +62,7 @@ def figures(
         "bytes": int(sizes.sum()),
         "duplicates": int((states == DUPLICATE).sum()),
         "near_duplicates": int((states == NEAR_DUPLICATE).sum()),
-        "empty": int((states == LEFT_EMPTY).sum()),
+        "empty": int((states == EMPTY).sum()),
         "bad": counts.found["bad"],
         "encoding_errors": counts.found["replaced"] + counts.found["bad"],
         "left_out": int((states == LEFT_OUT).sum()),

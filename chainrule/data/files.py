@@ -17,6 +17,7 @@ from typing import NamedTuple
 from chainrule.base import DataError
 from chainrule.data.formats import UnreadFormatError, kind_and_codec, named_kind
 from chainrule.data.library import LIBRARY, TOPICS, library_files
+from chainrule.run import RunFolder
 
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64
@@ -106,7 +107,7 @@ def _roots(path: str) -> list[Root]:
 
 def _found(roots: list[Root], listing: Listing) -> Iterator[TextFile]:
     """Every file, with the name of its source: the entry of a single folder, else what the user named."""
-    names = {root.path: shown(Path(os.path.realpath(root.path)).name) for root in roots}
+    names = {root.path: _name(root.path) for root in roots}
     crowded = len(set(names.values())) > MOST_SOURCES
     for root in roots:
         name = MANY if crowded else names[root.path]
@@ -131,6 +132,11 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[TextFile]:
                 yield _inspect(root.path, kind, codec, name, named=root.named)
 
 
+def _name(path: str) -> str:
+    name = Path(path).name
+    return shown(name if name not in ("", "..") else Path(os.path.realpath(path)).name)
+
+
 def _walk(root: str, listing: Listing) -> Iterator[str]:
     """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once."""
     entered = set[tuple[int, int]]()
@@ -146,6 +152,9 @@ def _walk(root: str, listing: Listing) -> Iterator[str]:
         if (identity.st_dev, identity.st_ino) in entered:
             continue
         entered.add((identity.st_dev, identity.st_ino))
+        if _is_run_folder(Path(folder)):
+            listing.ignored["run folder"] += 1
+            continue
         below = []
         for entry in entries:
             if entry.name.startswith(".") or entry.name == "__pycache__":
@@ -157,6 +166,12 @@ def _walk(root: str, listing: Listing) -> Iterator[str]:
             else:
                 yield entry.path
         waiting.extend(reversed(below))
+
+
+def _is_run_folder(folder: Path) -> bool:
+    """True for what a run of ours wrote: runs/ often stands beside the text, and is none."""
+    run = RunFolder(folder)
+    return run.config.is_file() and (run.data.exists() or run.tokenizer.exists() or run.events.exists())
 
 
 def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> TextFile:

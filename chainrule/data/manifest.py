@@ -104,8 +104,10 @@ def damaged_shards(manifest: Manifest, folder: Path) -> list[str]:
     found = []
     for shard in manifest.shards:
         path = folder / shard.file
-        if not path.is_file():
-            found.append(f"{shard.file} is missing")
-        elif sha256_of_file(path) != shard.sha256:
-            found.append(f"{shard.file} was changed (its SHA-256 differs)")
+        try:
+            damage = "" if sha256_of_file(path) == shard.sha256 else "was changed (its SHA-256 differs)"
+        except OSError as fault:
+            damage = "is missing" if isinstance(fault, FileNotFoundError) else f"is unreadable ({fault.strerror})"
+        if damage:
+            found.append(f"{shard.file} {damage}")
     return found

@@ -6,6 +6,7 @@ the text alone.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import DataError, disk_faults
+from chainrule.data.journal import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.manifest import Manifest, ShardEntry, make_manifest, save_manifest
-from chainrule.data.progress import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.scan import Progress
 from chainrule.data.shards import narrowed, token_dtype, write_shard
 from chainrule.data.store import TokenStore, open_shards
@@ -119,15 +120,16 @@ class _Packing:
         parts = islice(self.survey.parts(split, place.document), place.part, None)
         end_of_text = narrowed(np.array([self.tokenizer.end_of_text]), self.tokenizer.vocab_size)
         source_of = self._document_sources()
-        for batch, encoded in ordered_map(encode, _batches(parts), workers):
-            for part, ids in zip(batch, encoded, strict=True):
-                shard.add(ids, end_of_text, part, int(source_of[part.document]))
-                place = place.after(part.document, last=part.last)
-                if shard.n_tokens >= self.shard_tokens:
-                    self._close(split, shard, place)
-                    shard = OpenShard()
-            if self.on_progress:
-                self.on_progress("tokens", min(self.journal.n_bytes + shard.n_bytes, self.total), self.total)
+        with closing(ordered_map(encode, _batches(parts), workers)) as results:
+            for batch, encoded in results:
+                for part, ids in zip(batch, encoded, strict=True):
+                    shard.add(ids, end_of_text, part, int(source_of[part.document]))
+                    place = place.after(part.document, last=part.last)
+                    if shard.n_tokens >= self.shard_tokens:
+                        self._close(split, shard, place)
+                        shard = OpenShard()
+                if self.on_progress:
+                    self.on_progress("tokens", min(self.journal.n_bytes + shard.n_bytes, self.total), self.total)
         if shard.n_tokens:
             self._close(split, shard, place)
         self.journal.finish(split)

@@ -168,13 +168,13 @@ def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
 
 
 def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
-    if stream.file.codec:
-        raise DataError(f"{stream.name}: Parquet compresses inside; decompress the file and give the .parquet itself")
-    opened, columns = parquet_columns(stream.raw, stream.name)
-    _refuse_absent(stream.name, columns, config)
     wanted = [config.field] if config.template is None else sorted(set(template_fields(config.template)))
-    for number, row in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
-        yield f"{stream.name}: row {number}", row, ""
+    with stream.seekable() as raw:
+        opened, columns = parquet_columns(raw, stream.name)
+        _refuse_absent(stream.name, columns, config)
+        for number, row in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
+            stream.refuse_bomb(sum(len(value) for value in row.values() if isinstance(value, str)))
+            yield f"{stream.name}: row {number}", row, ""
 
 
 def _refuse_absent(name: str, columns: list[str], config: TextConfig) -> None:

@@ -6,22 +6,19 @@ The state is journalled at the ends of files, so that an interrupted scan goes o
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from chainrule.base import disk_faults, write_json
 from chainrule.config import TextConfig
 from chainrule.data.documents import read_documents
-from chainrule.data.files import TextFile
+from chainrule.data.files import TextFile, shown
 from chainrule.data.pieces import Piece
-from chainrule.data.similarity import DIGEST_BYTES, Sketch, sketch
-from chainrule.data.similarity import EMPTY as NO_SHINGLES
+from chainrule.data.similarity import Sketch, sketch
 from chainrule.data.streams import BinaryFileError
-from chainrule.data.table import BAD, DOCUMENT, EMPTY, KEPT, TableFiles
+from chainrule.data.table import Recorder, TableFiles
 from chainrule.data.workers import ordered_map, worker_count
 from chainrule.run import append_row
 
@@ -29,8 +26,9 @@ Progress = Callable[[str, int, int], None]
 """Called with the phase ("reading" or "tokens"), the bytes done and the bytes in all."""
 
 BATCH_BYTES = 1 << 18
+# Rows may be short, so their number bounds a batch as well.
+BATCH_PIECES = 1 << 12
 JOURNAL_BYTES = 256 << 20
-NO_DOCUMENT = "binary"
 
 
 class Item(NamedTuple):
@@ -38,7 +36,8 @@ class Item(NamedTuple):
 
     file: int
     done: int
-    piece: Piece
+    piece: Piece | None
+    """None: the file is binary and has no document."""
 
 
 @dataclass
@@ -57,118 +56,95 @@ class Scan:
     """One pass over the files, written into `folder`."""
 
     def __init__(self, files: Sequence[TextFile], config: TextConfig, folder: Path, key: str) -> None:
-        self.files, self.config, self.folder, self.key = files, config, folder, key
         self.tables = TableFiles(folder)
-        self.left_out = folder / "left_out.jsonl"
-        self.journal = folder / "scan.json"
-        self.counts = self._resumed()
-        self._open: list[tuple[bytes, NDArray[np.uint32], int]] = []
+        self._files, self._config, self._key = files, config, key
+        self._left_out = folder / "left_out.jsonl"
+        self._journal = folder / "scan.json"
+        self._journalled = 0
+        self._counts = self._resumed()
+        self._recorder = Recorder(self.tables)
 
     def run(self, workers: int, on_progress: Progress | None) -> Counts:
         """Reads what is not read yet; returns the counts of all."""
-        total = sum(file.size for file in self.files)
-        journalled = 0
-        for items, sketched in ordered_map(_sketch_items, self._batches(), worker_count(workers, total)):
-            rows: list[tuple[Any, ...]] = []
-            signatures: list[NDArray[np.uint32]] = []
-            for index, item in enumerate(items):
-                if item.file > self.counts.next_file:
-                    if item.done - journalled > JOURNAL_BYTES:
-                        self._append(rows, signatures)
-                        self._checkpoint(item.file)
-                        journalled = item.done
-                    self.counts.next_file = item.file
-                row = self._add(item, sketched.digests[index], sketched.signatures[index])
-                if row:
-                    rows.append(row[0])
-                    signatures.append(row[1])
-            self._append(rows, signatures)
-            if on_progress and items:
-                on_progress("reading", items[-1].done, total)
-        return self.counts
+        total = sum(file.size for file in self._files)
+        with closing(ordered_map(_sketch_items, self._batches(), worker_count(workers, total))) as results:
+            for items, sketched in results:
+                for index, item in enumerate(items):
+                    if item.file > self._counts.next_file:
+                        self._next_file(item)
+                    self._add(item, sketched, index)
+                self._counts.documents += self._recorder.flush()
+                if on_progress:
+                    on_progress("reading", items[-1].done, total)
+        return self._counts
+
+    def forget(self) -> None:
+        """Removes what only an interrupted scan needs."""
+        self._journal.unlink(missing_ok=True)
+        self.tables.signatures.unlink(missing_ok=True)
 
     def _batches(self) -> Iterator[list[Item]]:
         batch: list[Item] = []
         waiting = 0
         for item in self._items():
             batch.append(item)
-            waiting += len(item.piece.content)
-            # Rows may be empty, so their number counts too.
-            if waiting >= BATCH_BYTES or len(batch) >= 1 << 12:
+            waiting += len(item.piece.content) if item.piece else 0
+            if waiting >= BATCH_BYTES or len(batch) >= BATCH_PIECES:
                 yield batch
                 batch, waiting = [], 0
         if batch:
             yield batch
 
     def _items(self) -> Iterator[Item]:
-        done = sum(file.size for file in self.files[: self.counts.next_file])
-        for index in range(self.counts.next_file, len(self.files)):
-            file = self.files[index]
+        done = sum(file.size for file in self._files[: self._counts.next_file])
+        for index in range(self._counts.next_file, len(self._files)):
+            file = self._files[index]
             try:
-                for piece, consumed in read_documents(file, self.config):
+                for piece, consumed in read_documents(file, self._config):
                     yield Item(index, done + consumed, piece)
-            except BinaryFileError as fault:
+            except BinaryFileError:
                 if file.named:
                     raise
-                yield Item(index, done, Piece(b"", True, f"{NO_DOCUMENT}: {fault}"))
+                yield Item(index, done, None)
             done += file.size
 
-    def _add(self, item: Item, digest: bytes, signature: NDArray[np.uint32]) -> tuple[Any, NDArray[np.uint32]] | None:
-        """The finished document's row and signature, or None when the document goes on (or is none)."""
+    def _add(self, item: Item, sketched: Sketch, index: int) -> None:
         piece = item.piece
-        self.counts.found["replaced"] += piece.replaced
+        if piece is None:
+            self._counts.found["binary"] += 1
+            append_row(self._left_out, {"reason": f"{shown(self._files[item.file].path)}: is binary, not text"})
+            return
         if piece.bad is not None:
-            self._open.clear()
-            append_row(self.left_out, {"reason": piece.bad})
-            if piece.bad.startswith(NO_DOCUMENT):
-                self.counts.found["binary"] += 1
-                return None
-            self.counts.found["bad"] += 1
-            return self._row(item.file, BAD, 0, bytes(DIGEST_BYTES), np.full_like(signature, NO_SHINGLES))
-        self._open.append((digest, signature, len(piece.content)))
-        if not piece.last:
-            return None
-        parts, self._open = self._open, []
-        if len(parts) == 1:
-            state = KEPT if piece.content.strip() else EMPTY
-            return self._row(item.file, state, parts[0][2], digest, signature)
-        joined = sketch([b"".join(part[0] for part in parts)]).digests[0]
-        merged = np.minimum.reduce([part[1] for part in parts])
-        return self._row(item.file, KEPT, sum(part[2] for part in parts), joined, merged)
+            self._counts.found["bad"] += 1
+            append_row(self._left_out, {"reason": piece.bad})
+        self._counts.found["replaced"] += piece.replaced
+        self._recorder.add(item.file, piece, sketched.digests[index], sketched.signatures[index])
 
-    def _row(
-        self, file: int, state: int, size: int, digest: bytes, signature: NDArray[np.uint32]
-    ) -> tuple[Any, NDArray[np.uint32]]:
-        self.counts.documents += 1
-        signed = bool(signature[0] != NO_SHINGLES or (signature != NO_SHINGLES).any())
-        return (file, state, signed, size, tuple(np.frombuffer(digest, "<u8").tolist())), signature
-
-    def _append(self, rows: list[tuple[Any, ...]], signatures: list[NDArray[np.uint32]]) -> None:
-        if rows:
-            self.tables.append(np.array(rows, DOCUMENT), signatures)
-        rows.clear()
-        signatures.clear()
-
-    def _checkpoint(self, next_file: int) -> None:
+    def _next_file(self, item: Item) -> None:
+        """All files before this item's are done; now and then that is journalled."""
+        self._counts.next_file = item.file
+        if item.done - self._journalled < JOURNAL_BYTES:
+            return
+        self._journalled = item.done
+        self._counts.documents += self._recorder.flush()
         self.tables.sync()
-        self.counts.next_file = next_file
-        self.counts.left_out_bytes = self.left_out.stat().st_size if self.left_out.exists() else 0
-        write_json(self.journal, {"key": self.key, **vars(self.counts), "found": dict(self.counts.found)})
+        self._counts.left_out_bytes = self._left_out.stat().st_size
+        write_json(self._journal, {"key": self._key, **vars(self._counts), "found": dict(self._counts.found)})
 
     def _resumed(self) -> Counts:
         """The counts of an earlier start of the same scan, with the files cut back to them; else fresh ones."""
         try:
-            saved = json.loads(self.journal.read_text())
+            saved = json.loads(self._journal.read_text())
         except (OSError, ValueError):
             saved = {}
         counts = Counts()
-        if saved.pop("key", None) == self.key:
+        if saved.pop("key", None) == self._key:
             counts = Counts(**{**saved, "found": Counter(saved["found"])})
         self.tables.cut(counts.documents)
-        with disk_faults(self.left_out, "writing"), self.left_out.open("ab") as stream:
+        with disk_faults(self._left_out, "writing"), self._left_out.open("ab") as stream:
             stream.truncate(counts.left_out_bytes)
         return counts
 
 
 def _sketch_items(items: list[Item]) -> Sketch:
-    return sketch([item.piece.content for item in items])
+    return sketch([item.piece.content if item.piece else b"" for item in items])

@@ -20,7 +20,7 @@ SHINGLE_WORDS = 5
 PERMUTATIONS = 128
 SEED = 0x6368_6169
 DIGEST_BYTES = 16
-EMPTY = 2**32 - 1
+NO_SHINGLES = 2**32 - 1
 """A signature without shingles has this in every place."""
 VERSION = version("rensa")
 
@@ -38,7 +38,7 @@ class Sketch(NamedTuple):
     digests: list[bytes]
     """BLAKE2b of the content, 16 bytes."""
     signatures: NDArray[np.uint32]
-    """[n, 128]; EMPTY in every place for a piece of fewer than five words."""
+    """[n, 128]; NO_SHINGLES in every place for a piece of fewer than five words."""
 
 
 def sketch(contents: Sequence[bytes]) -> Sketch:
@@ -49,7 +49,7 @@ def sketch(contents: Sequence[bytes]) -> Sketch:
 
 def signatures(contents: Sequence[bytes]) -> NDArray[np.uint32]:
     """[n, 128]: the element-wise minimum over a document's pieces is the document's signature."""
-    rows = np.full((len(contents), PERMUTATIONS), EMPTY, np.uint32)
+    rows = np.full((len(contents), PERMUTATIONS), NO_SHINGLES, np.uint32)
     shingles, counts = shingle_hashes(contents)
     filled = np.flatnonzero(counts)
     if filled.size:

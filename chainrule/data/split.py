@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TRAIN, VALIDATION, CUT = 0, 1, 2
-DUPLICATE, NEAR_DUPLICATE, BAD, EMPTY, LEFT_OUT = 3, 4, 5, 6, 7
-"""States of a document in the end; CUT begins in the training text and ends held out."""
+from chainrule.data.table import CUT, LEFT_OUT, TRAIN, VALIDATION
 
 # Whole documents serve when they come to within these factors of the wanted share.
 ENOUGH, ALMOST, AT_MOST = 0.5, 0.95, 1.1

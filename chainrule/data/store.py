@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from chainrule.base import DataError
-from chainrule.data.manifest import Manifest, damaged_shards, load_manifest
+from chainrule.data.manifest import Manifest, ShardEntry, damaged_shards, load_manifest
 from chainrule.data.shards import Shard, read_shard
 
 
@@ -127,10 +127,20 @@ def open_dataset(folder: Path, *, verify: bool = True) -> Dataset:
     if damaged:
         raise DataError(f"{folder}: {'; '.join(damaged)}. Restore the file, or prepare the text again")
     for entry in manifest.shards:
-        shard = read_shard(folder / entry.file)
-        if len(shard.tokens) != entry.tokens or shard.metadata.get("tokenizer") != manifest.tokenizer:
-            raise DataError(f"{folder / entry.file}: is not the shard of this manifest; prepare the text again")
+        _check_shard(read_shard(folder / entry.file), entry, manifest, folder / entry.file, verify=verify)
     return Dataset(folder, manifest)
+
+
+def _check_shard(shard: Shard, entry: ShardEntry, manifest: Manifest, path: Path, *, verify: bool) -> None:
+    known = (len(shard.tokens), len(shard.doc_ends), shard.tokens.dtype.name, shard.metadata.get("tokenizer"))
+    if known != (entry.tokens, entry.documents, manifest.dtype, manifest.tokenizer):
+        raise DataError(f"{path}: is not the shard that the manifest describes; prepare the text again")
+    if verify and int(shard.tokens.max(initial=0)) >= manifest.vocab_size:
+        place = int(np.argmax(shard.tokens >= manifest.vocab_size))
+        raise DataError(
+            f"{path}: the id {shard.tokens[place]} at token {place} is beyond the vocabulary of {manifest.vocab_size}; "
+            "prepare the text again"
+        )
 
 
 def open_shards(folder: Path, files: Sequence[str]) -> list[Shard]:

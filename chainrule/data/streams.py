@@ -8,13 +8,14 @@ import bz2
 import gzip
 import lzma
 import os
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
-from chainrule.base import DataError, bytes_text
+from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.arrow import zstd_stream
 from chainrule.data.files import TextFile, shown
 
@@ -56,6 +57,19 @@ class ByteStream:
             missing -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    @contextmanager
+    def seekable(self) -> Iterator[IO[bytes]]:
+        """The content as a file in which one can jump: the file itself, or a temporary copy of what it unfolds to."""
+        if not self.file.codec:
+            yield self.raw
+            return
+        with disk_faults(Path(tempfile.gettempdir()), "unfolding into"), tempfile.TemporaryFile() as copy:
+            while part := self.read(1 << 20):
+                copy.write(part)
+            copy.seek(0)
+            self._produced = 0
+            yield copy
+
     def refuse_binary(self) -> None:
         """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do."""
         place = self._head.find(0)
@@ -77,9 +91,8 @@ class ByteStream:
                 raise self._truncated() from fault
             what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
             raise DataError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
-        self._produced += len(part)
         if self.file.codec:
-            self._refuse_bomb()
+            self.refuse_bomb(len(part))
         return part
 
     def _truncated(self) -> DataError:
@@ -88,7 +101,9 @@ class ByteStream:
             f"after {bytes_text(self._produced)} of text; copy or download it again"
         )
 
-    def _refuse_bomb(self) -> None:
+    def refuse_bomb(self, produced: int) -> None:
+        """Counts bytes that unfolded; raises DataError when they are too many for the size of the file."""
+        self._produced += produced
         most = min(MOST_OUTPUT, max(RATIO_FROM, RATIO * self.file.size))
         if self._produced > most:
             raise DataError(

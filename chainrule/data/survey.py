@@ -19,8 +19,7 @@ from chainrule.data.files import Listing, TextFile, list_files, shown
 from chainrule.data.pieces import line_cut
 from chainrule.data.scan import Progress, Scan
 from chainrule.data.similarity import VERSION
-from chainrule.data.split import CUT, TRAIN, VALIDATION
-from chainrule.data.table import BAD, TableFiles
+from chainrule.data.table import BAD, CUT, TRAIN, VALIDATION, TableFiles
 
 Split = Literal["train", "validation"]
 FORMAT = 1
@@ -110,6 +109,8 @@ def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: P
     known = _saved(config, listing, place, key)
     if known is not None:
         return known
+    # Should this be cut off, the tables below no longer fit what an earlier survey decided.
+    (place / "survey.json").unlink(missing_ok=True)
     scan = Scan(listing.files, config, place, key)
     counts = scan.run(workers, on_progress)
     held = decide(scan.tables, config)
@@ -117,8 +118,7 @@ def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: P
     report = figures(listing, counts, scan.tables.read(), held, _sources(listing.files))
     write_bytes(place / "states.bin", held.states.tobytes())
     write_json(place / "survey.json", {"key": key, "cut": held.cut, "report": report})
-    scan.journal.unlink(missing_ok=True)
-    scan.tables.signatures.unlink(missing_ok=True)
+    scan.forget()
     return Survey(config, listing.files, scan.tables.read(), held.states, held.cut, report, key)
 
 

@@ -1,17 +1,20 @@
 """What is known of every document, in flat files beside the shards: 30 bytes each, and 256 for its signature."""
 
+import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
-from chainrule.data.similarity import PERMUTATIONS
+from chainrule.data.pieces import Piece
+from chainrule.data.similarity import DIGEST_BYTES, NO_SHINGLES, PERMUTATIONS
 
-KEPT, BAD, EMPTY = 0, 1, 2
-"""State after reading: usable, left out by on_bad, or without any visible character."""
+TRAIN, VALIDATION, CUT = 0, 1, 2
+"""States of a kept document; all are TRAIN until the split. CUT begins in the training text and ends held out."""
+BAD, EMPTY, DUPLICATE, NEAR_DUPLICATE, LEFT_OUT = 3, 4, 5, 6, 7
+"""States of the others: refused by on_bad, without a visible character, repeated, or too like held-out text."""
 
 DOCUMENT = np.dtype([("file", "<u4"), ("state", "u1"), ("signed", "?"), ("bytes", "<u8"), ("digest", "<u8", (2,))])
 # Sixteen of the 32 bits: two different places agree by chance once in 65,536, and the file is half as large.
@@ -32,11 +35,11 @@ class TableFiles:
             with disk_faults(path, "writing"), path.open("ab") as stream:
                 stream.truncate(rows * kind.itemsize)
 
-    def append(self, documents: NDArray[np.void], signatures: Sequence[NDArray[np.uint32]]) -> None:
+    def append(self, documents: NDArray[np.void], signatures: NDArray[np.uint32]) -> None:
         """Adds rows to both files."""
         for path, content in (
             (self.documents, documents.tobytes()),
-            (self.signatures, np.array(signatures, np.uint32).astype("<u2").tobytes()),
+            (self.signatures, signatures.astype("<u2").tobytes()),
         ):
             with disk_faults(path, "writing"), path.open("ab") as stream:
                 stream.write(content)
@@ -69,3 +72,58 @@ class TableFiles:
             found[part] = (rows[left[part]] == rows[right[part]]).mean(axis=1)
             del rows
         return found
+
+
+class Recorder:
+    """From pieces with their sketches to rows of the table."""
+
+    def __init__(self, tables: TableFiles) -> None:
+        self._tables = tables
+        self._rows: list[tuple[int, int, bool, int, tuple[int, int]]] = []
+        self._signatures: list[NDArray[np.uint32]] = []
+        self._begun: _Begun | None = None
+
+    def add(self, file: int, piece: Piece, digest: bytes, signature: NDArray[np.uint32]) -> None:
+        """Takes the next piece; one that ends its document makes a row."""
+        begun, self._begun = self._begun, None
+        if piece.bad is not None:
+            self._close(file, BAD, 0, bytes(DIGEST_BYTES), np.full_like(signature, NO_SHINGLES))
+        elif begun is None and piece.last:
+            state = TRAIN if piece.content.strip() else EMPTY
+            self._close(file, state, len(piece.content), digest, signature)
+        else:
+            begun = begun or _Begun(signature)
+            begun.add(piece, digest, signature)
+            if piece.last:
+                self._close(file, TRAIN, begun.n_bytes, begun.digest.digest(), begun.signature)
+            else:
+                self._begun = begun
+
+    def flush(self) -> int:
+        """Writes the rows that are ready; returns their number."""
+        n_rows = len(self._rows)
+        if n_rows:
+            rows, signatures = np.array(self._rows, DOCUMENT), np.array(self._signatures, np.uint32)
+            rows["signed"] = (signatures != NO_SHINGLES).any(axis=1)
+            self._tables.append(rows, signatures)
+            self._rows, self._signatures = [], []
+        return n_rows
+
+    def _close(self, file: int, state: int, n_bytes: int, digest: bytes, signature: NDArray[np.uint32]) -> None:
+        halves = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+        self._rows.append((file, state, False, n_bytes, halves))
+        self._signatures.append(signature)
+
+
+class _Begun:
+    """A document of several pieces: the digest of their digests, the minimum of their signatures."""
+
+    def __init__(self, signature: NDArray[np.uint32]) -> None:
+        self.n_bytes = 0
+        self.digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        self.signature = np.full_like(signature, NO_SHINGLES)
+
+    def add(self, piece: Piece, digest: bytes, signature: NDArray[np.uint32]) -> None:
+        self.n_bytes += len(piece.content)
+        self.digest.update(digest)
+        self.signature = np.minimum(self.signature, signature)

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -30,7 +30,7 @@ def worker_count(workers: int, total_bytes: int) -> int:
 
 def ordered_map(
     task: Callable[[Given], Result], inputs: Iterable[Given], workers: int, *, ahead: int = 2
-) -> Iterator[tuple[Given, Result]]:
+) -> Generator[tuple[Given, Result], None, None]:
     """Each input with its result, in order; at most `ahead` inputs for each worker wait in memory.
 
     With one worker all runs in this process, else `task` and its inputs are sent to spawned processes (pickled). They
