@@ -1,0 +1,146 @@
+"""What a tokenizer.json must be before it is trusted: byte-level BPE that keeps every byte of every text."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from chainrule.base import TokenizerError
+from chainrule.tokenizer.alphabet import BYTE_OF_CHARACTER
+from chainrule.tokenizer.document import Document
+
+LARGEST_ID = 2**31 - 1
+ALPHABET = frozenset(BYTE_OF_CHARACTER)
+
+
+def parsed(content: bytes) -> Document:
+    """The checked document of a file's content; raises TokenizerError saying what is wrong with it."""
+    try:
+        document = json.loads(content.decode(), object_pairs_hook=_each_key_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as fault:
+        raise TokenizerError(f"not the JSON of a tokenizer: {fault}") from None
+    if not isinstance(document, Mapping) or not isinstance(document.get("model"), Mapping):
+        raise TokenizerError('not a tokenizer.json: there is no "model" with vocab and merges')
+    _check_model(document["model"])
+    _check_added(document.get("added_tokens") or [])
+    document = {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None} | dict(document)
+    model = {**document["model"], "type": "BPE", "merges": [_pair(merge) for merge in document["model"]["merges"]]}
+    # A limit on the length, and padding, are about one use of the file, not about the vocabulary.
+    document |= {
+        "truncation": None,
+        "padding": None,
+        "added_tokens": document.get("added_tokens") or [],
+        "model": model,
+    }
+    _check_entries(document)
+    _check_ways(document)
+    return document
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = sorted(key for key, _ in pairs)
+        raise ValueError(f"{next(a for a, b in pairwise(keys) if a == b)!r} stands there twice")
+    return made
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_model(model: Mapping[str, Any]) -> None:
+    if model.get("type", "BPE") != "BPE":
+        raise TokenizerError(
+            f"model.type is {model['type']!r}; only BPE is read here, the kind of GPT-2, Llama 3 and Qwen"
+        )
+    if not isinstance(model.get("vocab"), Mapping):
+        raise TokenizerError("model.vocab is missing, or is not an object of entries and ids")
+    if not isinstance(model.get("merges"), list):
+        raise TokenizerError("model.merges is missing, or is not a list; the file is cut off or was edited")
+    for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise TokenizerError(
+                f"model.{name} is {model[name]!r}; with it one text has no one exact encoding, so it must be null"
+            )
+
+
+def _check_added(added: object) -> None:
+    fitting = isinstance(added, list) and all(
+        isinstance(token, Mapping)
+        and isinstance(token.get("content"), str)
+        and _is_id(token.get("id"))
+        and isinstance(token.get("special"), bool)
+        for token in added
+    )
+    if not fitting:
+        raise TokenizerError("added_tokens is not a list of tokens, each with content, id and special")
+
+
+def _pair(merge: object) -> list[str]:
+    """A merge in either way of writing it: "a b" (before 2024) or ["a", "b"]."""
+    parts = merge.split(" ") if isinstance(merge, str) else merge
+    if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+        raise TokenizerError(f"{merge!r} in model.merges is not a pair of entries")
+    return parts
+
+
+def _check_entries(document: Document) -> None:
+    vocabulary = document["model"]["vocab"]
+    added = {token["content"]: token["id"] for token in document["added_tokens"]}
+    for entry, number in vocabulary.items():
+        if not _is_id(number):
+            raise TokenizerError(f"the id of {entry!r} is {number!r}; ids are whole numbers from 0")
+        if entry not in added and not ALPHABET.issuperset(entry):
+            raise TokenizerError(
+                f"the entry {entry!r} is not written in GPT-2's byte alphabet; only byte-level BPE is read here"
+            )
+        if added.get(entry, number) != number:
+            raise TokenizerError(f"{entry!r} has the id {number} in the vocabulary and {added[entry]} in added_tokens")
+    _check_one_entry_per_id({**vocabulary, **added})
+    for left, right in document["model"]["merges"]:
+        for entry in (left, right, left + right):
+            if entry not in vocabulary:
+                raise TokenizerError(f"the merge of {left!r} and {right!r} needs {entry!r}, which has no id")
+    if absent := sorted(BYTE_OF_CHARACTER[character] for character in BYTE_OF_CHARACTER.keys() - vocabulary.keys()):
+        raise TokenizerError(
+            f"{len(absent)} of the 256 bytes have no entry (first 0x{absent[0]:02X}), so not every text can be held"
+        )
+
+
+def _check_one_entry_per_id(ids: Mapping[str, int]) -> None:
+    entry_of: dict[int, str] = {}
+    for entry, number in ids.items():
+        if entry_of.setdefault(number, entry) != entry:
+            raise TokenizerError(f"{entry_of[number]!r} and {entry!r} have the same id {number}")
+
+
+def _check_ways(document: Document) -> None:
+    """What happens to a text before its words are merged must keep all of it."""
+    for step in _steps(document["normalizer"], "normalizers"):
+        if step.get("type") != "NFC":
+            raise TokenizerError(f"the normalizer {step.get('type')!r} changes the text; only NFC is read here")
+    splits = list(_steps(document["pre_tokenizer"], "pretokenizers"))
+    if [step.get("type") for step in splits].count("ByteLevel") != 1:
+        raise TokenizerError("the pre_tokenizer has no ByteLevel step; only byte-level BPE is read here")
+    for step in splits:
+        if step.get("type") not in ("ByteLevel", "Split", "Digits", "Punctuation") or step.get("behavior") == "Removed":
+            raise TokenizerError(f"the pre_tokenizer step {step.get('type')!r} drops a part of the text")
+        if step.get("add_prefix_space"):
+            raise TokenizerError("add_prefix_space puts a space before every text, which would not come back as it was")
+
+
+def _steps(step: object, inner: str) -> Iterator[Mapping[str, Any]]:
+    if step is None:
+        return
+    if not isinstance(step, Mapping) or (step.get("type") == "Sequence" and not isinstance(step.get(inner), list)):
+        raise TokenizerError(f"{step!r} is not a step of {inner}")
+    if step.get("type") == "Sequence":
+        for part in step[inner]:
+            yield from _steps(part, inner)
+    else:
+        yield step
+
+
+def _is_id(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= LARGEST_ID

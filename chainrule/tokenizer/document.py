@@ -1,0 +1,132 @@
+"""The artefact: one tokenizer.json whose ids are laid out as in GPT-2.
+
+First the 256 single bytes in GPT-2's order, then what each merge makes, in the order of the merges, last end-of-text.
+All kinds of vocabulary are this one shape and differ in their merges alone: learnt from text (bpe), published (gpt2),
+none (bytes), or those that spell the characters of a text (chars). So each of them holds every byte string, and every
+reader of GPT-2's tokenizer reads it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chainrule.base import TokenizerError
+from chainrule.tokenizer.alphabet import END_OF_TEXT, SINGLE_BYTES, unwritten, written
+
+Merge = tuple[bytes, bytes]
+Document = Mapping[str, Any]
+"""A parsed tokenizer.json."""
+
+GPT2_FINGERPRINT = "3d23bf24279f0919848d66d41f1e800e3cf9a3c6c1b19d27d2ef18e69dc6b314"
+ENDS_OF_TEXT = (END_OF_TEXT, "<|end_of_text|>", "<｜end▁of▁sentence｜>", "</s>", "<eos>", "<|eot_id|>", "<|im_end|>")
+# GPT-2's regular expression is what `use_regex` switches on; GGUF readers know it by the name "gpt-2".
+SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+JOIN = SPLIT | {"add_prefix_space": True}
+PLAIN_BPE = {
+    "type": "BPE",
+    "dropout": None,
+    "unk_token": None,
+    "continuing_subword_prefix": None,
+    "end_of_word_suffix": None,
+    "fuse_unk": False,
+    "byte_fallback": False,
+    "ignore_merges": False,
+}
+
+
+def document_of(merges: Sequence[Merge]) -> Document:
+    """The tokenizer.json of `merges`; two merges that make the same bytes share one entry."""
+    entries = dict.fromkeys((*SINGLE_BYTES, *(left + right for left, right in merges)))
+    vocabulary = {written(entry): number for number, entry in enumerate(entries)}
+    vocabulary[END_OF_TEXT] = len(vocabulary)
+    control = {"id": vocabulary[END_OF_TEXT], "content": END_OF_TEXT, "single_word": False, "lstrip": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [control | {"rstrip": False, "normalized": False, "special": True}],
+        "normalizer": None,
+        "pre_tokenizer": SPLIT,
+        "post_processor": None,
+        "decoder": JOIN,
+        "model": PLAIN_BPE | {"vocab": vocabulary, "merges": [[written(a), written(b)] for a, b in merges]},
+    }
+
+
+def merges_of(document: Document) -> list[Merge]:
+    """The merges of a checked document, as byte strings."""
+    return [(unwritten(left), unwritten(right)) for left, right in document["model"]["merges"]]
+
+
+def canonical(document: Document) -> bytes:
+    """The bytes of the file: compact JSON, so that equal vocabularies are equal files whoever made them."""
+    return (json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()
+
+
+def fingerprint_of(document: Document) -> str:
+    """Hexadecimal SHA-256 of the file that `canonical` makes."""
+    return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def bytes_of_ids(document: Document) -> tuple[bytes, ...]:
+    """The bytes of each id from 0 to the largest: b"" for control tokens and for ids that nothing has."""
+    added = document["added_tokens"]
+    contents = {token["content"] for token in added}
+    ids = {number: unwritten(entry) for entry, number in document["model"]["vocab"].items() if entry not in contents}
+    ids |= {token["id"]: b"" if token["special"] else token["content"].encode() for token in added}
+    return tuple(ids.get(number, b"") for number in range(max(ids) + 1))
+
+
+def end_of_text_of(document: Document) -> int:
+    """The id of the control token that ends a text, by the names that published vocabularies give it."""
+    special = {token["content"]: token["id"] for token in document["added_tokens"] if token["special"]}
+    for name in ENDS_OF_TEXT:
+        if name in special:
+            return int(special[name])
+    raise TokenizerError(
+        f"the vocabulary has no control token that ends a text: looked for {', '.join(ENDS_OF_TEXT)} among its "
+        f"{len(special)} special added_tokens"
+    )
+
+
+def without_control_tokens(document: Document) -> Document:
+    """The document with which text never becomes a control token: the special entries are taken out of it."""
+    special = {token["content"] for token in document["added_tokens"] if token["special"]}
+    ordinary = [token for token in document["added_tokens"] if not token["special"]]
+    vocabulary = {entry: number for entry, number in document["model"]["vocab"].items() if entry not in special}
+    model = {**document["model"], "vocab": vocabulary}
+    return {**document, "added_tokens": ordinary, "post_processor": None, "model": model}
+
+
+def kind_of(document: Document) -> str:
+    """What kind of vocabulary a document is, told by its merges; "file" when its layout is not ours."""
+    merges = merges_of(document)
+    if document != document_of(merges):
+        return "file"
+    if not merges:
+        return "bytes"
+    if all(_spells(left + right) for left, right in merges):
+        return "chars"
+    return "gpt2" if fingerprint_of(document) == GPT2_FINGERPRINT else "bpe"
+
+
+def spelling_merges(characters: Iterable[str], room: int) -> list[Merge]:
+    """Merges that make one entry of each character's UTF-8 bytes, in order, until `room` entries are used up.
+
+    A lead byte always begins a character, so no merge ever reaches across two of them.
+    """
+    made: dict[bytes, Merge] = {}
+    for character in characters:
+        content = character.encode()
+        missing = [content[:end] for end in range(2, len(content) + 1) if content[:end] not in made]
+        if len(made) + len(missing) > room:
+            break
+        made |= {prefix: (prefix[:-1], prefix[-1:]) for prefix in missing}
+    return list(made.values())
+
+
+def _spells(content: bytes) -> bool:
+    """Whether the bytes are one character of several bytes, or the beginning of one."""
+    n_bytes = 1 + sum(content[0] >= lead for lead in (0xC2, 0xE0, 0xF0))
+    return len(content) <= n_bytes and all(0x80 <= byte < 0xC0 for byte in content[1:])

@@ -1,0 +1,29 @@
+"""A tokenizer.json from the disk: one of ours, or a foreign one."""
+
+from pathlib import Path
+
+from chainrule.base import TokenizerError, disk_faults
+from chainrule.tokenizer.check import parsed
+from chainrule.tokenizer.document import document_of, kind_of, merges_of
+from chainrule.tokenizer.tokenizer import Tokenizer
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, or of the folder that holds one.
+
+    A foreign file may be any byte-level BPE (GPT-2, Llama 3, Qwen, …) and keeps its words and ids. Where it normalises
+    text to NFC, so do we, and text comes back normalised. A limit on the length and padding that it asks for are left
+    out. Raises TokenizerError, naming the file and its fault, for everything else.
+    """
+    file = path / "tokenizer.json" if path.is_dir() else path
+    if not file.is_file():
+        raise TokenizerError(f"{file} is not a file; give a tokenizer.json or the folder that holds one")
+    with disk_faults(file, "reading"):
+        content = file.read_bytes()
+    try:
+        document = parsed(content)
+        kind = kind_of(document)
+        # Equal vocabularies are equal files: ours is written anew, so its fingerprint does not depend on who wrote it.
+        return Tokenizer(document if kind == "file" else document_of(merges_of(document)), kind=kind)
+    except TokenizerError as fault:
+        raise TokenizerError(f"{file}: {fault}") from None
