@@ -110,17 +110,17 @@ class NgramCounts:
 
 def _pieces(store: TokenStore, tokenizer: Tokenizer, max_bytes: int) -> tuple[list[Ids], bool]:
     """All tokens in one piece, or evenly spread pieces of about `max_bytes` in all; and whether it was all."""
-    first = np.asarray(store.read(0, min(store.n_tokens, 65_536)), np.int64)
-    bytes_per_token = max(float(tokenizer.byte_lengths[first].mean()), 1e-9) if len(first) else 1.0
+    first = store.read(0, min(store.n_tokens, 65_536))
+    bytes_per_token = max(float(tokenizer.byte_lengths[first].mean()), 1e-9)
     wanted = int(max_bytes / bytes_per_token)
     if wanted >= store.n_tokens:
-        return [np.asarray(store.read(0, store.n_tokens), np.int64)], True
+        return [store.read(0, store.n_tokens)], True
     return list(_spread(store, max(1, wanted // PIECES))), False
 
 
 def _spread(store: TokenStore, length: int) -> Iterator[Ids]:
     for start in np.linspace(0, store.n_tokens - length, PIECES).astype(np.int64):
-        yield np.asarray(store.read(int(start), length), np.int64)
+        yield store.read(int(start), length)
 
 
 def _bits(probability: NDArray[np.float64]) -> float:

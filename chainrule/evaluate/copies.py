@@ -22,8 +22,8 @@ class Copy:
     """The longest run of one sample that also stands in the training text.
 
     `length` is in tokens, 0 when no run reaches the search's seed; `start` is its place in the sample, `position` its
-    place in the training tokens. `copied` holds the sample's stretches (start, end) of at least `min_run` tokens that are
-    copies, merged and in order; `share` is the share of the sample's tokens inside them.
+    place in the training tokens. `copied` holds the stretches (start, end) of the sample that lie inside copies of at
+    least `min_run` tokens, merged and in order; `share` is their share of the sample's tokens.
     """
 
     length: int
@@ -34,13 +34,19 @@ class Copy:
 
 
 def longest_copies(
-    samples: Sequence[Sequence[int]], store: TokenStore, *, min_run: int = 32, seed: int = 8
+    samples: Sequence[Sequence[int]],
+    store: TokenStore,
+    *,
+    min_run: int = 32,
+    seed: int = 8,
+    max_tokens: int | None = None,
 ) -> list[Copy]:
     """Finds for each sample (token ids) its longest exact match in `store`, and the stretches of `min_run` or more.
 
     Every window of `seed` tokens is hashed, in the samples and, a few million tokens at a time, in the store; where two
     hashes meet, the tokens themselves are compared, so that no reported copy rests on a hash. Runs shorter than `seed`
-    are not looked for. Memory stays below about 150 MB whatever the size of the store.
+    are not looked for; of a store beyond `max_tokens`, the first so many are searched. Memory stays below about 150 MB
+    whatever the size of the store.
     """
     if not 1 <= seed <= min_run:
         raise ValueError(f"seed={seed} must be between 1 and min_run={min_run}")
@@ -48,18 +54,19 @@ def longest_copies(
         return []
     search = _Search(samples, seed)
     found = [_Found(len(sample), min_run) for sample in samples]
-    for origin, chunk in _chunks(store, search.longest):
+    for origin, chunk in _chunks(store, max_tokens or store.n_tokens, search.longest):
         for sample, start, position, length in search.matches(chunk, at_start=origin == 0):
             _note(found, sample, start, position + origin, length)
     return [one.result() for one in found]
 
 
-def _chunks(store: TokenStore, longest: int) -> Iterator[tuple[int, Ids]]:
+def _chunks(store: TokenStore, most: int, longest: int) -> Iterator[tuple[int, Ids]]:
     """Pieces that overlap by the longest possible match and one token before it, each with its first position."""
-    for start in range(0, store.n_tokens, CHUNK_TOKENS):
+    n_tokens = min(store.n_tokens, most)
+    for start in range(0, n_tokens, CHUNK_TOKENS):
         first = max(0, start - 1)
-        end = min(store.n_tokens, start + CHUNK_TOKENS + longest)
-        yield first, np.asarray(store.read(first, end - first), np.int64)
+        end = min(n_tokens, start + CHUNK_TOKENS + longest)
+        yield first, store.read(first, end - first)
 
 
 class _Search:

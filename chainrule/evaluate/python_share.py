@@ -22,8 +22,8 @@ class PythonShare:
 def python_share(texts: Iterable[str]) -> PythonShare:
     """Counts the samples that begin with `def ` and those whose function Python's own parser accepts.
 
-    The function is cut out by `function_text`, parsed, and must be one definition with an indented body; nothing is ever
-    executed. A sample that ends inside a bracket, a string or an empty block counts as not parsed.
+    The function is cut out by `function_text`, parsed, and must be one definition with a body on lines of its own;
+    nothing is ever executed. A sample that ends inside a bracket, a string or an empty block counts as not parsed.
     """
     cut = [function_text(text) for text in texts if text.startswith("def ")]
     return PythonShare(len(cut), sum(map(_parses, cut)))

@@ -1,0 +1,107 @@
+"""How much of the last samples stands word for word in the training text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from chainrule.base import ChainruleError
+from chainrule.data import TokenStore, open_dataset
+from chainrule.evaluate import Copy, longest_copies
+from chainrule.report.facts import Facts
+from chainrule.tokenizer import Tokenizer, load_tokenizer
+
+MOST_SAMPLES = 12
+MOST_TOKENS = 200_000_000
+# In characters rather than tokens, so that runs with different vocabularies can be compared: two thirds of a line of
+# code is a phrase that anybody might write, two full lines are not.
+SEED_BYTES, RUN_BYTES = 24, 120
+
+
+@dataclass(frozen=True)
+class CopiedSample:
+    """A sample cut into stretches: (text, whether it is copied), and where its longest match stands."""
+
+    prompt: str
+    stretches: tuple[tuple[str, bool], ...]
+    longest: str
+    source: str
+    copy: Copy
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The search's result, or in `why_not` the reason that there is none."""
+
+    samples: tuple[CopiedSample, ...] = ()
+    min_run: int = 0
+    searched_tokens: int = 0
+    whole: bool = True
+    why_not: str = ""
+
+    @property
+    def share(self) -> float:
+        """Share of all tokens of the samples that lie in copied runs."""
+        sizes = [max(1, sum(len(text) for text, _ in sample.stretches)) for sample in self.samples]
+        return float(np.average([sample.copy.share for sample in self.samples], weights=sizes)) if sizes else 0.0
+
+
+def search_copies(facts: Facts) -> Copied:
+    """Looks for the run's last samples in its own training shards; says why when it cannot."""
+    texts = list(_texts(facts))
+    if not texts:
+        return Copied(why_not="The run has written no samples.")
+    try:
+        tokenizer = load_tokenizer(facts.run.tokenizer)
+        store = open_dataset(facts.run.data, verify=False).split("train")
+    except (ChainruleError, OSError) as fault:
+        return Copied(why_not=f"The training text could not be searched: {fault}")
+    return _search(texts, tokenizer, store)
+
+
+def _texts(facts: Facts) -> Iterator[tuple[str, str]]:
+    """(prompt, continuation) of the completions, then of the last round of samples; each text once."""
+    rows = list(facts.summary.get("completions") or ())
+    last = max((row["step"] for row in facts.samples), default=None)
+    rows += [row for row in facts.samples if row["step"] == last]
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        prompt = str(row.get("prompt", ""))
+        written = str(row.get("text", "")).removeprefix(prompt)
+        if written.strip() and (prompt, written) not in seen and len(seen) < MOST_SAMPLES:
+            seen.add((prompt, written))
+            yield prompt, written
+
+
+def _search(texts: list[tuple[str, str]], tokenizer: Tokenizer, store: TokenStore) -> Copied:
+    samples = [tokenizer.encode(prompt + written) for prompt, written in texts]
+    some = store.read(0, min(store.n_tokens, 65_536))
+    bytes_per_token = max(1.0, float(tokenizer.byte_lengths[some].mean()))
+    seed, min_run = (max(4, round(n / bytes_per_token)) for n in (SEED_BYTES, RUN_BYTES))
+    copies = longest_copies(samples, store, min_run=min_run, seed=seed, max_tokens=MOST_TOKENS)
+    shown = [
+        _shown(prompt, sample, copy, tokenizer, store)
+        for (prompt, _), sample, copy in zip(texts, samples, copies, strict=True)
+    ]
+    searched = min(store.n_tokens, MOST_TOKENS)
+    return Copied(tuple(shown), min_run, searched, searched == store.n_tokens)
+
+
+def _shown(prompt: str, sample: list[int], copy: Copy, tokenizer: Tokenizer, store: TokenStore) -> CopiedSample:
+    edges = [0, *(edge for stretch in copy.copied for edge in stretch), len(sample)]
+    pieces = [tokenizer.decode(sample[a:b]) for a, b in pairwise(edges)]
+    stretches = tuple((piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece)
+    longest = tokenizer.decode(sample[copy.start : copy.start + copy.length])
+    return CopiedSample(prompt, stretches, longest, _source(store, copy), copy)
+
+
+def _source(store: TokenStore, copy: Copy) -> str:
+    """The source, and the document's number among the training documents, in which the longest match stands."""
+    if not copy.length:
+        return ""
+    document = int(store.document_ids(np.array([copy.position]), 1)[0, 0]) + 1
+    for name, stretches in store.sources().items():
+        if ((stretches[:, 0] <= copy.position) & (copy.position < stretches[:, 1])).any():
+            return f"document {document:,} ({name})"
+    return f"document {document:,}"

@@ -1,0 +1,90 @@
+"""What a run folder says about its run: read from files alone, and content with whatever is missing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.run import RunFolder, is_running, read_rows
+
+Row = Mapping[str, Any]
+MOST_EVENTS = 200
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the page shows, but for the search for copies."""
+
+    run: RunFolder
+    status: str
+    summary: Row
+    machine: Row
+    plan: Row
+    manifest: Row
+    train: Sequence[Row]
+    held_out: Sequence[Row]
+    samples: Sequence[Row]
+    events: Sequence[Row]
+
+    @property
+    def data(self) -> Row:
+        """The report of the data preparation."""
+        return _mapping(self.manifest.get("report"))
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Bits per held-out byte at the end, or at the last look of an unfinished run."""
+        return _figure(self.summary.get("val_bits_per_byte"), self.held_out, "val_bits_per_byte")
+
+    @property
+    def held_out_loss(self) -> float | None:
+        """Nats per held-out token, as late as `bits_per_byte`."""
+        return _figure(self.summary.get("val_loss"), self.held_out, "val_loss")
+
+    @property
+    def baselines(self) -> Row:
+        """Bits per byte of the baselines; empty while the run has not measured them."""
+        return _mapping(self.summary.get("baselines"))
+
+    @property
+    def last(self) -> Row:
+        """The last logged step."""
+        return self.train[-1] if self.train else {}
+
+
+def read_facts(run: RunFolder) -> Facts:
+    """The facts of a finished, interrupted or running run."""
+    metrics = list(read_rows(run.metrics))
+    machine = _read_json(run.machine)
+    summary = _read_json(run.summary)
+    return Facts(
+        run=run,
+        status=str(summary.get("status") or ("running" if is_running(run) else "unfinished")),
+        summary=summary,
+        machine=_mapping(machine.get("machine", machine)),
+        plan=_mapping(machine.get("plan")),
+        manifest=_read_json(run.data / "manifest.json"),
+        train=[row for row in metrics if row.get("kind") == "train"],
+        held_out=[row for row in metrics if row.get("kind") == "eval"],
+        samples=[row for row in read_rows(run.samples) if "step" in row and "text" in row],
+        events=list(read_rows(run.events))[-MOST_EVENTS:],
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # absent, or half of a file that a kill left behind
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _mapping(value: Any) -> Row:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _figure(final: Any, looks: Sequence[Row], key: str) -> float | None:
+    seen = [row[key] for row in looks if row.get(key) is not None]
+    value = final if final is not None else (seen[-1] if seen else None)
+    return None if value is None else float(value)

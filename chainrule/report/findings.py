@@ -1,0 +1,115 @@
+"""Is my run all right? The curve's own answers, each with its figures and what to change."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chainrule.report.facts import Facts
+
+Mark = Literal["good", "note", "bad"]
+# Held-out loss above its best by this share is more than the noise of a look at a quarter of a million tokens.
+RISEN = 0.01
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One plain sentence about the run, and whether it is good news."""
+
+    mark: Mark
+    sentence: str
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """What can be said of this run from its figures; nothing where there are none."""
+    return [
+        *_start(facts),
+        *_passed(facts),
+        *_overfitting(facts),
+        *_still_learning(facts),
+        *_data(facts),
+        *_skips(facts),
+    ]
+
+
+def _start(facts: Facts) -> Iterator[Finding]:
+    """An untrained model must lose about ln(V): more means a broken start, less means it was trained before."""
+    vocab_size, first = facts.manifest.get("vocab_size"), next(iter(facts.train), {})
+    loss = first.get("loss")
+    if not isinstance(vocab_size, int) or vocab_size < 2 or loss is None or first.get("step", 99) > 1:
+        return
+    guess = math.log(vocab_size)
+    said = f"The first loss was {loss:.2f}; guessing among {vocab_size:,} entries costs ln {vocab_size} = {guess:.2f}."
+    if loss > guess + 0.7:
+        yield Finding("bad", f"{said} A start this high points to weights or a learning rate that are too large.")
+    elif loss < guess - 0.7:
+        yield Finding("note", f"{said} The model began with knowledge: pretrained weights, or text that is easy.")
+    else:
+        yield Finding("good", f"{said} The model began as an untrained one should.")
+
+
+def _passed(facts: Facts) -> Iterator[Finding]:
+    """When held-out bits per byte fell below each baseline for good."""
+    looks = [(row["step"], row["val_bits_per_byte"]) for row in facts.held_out if row.get("val_bits_per_byte")]
+    if not looks or not facts.baselines:
+        return
+    words = {"bigram": "pairs of tokens", "gzip": "gzip", "xz": "xz", "xz_seen": "xz that has seen the text"}
+    passed, ahead = [], []
+    for name, label in words.items():
+        value = facts.baselines.get(name)
+        if value is None:
+            continue
+        above = [i for i, (_, bits) in enumerate(looks) if bits >= value]
+        place = above[-1] + 1 if above else 0
+        (passed.append(f"{label} by step {looks[place][0]:,}") if place < len(looks) else ahead.append(label))
+    if passed:
+        yield Finding("good", f"It passed {', '.join(passed)}.")
+    if ahead:
+        yield Finding("note", f"Still ahead of it: {', '.join(ahead)}. More steps or a larger model come next.")
+
+
+def _overfitting(facts: Facts) -> Iterator[Finding]:
+    looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
+    if len(looks) < 3:
+        return
+    step, best = min(looks, key=lambda look: look[1])
+    last = looks[-1][1]
+    if last > best * (1 + RISEN):
+        yield Finding(
+            "bad",
+            f"Overfitting since step {step:,}: the held-out loss rose from {best:.3f} to {last:.3f}. "
+            "Fewer steps, more text or a higher model.drop_rate; the best checkpoint was kept.",
+        )
+
+
+def _still_learning(facts: Facts) -> Iterator[Finding]:
+    looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
+    late = [look for look in looks if look[0] >= 0.8 * looks[-1][0]] if looks else []
+    if len(late) < 2:
+        return
+    fall = (late[0][1] - late[-1][1]) / late[0][1]
+    if fall > RISEN:
+        yield Finding(
+            "note", f"Still learning at the end: {fall:.1%} less loss in the last fifth. A longer run will pay."
+        )
+
+
+def _data(facts: Facts) -> Iterator[Finding]:
+    tokens = facts.data.get("tokens")
+    train = tokens.get("train") if isinstance(tokens, dict) else None
+    seen = facts.last.get("tokens")
+    if not train or not seen:
+        return
+    epochs = seen / train
+    if epochs > 4:
+        yield Finding(
+            "bad", f"The text was seen {epochs:.1f} times; past four, repetition teaches ever less. Add text."
+        )
+    elif epochs > 1:
+        yield Finding("good", f"The text was seen {epochs:.1f} times; up to four is nearly as good as new text.")
+
+
+def _skips(facts: Facts) -> Iterator[Finding]:
+    skipped = facts.summary.get("n_skipped") or 0
+    if skipped:
+        yield Finding("note", f"{skipped} steps with non-finite numbers were skipped; their batches lie in skipped/.")

@@ -1,0 +1,250 @@
+"use strict";
+// The report's only script: curves, the samples' slider, light and dark, copying a command. It loads nothing.
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const view = { axis: "step", scale: "zoom", at: null };
+  const CHARTS = {
+    loss: { lines: "loss", series: [["train", "loss", "train", "training"], ["eval", "val_loss", "held", "held-out"]] },
+    bits: { lines: "bits", series: [["eval", "val_bits_per_byte", "held", "held-out"]] },
+    lr: { series: [["train", "lr", "train", ""]], whole: true },
+    grad_norm: { series: [["train", "grad_norm", "train", ""]] },
+    tokens_per_second: { series: [["train", "tokens_per_second", "train", ""]], zero: true },
+  };
+  const MARGIN = { left: 46, right: 8, top: 10, bottom: 24 };
+
+  const compact = (value) => {
+    for (const [size, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]])
+      if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}${suffix}`;
+    if (value && Math.abs(value) < 1e-2) return value.toExponential(1).replace("e-", "e−");
+    return `${+value.toPrecision(4)}`;
+  };
+  const clock = (seconds) => {
+    const s = Math.round(seconds), two = (n) => String(n).padStart(2, "0");
+    return s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))} h` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+  };
+  const AXES = {
+    step: (v) => v >= 1e5 ? compact(v) : Math.round(v).toLocaleString("en"),
+    tokens: compact,
+    seconds: clock,
+  };
+
+  // Points of one series in the chosen axis, without holes; log axes have no place for zero.
+  const points = ([table, key]) => {
+    const xs = figures[table][view.axis], ys = figures[table][key];
+    return xs.map((x, i) => [x, ys[i]]).filter(([x, y]) => x !== null && y !== null && (view.scale !== "log" || (x > 0 && y > 0)));
+  };
+  const smooth = (line) => {
+    const keep = Math.exp(-1 / Math.max(1, line.length / 60));
+    let mean = 0, weight = 0;
+    return line.map(([x, y]) => {
+      mean = keep * mean + (1 - keep) * y;
+      weight = keep * weight + (1 - keep);
+      return [x, mean / weight];
+    });
+  };
+  const steps = (low, high, wanted, time) => {
+    const raw = (high - low) / wanted || 1, power = 10 ** Math.floor(Math.log10(raw));
+    const nice = time ? [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400, 864000]
+      : [1, 2, 2.5, 5, 10].map((m) => m * power);
+    const size = nice.find((n) => n >= raw) || nice[nice.length - 1];
+    const found = [];
+    for (let v = Math.ceil(low / size - 1e-9) * size; v <= high + size * 1e-9; v += size) found.push(+v.toPrecision(12));
+    return found;
+  };
+  const logSteps = (low, high, wanted) => {
+    if (high / low < 12) return steps(low, high, wanted);
+    const found = [];
+    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
+      for (const m of high / low > 300 ? [1] : [1, 3]) if (m * 10 ** e >= low && m * 10 ** e <= high) found.push(m * 10 ** e);
+    return found;
+  };
+
+  // Map from a domain to pixels; `log` by ratios.
+  const mapping = (low, high, from, to, log) => {
+    const f = log ? Math.log : (v) => v, a = f(low), b = f(high);
+    return (v) => from + ((f(v) - a) / (b - a || 1)) * (to - from);
+  };
+  const svg = (name, attributes, parent, text) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text !== undefined) element.textContent = text;
+    if (parent) parent.append(element);
+    return element;
+  };
+  const path = (line, x, y) => line.map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+
+  const domain = (chart, lines) => {
+    const all = lines.flat(), xs = all.map((p) => p[0]);
+    const left = view.scale === "log" ? Math.min(...xs) : 0, right = Math.max(...xs, left + 1e-9);
+    // Zoom: the fall of the first fortieth, in which a model only finds out what is frequent, may leave the picture.
+    const zoomed = view.scale === "zoom" && !chart.whole ? all.filter((p) => p[0] >= right / 40) : all;
+    const ys = (zoomed.length > 1 ? zoomed : all).map((p) => p[1]);
+    let bottom = Math.min(...ys), top = Math.max(...ys);
+    if (view.scale === "log") return { left, right, bottom: bottom / 1.03, top: top * 1.03 };
+    if (view.scale === "all" || chart.zero || chart.whole) bottom = Math.min(0, bottom);
+    const margin = (top - bottom || Math.abs(top) || 1) * 0.05;
+    return { left, right, bottom: bottom === 0 ? 0 : bottom - margin, top: top + margin };
+  };
+
+  const draw = (figure) => {
+    const chart = CHARTS[figure.dataset.chart], plot = figure.querySelector(".plot");
+    const lines = chart.series.map(points);
+    plot.replaceChildren();
+    figure.hidden = lines.every((line) => line.length === 0);
+    if (figure.hidden) return;
+    const width = plot.clientWidth, height = plot.clientHeight, log = view.scale === "log";
+    const guides = chart.lines ? figures.lines[chart.lines] : [];
+    const box = domain(chart, lines);
+    const x = mapping(box.left, box.right, MARGIN.left, width - MARGIN.right, log);
+    const y = mapping(box.bottom, box.top, height - MARGIN.bottom, MARGIN.top, log);
+    const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, plot);
+    axes(root, box, x, y, width, height, log);
+    guideLines(root, guides.filter(([, v]) => v > box.bottom && v < box.top), y, width);
+    const id = `clip-${figure.dataset.chart}`;
+    const clip = svg("clipPath", { id }, root);
+    svg("rect", { x: MARGIN.left, y: 0, width: width - MARGIN.left, height: height - MARGIN.bottom + 1 }, clip);
+    const inner = svg("g", { "clip-path": `url(#${id})` }, root);
+    lines.forEach((line, i) => {
+      const [, , name] = chart.series[i], noisy = name === "train" && !chart.whole && line.length > 60;
+      svg("path", { class: `${name}${noisy ? " raw" : ""}`, d: path(line, x, y) }, inner);
+      if (noisy) svg("path", { class: name, d: path(smooth(line), x, y) }, inner);
+      if (name === "held" && line.length <= 60)
+        for (const [a, b] of line) svg("circle", { class: name, cx: x(a), cy: y(b), r: 3 }, inner);
+    });
+    figure.hover = { lines, x, y, box, cursor: svg("g", {}, root), bottom: height - MARGIN.bottom };
+    point(figure);
+  };
+  const axes = (root, box, x, y, width, height, log) => {
+    const rows = (log ? logSteps : steps)(box.bottom, box.top, height > 200 ? 6 : 3);
+    for (const v of rows) {
+      svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }, root);
+      svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, compact(v));
+    }
+    const wanted = Math.max(2, Math.floor(width / 110));
+    const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis === "seconds");
+    for (const v of columns) {
+      const anchor = x(v) > width - 24 ? "end" : x(v) < MARGIN.left + 8 ? "start" : "middle";
+      svg("text", { x: x(v), y: height - 6, "text-anchor": anchor }, root, AXES[view.axis](v));
+    }
+  };
+  const guideLines = (root, guides, y, width) => {
+    let taken = -1e9;
+    for (const [name, value] of [...guides].sort((a, b) => b[1] - a[1])) {
+      const at = y(value), label = Math.max(at - 5, taken + 13);
+      taken = label;
+      svg("line", { class: "guide", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }, root);
+      svg("text", { x: width - MARGIN.right, y: label, "text-anchor": "end" }, root, `${name} ${value.toFixed(2)}`);
+    }
+  };
+
+  // The read-out: values at the pointer, or the last ones.
+  const nearest = (line, at) => line.reduce((best, p) => (Math.abs(p[0] - at) < Math.abs(best[0] - at) ? p : best), line[0]);
+  const point = (figure) => {
+    const { lines, x, y, cursor, bottom } = figure.hover, chart = CHARTS[figure.dataset.chart];
+    const readout = figure.querySelector(".readout");
+    cursor.replaceChildren();
+    readout.replaceChildren();
+    const anchor = lines.find((line) => line.length);
+    const at = view.at === null ? anchor[anchor.length - 1][0] : nearest(anchor, view.at)[0];
+    if (view.at !== null) {
+      svg("line", { class: "cross", x1: x(at), x2: x(at), y1: MARGIN.top, y2: bottom }, cursor);
+      readout.append(`${view.axis === "seconds" ? "" : `${view.axis} `}${AXES[view.axis](at)} `);
+    }
+    chart.series.forEach(([, , name, words], i) => {
+      if (!lines[i].length) return;
+      const [px, py] = nearest(lines[i], at), part = document.createElement("span");
+      part.className = name;
+      part.textContent = ` ${words} ${+py.toPrecision(4) === py || py > 1000 ? compact(py) : py.toPrecision(4)}`;
+      readout.append(part);
+      if (view.at !== null) svg("circle", { class: name, cx: x(px), cy: y(py), r: 4 }, cursor);
+    });
+  };
+  const drawn = [...document.querySelectorAll("[data-chart]")];
+  const pointAll = (at) => {
+    view.at = at;
+    for (const figure of drawn) if (!figure.hidden && figure.hover) point(figure);
+  };
+  const drawAll = () => { for (const figure of drawn) { figure.hidden = false; draw(figure); } };
+
+  for (const figure of drawn) {
+    const plot = figure.querySelector(".plot");
+    plot.addEventListener("pointermove", (event) => {
+      if (!figure.hover) return;
+      const { box } = figure.hover, shown = plot.getBoundingClientRect();
+      const share = (event.clientX - shown.left - MARGIN.left) / (shown.width - MARGIN.left - MARGIN.right);
+      const kept = Math.min(1, Math.max(0, share));
+      pointAll(view.scale === "log" ? box.left * (box.right / box.left) ** kept : box.left + kept * (box.right - box.left));
+    });
+    plot.addEventListener("pointerleave", () => pointAll(null));
+    plot.addEventListener("blur", () => pointAll(null));
+    plot.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (event.key === "Escape") pointAll(null);
+      if (!move || !figure.hover) return;
+      event.preventDefault();
+      const { box } = figure.hover, size = (box.right - box.left) / 100;
+      pointAll(Math.min(box.right, Math.max(box.left, (view.at ?? box.right) + move * size)));
+    });
+  }
+  for (const group of document.querySelectorAll("[data-switch]"))
+    group.addEventListener("click", (event) => {
+      const chosen = event.target.closest("button");
+      if (!chosen) return;
+      for (const button of group.children) button.setAttribute("aria-pressed", String(button === chosen));
+      view[group.dataset.switch] = chosen.dataset.value;
+      view.at = null;
+      drawAll();
+    });
+  if (drawn.length) new ResizeObserver(drawAll).observe(drawn[0]);
+
+  const slider = document.getElementById("round");
+  if (slider) {
+    const rounds = [...document.querySelectorAll(".round")];
+    const play = document.getElementById("play");
+    let timer = null;
+    const show = () => {
+      rounds.forEach((round, i) => { round.hidden = i !== +slider.value; });
+      document.getElementById("round-step").textContent = `step ${(+rounds[+slider.value].dataset.step).toLocaleString("en")}`;
+    };
+    const stop = () => { clearInterval(timer); timer = null; play.textContent = "▶"; };
+    slider.addEventListener("input", () => { stop(); show(); });
+    play.addEventListener("click", () => {
+      if (timer) return stop();
+      if (+slider.value === rounds.length - 1) slider.value = 0;
+      show();
+      play.textContent = "❚❚";
+      timer = setInterval(() => {
+        slider.value = +slider.value + 1;
+        show();
+        if (+slider.value === rounds.length - 1) stop();
+      }, 900);
+    });
+    slider.value = rounds.length - 1;
+  }
+
+  // A page opened from a file may have no storage; then the choice lasts as long as the page.
+  const root = document.documentElement;
+  const remembered = (value) => {
+    try { return value ? localStorage.setItem("theme", value) : localStorage.getItem("theme"); } catch { return null; }
+  };
+  const saved = remembered();
+  if (saved === "light" || saved === "dark") root.dataset.theme = saved;
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    remembered(root.dataset.theme);
+  });
+
+  for (const button of document.querySelectorAll(".copy"))
+    button.addEventListener("click", async () => {
+      const source = button.previousElementSibling;
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch {
+        getSelection().selectAllChildren(source);
+        document.execCommand("copy");
+      }
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+})();

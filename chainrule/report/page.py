@@ -1,0 +1,86 @@
+"""The page itself: sections, style, script and figures in one file that asks nothing of any network."""
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from chainrule.base import write_bytes
+from chainrule.report import appendix, sections
+from chainrule.report.copied import Copied, search_copies
+from chainrule.report.curves import curves
+from chainrule.report.facts import Facts, read_facts
+from chainrule.report.html import Html, join, tag
+from chainrule.run import RunFolder
+
+PARTS = {
+    "learning": "Learning",
+    "samples": "Samples",
+    "baselines": "Baselines",
+    "copying": "Copying",
+    "data": "Text",
+    "machine": "Machine",
+    "settings": "Settings",
+    "next": "Next",
+}
+
+
+def write_report(run: RunFolder) -> Path:
+    """Writes `run`/report.html from the run's files (finished, interrupted or still running); returns its path."""
+    facts = read_facts(run)
+    write_bytes(run.report, page(facts, search_copies(facts)).encode())
+    return run.report
+
+
+def page(facts: Facts, copied: Copied) -> Html:
+    """The whole document."""
+    parts = [
+        sections.learning(facts) if facts.train or facts.held_out else None,
+        sections.samples(facts),
+        sections.baselines(facts),
+        sections.copying(copied) if facts.samples or facts.summary.get("completions") else None,
+        appendix.data(facts),
+        appendix.machine(facts),
+        appendix.settings(facts),
+        appendix.events(facts),
+        appendix.going_on(facts),
+    ]
+    style, script = _asset("page.css"), _asset("page.js")
+    main = tag("main", sections.header(facts), _contents(parts), *parts)
+    head = tag("head", _head(facts, style, script), tag("style", style))
+    body = tag("body", main, _figures(facts), tag("script", script))
+    return join([Html("<!doctype html>\n"), tag("html", head, body, lang="en"), "\n"])
+
+
+def _head(facts: Facts, style: Html, script: Html) -> Html:
+    # No source of any kind but this very style and this very script: text that slipped through could not act.
+    policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'"
+    return join(
+        [
+            tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=policy),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="color-scheme", content="light dark"),
+            tag("title", f"{facts.run.name} · chainrule"),
+        ]
+    )
+
+
+def _contents(parts: list[Html | None]) -> Html:
+    there = [key for key in PARTS if any(part is not None and f'<section id="{key}"' in part[:80] for part in parts)]
+    return tag("nav", join(tag("a", PARTS[key], href=f"#{key}") for key in there), aria_label="Parts of the page")
+
+
+def _figures(facts: Facts) -> Html:
+    """The charts' columns as JSON; `<` is spelt out so that nothing inside can end the element."""
+    content = json.dumps(curves(facts), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return tag("script", Html(content), type="application/json", id="figures")
+
+
+def _asset(name: str) -> Html:
+    return Html(files("chainrule.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

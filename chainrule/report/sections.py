@@ -1,0 +1,199 @@
+"""The page's upper half: what the run is, how it went, what it writes, who it beats."""
+
+from collections.abc import Iterable
+
+from chainrule.base import bytes_text, count_text, duration_text
+from chainrule.report.copied import Copied, CopiedSample
+from chainrule.report.facts import Facts, Row
+from chainrule.report.findings import findings
+from chainrule.report.html import Html, join, tag
+from chainrule.report.words import BASELINE_NAMES, verdict
+
+MOST_ROUNDS = 40
+MOST_CHARACTERS = 1600
+PILLS = {"finished": "good", "running": "good", "interrupted": "note", "stopped": "bad"}
+MARKS = {"good": "✓", "note": "→", "bad": "!"}
+
+
+def section(key: str, title: str, *children: object, note: object = None) -> Html:
+    """A part of the page with its heading and, below it, one quiet sentence."""
+    heading = tag("h2", title, id=f"{key}-title")
+    quiet = tag("p", note, class_="note") if note else None
+    return tag("section", heading, quiet, *children, id=key, aria_labelledby=f"{key}-title")
+
+
+def header(facts: Facts) -> Html:
+    """Name, state, one sentence, and the figures that matter."""
+    pill = tag("span", facts.status, class_=f"pill {PILLS.get(facts.status, 'note')}")
+    theme = tag("button", "◐", id="theme", type="button", title="Light or dark", aria_label="Light or dark")
+    return tag(
+        "header",
+        tag("div", tag("span", "chainrule"), theme, class_="top"),
+        tag("h1", facts.run.name, " ", pill),
+        tag("p", lead(facts), class_="lead"),
+        tag("dl", join(_tile(*tile) for tile in _tiles(facts)), class_="tiles"),
+    )
+
+
+def lead(facts: Facts) -> str:
+    """What was done, in one sentence made of what is known."""
+    parameters = facts.summary.get("parameters") or facts.plan.get("parameters")
+    size = f"A model of {count_text(parameters)} parameters" if parameters else "A model"
+    text = facts.data.get("bytes")
+    about = f" learnt from {bytes_text(text)} of text" if isinstance(text, int | float) else " was trained"
+    seconds = facts.summary.get("seconds") or facts.last.get("seconds")
+    time = f" in {duration_text(seconds)}" if seconds else ""
+    where = facts.machine.get("cpu") if facts.machine.get("device") in {None, "cpu"} else facts.machine.get("device")
+    return f"{size}{about}{time}{f' on {where}' if where else ''}."
+
+
+def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
+    bits, loss = facts.bits_per_byte, facts.held_out_loss
+    perplexity = facts.summary.get("val_perplexity")
+    yield "bits per byte", "–" if bits is None else f"{bits:.3f}", "of held-out text; less is better"
+    note = f"perplexity {perplexity:.1f}" if perplexity else "nats per token"
+    yield "held-out loss", "–" if loss is None else f"{loss:.3f}", note
+    tokens = facts.summary.get("tokens") or facts.last.get("tokens")
+    steps = facts.summary.get("step") or facts.last.get("step")
+    yield "tokens", "–" if tokens is None else count_text(tokens), f"{steps:,} steps" if steps else "no step yet"
+    speed = facts.summary.get("tokens_per_second") or facts.last.get("tokens_per_second")
+    peak = facts.summary.get("peak_share") or facts.last.get("peak_share")
+    share = f"{peak:.0%} of the machine’s peak" if peak else "while training"
+    yield "tokens per second", "–" if speed is None else count_text(speed), share
+    python = facts.summary.get("python") or {}
+    if python.get("functions"):
+        share = f"{python['parsed']} of {python['functions']} sampled functions"
+        yield "parses as Python", f"{python['parsed'] / python['functions']:.0%}", share
+
+
+def _tile(name: str, value: str, note: str) -> Html:
+    return tag("div", tag("dt", name), tag("dd", value, tag("small", note)))
+
+
+def learning(facts: Facts) -> Html:
+    """Findings and charts; the charts are drawn by the page's script from the figures in the page."""
+    found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), " ", f.sentence) for f in findings(facts)]
+    axes = [("step", "Steps"), ("tokens", "Tokens"), ("seconds", "Time")]
+    scales = [("zoom", "Zoom"), ("all", "All"), ("log", "Log")]
+    charts = [
+        ("loss", "Loss, nats per token", "wide"),
+        ("bits", "Bits per held-out byte", "wide"),
+        ("lr", "Learning rate", ""),
+        ("grad_norm", "Gradient norm", ""),
+        ("tokens_per_second", "Tokens per second", ""),
+    ]
+    return section(
+        "learning",
+        "How it learnt",
+        tag("ul", join(found), class_="findings") if found else None,
+        tag("div", _switch("axis", "Horizontal axis", axes), _switch("scale", "Scale", scales), class_="switches"),
+        tag("div", join(_chart(*chart) for chart in charts), class_="charts"),
+        tag("noscript", tag("p", "The curves need the page’s own script, which this browser does not run.")),
+    )
+
+
+def _switch(name: str, label: str, choices: list[tuple[str, str]]) -> Html:
+    buttons = [
+        tag("button", words, type="button", data_value=value, aria_pressed="true" if place == 0 else "false")
+        for place, (value, words) in enumerate(choices)
+    ]
+    return tag("div", join(buttons), class_="switch", role="group", aria_label=label, data_switch=name)
+
+
+def _chart(key: str, title: str, size: str) -> Html:
+    caption = tag("figcaption", tag("span", title), tag("output", class_="readout", aria_live="off"))
+    plot = tag("div", class_="plot", tabindex="0", role="img", aria_label=f"{title}: curve over the run")
+    return tag("figure", caption, plot, class_=f"chart {size}".strip(), data_chart=key)
+
+
+def samples(facts: Facts) -> Html | None:
+    """What the model wrote at each round, one round visible at a time."""
+    rounds: dict[int, list[Row]] = {}
+    for row in facts.samples:
+        rounds.setdefault(int(row["step"]), []).append(row)
+    if not rounds:
+        return None
+    steps = sorted(rounds)
+    if len(steps) > MOST_ROUNDS:
+        steps = [steps[i * (len(steps) - 1) // (MOST_ROUNDS - 1)] for i in range(MOST_ROUNDS)]
+    last = len(steps) - 1
+    slider = tag("input", type="range", id="round", min=0, max=last, value=last, aria_label="Step of the samples")
+    play = tag("button", "▶", type="button", id="play", title="Play", aria_label="Play from the beginning")
+    shown = tag("output", f"step {steps[-1]:,}", id="round-step", for_="round")
+    parts = [_round(step, rounds[step], hidden=step != steps[-1]) for step in steps]
+    return section(
+        "samples",
+        "What it writes",
+        tag("div", play, slider, shown, class_="slider") if last else None,
+        *parts,
+        note="The same prompts, all through the run: drag the slider to watch words form.",
+    )
+
+
+def _round(step: int, rows: list[Row], *, hidden: bool) -> Html:
+    texts = [_written(str(row.get("prompt", "")), str(row["text"])) for row in rows]
+    return tag("div", join(texts), class_="round", data_step=step, hidden=hidden)
+
+
+def _written(prompt: str, written: str) -> Html:
+    rest = written.removeprefix(prompt)
+    cut = rest[:MOST_CHARACTERS] + ("…" if len(rest) > MOST_CHARACTERS else "")
+    return tag("pre", tag("b", prompt), cut, tabindex="0")
+
+
+def baselines(facts: Facts) -> Html | None:
+    """The model among the baselines, as bars of bits per byte."""
+    known = [(words, float(facts.baselines[n])) for n, words in BASELINE_NAMES.items() if facts.baselines.get(n)]
+    if not known or facts.bits_per_byte is None:
+        return None
+    bars = sorted([*known, ("this model", facts.bits_per_byte)], key=lambda bar: -bar[1])
+    lines = [_bar(words, value, bars[0][1]) for words, value in bars]
+    cap = ""
+    if facts.baselines.get("whole") is False:
+        sizes = [bytes_text(facts.baselines[key]) for key in ("train_bytes", "held_out_bytes")]
+        cap = f" The baselines were measured on evenly spread pieces: {sizes[0]} to learn from, {sizes[1]} held out."
+    return section(
+        "baselines",
+        "Against honest baselines",
+        tag("p", verdict(facts.bits_per_byte, facts.baselines), class_="verdict"),
+        tag("table", join(lines), class_="bars"),
+        note=f"Bits that each needs for one byte of the same held-out text; less is better.{cap}",
+    )
+
+
+def _bar(words: str, value: float, most: float) -> Html:
+    rect = tag("rect", width=f"{100 * value / most:.2f}%", height="100%", rx="3")
+    picture = tag("svg", rect, height="14", width="100%", aria_hidden="true")
+    own = "own" if words == "this model" else None
+    cells = (tag("th", words, scope="row"), tag("td", f"{value:.3f}"), tag("td", picture, class_="bar"))
+    return tag("tr", *cells, class_=own)
+
+
+def copying(copied: Copied) -> Html:
+    """The last samples with what stands word for word in the training text marked."""
+    title = "Is it copied?"
+    if copied.why_not:
+        return section("copying", title, tag("p", copied.why_not))
+    longest = max(copied.samples, key=lambda sample: sample.copy.length)
+    searched = f"{count_text(copied.searched_tokens)} training tokens"
+    searched = f"all {searched}" if copied.whole else f"the first {searched}"
+    said = (
+        f"{copied.share:.1%} of the last samples lie in runs of at least {copied.min_run} tokens that stand word for "
+        f"word in the training text; the longest match is {longest.copy.length} tokens."
+    )
+    return section(
+        "copying",
+        title,
+        tag("p", said, class_="verdict"),
+        join(_copied(sample) for sample in copied.samples),
+        note=f"Each of the last samples was compared exactly with {searched}; copied runs are marked.",
+    )
+
+
+def _copied(sample: CopiedSample) -> Html:
+    text = join(tag("mark", piece) if marked else piece for piece, marked in sample.stretches)
+    place = f", in {sample.source}" if sample.source else ""
+    match = f"longest match {sample.copy.length} tokens{place}: " if sample.copy.length else "no match worth naming"
+    quote = tag("q", sample.longest.strip()[:160]) if sample.copy.length else None
+    caption = tag("figcaption", tag("b", f"{sample.copy.share:.0%} copied"), " · ", match, quote)
+    return tag("figure", tag("pre", text, tabindex="0"), caption, class_="copied")

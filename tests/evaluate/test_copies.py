@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.data import TokenStore
+from chainrule.data.shards import Shard
+from chainrule.evaluate import longest_copies
+
+ids = st.lists(st.integers(0, 3), max_size=60)
+
+
+def store_of(*shards):
+    empty = [np.array([len(shard)], np.uint64) for shard in shards]
+    return TokenStore(
+        [Shard(np.array(s, np.uint16), e, e.astype(np.uint32) * 0, {}) for s, e in zip(shards, empty, strict=True)],
+        ("",),
+    )
+
+
+def longest_by_hand(sample, text):
+    """Every pair of places, token by token."""
+    best, copied = 0, {}
+    for s in range(len(sample)):
+        for t in range(len(text)):
+            n = 0
+            while s + n < len(sample) and t + n < len(text) and sample[s + n] == text[t + n]:
+                n += 1
+            best = max(best, n)
+            copied[s] = max(copied.get(s, 0), n)
+    return best, copied
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    samples=st.lists(ids, max_size=4),
+    text=st.lists(st.integers(0, 3), min_size=1, max_size=120),
+    seed=st.integers(1, 5),
+)
+def test_the_search_finds_what_a_search_by_hand_finds(samples, text, seed):
+    min_run = seed + 2
+    for sample, found in zip(samples, longest_copies(samples, store_of(text), min_run=min_run, seed=seed), strict=True):
+        best, copied = longest_by_hand(sample, text)
+        assert found.length == (best if best >= seed else 0)
+        assert sample[found.start : found.start + found.length] == text[found.position : found.position + found.length]
+        inside = {i for s, n in copied.items() if n >= min_run for i in range(s, s + n)}
+        assert inside == {i for start, end in found.copied for i in range(start, end)}
+        assert found.share == pytest.approx(len(inside) / len(sample) if sample else 0)
+
+
+def test_chunks_and_shards_lose_no_match(monkeypatch):
+    rng = np.random.default_rng(0)
+    text = rng.integers(0, 50, 5000).tolist()
+    samples = [text[i : i + 90] for i in range(0, 4900, 7)]
+    whole = longest_copies(samples, store_of(text), min_run=40, seed=8)
+    monkeypatch.setattr("chainrule.evaluate.copies.CHUNK_TOKENS", 64)
+    assert longest_copies(samples, store_of(text[:1234], text[1234:1300], text[1300:]), min_run=40, seed=8) == whole
+    assert {copy.length for copy in whole} == {90}
+    assert {copy.share for copy in whole} == {1.0}
+
+
+def test_no_copy_rests_on_a_hash(monkeypatch):
+    rng = np.random.default_rng(1)
+    text, sample = rng.integers(0, 4, 300).tolist(), rng.integers(0, 4, 60).tolist()
+    honest = longest_copies([sample], store_of(text), min_run=6, seed=3)
+    collide = "chainrule.evaluate.copies._window_hashes"
+    monkeypatch.setattr(collide, lambda tokens, window: np.zeros(len(tokens) - window + 1, np.uint64))
+    assert longest_copies([sample], store_of(text), min_run=6, seed=3) == honest
+
+
+def test_only_the_first_tokens_are_searched_when_asked():
+    text = list(range(100))
+    assert longest_copies([text[80:95]], store_of(text), min_run=8, seed=4, max_tokens=60)[0].length == 0
+    assert longest_copies([text[40:65]], store_of(text), min_run=8, seed=4, max_tokens=60)[0].length == 20
+
+
+def test_a_seed_beyond_the_run_is_refused():
+    with pytest.raises(ValueError, match="seed=9 must be between 1 and min_run=8"):
+        longest_copies([[1]], store_of([1]), min_run=8, seed=9)
