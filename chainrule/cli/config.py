@@ -32,8 +32,8 @@ def show(
     What is printed is a configuration file: `chainrule config show --preset cpu-small > my.toml`, change it, and
     `chainrule pretrain my_texts/ --config my.toml`.
 
-    Examples
-    --------
+    For example:
+
     - `chainrule config show --preset gpt2-124m`
     - `chainrule config show runs/NAME`
     - `chainrule config show --preset cpu-small --model.n-layers 12`

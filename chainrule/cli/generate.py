@@ -33,8 +33,8 @@ def generate(
 ) -> None:
     r"""Let a model write. Without a prompt, it asks for prompts until you leave (Ctrl-D).
 
-    Examples
-    --------
+    For example:
+
     - `chainrule generate runs/NAME "Once upon"`
     - `chainrule generate runs/NAME "def " --copies 3 --stop "\n\n\n"`
     - `chainrule generate gpt2 "The" --temperature 0`

@@ -48,8 +48,8 @@ def plan(
 ) -> int:
     """Print parameters, operations, memory and time of a run, without training and without torch.
 
-    Examples
-    --------
+    For example:
+
     - `chainrule plan --minutes 5`
     - `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
 
