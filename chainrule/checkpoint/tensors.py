@@ -31,14 +31,14 @@ DTYPES = {
 }
 
 
-def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor]) -> str:
+def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> str:
     """Writes the safetensors format to `stream` and returns the SHA-256 of the bytes, in hexadecimal.
 
     Own lines instead of `safetensors.save`, which holds the whole file in memory once more and cannot hash while it
     writes. Tensors may be on any device, of any layout; nothing but one of them at a time is copied.
     """
     ordered = sorted(unwrapped(tensors).items(), key=lambda item: (-item[1].element_size(), item[0]))
-    header = json.dumps(_header(ordered), separators=(",", ":")).encode()
+    header = json.dumps(_header(ordered, metadata), separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors start on 8 bytes, the widest element comes first: all are aligned
     digest = hashlib.sha256()
     for part in (len(header).to_bytes(8, "little"), header):
@@ -73,8 +73,8 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return bare
 
 
-def _header(ordered: list[tuple[str, Tensor]]) -> dict[str, object]:
-    header: dict[str, object] = {}
+def _header(ordered: list[tuple[str, Tensor]], metadata: Mapping[str, str] | None) -> dict[str, object]:
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     offset = 0
     for name, tensor in ordered:
         end = offset + tensor.numel() * tensor.element_size()

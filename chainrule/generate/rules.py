@@ -5,7 +5,7 @@ A rule is a small frozen class with one method; to add one, write it and export 
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from chainrule.base import ConfigError
 NEVER = float("-inf")
 
 
+@runtime_checkable
 class Rule(Protocol):
     """Changes the scores of the next token."""
 
@@ -49,7 +50,7 @@ class TopK:
     count: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+        if self.count < 1:
             raise ConfigError(f"top_k={self.count} is out of range; use a whole number of at least 1")
 
     def apply(self, logits: Float[Tensor, "B V"], ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:

@@ -1,0 +1,104 @@
+"""Each rule equals Hugging Face's processor of the same name."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from chainrule.base import ConfigError
+from chainrule.generate import RepetitionPenalty, Rule, Temperature, TopK, TopP, sampling_rules
+from chainrule.generate.decode import draw
+
+PAIRS: list[tuple[Rule, Any]] = [
+    *((Temperature(value), TemperatureLogitsWarper(value)) for value in (0.1, 1.0, 3.5)),
+    *((TopK(count), TopKLogitsWarper(count)) for count in (1, 7, 50, 1000)),
+    *((TopP(share), TopPLogitsWarper(share)) for share in (0.01, 0.5, 0.9, 0.999)),
+    *((RepetitionPenalty(factor), RepetitionPenaltyLogitsProcessor(factor)) for factor in (0.5, 1.0, 1.3)),
+]
+
+
+def scores(seed: int = 0) -> torch.Tensor:
+    return torch.randn(5, 50, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def text() -> torch.Tensor:
+    return torch.randint(50, (5, 12), generator=torch.Generator().manual_seed(9))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), PAIRS, ids=lambda value: repr(value) if isinstance(value, Temperature) else ""
+)
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_rule_equals_hugging_faces(ours: Rule, theirs: Any, ties: bool) -> None:
+    logits = scores().round() if ties and not isinstance(ours, TopP) else scores()  # equal scores: top_p may cut any
+    before = logits.clone()
+    assert torch.equal(ours.apply(logits, text()), theirs(text(), logits))
+    assert torch.equal(logits, before)
+
+
+def test_all_rules_together_equal_hugging_faces_in_its_order() -> None:
+    ours = theirs = scores()
+    for rule in sampling_rules(temperature=0.7, top_k=20, top_p=0.8, repetition_penalty=1.2):
+        ours = rule.apply(ours, text())
+    for processor in (
+        RepetitionPenaltyLogitsProcessor(1.2),
+        TemperatureLogitsWarper(0.7),
+        TopKLogitsWarper(20),
+        TopPLogitsWarper(0.8),
+    ):
+        theirs = processor(text(), theirs)
+    assert torch.equal(ours, theirs)
+
+
+def test_settings_that_are_none_add_no_rule() -> None:
+    assert sampling_rules() == (Temperature(1.0),)
+    assert sampling_rules(temperature=0, top_p=0.5) == (Temperature(0), TopP(0.5))
+
+
+def test_temperature_zero_leaves_the_first_of_the_highest() -> None:
+    logits = torch.tensor([[1.0, 3.0, 3.0, -math.inf]])
+    left = Temperature(0).apply(logits, text()[:1])
+    assert torch.isfinite(left).tolist() == [[False, True, False, False]]
+
+
+def test_one_rule_always_leaves_a_token() -> None:
+    for rule in (TopP(1e-9), TopK(1), Temperature(0), Temperature(1e-30)):
+        assert (rule.apply(scores(), text()) > -math.inf).any(-1).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "bad"),
+    [
+        (Temperature, (-0.1, math.nan, math.inf)),
+        (TopK, (0, -3)),
+        (TopP, (0, -0.1, 1.1, math.nan)),
+        (RepetitionPenalty, (0, -1.0, math.nan, math.inf)),
+    ],
+)
+def test_settings_out_of_range_are_refused(make: Callable[[Any], Rule], bad: tuple[Any, ...]) -> None:
+    for value in bad:
+        with pytest.raises(ConfigError, match=r"out of range; use"):
+            make(value)
+
+
+def test_draws_follow_the_probabilities() -> None:
+    logits = torch.tensor([0.5, 0.0, 0.3, 0.2]).log().expand(10_000, 4)
+    drawn = draw(logits, torch.rand(10_000, generator=torch.Generator().manual_seed(0)))
+    shares = torch.bincount(drawn, minlength=4) / 10_000
+    assert torch.allclose(shares, torch.tensor([0.5, 0.0, 0.3, 0.2]), atol=0.015) and shares[1] == 0
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24, 1.0])
+def test_a_draw_at_the_edge_never_takes_an_impossible_token(uniform: float) -> None:
+    logits = torch.full((1, 1000), -math.inf)
+    logits[0, 300:700] = scores().flatten().repeat(2)[:400]
+    drawn = draw(logits, torch.tensor([uniform]))
+    assert 300 <= int(drawn) < 700
