@@ -8,10 +8,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from chainrule import __version__
-from chainrule.base import ChainruleError
+from chainrule.base import ChainruleError, nearest
 
 VERBS = {
     "quickstart": "Train a small GPT on Python's own library in five minutes, and show it.",
@@ -91,4 +91,9 @@ def _usage_mistake(fault: CycloptsError) -> str:
 
     fault.verbose = False
     command = " ".join(["chainrule", *(fault.command_chain or ())])
-    return f"{flag_mistakes(fault) or fault}\nSee `{command} --help`."
+    if isinstance(fault, UnusedCliTokensError) and fault.unused_tokens and fault.app:
+        word = fault.unused_tokens[0]
+        message = f"unexpected word {word!r}.{nearest(word, (name for name in fault.app if name[0] != '-'))}"
+    else:
+        message = flag_mistakes(fault) or str(fault)
+    return f"{message}\nSee `{command} --help`."

@@ -16,9 +16,10 @@ def report(run: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = Fal
     run
         A run folder, or a name in the runs folder.
     """
+    found = find_run(run, runs_folder)
     from chainrule.report import write_report
 
-    page = write_report(find_run(run, runs_folder))
+    page = write_report(found)
     if as_json:
         print_json({"report": str(page)})
     else:
