@@ -11,7 +11,7 @@ from chainrule.cli.config import given_layers, parameter_rows
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import console, print_json, print_table, say
-from chainrule.config import Config, Resolved, resolve
+from chainrule.config import Config, Layer, Resolved, resolve
 from chainrule.plan import (
     Machine,
     Memory,
@@ -40,17 +40,18 @@ def plan(
     text: Annotated[str | None, Parameter(name="--text-bytes")] = None,
     device: str = "cpu",
     peak: str | None = None,
+    measure: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     memory: str | None = None,
     micro_batch: int = 1,
     precision: str = "float32",
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
-    """Print parameters, operations, memory and time of a run, without training and without torch.
+    """Print parameters, operations, memory and time of a run, without training.
 
     For example:
 
-    - `chainrule plan --minutes 5`
+    - `chainrule plan --minutes 5 --measure`
     - `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
 
     Parameters
@@ -67,6 +68,8 @@ def plan(
         cpu, cuda or mps.
     peak
         Operations a second of the machine's best matrix product, such as 2.3T; assumed when not given.
+    measure
+        Look at this machine and measure its peak, as a run does.
     memory
         Memory of the device in bytes, such as 8G (of 1000³); by default this machine's.
     micro_batch
@@ -74,7 +77,7 @@ def plan(
     precision
         float32 or bfloat16.
     """
-    machine = described_machine(device, peak, memory)
+    machine = measured_machine(device) if measure else described_machine(device, peak, memory)
     layers = [*given_layers(source, preset), flag_layer(flags)]
     automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
     resolved = resolve(with_automatic(layers, automatic))
@@ -83,10 +86,18 @@ def plan(
     if as_json:
         print_json(_figures(resolved.config, machine, need) | {"fits": fits is None})
     else:
-        _print(resolved, machine, need, assumed=peak is None)
+        _print(resolved, machine, need, assumed=peak is None and not measure)
     if fits:
         say(f"chainrule: {fits}")
     return 2 if fits else 0
+
+
+def measured_machine(device: str) -> Machine:
+    """The machine under our feet, as a run on it would find it."""
+    from chainrule.train import look_at_machine
+
+    wanted = resolve([Layer("flag", {"machine": {"device": device}})]).config.machine
+    return look_at_machine(wanted).planned
 
 
 def described_machine(device: str, peak: str | None, memory: str | None) -> Machine:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import RUNS, AsJson, Device, RunsFolder, find_run
-from chainrule.cli.start import check_layers, new_run, resumed_layers, run_to_resume, train_run
+from chainrule.cli.start import check_layers, new_run, run_to_resume, show_changes, train_run
 from chainrule.config import Layer, load_toml
 from chainrule.config import preset as preset_layer
 
@@ -71,9 +71,9 @@ def pretrain(
         if len(paths) > 1:
             raise ConfigError(f"--resume goes on with one run, and {len(paths)} were named")
         run = find_run(paths[0], runs_folder) if paths else run_to_resume(runs_folder)
-        return train_run(
-            resumed_layers(run, flag_layer(flags, shortcuts)), run, minutes=None, resume=True, as_json=as_json
-        )
+        changes = flag_layer(flags, shortcuts)
+        show_changes(run, changes)
+        return train_run([changes], run, minutes=None, resume=True, as_json=as_json)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))

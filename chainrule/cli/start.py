@@ -1,6 +1,7 @@
 """Starting a run from the command line: its name, its layers, what is shown while it goes, and how it ends."""
 
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,29 +22,24 @@ def train_run(
     """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
     from chainrule.cli.panel import make_watch
     from chainrule.report import write_report
-    from chainrule.train import Interrupted, pretrain
+    from chainrule.train import pretrain
 
     report: dict[str, str] = {}
     with make_watch(as_json) as shown:
 
         def watch(kind: str, row: Mapping[str, Any]) -> None:
-            if kind == "finished":
+            if kind == "finished" and row.get("status") == "finished":
                 # Written here, when summary.json is there and nothing has been said yet of the end.
                 report["report"] = str(write_report(run))
                 row = {**row, **report}
             shown(kind, row)
 
-        try:
-            summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
-            signal_number = int(summary.get("signal") or 0)
-        except Interrupted as stop:
-            summary, signal_number = {"status": "interrupted"}, stop.signal_number
+        summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
     if as_json:
         print_json({"run": str(run.path), **summary, **report})
-    if signal_number or summary.get("status") == "interrupted":
-        if run.config.is_file():
-            say(f"to go on: chainrule pretrain --resume {run.path}")
-        return 128 + (signal_number or 2)
+    if summary["status"] == "interrupted":
+        say(f"to go on: chainrule pretrain --resume {run.path}")
+        return 128 + int(summary.get("signal") or signal.SIGINT)
     return 0
 
 
@@ -95,11 +91,10 @@ def run_to_resume(folder: Path) -> RunFolder:
     return max(runs, key=lambda run: run.config.stat().st_mtime)
 
 
-def resumed_layers(run: RunFolder, changes: Layer) -> list[Layer]:
-    """The run's own settings and the changes on top, which are shown; raises ConfigError for one that is not safe."""
+def show_changes(run: RunFolder, changes: Layer) -> None:
+    """Says what a resumed run will do differently; raises ConfigError for a change that is not safe."""
     saved = load_toml(run.config)
     before, after = resolve([saved]).config, resolve([saved, changes]).config
     check_resume(before, after)
     for key, (old, new) in differences(before, after).items():
         say(f"changed: {key} from {old!r} to {new!r}")
-    return [saved, changes]
