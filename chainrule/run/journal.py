@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,15 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def cut_after_step(path: Path, step: int) -> int:
     """Removes rows whose "step" is beyond `step` (and torn lines), atomically; returns how many went."""
+    return rewrite_rows(path, lambda row: row.get("step", 0) <= step)
+
+
+def rewrite_rows(path: Path, wanted: Callable[[Mapping[str, Any]], bool]) -> int:
+    """Removes the rows that are not wanted (and torn lines), atomically; returns how many went."""
     if not path.is_file():
         return 0
     rows = list(read_rows(path))
-    kept = [row for row in rows if row.get("step", 0) <= step]
+    kept = [row for row in rows if wanted(row)]
     ended = path.stat().st_size == 0 or _last_byte(path) == b"\n"
     if len(kept) < len(rows) or not ended:
         write_bytes(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode())

@@ -1,0 +1,95 @@
+"""What happens every N steps: a look at the held-out text, samples, a checkpoint."""
+
+from typing import Any
+
+from chainrule.checkpoint import prune_checkpoints
+from chainrule.data import TokenStore
+from chainrule.evaluate import Scores, score
+from chainrule.generate import generate, sampling_rules
+from chainrule.train.guard import check_start
+from chainrule.train.session import Session, environment
+
+SAMPLING = sampling_rules(temperature=0.8, top_k=50)
+
+
+def look(session: Session) -> None:
+    """All that is due at the present step, in the order in which it is of use: evaluate, sample, save."""
+    training, progress = session.config.training, session.state.progress
+    step, last = progress.step, progress.step == training.steps
+    saving = last or (step > 0 and step % training.save_every == 0)
+    with session.stop.at_once():
+        if saving or step % training.eval_every == 0:
+            evaluate(session)
+        if last or step % training.sample_every == 0:
+            sample(session)
+    progress.looked = step
+    if saving:
+        progress.val_losses[str(step)] = progress.val_loss or 0.0
+        save(session)
+
+
+def evaluate(session: Session) -> Scores:
+    """Scores the beginning of the held-out text and writes the row."""
+    progress, config = session.state.progress, session.config
+    scores = score_held_out(session, max_tokens=config.training.eval_tokens)
+    progress.val_loss = scores.loss
+    if progress.step == 0 and not config.origin.start_from:
+        wrong = check_start(scores.loss, config.model.vocab_size)
+        if wrong:
+            session.note(wrong)
+    row = {"val_loss": scores.loss, "val_bits_per_byte": scores.bits_per_byte}
+    session.write_row("eval", {**where(session), **row})
+    return scores
+
+
+def score_held_out(
+    session: Session, *, max_tokens: int | None = None, stride: int | None = None, store: TokenStore | None = None
+) -> Scores:
+    """Scores held-out text (the run's own unless `store` is given) in the run's precision."""
+    return score(
+        session.state.model,
+        store or session.dataset.split("validation"),
+        session.tokenizer.byte_lengths,
+        max_tokens=max_tokens,
+        stride=stride,
+        micro_batch=session.micro_batch,
+        autocast=session.precision.dtype,
+        documents=not session.config.text.cross_documents,
+    )
+
+
+def sample(session: Session) -> None:
+    """Lets the model go on from each prompt and writes what it wrote."""
+    training = session.config.training
+    completions = generate(
+        session.state.model,
+        session.tokenizer,
+        training.prompts,
+        max_new_tokens=training.sample_tokens,
+        rules=SAMPLING,
+        seed=training.seed,
+    )
+    for completion in completions:
+        session.write_row("sample", {**where(session), "prompt": completion.prompt, "text": completion.text})
+
+
+def save(session: Session) -> None:
+    """Writes a checkpoint; the newest and the best on held-out text stay, older ones go."""
+    run, training, progress = session.run, session.config.training, session.state.progress
+    facts = {
+        "environment": environment(session.facts),
+        "data": session.dataset.manifest.fingerprint,
+        "tokenizer": session.tokenizer.fingerprint,
+    }
+    copies = [run.config, run.tokenizer]
+    path = session.state.save(run.checkpoints, facts, copies)
+    keep = [] if progress.best_step is None else [progress.best_step]
+    prune_checkpoints(run.checkpoints, training.keep_last, keep)
+    session.watch("saved", {"step": progress.step, "path": str(path)})
+
+
+def where(session: Session) -> dict[str, Any]:
+    """Where the run stands: step, tokens learnt from, seconds of training."""
+    progress = session.state.progress
+    tokens = progress.samples * session.config.model.context_length
+    return {"step": progress.step, "tokens": tokens, "seconds": round(progress.seconds, 3)}

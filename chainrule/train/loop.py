@@ -1,0 +1,104 @@
+"""The training loop."""
+
+import time
+
+from chainrule.optim import rate_factor
+from chainrule.plan import flops_per_token
+from chainrule.train.guard import keep_skipped, stop_when_lost
+from chainrule.train.looks import look, save, where
+from chainrule.train.session import Session
+from chainrule.train.state import seed_step
+from chainrule.train.step import StepResult, train_step
+from chainrule.train.stop import Interrupted
+
+
+def train(session: Session) -> None:
+    """Trains from where the state stands to the last step; a signal saves between two steps and raises Interrupted."""
+    progress, training = session.state.progress, session.config.training
+    meter = Meter(session)
+    with session.stop.deferred():
+        try:
+            while True:
+                if progress.looked < progress.step:
+                    look(session)
+                if progress.step == training.steps:
+                    return
+                if session.stop.requested:
+                    raise Interrupted(session.stop.requested)
+                meter.count(update(session))
+        except Interrupted:
+            save(session)
+            raise
+
+
+def update(session: Session) -> StepResult:
+    """One step: the next windows, an update or a skip, and the numbers moved on."""
+    progress, config = session.state.progress, session.config
+    started = time.perf_counter()
+    windows = session.batches.windows(progress.samples, config.batch_windows)
+    seed_step(config.training.seed, progress.step)
+    session.state.model.train()
+    result = train_step(
+        session.state.model,
+        session.state.optimizer,
+        session.loss_function,
+        windows,
+        factor=rate_factor(progress.step, config.training.steps, config.schedule),
+        micro_batch=session.micro_batch,
+        grad_clip=config.optimizer.grad_clip,
+        precision=session.precision,
+    )
+    progress.step += 1
+    progress.samples += config.batch_windows
+    progress.seconds += time.perf_counter() - started
+    progress.bad_in_row = 0 if result.applied else progress.bad_in_row + 1
+    if not result.applied:
+        progress.n_skipped += 1
+        first = progress.samples - config.batch_windows
+        kept = keep_skipped(session.run.skipped, progress.step, first, windows, result, session.tokenizer)
+        session.note(
+            f"step {progress.step} gave a non-finite loss or gradient and was skipped; its batch is in {kept.name}",
+            loss=str(result.loss),
+            grad_norm=str(result.grad_norm),
+        )
+        stop_when_lost(progress.bad_in_row, config.training.bad_steps, progress.step, kept)
+    return result
+
+
+class Meter:
+    """Turns step results into rows of metrics: means since the last row, and the speed."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.flops_per_token = flops_per_token(session.config.model)
+        self._empty()
+
+    def count(self, result: StepResult) -> None:
+        """Takes one step; writes a row when it is time for one."""
+        self.results.append(result)
+        progress, training = self.session.state.progress, self.session.config.training
+        if progress.step % training.log_every and 1 < progress.step < training.steps:
+            return
+        seconds = progress.seconds - self.since
+        tokens = len(self.results) * self.session.config.batch_windows * self.session.config.model.context_length
+        speed = tokens / max(seconds, 1e-9)
+        row = {
+            **where(self.session),
+            "loss": sum(one.loss for one in self.results) / len(self.results),
+            "lr": self._rate(),
+            "grad_norm": max(one.grad_norm for one in self.results),
+            "tokens_per_second": round(speed, 1),
+            "peak_share": round(speed * self.flops_per_token / self.session.facts.peak_flops, 4),
+            "seconds_left": round((training.steps - progress.step) * seconds / len(self.results), 1),
+        }
+        self.session.write_row("train", row)
+        self._empty()
+
+    def _rate(self) -> float:
+        config = self.session.config
+        peak = config.optimizer.muon_lr if config.optimizer.kind == "muon" else config.optimizer.lr
+        return peak * rate_factor(self.session.state.progress.step - 1, config.training.steps, config.schedule)
+
+    def _empty(self) -> None:
+        self.results: list[StepResult] = []
+        self.since = self.session.state.progress.seconds

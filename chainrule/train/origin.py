@@ -1,0 +1,111 @@
+"""Going on from a pretrained model: its weights, shape, tokenizer, and a share of its old text."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import ConfigError, disk_faults
+from chainrule.checkpoint import OpenedModel, open_model
+from chainrule.config import Config, Layer, load_toml, resolve
+from chainrule.data import Dataset, open_dataset
+from chainrule.run import RunFolder
+from chainrule.train.looks import score_held_out
+from chainrule.train.session import Session
+
+# The old peak would undo what was learnt; a third of it is usual for going on (Ibrahim et al., arXiv 2403.08763, find
+# that re-warming to the full peak forgets most).
+RATE_SHARE = 1 / 3
+OWN_CHOICE = ("drop_rate",)
+OLD = "old"  # the folder, inside the run's, that holds the old text
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A model to go on from; `run` is the folder of the run that made it, when it was one of ours."""
+
+    opened: OpenedModel
+    source: str
+    run: RunFolder | None
+
+    def layer(self) -> Layer:
+        """Shape and tokenizer, which are fixed, and the optimizer with a third of its peak rates."""
+        shape = {key: value for key, value in self.opened.config.model_dump().items() if key not in OWN_CHOICE}
+        values: dict[str, dict[str, Any]] = {"model": shape}
+        if self.run is not None:
+            old = resolve([load_toml(self.run.config)]).config
+            rates = {"lr": old.optimizer.lr * RATE_SHARE, "muon_lr": old.optimizer.muon_lr * RATE_SHARE}
+            values["optimizer"] = {**old.optimizer.model_dump(), **rates}
+            values["schedule"] = old.schedule.model_dump()
+        return Layer(f"from {self.source}", values)
+
+
+def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
+    """The model that origin.start_from names; None without one.
+
+    Raises ConfigError when the layers ask for another shape or vocabulary, or for old text where there is none.
+    """
+    source = config.origin.start_from
+    if source is None:
+        if config.origin.old_share:
+            raise ConfigError("origin.old_share needs origin.start_from (--from RUN), the run whose text is mixed in")
+        return None
+    _refuse_another_shape(source, layers)
+    folder = RunFolder(Path(source))
+    run = folder if folder.config.is_file() else None
+    if config.origin.old_share and (run is None or not run.data.is_dir()):
+        raise ConfigError(f"origin.old_share needs the old text, and {source} holds none; leave it out")
+    return Origin(open_model(source), source, run)
+
+
+def link_old_text(origin: Origin, run: RunFolder) -> None:
+    """Links the old run's text into the new run's folder, which can then be moved; nothing when there is none."""
+    if not (run.path / OLD).is_dir() and origin.run and (origin.run.data / "manifest.json").is_file():
+        _link_folder(origin.run.data, run.path / OLD)
+
+
+def old_dataset(run: RunFolder) -> Dataset | None:
+    """The text of the run that this one goes on from, when it is known."""
+    return open_dataset(run.path / OLD) if (run.path / OLD).is_dir() else None
+
+
+def score_held_outs(session: Session) -> dict[str, float | None]:
+    """Bits per byte on the held-out text: of the new text and, when it is known, of the old."""
+    old = None if session.old is None else score_held_out(session, store=session.old.split("validation"))
+    return {"new": score_held_out(session).bits_per_byte, "old": None if old is None else old.bits_per_byte}
+
+
+def forgetting(session: Session, before: Mapping[str, float | None] | None) -> dict[str, Any]:
+    """Held-out bits per byte on new and on old text, before and after; empty for a run from nothing."""
+    if before is None:
+        return {"new": None, "old": None}
+    after = score_held_outs(session)
+    return {
+        name: None if after[name] is None else {"before": before[name], "after": after[name]} for name in ("new", "old")
+    }
+
+
+def _link_folder(source: Path, target: Path) -> None:
+    """Hard links to the shards and their manifest, or copies where the file system has no links."""
+    unfinished = target.with_name(f".{target.name}.tmp-{os.getpid()}")
+    with disk_faults(target, "linking the old text into"):
+        unfinished.mkdir()
+        for file in [*sorted(source.glob("*.safetensors")), source / "manifest.json"]:
+            try:
+                os.link(file, unfinished / file.name)
+            except OSError:
+                shutil.copy2(file, unfinished / file.name)
+        unfinished.rename(target)
+
+
+def _refuse_another_shape(source: str, layers: Sequence[Layer]) -> None:
+    for layer in layers:
+        asked = [f"model.{key}" for key in layer.values.get("model", {}) if key not in OWN_CHOICE]
+        asked += [f"vocabulary.{key}" for key in layer.values.get("vocabulary", {})]
+        if asked:
+            raise ConfigError(
+                f"{layer.source} sets {', '.join(asked)}, and {source} fixes shape and vocabulary; leave it out, or "
+                "start without --from"
+            )

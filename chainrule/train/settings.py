@@ -1,0 +1,69 @@
+"""The settings of a run, from what was typed to what is written into its folder."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainrule.base import write_bytes
+from chainrule.config import Config, Layer, Resolved, resolve, to_toml
+from chainrule.plan import (
+    DEFAULT_MINUTES,
+    check_memory,
+    choose,
+    flops_per_token,
+    parameters,
+    run_tokens,
+    training_seconds,
+    with_automatic,
+)
+from chainrule.run import RunFolder
+from chainrule.train.machine import MachineFacts
+
+
+def time_budget(layers: Sequence[Layer], minutes: float | None) -> float | None:
+    """Minutes that the run may take: as asked, none when the steps are set, else the default."""
+    if minutes is not None:
+        return minutes
+    return None if any("steps" in layer.values.get("training", {}) for layer in layers) else DEFAULT_MINUTES
+
+
+def settle(layers: Sequence[Layer], facts: MachineFacts, minutes: float | None, text_bytes: int) -> Resolved:
+    """All settings, the automatic choice among them; raises DeviceError for a model that is too large."""
+    automatic = choose(facts.planned, minutes=minutes, text_bytes=text_bytes, layers=layers)
+    resolved = resolve(with_automatic(layers, automatic))
+    check_memory(resolved.config, facts.planned, facts.precision)
+    return resolved
+
+
+def pinned(resolved: Resolved, section: str, values: Mapping[str, Any], source: str) -> Resolved:
+    """The same settings with these values of one section, which were found out; equal ones keep their source."""
+    old = getattr(resolved.config, section)
+    new = {key: value for key, value in values.items() if getattr(old, key) != value}
+    config = resolved.config.model_copy(update={section: old.model_copy(update=new)})
+    return Resolved(config, {**resolved.sources, **{f"{section}.{key}": source for key in new}})
+
+
+def on_machine(resolved: Resolved, facts: MachineFacts) -> Resolved:
+    """The settings with the device, precision and threads that were chosen: a resume must keep them."""
+    chosen = {"device": facts.device, "precision": facts.precision, "threads": facts.threads}
+    return pinned(resolved, "machine", chosen, "this machine")
+
+
+def save_settings(run: RunFolder, resolved: Resolved) -> None:
+    """Writes config.toml."""
+    write_bytes(run.config, to_toml(resolved.config, resolved.sources).encode())
+
+
+def plan_row(config: Config, facts: MachineFacts, step_seconds: float | None = None) -> dict[str, Any]:
+    """What the run will cost: by the plan, or by the seconds that a step took."""
+    training = config.training
+    seconds = training.steps * step_seconds if step_seconds else training_seconds(config, facts.planned)
+    return {
+        "architecture": config.model.architecture,
+        "parameters": parameters(config.model).total,
+        "steps": training.steps,
+        "tokens": run_tokens(config),
+        "batch_tokens": config.batch_windows * config.model.context_length,
+        "flops_per_token": flops_per_token(config.model),
+        "memory_bytes": check_memory(config, facts.planned, facts.precision).total,
+        "seconds": round(seconds, 1),
+    }

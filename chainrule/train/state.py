@@ -1,0 +1,81 @@
+"""All that a resume needs: the weights, the optimizer, and a handful of numbers.
+
+There is no generator state among them: the order of the text is a function of (seed, samples consumed), and dropout
+starts each step from a seed made of (seed, step).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chainrule.base import CheckpointError
+from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
+from chainrule.config import Config
+from chainrule.model import GPT
+from chainrule.optim import Optimizer
+
+
+@dataclass
+class Progress:
+    """Where a run stands. Steps count updates that were tried; `bad_in_row` those just skipped, one after the other;
+    `looked` is the last step at which evaluation and samples were done.
+    """
+
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    n_skipped: int = 0
+    bad_in_row: int = 0
+    looked: int = -1
+    val_loss: float | None = None
+    val_losses: dict[str, float] = field(default_factory=dict)
+    """Held-out loss of each checkpointed step, as text, because JSON has no other keys."""
+
+    @property
+    def best_step(self) -> int | None:
+        """The checkpointed step with the lowest held-out loss."""
+        return int(min(self.val_losses, key=lambda step: self.val_losses[step])) if self.val_losses else None
+
+
+@dataclass
+class TrainState:
+    """The model, its optimizer, and where the run stands."""
+
+    model: GPT
+    optimizer: Optimizer
+    progress: Progress
+
+    @classmethod
+    def fresh(cls, config: Config, device: str) -> "TrainState":
+        """An untrained model, its weights a function of the seed alone."""
+        torch.manual_seed(config.training.seed)
+        model = GPT(config.model).to(device)
+        model.checkpointing = config.machine.activation_checkpointing
+        return cls(model, Optimizer(model, config), Progress())
+
+    def take_weights(self, opened: OpenedModel) -> None:
+        """Takes the weights of another model of the same shape."""
+        load_weights(self.model, opened.model.state_dict(), opened.origin)
+
+    def save(self, folder: Path, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
+        """Writes the checkpoint of this step; `facts` (versions, fingerprints) go beside the numbers."""
+        tensors = {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state()}
+        state = {"progress": asdict(self.progress), **facts}
+        return save_checkpoint(folder, self.progress.step, tensors, state, copies)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes weights, optimizer state and numbers from `checkpoint`; raises CheckpointError when they do not fit."""
+        load_weights(self.model, checkpoint.tensors("model"), str(checkpoint.path))
+        try:
+            self.optimizer.load_state(checkpoint.tensors("optimizer"))
+            self.progress = Progress(**checkpoint.state["progress"])
+        except (KeyError, TypeError) as fault:
+            raise CheckpointError(f"{checkpoint.path} does not fit this run: {fault}") from fault
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Starts the generators (dropout) of one step from a number that no other step has."""
+    torch.manual_seed(seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 & 0x7FFFFFFFFFFFFFFF)
