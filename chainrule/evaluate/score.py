@@ -100,7 +100,6 @@ class _Counted(NamedTuple):
     losses: NDArray[np.float64]
 
 
-@torch.no_grad()
 def _losses(
     model: GPT,
     store: TokenStore,
@@ -119,7 +118,7 @@ def _losses(
         positions = starts[:, None] + np.arange(1, windows.length + 1)
         counted = positions >= windows.firsts[place : place + micro_batch, None]
         targets = ids[:, 1:].masked_fill(torch.from_numpy(~counted).to(device), IGNORED)
-        with torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+        with torch.no_grad(), torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
             losses = model.token_losses(ids[:, :-1], targets, numbers)
         tokens = ids[:, 1:].cpu().numpy()[counted]
         yield place + len(ends), _Counted(positions[counted], tokens, losses.double().cpu().numpy()[counted])

@@ -11,7 +11,6 @@ from chainrule.generate.rules import NEVER, Rule
 from chainrule.model import GPT, KVCache
 
 
-@torch.no_grad()
 def decode(
     model: GPT,
     prompts: Sequence[Sequence[int]],
@@ -61,6 +60,7 @@ class Window:
         self.read = 0
         self._empty()
 
+    @torch.no_grad()
     def next_logits(self, text: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
         """Scores, in float32, of the token after `text`, of which only what is new is computed."""
         if self.cache.length + text.shape[1] - self.read > self.max_length:
