@@ -75,23 +75,24 @@ class LivePanel:
 
     def show(self, kind: str, row: Row) -> None:
         """Takes in one row; a block is printed at once, the panel is redrawn when a second has passed."""
-        if kind == "progress":
+        if kind == "progress" and not self.training:
             self._draw(_progress(row, self.console.width), PROGRESS_SECONDS)
             return
         if not self.training:
             self._stop()
         if kind == "sample" and row["step"] != self.state.samples_step:
             self._keep_first_sample()
+        words = "measured plan" if kind == "plan" and self.state.plan else kind
         self.state.feed(kind, row)
         if kind == "saved":
             self.run = run_of(row)
-        if (lines := block(kind, row)) is not None:
+        if (lines := block(words, row)) is not None:
             self.console.print(lines)
         if kind == "finished":
             self._finish(row)
-        elif kind in {"train", "eval", "sample"}:
+        elif kind in {"train", "eval", "sample", "progress"}:
             self.training = True
-            self._draw_panel(FRAME_SECONDS)
+            self._draw_panel(0 if kind == "progress" else FRAME_SECONDS)
 
     def close(self) -> None:
         """Draws the last state, if a panel is up, and gives the terminal back."""
@@ -128,7 +129,7 @@ class LivePanel:
             return
         prompt, text = next(iter(self.state.samples.items()))
         label = f"step {self.state.samples_step:>6}  "
-        line = one_line(prompt + text.removeprefix(prompt), self.console.width - len(label) - 1)
+        line = one_line(prompt + text, self.console.width - len(label) - 1)
         self.console.print(Text.assemble((label, "dim"), line), no_wrap=True, overflow="crop")
 
 
@@ -136,6 +137,8 @@ def _progress(row: Row, width: int) -> RenderableType:
     done, total = row.get("done") or 0, row.get("total") or 0
     grid = Table.grid(padding=(0, 2))
     label = PHASES.get(str(row["phase"]), one_line(row["phase"], 30))
+    if not done:
+        return Text(f"{label} …", style="bold cyan")
     bar = ProgressBar(total=max(total, 1), completed=min(done, max(total, 1)), width=max(10, min(40, width - 55)))
     grid.add_row(Text(label, style="bold cyan"), bar, Text(f"{bytes_text(done)} of {bytes_text(total)}", style="dim"))
     return grid

@@ -29,11 +29,10 @@ def block(kind: str, row: Row) -> RenderableType | None:
 
 def sentences(kind: str, row: Row) -> list[tuple[str, str, bool]]:
     """What a row says, as (label, sentence, is a warning); empty for kinds that are figures."""
-    lines = {"machine": _machine, "plan": _plan, "tokenizer": _tokenizer, "data": _data, "notice": _notice}
-    if kind not in lines:
+    if kind not in WORDS:
         return []
     warnings = [("warning", str(warning), True) for warning in row.get("warnings", ())]
-    return [(label, sentence, kind == "notice") for label, sentence in lines[kind](row)] + warnings
+    return [(label, sentence, kind == "notice") for label, sentence in WORDS[kind](row)] + warnings
 
 
 def _machine(row: Row) -> list[tuple[str, str]]:
@@ -41,8 +40,12 @@ def _machine(row: Row) -> list[tuple[str, str]]:
     speed = f"{peak / 1e9:,.0f} GFLOP/s measured in " if peak else ""
     memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
     threads = f", {row['threads']} threads" if row.get("threads") else ""
+    cores = row.get("cores", "?")
     return [
-        ("machine", f"{row.get('cpu', 'unknown processor')}, {row.get('cores', '?')} cores{threads}{memory}"),
+        (
+            "machine",
+            f"{row.get('cpu', 'unknown processor')}, {cores} {'core' if cores == 1 else 'cores'}{threads}{memory}",
+        ),
         ("device", f"{row.get('device')}: {row.get('reason')}"),
         ("speed", f"{speed}{row.get('precision')}, torch {row.get('torch', '?')}"),
     ]
@@ -53,9 +56,14 @@ def _plan(row: Row) -> list[tuple[str, str]]:
     memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
     steps = f"{row['steps']:,} steps of {count_text(row['batch_tokens'])} = {count_text(row['tokens'])} tokens"
     return [
-        ("model", f"{row.get('preset') or 'own shape'}: {row['parameters']:,} parameters{memory}"),
+        ("model", f"{row.get('architecture', 'gpt')}, {row['parameters']:,} parameters{memory}"),
         ("plan", f"{steps}{time}"),
     ]
+
+
+def _measured_plan(row: Row) -> list[tuple[str, str]]:
+    """The second plan of a run, after a step was tried: only what can have changed."""
+    return _plan(row)[1:]
 
 
 def _tokenizer(row: Row) -> list[tuple[str, str]]:
@@ -91,9 +99,19 @@ def _notice(row: Row) -> list[tuple[str, str]]:
     return [("note", str(row.get("message", "")))]
 
 
+WORDS = {
+    "machine": _machine,
+    "plan": _plan,
+    "measured plan": _measured_plan,
+    "tokenizer": _tokenizer,
+    "data": _data,
+    "notice": _notice,
+}
+
+
 def result(row: Row, report: str | None, run: str | None, width: int = 80) -> RenderableType:
     """The end of a run: the model among the baselines, functions that parse, completions, what to type next."""
-    parts: list[RenderableType] = [Rule(Text(_headline(row), style="bold"), style="green", align="left")]
+    parts: list[RenderableType] = [Rule(Text(headline(row), style="bold"), style="green", align="left")]
     if row.get("val_bits_per_byte") is not None:
         parts += [Text("bits per byte of the held-out text; less is better", style="dim")]
         parts += _ladder(row["val_bits_per_byte"], row.get("baselines") or {}, width)
@@ -108,9 +126,12 @@ def result(row: Row, report: str | None, run: str | None, width: int = 80) -> Re
     return Group(*parts, Text(), table)
 
 
-def _headline(row: Row) -> str:
+def headline(row: Row) -> str:
+    """How the run ended, where, and after how long."""
     status = str(row.get("status", "finished"))
-    return f"{status} at step {row.get('step', '?')} after {duration_text(row.get('seconds') or 0)} of training"
+    if row.get("step") is None:
+        return f"{status} before the first step"
+    return f"{status} at step {row['step']} after {duration_text(row.get('seconds') or 0)} of training"
 
 
 def _ladder(bits: float, baselines: Row, width: int) -> list[Text]:
@@ -143,6 +164,9 @@ def measured(row: Row) -> list[tuple[str, str]]:
         lines.append(("verdict", verdict(row["val_bits_per_byte"], row.get("baselines") or {})))
         loss, perplexity = number(row.get("val_loss")), number(row.get("val_perplexity"), 1)
         lines.append(("held out", f"loss {loss}, perplexity {perplexity}"))
+    for name, words in (("new", "new text"), ("old", "old text")):
+        if row.get(name):
+            lines.append((words, f"{row[name]['before']:.3f} bits per byte before, {row[name]['after']:.3f} after"))
     python = row.get("python")
     if python and python.get("functions"):
         share = f"{python['parsed']} of {python['functions']} sampled functions ({percent(python['share'])})"

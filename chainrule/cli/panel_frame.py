@@ -12,7 +12,7 @@ from rich.text import Text
 from chainrule.base import count_text, duration_text
 from chainrule.cli.panel_curve import Canvas, loss_window
 from chainrule.cli.panel_state import PanelState
-from chainrule.cli.panel_text import clean, count, number, percent, rate
+from chainrule.cli.panel_text import clean, count, number, one_line, percent, rate
 
 STYLES = {"train": "cyan", "held-out": "bold magenta", "": ""}
 LABEL_WIDTH = 6
@@ -35,7 +35,7 @@ def frame(state: PanelState, console: Console, height: int | None = None) -> Ren
 
 
 def _title(state: PanelState) -> Text:
-    name = clean(state.plan.get("preset") or "chainrule")
+    name = clean(state.plan.get("architecture") or "chainrule")
     parameters = state.plan.get("parameters")
     about = f" · {count_text(parameters)} parameters" if parameters else ""
     return Text.assemble((name, "bold"), (about, "dim"))
@@ -98,7 +98,9 @@ def _bar(state: PanelState, width: int) -> Text:
     done = state.step / state.steps
     left = state.train.get("seconds_left")
     words = [f"{100 * done:.0f} %", f"step {state.step}/{state.steps}"]
-    if left is not None:
+    if state.phase:
+        words = [one_line(state.phase, 40)]
+    elif left is not None:
         words.append(
             f"{duration_text(left)} left" if left > 0 else f"in {duration_text(state.train.get('seconds') or 0)}"
         )
@@ -124,8 +126,7 @@ def _samples(state: PanelState, console: Console, width: int, room: int) -> list
 
 def sample_text(prompt: str, text: str) -> Text:
     """The prompt dim, what the model wrote after it as it is; never markup, never a control character."""
-    written = text.removeprefix(prompt)
-    return Text.assemble((clean(prompt).lstrip("\n"), "dim italic"), (clean(written), ""), overflow="fold")
+    return Text.assemble((clean(prompt).lstrip("\n"), "dim italic"), (clean(text), ""), overflow="fold")
 
 
 def _trimmed(lines: list[Text]) -> list[Text]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from chainrule.base import bytes_text, duration_text
-from chainrule.cli.panel_blocks import measured, measured_baselines, sentences, what_next
+from chainrule.cli.panel_blocks import headline, measured, measured_baselines, sentences, what_next
 from chainrule.cli.panel_text import count, number, one_line, percent, rate
 from chainrule.run import RunFolder
 
@@ -33,6 +33,7 @@ class PlainLog:
 
     def show(self, kind: str, row: Row) -> None:
         """Writes the line or lines of one row, when it is worth one."""
+        words = "measured plan" if kind == "plan" and self.steps else kind
         if kind == "plan":
             self.steps = int(row.get("steps") or 0)
             self.stride = max(1, self.steps // LINES_PER_RUN)
@@ -46,7 +47,7 @@ class PlainLog:
         }
         if kind in writers:
             writers[kind](row)
-        for label, sentence, _ in sentences(kind, row):
+        for label, sentence, _ in sentences(words, row):
             self.write(f"{label}: {sentence}")
 
     def write(self, line: str) -> None:
@@ -82,11 +83,14 @@ class PlainLog:
         self.write(f"step {row['step']} held-out loss {number(row.get('val_loss'), 4)} bits per byte {bits}")
 
     def _sample(self, row: Row) -> None:
-        text = json.dumps(str(row["text"]).removeprefix(str(row["prompt"])), ensure_ascii=False)
+        text = json.dumps(str(row["text"]), ensure_ascii=False)
         self.write(f"step {row['step']} sample {json.dumps(str(row['prompt']), ensure_ascii=False)} {text}")
 
     def _progress(self, row: Row) -> None:
         done, total = row.get("done") or 0, row.get("total") or 0
+        if not done:
+            self.write(f"{row['phase']} …")
+            return
         part = PROGRESS_PARTS * done // total if total else 0
         if part > self.phases.get(row["phase"], 0) or self.clock() - self.spoke >= EVERY_SECONDS:
             self.phases[row["phase"]] = part
@@ -98,7 +102,7 @@ class PlainLog:
         self.write(f"saved step {row['step']}: {row['path']}")
 
     def _finished(self, row: Row) -> None:
-        self.write(f"{row.get('status', 'finished')} at step {row.get('step')}")
+        self.write(headline(row))
         if row.get("val_bits_per_byte") is not None:
             self.write(f"bits per byte, this model: {number(row['val_bits_per_byte'], 4)}")
         for words, value in measured_baselines(row.get("baselines") or {}):

@@ -21,10 +21,11 @@ class PanelState:
     held_out_loss: Series = field(default_factory=Series)
     samples: dict[str, str] = field(default_factory=dict)
     samples_step: int = -1
-    notice: str = ""
+    phase: str = ""
 
     def feed(self, kind: str, row: Row) -> None:
-        """Takes in one row of `kind` plan, train, eval, sample or notice; others do not concern the panel."""
+        """Takes in one row of `kind` plan, train, eval, sample or progress; others do not concern the panel."""
+        self.phase = f"{row['phase']} …" if kind == "progress" else ""
         if kind == "plan":
             self.plan = dict(row)
         elif kind == "train":
@@ -37,8 +38,6 @@ class PanelState:
             if row["step"] != self.samples_step:
                 self.samples, self.samples_step = {}, int(row["step"])
             self.samples[str(row["prompt"])] = str(row["text"])
-        elif kind == "notice":
-            self.notice = str(row.get("message", ""))
 
     @property
     def step(self) -> int:

@@ -21,17 +21,18 @@ REMOVED = {
 
 
 def data(facts: Facts) -> Html | None:
-    """The report of the data preparation, its warnings first."""
+    """The report of the data preparation and of the tokenizer, warnings first."""
     report = facts.data
     if not report:
         return None
-    warnings = [tag("li", tag("b", "!", class_="bad"), " ", warning) for warning in report.get("warnings") or ()]
+    warned = [*(report.get("warnings") or ()), *(facts.tokenizer.get("warnings") or ())]
+    warnings = [tag("li", tag("b", "!", class_="bad"), tag("span", warning)) for warning in warned]
     return section(
         "data",
-        "The text",
+        "Text and tokenizer",
         tag("ul", join(warnings), class_="findings") if warnings else None,
         tag("div", rows(_text_rows(report)), rows(_token_rows(facts)), class_="columns"),
-        _sources(report.get("sources")),
+        _sources(report.get("sources"), facts.summary.get("by_source")),
     )
 
 
@@ -54,26 +55,25 @@ def _text_rows(report: Row) -> list[tuple[object, object]]:
 
 
 def _token_rows(facts: Facts) -> list[tuple[object, object]]:
-    report, manifest = facts.data, facts.manifest
-    tokens, sizes = report.get("tokens"), report.get("bytes_by_split")
-    total = sum(tokens.values()) if isinstance(tokens, Mapping) else None
-    train = tokens.get("train") if isinstance(tokens, Mapping) else None
-    seen = facts.last.get("tokens")
-    epochs = report.get("epochs") or (seen / train if seen and train else None)
-    found = [
+    report, tokenizer, manifest = facts.data, facts.tokenizer, facts.manifest
+    tokens, sizes = report.get("tokens") or {}, report.get("split_bytes") or {}
+    unused, embedding = tokenizer.get("unused_share"), tokenizer.get("embedding_share")
+    return [
+        ("tokenizer", tokenizer.get("kind")),
         ("vocabulary", f"{manifest['vocab_size']:,} entries" if manifest.get("vocab_size") else None),
-        ("bytes per token", f"{report['bytes'] / total:.2f}" if total and report.get("bytes") else None),
-        ("tokens to train on", _number(train)),
-        ("tokens held out", _number(tokens.get("validation") if isinstance(tokens, Mapping) else None)),
-        ("the run saw the text", f"{epochs:.2f} times" if epochs else None),
-        (
-            "held-out size",
-            bytes_text(sizes["validation"]) if isinstance(sizes, Mapping) and "validation" in sizes else None,
-        ),
-        ("tokenizer", tag("code", str(manifest["tokenizer"])[:16], "…") if manifest.get("tokenizer") else None),
+        ("bytes per token", f"{tokenizer['bytes_per_token']:.2f}" if tokenizer.get("bytes_per_token") else None),
+        ("entries never used", None if unused is None else f"{unused:.1%}"),
+        ("parameters in it", None if embedding is None else f"{embedding:.0%} of the model’s"),
+        ("to train on", _tokens(tokens.get("train"), sizes.get("train"))),
+        ("held out", _tokens(tokens.get("validation"), sizes.get("validation"))),
+        ("the run reads the text", f"{report['epochs']:.2f} times" if report.get("epochs") else None),
         ("fingerprint", tag("code", str(manifest["fingerprint"])[:16], "…") if manifest.get("fingerprint") else None),
     ]
-    return list(found)
+
+
+def _tokens(tokens: object, n_bytes: object) -> str | None:
+    size = f", {bytes_text(n_bytes)}" if isinstance(n_bytes, int) else ""
+    return f"{tokens:,} tokens{size}" if isinstance(tokens, int) else None
 
 
 def _number(value: object) -> str | None:
@@ -86,22 +86,22 @@ def _extreme(value: object) -> object:
     return join([bytes_text(value.get("bytes", 0)), " ", tag("small", value.get("file", ""))])
 
 
-def _sources(sources: object) -> Html | None:
+def _sources(sources: object, scores: object) -> Html | None:
+    """Documents and size of each source, and how well the model knows its held-out text."""
     if not isinstance(sources, Mapping) or len(sources) < 2:
         return None
+    known = scores if isinstance(scores, Mapping) else {}
     order = sorted(sources.items(), key=lambda item: -item[1].get("bytes", 0))
-    lines = [
-        tag(
-            "tr",
-            tag("th", name, scope="row"),
-            tag("td", f"{row.get('documents', 0):,}"),
-            tag("td", bytes_text(row["bytes"])),
-        )
-        for name, row in order[:MOST_SOURCES]
-    ]
-    head = tag("tr", tag("th", "source"), tag("th", "documents"), tag("th", "size"))
+    lines = [_source(name, row, known.get(name) or {}) for name, row in order[:MOST_SOURCES]]
+    head = tag("tr", join(tag("th", word) for word in ("source", "documents", "size", "bits per held-out byte")))
     rest = f", the largest {MOST_SOURCES}" if len(order) > MOST_SOURCES else ""
     return _folded(f"{len(order):,} sources{rest}", tag("table", head, join(lines), class_="grid"))
+
+
+def _source(name: str, row: Row, scored: Row) -> Html:
+    bits = scored.get("bits_per_byte")
+    cells = (f"{row.get('documents', 0):,}", bytes_text(row.get("bytes", 0)), "–" if bits is None else f"{bits:.3f}")
+    return tag("tr", tag("th", name, scope="row"), join(tag("td", cell) for cell in cells))
 
 
 def machine(facts: Facts) -> Html | None:
@@ -116,14 +116,14 @@ def machine(facts: Facts) -> Html | None:
         ("memory", bytes_text(about["memory_bytes"]) if about.get("memory_bytes") else None),
         ("device", about.get("device")),
         ("why this device", about.get("reason")),
-        ("precision", about.get("precision")),
+        ("precision", join([about.get("precision"), " ", tag("small", about.get("precision_reason", ""))])),
         ("measured peak", f"{peak / 1e9:,.0f} GFLOP/s" if peak else None),
         ("torch", about.get("torch")),
     ]
     planned, took = plan.get("seconds"), summary.get("seconds") or facts.last.get("seconds")
     speed = summary.get("tokens_per_second") or facts.last.get("tokens_per_second")
     there = [
-        ("preset", plan.get("preset")),
+        ("architecture", plan.get("architecture")),
         ("parameters", _number(summary.get("parameters") or plan.get("parameters"))),
         ("steps", _number(plan.get("steps") or summary.get("steps"))),
         ("tokens per step", _number(plan.get("batch_tokens"))),

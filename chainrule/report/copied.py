@@ -68,7 +68,7 @@ def _texts(facts: Facts) -> Iterator[tuple[str, str]]:
     seen: set[tuple[str, str]] = set()
     for row in rows:
         prompt = str(row.get("prompt", ""))
-        written = str(row.get("text", "")).removeprefix(prompt)
+        written = str(row.get("text", ""))
         if written.strip() and (prompt, written) not in seen and len(seen) < MOST_SAMPLES:
             seen.add((prompt, written))
             yield prompt, written

@@ -21,16 +21,13 @@ class Facts:
     summary: Row
     machine: Row
     plan: Row
+    tokenizer: Row
+    data: Row
     manifest: Row
     train: Sequence[Row]
     held_out: Sequence[Row]
     samples: Sequence[Row]
     events: Sequence[Row]
-
-    @property
-    def data(self) -> Row:
-        """The report of the data preparation."""
-        return _mapping(self.manifest.get("report"))
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -56,15 +53,18 @@ class Facts:
 def read_facts(run: RunFolder) -> Facts:
     """The facts of a finished, interrupted or running run."""
     metrics = list(read_rows(run.metrics))
-    machine = _read_json(run.machine)
+    record = _read_json(run.machine)
+    manifest = _read_json(run.data / "manifest.json")
     summary = _read_json(run.summary)
     return Facts(
         run=run,
         status=str(summary.get("status") or ("running" if is_running(run) else "unfinished")),
         summary=summary,
-        machine=_mapping(machine.get("machine", machine)),
-        plan=_mapping(machine.get("plan")),
-        manifest=_read_json(run.data / "manifest.json"),
+        machine=_mapping(record.get("machine")),
+        plan=_mapping(record.get("plan")),
+        tokenizer=_mapping(record.get("tokenizer")),
+        data={**_mapping(manifest.get("report")), **_mapping(record.get("data"))},
+        manifest=manifest,
         train=[row for row in metrics if row.get("kind") == "train"],
         held_out=[row for row in metrics if row.get("kind") == "eval"],
         samples=[row for row in read_rows(run.samples) if "step" in row and "text" in row],

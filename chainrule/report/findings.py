@@ -26,7 +26,6 @@ def findings(facts: Facts) -> list[Finding]:
         *_start(facts),
         *_passed(facts),
         *_overfitting(facts),
-        *_still_learning(facts),
         *_data(facts),
         *_skips(facts),
     ]
@@ -69,25 +68,21 @@ def _passed(facts: Facts) -> Iterator[Finding]:
 
 
 def _overfitting(facts: Facts) -> Iterator[Finding]:
+    """The last two looks lie above the best one, or else the last fifth of the run may still have paid."""
     looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
     if len(looks) < 3:
         return
     step, best = min(looks, key=lambda look: look[1])
     last = looks[-1][1]
-    if last > best * (1 + RISEN):
+    if min(last, looks[-2][1]) > best * (1 + RISEN):
         yield Finding(
             "bad",
             f"Overfitting since step {step:,}: the held-out loss rose from {best:.3f} to {last:.3f}. "
             "Fewer steps, more text or a higher model.drop_rate; the best checkpoint was kept.",
         )
-
-
-def _still_learning(facts: Facts) -> Iterator[Finding]:
-    looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
-    late = [look for look in looks if look[0] >= 0.8 * looks[-1][0]] if looks else []
-    if len(late) < 2:
         return
-    fall = (late[0][1] - late[-1][1]) / late[0][1]
+    late = next(loss for at, loss in looks if at >= 0.8 * looks[-1][0])
+    fall = (late - last) / late
     if fall > RISEN:
         yield Finding(
             "note", f"Still learning at the end: {fall:.1%} less loss in the last fifth. A longer run will pay."
@@ -95,21 +90,13 @@ def _still_learning(facts: Facts) -> Iterator[Finding]:
 
 
 def _data(facts: Facts) -> Iterator[Finding]:
-    tokens = facts.data.get("tokens")
-    train = tokens.get("train") if isinstance(tokens, dict) else None
-    seen = facts.last.get("tokens")
-    if not train or not seen:
-        return
-    epochs = seen / train
-    if epochs > 4:
-        yield Finding(
-            "bad", f"The text was seen {epochs:.1f} times; past four, repetition teaches ever less. Add text."
-        )
-    elif epochs > 1:
-        yield Finding("good", f"The text was seen {epochs:.1f} times; up to four is nearly as good as new text.")
+    """Past four readings the preparation has warned already, and the page shows its words."""
+    epochs = facts.data.get("epochs") or 0
+    if 1 < epochs <= 4:
+        yield Finding("good", f"It reads the text {epochs:.1f} times; up to four is nearly as good as new text.")
 
 
 def _skips(facts: Facts) -> Iterator[Finding]:
     skipped = facts.summary.get("n_skipped") or 0
     if skipped:
-        yield Finding("note", f"{skipped} steps with non-finite numbers were skipped; their batches lie in skipped/.")
+        yield Finding("note", f"Steps skipped for non-finite numbers: {skipped}; their batches lie in skipped/.")

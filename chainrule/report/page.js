@@ -33,13 +33,14 @@
     const xs = figures[table][view.axis], ys = figures[table][key];
     return xs.map((x, i) => [x, ys[i]]).filter(([x, y]) => x !== null && y !== null && (view.scale !== "log" || (x > 0 && y > 0)));
   };
+  // Mean of the neighbours on both sides, as many on the one as on the other, so that the line does not lag.
   const smooth = (line) => {
-    const keep = Math.exp(-1 / Math.max(1, line.length / 60));
-    let mean = 0, weight = 0;
-    return line.map(([x, y]) => {
-      mean = keep * mean + (1 - keep) * y;
-      weight = keep * weight + (1 - keep);
-      return [x, mean / weight];
+    const sums = [0];
+    for (const [, y] of line) sums.push(sums[sums.length - 1] + y);
+    const most = Math.max(2, Math.round(line.length / 80));
+    return line.map(([x], i) => {
+      const reach = Math.min(most, i, line.length - 1 - i);
+      return [x, (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1)];
     });
   };
   const steps = (low, high, wanted, time) => {
@@ -133,7 +134,7 @@
       const at = y(value), label = Math.max(at - 5, taken + 13);
       taken = label;
       svg("line", { class: "guide", x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }, root);
-      svg("text", { x: width - MARGIN.right, y: label, "text-anchor": "end" }, root, `${name} ${value.toFixed(2)}`);
+      svg("text", { class: "over", x: width - MARGIN.right, y: label, "text-anchor": "end" }, root, `${name} ${value.toFixed(2)}`);
     }
   };
 

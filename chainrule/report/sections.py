@@ -72,7 +72,7 @@ def _tile(name: str, value: str, note: str) -> Html:
 
 def learning(facts: Facts) -> Html:
     """Findings and charts; the charts are drawn by the page's script from the figures in the page."""
-    found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), " ", f.sentence) for f in findings(facts)]
+    found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), tag("span", f.sentence)) for f in findings(facts)]
     axes = [("step", "Steps"), ("tokens", "Tokens"), ("seconds", "Time")]
     scales = [("zoom", "Zoom"), ("all", "All"), ("log", "Log")]
     charts = [
@@ -136,8 +136,7 @@ def _round(step: int, rows: list[Row], *, hidden: bool) -> Html:
 
 
 def _written(prompt: str, written: str) -> Html:
-    rest = written.removeprefix(prompt)
-    cut = rest[:MOST_CHARACTERS] + ("…" if len(rest) > MOST_CHARACTERS else "")
+    cut = written[:MOST_CHARACTERS] + ("…" if len(written) > MOST_CHARACTERS else "")
     return tag("pre", tag("b", prompt), cut, tabindex="0")
 
 
@@ -157,8 +156,16 @@ def baselines(facts: Facts) -> Html | None:
         "Against honest baselines",
         tag("p", verdict(facts.bits_per_byte, facts.baselines), class_="verdict"),
         tag("table", join(lines), class_="bars"),
+        _forgetting(facts),
         note=f"Bits that each needs for one byte of the same held-out text; less is better.{cap}",
     )
+
+
+def _forgetting(facts: Facts) -> Html | None:
+    """For a run that went on from another model: bits per byte of new and old held-out text, before and after."""
+    pairs = [(words, facts.summary.get(name)) for name, words in (("new", "the new text"), ("old", "the old text"))]
+    said = [f"{words} {pair['before']:.3f} → {pair['after']:.3f}" for words, pair in pairs if pair]
+    return tag("p", f"Before and after this run: {', '.join(said)}.", class_="verdict") if said else None
 
 
 def _bar(words: str, value: float, most: float) -> Html:

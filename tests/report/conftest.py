@@ -93,16 +93,17 @@ def _write_machine(run: RunFolder) -> None:
         "torch": "2.13.0",
     }
     plan = {
-        "preset": "cpu-tiny",
+        "architecture": "qwen3",
         "parameters": 1_181_312,
         "steps": STEPS,
-        "tokens": STEPS * 16_384,
-        "batch_tokens": 16_384,
+        "tokens": STEPS * 32,
+        "batch_tokens": 32,
         "flops_per_token": 7.4e6,
         "memory_bytes": 400 * 2**20,
         "seconds": 270.0,
     }
-    write_json(run.machine, {"machine": machine, "plan": plan})
+    tokenizer = {"kind": "bpe", "vocab_size": 508, "bytes_per_token": 3.63, "unused_share": 0.004, "warnings": []}
+    write_json(run.machine, {"machine": machine, "plan": plan, "tokenizer": tokenizer, "data": {"epochs": 3.74}})
 
 
 def loss_at(step: int) -> float:
@@ -113,7 +114,7 @@ def loss_at(step: int) -> float:
 
 def _write_figures(run: RunFolder, steps: int) -> None:
     for step in range(1, steps + 1):
-        at = {"step": step, "tokens": step * 16_384, "seconds": step * 0.68}
+        at = {"step": step, "tokens": step * 32, "seconds": step * 0.68}
         rate = 4e-3 * min(1, step / 12) * min(1, (STEPS - step) / (STEPS * 0.6) + 1e-3)
         figures = {"loss": loss_at(step - 1), "lr": rate, "grad_norm": 0.4 + 2 / step + 0.1 * math.sin(step * 3.7)}
         speed = {"tokens_per_second": 24_000 + 600 * math.sin(step * 1.7), "peak_share": 0.61}
@@ -128,7 +129,7 @@ def _write_samples(run: RunFolder, steps: int, text: str) -> None:
     for step in (0, *range(50, steps + 1, 50)):
         stage = STAGES[min(2, step // 120)]
         for prompt in ("def ", "class Reader", "import "):
-            append_row(run.samples, {"step": step, "tokens": step * 16_384, "prompt": prompt, "text": text or stage})
+            append_row(run.samples, {"step": step, "tokens": step * 32, "prompt": prompt, "text": text or stage})
 
 
 def _write_summary(run: RunFolder, steps: int, text: str) -> None:
@@ -141,7 +142,7 @@ def _write_summary(run: RunFolder, steps: int, text: str) -> None:
         "status": "finished",
         "step": steps,
         "steps": steps,
-        "tokens": steps * 16_384,
+        "tokens": steps * 32,
         "seconds": steps * 0.68,
         "total_seconds": steps * 0.68 + 21,
         "val_loss": loss,
