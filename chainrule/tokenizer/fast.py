@@ -46,18 +46,25 @@ class Fast:
         return _guarded(lambda: np.asarray(self._engine.encode(text), dtype=np.uint32))
 
 
-def learn(corpora: Sequence[Sequence[bytes]], n_entries: int, limit_seconds: float) -> list[list[Merge]]:
-    """The merges of each corpus, a list of UTF-8 documents; FastFailedError also when it takes too long."""
+def learn(tasks: Sequence[tuple[Sequence[bytes], int]], limit_seconds: float) -> list[list[Merge]]:
+    """The merges of each task: UTF-8 documents and a number of entries. FastFailedError also after the limit."""
     name()
-    joined = [SEPARATOR.join(documents) for documents in corpora]
-    question = json.dumps([n_entries, *map(len, joined)]).encode() + b"\n" + b"".join(joined)
-    command = [sys.executable, "-c", CHILD]
+    corpora = [SEPARATOR.join(documents) for documents, _ in tasks]
+    sizes = [(len(corpus), n_entries) for corpus, (_, n_entries) in zip(corpora, tasks, strict=True)]
+    question = json.dumps(sizes).encode() + b"\n" + b"".join(corpora)
     try:
-        child = subprocess.run(command, input=question, capture_output=True, timeout=limit_seconds, check=True)  # noqa: S603
-        learnt = json.loads(child.stdout)
+        learnt = json.loads(_child(question, limit_seconds))
     except (OSError, subprocess.SubprocessError, ValueError) as fault:
         raise FastFailedError(f"gigatoken's training failed with {type(fault).__name__}") from fault
     return [[(bytes.fromhex(left), bytes.fromhex(right)) for left, right in merges] for merges in learnt]
+
+
+def _child(question: bytes, limit_seconds: float) -> bytes:
+    """What `answer` writes in a process that imports what this one imports, and nothing from the current folder."""
+    seen = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-P", "-c", CHILD]
+    child = subprocess.run(command, input=question, capture_output=True, timeout=limit_seconds, check=True, env=seen)  # noqa: S603
+    return child.stdout
 
 
 def answer() -> None:
@@ -66,9 +73,8 @@ def answer() -> None:
 
     output = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    n_entries, *sizes = json.loads(sys.stdin.buffer.readline())
     learnt = []
-    for n_bytes in sizes:
+    for n_bytes, n_entries in json.loads(sys.stdin.buffer.readline()):
         corpus = sys.stdin.buffer.read(n_bytes)
         _, merges = gigatoken.train_bpe(corpus, n_entries, [], tie_breaking="huggingface", separator=SEPARATOR)
         learnt.append([(left.hex(), right.hex()) for left, right in merges])

@@ -29,9 +29,9 @@ Contents = Mapping[str, bytes]
 def gpt2_tokenizer(folder: Path | None = None, *, source: str = SOURCE) -> Tokenizer:
     """GPT-2's 50,257 entries, from `folder`, or else from the first place that has them.
 
-    The places: $TIKTOKEN_CACHE_DIR, our own cache, the Hugging Face cache, then the network address `source`, whose files
-    are kept in our own cache. A folder holds encoder.json and vocab.bpe, or the same as vocab.json and merges.txt.
-    Raises TokenizerError, saying which files to put where, when they are not found or are not the published ones.
+    The places: $TIKTOKEN_CACHE_DIR, our own cache, the Hugging Face cache, then the network address `source`; what
+    comes from there goes into our own cache. A folder holds encoder.json and vocab.bpe, or the same two as vocab.json
+    and merges.txt. Raises TokenizerError, saying which files to put where, when the published ones are not found.
     """
     contents = _local(folder) if folder is not None else _found() or _fetched(source)
     # The ids of encoder.json follow from the merges; its hash vouches for that, and a test compares them.
