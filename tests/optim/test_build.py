@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from chainrule.config import Config, Layer, preset, resolve
+from chainrule.model import GPT
+from chainrule.optim import Muon, Optimizer, orthogonalise, parameter_groups
+
+TINY = Layer("t", {"model": {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}})
+
+
+def config(kind: str, modern: bool = True) -> Config:
+    layers = [preset("cpu-tiny" if modern else "gpt2-124m"), TINY, Layer("k", {"optimizer": {"kind": kind}})]
+    return resolve(layers).config
+
+
+def trained(settings: Config, n_steps: int, optimizer: Optimizer | None = None, model: GPT | None = None):
+    torch.manual_seed(0)
+    model = model or GPT(settings.model)
+    optimizer = optimizer or Optimizer(model, settings)
+    ids = torch.randint(0, 32, (4, 9), generator=torch.Generator().manual_seed(1))
+    losses = []
+    for _ in range(n_steps):
+        loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        optimizer.step(1.0)
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return model, optimizer, losses
+
+
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_every_parameter_is_in_exactly_one_group(kind, modern):
+    settings = config(kind, modern)
+    model = GPT(settings.model)
+    grouped = [name for names in parameter_groups(model, settings).values() for name in names]
+    assert sorted(grouped) == sorted(name for name, _ in model.named_parameters())
+
+
+def test_norms_and_biases_do_not_decay_and_embeddings_are_not_orthogonalised():
+    settings = config("muon", modern=False)
+    groups = parameter_groups(GPT(settings.model), settings)
+    assert all(name.endswith(("norm.weight", "bias")) for name in groups["plain"])
+    assert set(groups["embeddings"]) == {"token_embedding.weight", "position_embedding.weight"}
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_both_learn_a_batch_by_heart(kind):
+    _, _, losses = trained(config(kind, modern=True), 40)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_a_state_that_is_taken_over_goes_on_with_the_same_bits(kind):
+    settings = config(kind)
+    straight, _, expected = trained(settings, 6)
+    model, optimizer, first = trained(settings, 3)
+    saved = {name: tensor.clone() for name, tensor in optimizer.state().items()}
+    again = Optimizer(model, settings)
+    again.load_state(saved)
+    _, _, then = trained(settings, 3, again, model)
+    assert first + then == expected
+    for name, tensor in straight.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_a_state_of_another_model_is_refused():
+    settings = config("adamw")
+    optimizer = Optimizer(GPT(settings.model), settings)
+    with pytest.raises(KeyError, match=r"blocks\.7"):
+        optimizer.load_state({"blocks.7.attention.out.weight:exp_avg": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
+def test_orthogonalising_keeps_the_singular_vectors_and_brings_the_values_near_one(shape):
+    random = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    left, _, right = torch.linalg.svd(random, full_matrices=False)
+    values = torch.linspace(1.0, 0.05, min(shape))
+    result = orthogonalise((left * values @ right)[None])[0]
+    in_its_own_basis = left.mT @ result @ right.mT
+    torch.testing.assert_close(in_its_own_basis, in_its_own_basis.diagonal().diag(), atol=0.03, rtol=0)
+    assert in_its_own_basis.diagonal().min() > 0.6
+    assert in_its_own_basis.diagonal().max() < 1.3
+
+
+def test_stacked_matrices_are_orthogonalised_apart():
+    weight = torch.nn.Parameter(torch.zeros(48, 16))
+    weight.grad = torch.randn(48, 16, generator=torch.Generator().manual_seed(0))
+    Muon([{"params": [weight], "pieces": [16, 16, 16]}], lr=1.0).step()
+    # The first step's Nesterov update is a multiple of the gradient, and the iteration does not see its size.
+    for piece, gradient in zip(weight.detach().split(16), weight.grad.split(16), strict=True):
+        torch.testing.assert_close(piece, -orthogonalise(gradient[None])[0], atol=0.02, rtol=0)
+
+
+def test_the_learning_rate_is_the_peak_times_the_factor():
+    settings = config("muon")
+    _, optimizer, _ = trained(settings, 1)
+    optimizer.step(0.25)
+    rates = {group["lr"] for part in optimizer.parts for group in part.param_groups}
+    assert rates == {0.25 * settings.optimizer.lr, 0.25 * settings.optimizer.muon_lr}
