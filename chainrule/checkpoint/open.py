@@ -31,6 +31,8 @@ class OpenedModel:
     tokenizer: Tokenizer
     config: ModelConfig
     origin: str
+    step: int | None = None
+    """Of the checkpoint; None for what was not trained here."""
 
 
 def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> OpenedModel:
@@ -94,7 +96,8 @@ def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> Open
             f"{checkpoint.path}: tokenizer.json has {tokenizer.vocab_size} entries and the model {config.vocab_size}"
         )
     model = build(config, checkpoint.tensors("model"), str(checkpoint.path), device)
-    return OpenedModel(model, tokenizer, config, f"step {checkpoint.step} of {checkpoint.path.parent.parent}")
+    origin = f"step {checkpoint.step} of {checkpoint.path.parent.parent}"
+    return OpenedModel(model, tokenizer, config, origin, checkpoint.step)
 
 
 def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) -> OpenedModel:

@@ -1,0 +1,114 @@
+"""That what was written computes what the model computes: equal ids, equal logits, equal greedy text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chainrule.base import ExportError
+from chainrule.checkpoint import OpenedModel
+from chainrule.export.reference import Reference
+from chainrule.generate import Temperature, generate
+
+# Both sides compute in float32 and add up in different orders; for logits beyond 1 rounding grows with their size.
+TOLERANCE = 1e-5
+NEW_TOKENS = 32
+TEXTS = ("Once upon a time", "The ", "def main():\n    ", "\n", "Zażółć gęślą jaźń, 😀 — naïve 東京")
+
+
+@dataclass(frozen=True)
+class ExportProof:
+    """What was compared between our model and transformers' reading of the exported folder."""
+
+    folder: Path
+    architecture: str
+    largest_difference: float
+    """Largest absolute difference of a logit."""
+    largest_logit: float
+    """Largest absolute logit; the difference may be 1e-5 of it, or 1e-5 if it is below 1."""
+    n_logits: int
+    n_sequences: int
+    """Token sequences whose logits were compared."""
+    n_greedy_tokens: int
+    """Tokens of greedy text that were equal."""
+
+
+def prove(opened: OpenedModel, folder: Path, held_out: Sequence[Sequence[int]]) -> ExportProof:
+    """Compares the folder with the model on the held-out sequences, on random ones and on greedy text.
+
+    Raises ExportError that says what differs, and by how much.
+    """
+    reference = Reference(folder)
+    _equal_ids(opened, reference)
+    sequences = [torch.tensor(list(ids)) for ids in held_out if len(ids)] + _random_sequences(opened)
+    largest_difference = largest_logit = 0.0
+    n_logits = 0
+    for ids in sequences:
+        difference, largest, count = _compare(opened, reference, ids[None])
+        largest_difference, largest_logit = max(largest_difference, difference), max(largest_logit, largest)
+        n_logits += count
+    allowed = TOLERANCE * max(1.0, largest_logit)
+    if not largest_difference <= allowed:  # NaN is no equality
+        raise ExportError(
+            f"transformers reads {folder} as another model: logits differ by up to {largest_difference:.2e}, "
+            f"rounding explains {allowed:.2e}. Nothing is kept"
+        )
+    n_greedy = _equal_greedy_text(opened, reference, allowed)
+    return ExportProof(
+        folder, reference.architecture, largest_difference, largest_logit, n_logits, len(sequences), n_greedy
+    )
+
+
+def _equal_ids(opened: OpenedModel, reference: Reference) -> None:
+    for text in TEXTS:
+        ours, theirs = opened.tokenizer.encode(text), reference.encode(text)
+        if ours != theirs:
+            raise ExportError(f"AutoTokenizer reads {text!r} as {theirs[:8]} instead of {ours[:8]}; nothing is kept")
+
+
+def _random_sequences(opened: OpenedModel) -> list[Tensor]:
+    """One over the whole context (up to 1,024 places), and three short ones."""
+    config = opened.config
+    dice = torch.Generator().manual_seed(0)
+    lengths = [min(config.context_length, length) for length in (1024, 1, 7, 64)]
+    return [torch.randint(config.vocab_size, (length,), generator=dice) for length in lengths]
+
+
+@torch.no_grad()
+def _compare(opened: OpenedModel, reference: Reference, ids: Tensor) -> tuple[float, float, int]:
+    """Largest absolute difference, largest absolute logit, and how many logits there are."""
+    ours, theirs = opened.model(ids), reference.logits(ids)
+    if ours.shape != theirs.shape:
+        raise ExportError(f"transformers gives scores of shape {list(theirs.shape)} instead of {list(ours.shape)}")
+    return float((ours - theirs).abs().max()), float(ours.abs().max()), ours.numel()
+
+
+def _equal_greedy_text(opened: OpenedModel, reference: Reference, allowed: float) -> int:
+    """How many greedy tokens are equal; raises ExportError at the first that differs by more than a tie."""
+    context = opened.config.context_length
+    prompts = [text for text in TEXTS if len(opened.tokenizer.encode(text)) < context]
+    n_equal = 0
+    for prompt in prompts:
+        ids = opened.tokenizer.encode(prompt)
+        count = min(NEW_TOKENS, context - len(ids))
+        completion = generate(opened.model, opened.tokenizer, [prompt], max_new_tokens=count, rules=[Temperature(0)])[0]
+        ours, theirs = list(completion.ids), reference.greedy(ids, count, opened.tokenizer.end_of_text)
+        equal = next(
+            (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+        )
+        n_equal += equal
+        if ours != theirs and _gap(opened, ids + ours[:equal]) > 2 * allowed:
+            raise ExportError(
+                f"after {prompt!r} transformers writes {theirs[: equal + 1]} instead of {ours[: equal + 1]}; "
+                "nothing is kept"
+            )
+    return n_equal
+
+
+@torch.no_grad()
+def _gap(opened: OpenedModel, ids: list[int]) -> float:
+    """By how much the likeliest next token leads: within rounding, either of two is right."""
+    first, second = opened.model(torch.tensor([ids]))[0, -1].topk(2).values
+    return float(first - second)

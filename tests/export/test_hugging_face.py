@@ -1,0 +1,187 @@
+"""An export is what AutoModelForCausalLM and AutoTokenizer load and compute the same with, or it is not there."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from chainrule.base import ConfigError, ExportError, MissingPackageError
+from chainrule.checkpoint import open_model, save_checkpoint
+from chainrule.config import Config, ModelConfig, TextConfig, to_toml
+from chainrule.data import survey, write_shards
+from chainrule.export import export_hugging_face
+from chainrule.export import hugging_face as exporting
+from chainrule.generate import Temperature, generate
+from chainrule.model import GPT
+from chainrule.run import RunFolder
+from chainrule.tokenizer import train_bpe
+
+MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "n_kv_heads": 2}
+FAMILIES = {
+    "GPT2LMHeadModel": {},
+    "LlamaForCausalLM": {**MODERN, "tied_embeddings": False},
+    "Qwen3ForCausalLM": {**MODERN, "qk_norm": True},
+}
+FILES = {
+    *("model.safetensors", "config.json", "generation_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "README.md"),
+}
+SUMMARY = {
+    **{"val_loss": 3.25, "val_perplexity": 25.8, "val_bits_per_byte": 1.5, "tokens": 12345, "seconds": 75.0},
+    "baselines": {"unigram": 4.5, "bigram": 3.5, "gzip": 2.5, "xz": 2.25, "xz_seen": 2.0},
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return make_run(tmp_path_factory.mktemp("runs") / "tale", FAMILIES[request.param])
+
+
+def make_run(folder: Path, more: dict[str, Any]) -> RunFolder:
+    """A run folder with real text, a tokenizer that learnt it, and a model of random weights."""
+    run = RunFolder(folder)
+    texts = folder.parent / "texts"
+    texts.mkdir(exist_ok=True)
+    for place in range(8):
+        (texts / f"{place}.txt").write_text(
+            f"Once upon a time there were {place} cats, and they said {place**9}.\n" * 3
+        )
+    found = survey(TextConfig(paths=(str(texts),), near_duplicates="keep", validation_share=0.3), run.data)
+    words = train_bpe(found.texts("train"), 290)
+    write_shards(found, words, run.data, context_length=24)
+    shape = {"vocab_size": words.vocab_size, "context_length": 24, "emb_dim": 32, "n_heads": 4, "n_layers": 2}
+    config = Config(model=ModelConfig(**shape, **more), text=TextConfig(paths=("/secret/place",)))
+    run.config.write_text(to_toml(config))
+    words.save(run.tokenizer)
+    run.summary.write_text(json.dumps(SUMMARY))
+    torch.manual_seed(0)
+    model = GPT(config.model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.2)
+    save_checkpoint(run.checkpoints, 10, {"model": model.state_dict()}, {}, [run.config, run.tokenizer])
+    return run
+
+
+def test_an_export_loads_without_custom_code_and_computes_the_same(run: RunFolder, tmp_path: Path) -> None:
+    proof = export_hugging_face(run.path, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert proof.architecture in FAMILIES and proof.n_sequences == 8 and proof.folder == tmp_path / "out"
+    assert proof.largest_difference <= 1e-5 * max(1, proof.largest_logit) and proof.n_greedy_tokens > 30
+    opened = open_model(run.path)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    words = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert theirs.dtype == torch.float32 and type(theirs).__name__ == proof.architecture
+    text = "Once upon a time"
+    written = theirs.generate(**words(text, return_tensors="pt"), max_new_tokens=10, do_sample=False)[0]
+    ours = generate(opened.model, opened.tokenizer, [text], max_new_tokens=10, rules=[Temperature(0)])[0]
+    assert words.decode(written, skip_special_tokens=True) == text + ours.text
+
+
+def test_an_export_opens_here_again_and_exports_again(run: RunFolder, tmp_path: Path) -> None:
+    export_hugging_face(run.path, tmp_path / "out")
+    again = open_model(tmp_path / "out")
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        assert torch.allclose(again.model(ids), open_model(run.path).model(ids), rtol=0, atol=1e-5)
+    assert again.tokenizer.fingerprint == open_model(run.path).tokenizer.fingerprint
+    assert export_hugging_face(tmp_path / "out", tmp_path / "twice").n_sequences == 4
+
+
+def test_ids_are_equal_for_any_text(run: RunFolder, tmp_path: Path) -> None:
+    export_hugging_face(run.path, tmp_path / "out")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    ours = open_model(run.path).tokenizer
+    for text in (
+        "",
+        "  two  spaces ",
+        "tab\tnl\n\n\r\n",
+        "émoji 👩‍👩‍👧 ＡＢＣ",
+        "İstanbul ﬁ",
+        "\x00\x7f",
+        "don't I'LL",
+    ):
+        assert theirs(text)["input_ids"] == ours.encode(text)
+        assert theirs.decode(ours.encode(text)) == text
+    assert theirs.eos_token_id == ours.end_of_text and theirs.model_max_length == 24
+
+
+def test_the_card_tells_metrics_data_and_proof(run: RunFolder, tmp_path: Path) -> None:
+    export_hugging_face(run.path, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers\n") and "# tale" in card
+    for fact in (
+        "3.2500 nats",
+        "1.5000",
+        "| xz_seen, bits per byte | 2.0000 |",
+        "12,345 tokens in 1 min 15 s",
+        "| Files | 8 |",
+    ):
+        assert fact in card
+    assert (
+        re.search(r"differ from the trained model's by at most \d\.\de[-+]\d\d", card) and "those of step 10." in card
+    )
+    assert "emb_dim = 32" in card and "secret/place" not in card and str(run.path.parent) not in card
+
+
+def test_a_checkpoint_of_the_run_exports_with_the_runs_facts(run: RunFolder, tmp_path: Path) -> None:
+    export_hugging_face(run.checkpoints / "step-00000010", tmp_path / "out")
+    assert "3.2500 nats" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_export_that_computes_something_else_is_removed(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = exporting.write_tensors
+
+    def off_by_a_little(stream: Any, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
+        name = next(name for name in tensors if name.endswith(("ln_f.weight", "model.norm.weight")))
+        return honest(stream, {**tensors, name: tensors[name] * 1.001}, metadata)
+
+    monkeypatch.setattr(exporting, "write_tensors", off_by_a_little)
+    with pytest.raises(ExportError, match=r"logits differ by up to \d\.\d\de-\d\d"):
+        export_hugging_face(run.path, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_with_another_vocabulary_is_removed(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = exporting._tokenizer_settings
+
+    def swap(opened: Any, folder: Path) -> dict[str, Any]:
+        settings = honest(opened, folder)
+        saved = json.loads((folder / "tokenizer.json").read_text())
+        vocab = saved["model"]["vocab"]
+        vocab["a"], vocab["e"] = vocab["e"], vocab["a"]
+        (folder / "tokenizer.json").write_text(json.dumps(saved))
+        return settings
+
+    monkeypatch.setattr(exporting, "_tokenizer_settings", swap)
+    with pytest.raises(ExportError, match="AutoTokenizer reads"):
+        export_hugging_face(run.path, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_never_overwritten(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("x")
+    for name in ("full", "file"):
+        with pytest.raises(ConfigError, match="give the name of a new folder"):
+            export_hugging_face(run.path, tmp_path / name)
+    assert (tmp_path / "full" / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "empty").mkdir()
+    export_hugging_face(run.path, tmp_path / "empty")
+    assert {path.name for path in (tmp_path / "empty").iterdir()} == FILES
+
+
+def test_without_transformers_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'chainrule\[hf\]'"):
+        export_hugging_face(tmp_path, tmp_path / "out")
