@@ -1,0 +1,207 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from chainrule.base import ConfigError, RunError, TrainingError
+from chainrule.checkpoint import load_checkpoint, newest_checkpoint, open_model
+from chainrule.config import Layer, load_toml, resolve
+from chainrule.run import RunFolder, read_rows
+from chainrule.train import pretrain
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    found = newest_checkpoint(run / "checkpoints", on_reject=lambda path, reason: pytest.fail(reason))
+    assert found is not None
+    return {**found.tensors("model"), **found.tensors("optimizer")}
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in read_rows(run / "metrics.jsonl") if row["kind"] == "train"]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert losses(one) == losses(other)
+
+
+@pytest.fixture
+def straight(layers, tmp_path) -> Path:
+    pretrain(layers(), tmp_path / "straight")
+    return tmp_path / "straight"
+
+
+def test_a_run_leaves_a_folder_that_holds_everything_and_can_be_moved(straight):
+    moved = straight.rename(straight.with_name("moved"))
+    run = RunFolder(moved)
+    summary = json.loads(run.summary.read_text())
+    assert summary["status"] == "finished"
+    assert summary["step"] == summary["steps"] == 12
+    assert [row["step"] for row in read_rows(run.metrics) if row["kind"] == "eval"] == [0, 4, 8, 12]
+    assert [row["step"] for row in read_rows(run.samples)] == [0, 6, 12]
+    opened = open_model(moved)
+    assert opened.config.vocab_size == opened.tokenizer.vocab_size == 257
+
+
+def test_the_watcher_hears_what_the_folder_holds(layers, tmp_path):
+    heard = []
+    pretrain(layers(), tmp_path / "run", watch=lambda kind, row: heard.append((kind, dict(row))))
+    kinds = [kind for kind, _ in heard]
+    for kind in ("machine", "plan", "tokenizer", "data", "eval", "train", "sample", "saved", "finished"):
+        assert kind in kinds
+    rows = [{"kind": kind, **row} for kind, row in heard if kind in ("train", "eval")]
+    assert rows == list(read_rows(tmp_path / "run" / "metrics.jsonl"))
+
+
+def test_the_same_settings_give_the_same_bits(straight, layers, tmp_path):
+    pretrain([load_toml(straight / "config.toml")], tmp_path / "again")
+    assert_same_run(straight, tmp_path / "again")
+
+
+def test_another_seed_gives_another_run(straight, layers, tmp_path):
+    pretrain(layers(training={"seed": 1}), tmp_path / "other")
+    assert losses(straight) != losses(tmp_path / "other")
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 11])
+def test_a_run_that_died_goes_on_as_if_nothing_had_happened(straight, layers, tmp_path, step):
+    def die(kind, row):
+        if kind == "train" and row["step"] == step:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        pretrain(layers(), tmp_path / "killed", watch=die)
+    summary = pretrain([], tmp_path / "killed", resume=True)
+    assert summary["status"] == "finished"
+    assert_same_run(straight, tmp_path / "killed")
+    rows = [(row["kind"], row["step"]) for row in read_rows(tmp_path / "killed" / "metrics.jsonl")]
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("phase", ["reading", "tokenizer", "tokens"])
+def test_a_run_that_died_before_its_first_step_goes_on(straight, layers, tmp_path, phase):
+    def die(kind, row):
+        if kind == "progress" and row["phase"] == phase:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        pretrain(layers(), tmp_path / "killed", watch=die)
+    pretrain([], tmp_path / "killed", resume=True)
+    assert_same_run(straight, tmp_path / "killed")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(straight, layers, tmp_path):
+    def die(kind, row):
+        if kind == "train" and row["step"] == 10:
+            raise StoppedError
+
+    run = tmp_path / "damaged"
+    with pytest.raises(StoppedError):
+        pretrain(layers(), run, watch=die)
+    damaged = run / "checkpoints" / "step-00000008" / "model.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    heard = []
+    pretrain([], run, resume=True, watch=lambda kind, row: heard.append(row.get("message", "")))
+    assert any("passed over" in message and "step-00000004" in message for message in heard)
+    assert_same_run(straight, run)
+
+
+def test_a_micro_batch_changes_the_portions_and_not_the_learning(layers, tmp_path):
+    for size in (1, 4):
+        over = {"machine": {"micro_batch": size}, "model": {"drop_rate": 0.0}, "optimizer": {"kind": "adamw"}}
+        pretrain(layers(**over), tmp_path / str(size))
+    for (_, one), (_, four) in zip(losses(tmp_path / "1"), losses(tmp_path / "4"), strict=True):
+        assert one == pytest.approx(four, abs=2e-6)
+
+
+def test_a_run_in_the_way_is_not_overwritten(straight, layers):
+    before = (straight / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="nothing is overwritten"):
+        pretrain(layers(), straight)
+    assert (straight / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_resume_refuses_what_would_make_it_another_run(straight):
+    with pytest.raises(ConfigError, match=r"optimizer\.lr"):
+        pretrain([Layer("flag", {"optimizer": {"lr": 0.5}})], straight, resume=True)
+
+
+def test_a_resume_refuses_another_text(straight, layers, tmp_path):
+    pretrain(layers(text={"validation_share": 0.2}), tmp_path / "other")
+    shards = straight / "data"
+    for path in shards.glob("*.*"):
+        path.unlink()
+    for path in (tmp_path / "other" / "data").glob("*.*"):
+        (shards / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(Exception, match="fingerprint") as caught:
+        pretrain([], straight, resume=True)
+    assert caught.value.exit_code == 2
+
+
+def test_a_non_finite_step_moves_nothing_and_its_batch_is_kept(layers, tmp_path, monkeypatch):
+    from chainrule.model import GPT
+
+    loss, calls = GPT.loss, []
+
+    def sometimes_infinite(self, ids, targets, documents=None):
+        calls.append(1)
+        return loss(self, ids, targets, documents) * (float("inf") if len(calls) == 6 else 1.0)
+
+    monkeypatch.setattr(GPT, "loss", sometimes_infinite)
+    summary = pretrain(layers(), tmp_path / "run")
+    kept = list((tmp_path / "run" / "skipped").iterdir())
+    assert summary["n_skipped"] == len(kept) == 1
+    batch = json.loads(kept[0].read_text())
+    assert len(batch["ids"]) == 4 and all(len(row) == 17 for row in batch["ids"])
+    assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path / "run").values())
+    row = next(
+        row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "train" and not row["loss"]
+    )
+    assert row["step"] == batch["step"]
+
+
+def test_several_non_finite_steps_in_a_row_stop_the_run_with_the_last_checkpoint_intact(layers, tmp_path, monkeypatch):
+    from chainrule.model import GPT
+
+    loss, calls = GPT.loss, []
+
+    def soon_not_a_number(self, ids, targets, documents=None):
+        calls.append(1)
+        return loss(self, ids, targets, documents) * (float("nan") if len(calls) > 8 else 1.0)
+
+    monkeypatch.setattr(GPT, "loss", soon_not_a_number)
+    with pytest.raises(TrainingError, match="3 steps in a row"):
+        pretrain(layers(training={"bad_steps": 3}), tmp_path / "run")
+    newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    assert all(torch.isfinite(t).all() for t in load_checkpoint(newest).tensors("model").values())
+
+
+def test_going_on_from_a_run_starts_from_its_weights_and_shows_what_it_costs(straight, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    for number in range(30):
+        (new / f"{number}.txt").write_text(f"numbers {number} are {number * 7} and {number * 13}\n" * 12)
+    over = {"origin": {"start_from": str(straight), "old_share": 0.25}, "training": {"steps": 8, "batch_tokens": 64}}
+    text = {"paths": [str(new)], "near_duplicates": "keep"}
+    summary = pretrain([Layer("test", {**over, "text": text, "machine": {"precision": "float32"}})], tmp_path / "on")
+    saved = json.loads((straight / "summary.json").read_text())
+    assert summary["old"]["before"] == pytest.approx(saved["val_bits_per_byte"], abs=0.3)
+    assert summary["new"]["after"] < summary["new"]["before"]
+    config = resolve([load_toml(tmp_path / "on" / "config.toml")]).config
+    assert config.model.emb_dim == 16
+    assert open_model(tmp_path / "on").tokenizer.fingerprint == open_model(straight).tokenizer.fingerprint
+
+
+def test_another_shape_than_the_origins_is_refused(straight, layers, tmp_path):
+    over = Layer("flag", {"origin": {"start_from": str(straight)}, "model": {"n_layers": 3}})
+    with pytest.raises(ConfigError, match="fixes shape and vocabulary"):
+        pretrain([layers()[1], over], tmp_path / "on")
