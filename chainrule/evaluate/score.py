@@ -121,7 +121,7 @@ def _losses(
         with torch.no_grad(), torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
             losses = model.token_losses(ids[:, :-1], targets, numbers)
         tokens = ids[:, 1:].cpu().numpy()[counted]
-        yield place + len(ends), _Counted(positions[counted], tokens, losses.double().cpu().numpy()[counted])
+        yield place + len(ends), _Counted(positions[counted], tokens, losses.cpu().double().numpy()[counted])
 
 
 class _Tally:

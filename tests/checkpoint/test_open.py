@@ -1,5 +1,6 @@
 """A model opens from every place that it can come from, and from no other."""
 
+import ast
 import json
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import chainrule.checkpoint
 from chainrule.base import ChainruleError, CheckpointError, ConfigError
 from chainrule.checkpoint import OpenedModel, best_checkpoint, open_model, save_checkpoint, to_hugging_face
 from chainrule.checkpoint.hub import hub_folder
@@ -282,3 +284,13 @@ def test_a_run_with_a_broken_config_is_refused(tmp_path: Path, words: Tokenizer)
     save_checkpoint(run.checkpoints, 1, {"model": network(1).state_dict()}, {}, [run.config, run.tokenizer])
     with pytest.raises(ConfigError, match="vocab"):
         open_model(run.path)
+
+
+def test_nothing_in_the_package_can_unpickle() -> None:
+    package = Path(chainrule.checkpoint.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = {alias.name for alias in node.names} if isinstance(node, ast.Import | ast.ImportFrom) else set()
+            assert not named & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}, path
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in {("torch", "load"), ("np", "load")}, path
