@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from chainrule.base import ConfigError, ModelError
-from chainrule.cli.options import AsJson, Device
+from chainrule.cli.options import AsJson, Device, device_setting, model_source
 from chainrule.cli.output import print_json, say
 from chainrule.cli.panel_text import clean
 
@@ -89,11 +89,11 @@ def generate(
 
 def opened(source: str, device: str | None) -> "OpenedModel":
     """The model at `source` on the device; a bare name is also looked for in runs/."""
+    wanted = device_setting(device).device
     from chainrule.checkpoint import open_model
-    from chainrule.cli.options import model_source
     from chainrule.train import choose_device
 
-    chosen, _ = choose_device(device or "auto")
+    chosen, _ = choose_device(wanted)
     return open_model(model_source(source), device=chosen)
 
 

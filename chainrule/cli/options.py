@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from chainrule.config import Layer, MachineConfig, resolve
 from chainrule.run import RunFolder, open_run
 
 RUNS = Path("runs")
@@ -34,3 +35,8 @@ def model_source(name: str) -> str:
     """`name`, or the run of that name in runs/ when nothing else is called so."""
     below = RUNS / name
     return str(below) if not Path(name).exists() and (below / "config.toml").is_file() else name
+
+
+def device_setting(device: str | None) -> MachineConfig:
+    """The machine settings with that device; raises ConfigError with the nearest for a mistyped one."""
+    return resolve([Layer("--device", {"machine": {"device": device or "auto"}})]).config.machine

@@ -2,16 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from chainrule.base import DeviceError, bytes_text, count_text, duration_text, parse_count
+from chainrule.base import ConfigError, DeviceError, bytes_text, count_text, duration_text, parse_count
 from chainrule.cli.config import given_layers, parameter_rows
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson
+from chainrule.cli.options import AsJson, device_setting
 from chainrule.cli.output import console, print_json, print_table, say
-from chainrule.config import Config, Layer, Resolved, resolve
+from chainrule.config import Config, Resolved, resolve
 from chainrule.plan import (
     Machine,
     Memory,
@@ -43,7 +43,7 @@ def plan(
     measure: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     memory: str | None = None,
     micro_batch: int = 1,
-    precision: str = "float32",
+    precision: Literal["float32", "bfloat16"] = "float32",
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
@@ -75,8 +75,10 @@ def plan(
     micro_batch
         Windows of one forward pass.
     precision
-        float32 or bfloat16.
+        Number format of matrix products.
     """
+    if micro_batch < 1:
+        raise ConfigError(f"micro_batch={micro_batch} trains nothing; use at least 1")
     machine = measured_machine(device) if measure else described_machine(device, peak, memory)
     layers = [*given_layers(source, preset), flag_layer(flags)]
     automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
@@ -96,8 +98,7 @@ def measured_machine(device: str) -> Machine:
     """The machine under our feet, as a run on it would find it."""
     from chainrule.train import look_at_machine
 
-    wanted = resolve([Layer("flag", {"machine": {"device": device}})]).config.machine
-    return look_at_machine(wanted).planned
+    return look_at_machine(device_setting(device)).planned
 
 
 def described_machine(device: str, peak: str | None, memory: str | None) -> Machine:

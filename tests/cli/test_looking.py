@@ -1,0 +1,146 @@
+"""The verbs that look at a trained run: runs, report, generate, evaluate."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from chainrule.base import count_text
+from chainrule.cli import main
+from chainrule.cli.runs import at_equal_tokens, overview
+from chainrule.run import RunFolder
+
+pytestmark = pytest.mark.xdist_group("trained")
+
+
+def read_json(capsys, *arguments):
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_runs_lists_what_the_files_say(runs_folder, capsys):
+    first = next(
+        run for run in read_json(capsys, "runs", "--runs-folder", runs_folder)["runs"] if run["name"] == "first"
+    )
+    summary = json.loads((runs_folder / "first" / "summary.json").read_text())
+    for key in ("parameters", "step", "steps", "tokens", "val_bits_per_byte", "seconds", "status"):
+        assert first[key] == summary[key], key
+    assert first["disk_bytes"] > 0
+    assert main(["runs", "--runs-folder", str(runs_folder)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("first"))
+    assert "finished" in line and count_text(summary["parameters"]) in line
+
+
+def test_a_run_that_cannot_be_read_is_listed_all_the_same(tmp_path):
+    run = RunFolder(tmp_path / "odd")
+    run.path.mkdir()
+    run.config.write_text("[model]\nn_layer = 2\n")
+    run.summary.write_text("torn {")
+    seen = overview(run)
+    assert (seen.status, seen.parameters, seen.step) == ("unreadable", None, 0)
+
+
+def test_a_run_does_not_differ_from_itself(runs_folder, capsys):
+    run = runs_folder / "first"
+    told = read_json(capsys, "runs", "diff", run, run)
+    assert told["settings"] == {}
+    assert told["val_bits_per_byte"]
+    assert all(point["a"] == point["b"] for point in told["val_bits_per_byte"])
+
+
+def test_a_difference_in_settings_is_shown(runs_folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    text = (runs_folder / "first" / "config.toml").read_text()
+    (other / "config.toml").write_text(text.replace("n_layers = 1 ", "n_layers = 2 "))
+    told = read_json(capsys, "runs", "diff", runs_folder / "first", other)
+    assert told["settings"] == {"model.n_layers": {"a": 1, "b": 2}}
+    assert told["val_bits_per_byte"] == []
+    assert main(["runs", "diff", str(runs_folder / "first"), str(other)]) == 0
+    assert "model.n_layers" in capsys.readouterr().out
+
+
+def test_curves_are_compared_at_equal_tokens():
+    a, b = [(0, 8.0), (100, 4.0), (300, 2.0)], [(50, 7.0), (200, 3.0), (900, 1.0)]
+    assert at_equal_tokens(a, b) == [
+        (50, 6.0, 7.0),
+        (100, 4.0, pytest.approx(17 / 3)),
+        (200, 3.0, 3.0),
+        (300, 2.0, pytest.approx(3 - 2 / 7)),
+    ]
+    assert at_equal_tokens(a, []) == []
+    assert at_equal_tokens([(0, 1.0), (10, 1.0)], [(20, 1.0), (30, 1.0)]) == []
+    assert len(at_equal_tokens([(t, 1.0) for t in range(500)], [(t, 2.0) for t in range(500)])) == 10
+
+
+def test_a_report_is_written_again(runs_folder, capsys):
+    page = runs_folder / "first" / "report.html"
+    assert main(["report", "first", "--runs-folder", str(runs_folder)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert page.stat().st_size > 1000
+
+
+def test_generate_writes_the_same_with_the_same_seed(runs_folder, capsys):
+    run = runs_folder / "first"
+    options = ("--max-new-tokens", 5, "--seed", 7)
+    once = read_json(capsys, "generate", run, "the ", "a", *options)
+    assert once == read_json(capsys, "generate", run, "the ", "a", *options)
+    assert [one["prompt"] for one in once["completions"]] == ["the ", "a"]
+    assert len(read_json(capsys, "generate", run, "the ", "--copies", 3, *options)["completions"]) == 3
+
+
+def test_the_stream_is_the_completion(runs_folder, capsys):
+    run = str(runs_folder / "first")
+    options = ["--max-new-tokens", "8", "--temperature", "0"]
+    whole = read_json(capsys, "generate", run, "the ", *options)["completions"][0]
+    assert main(["generate", run, "the ", *options]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.rstrip("\n")) == len(("the " + whole["text"]).rstrip("\n"))
+
+
+def test_the_prompt_loop_answers_each_line_and_leaves_at_the_end(runs_folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the \nquick \\n\n"))
+    assert main(["generate", str(runs_folder / "first"), "--max-new-tokens", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("the ") and "\nquick \n" in out
+    assert "Ctrl-D leaves" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--temperature", "-1"], "temperature=-1"),
+        (["--top-p", "0"], "top_p=0"),
+        (["--top-k", "0"], "top_k=0"),
+        (["--max-new-tokens", "0"], "max_new_tokens=0"),
+        (["--device", "cud"], "cud"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_bad_setting_of_generate_is_one_message(options, told, runs_folder, capsys):
+    assert main(["generate", str(runs_folder / "first"), "the ", *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and told in err and len(err.splitlines()) <= 2
+
+
+def test_evaluate_agrees_with_the_run(runs_folder, capsys):
+    run = runs_folder / "first"
+    summary = json.loads((run / "summary.json").read_text())
+    told = read_json(capsys, "evaluate", run, "--stride", 16)
+    assert told["bits_per_byte"] == pytest.approx(summary["val_bits_per_byte"], rel=1e-4)
+
+
+def test_evaluate_measures_other_text_by_source(runs_folder, tmp_path, capsys):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(f"{name}: the lazy dog and the quick brown fox. " * 20)
+    told = read_json(capsys, "evaluate", runs_folder / "first", tmp_path / "one", tmp_path / "two")
+    assert told["n_tokens"] == sum(part["n_tokens"] for part in told["by_source"].values())
+    assert len(told["by_source"]) == 2
+
+
+def test_what_is_no_model_is_refused(tmp_path, capsys):
+    for verb in (["generate", str(tmp_path), "x"], ["evaluate", str(tmp_path)]):
+        assert main(verb) == 2
+        assert str(tmp_path) in capsys.readouterr().err
