@@ -95,6 +95,7 @@ def without_control_tokens(document: Document) -> Document:
     special = {token["content"] for token in document["added_tokens"] if token["special"]}
     ordinary = [token for token in document["added_tokens"] if not token["special"]]
     vocabulary = {entry: number for entry, number in document["model"]["vocab"].items() if entry not in special}
+    vocabulary |= {token["content"]: token["id"] for token in ordinary}  # else an engine would number them anew
     model = {**document["model"], "vocab": vocabulary}
     return {**document, "added_tokens": ordinary, "post_processor": None, "model": model}
 
@@ -102,13 +103,14 @@ def without_control_tokens(document: Document) -> Document:
 def kind_of(document: Document) -> str:
     """What kind of vocabulary a document is, told by its merges; "file" when its layout is not ours."""
     merges = merges_of(document)
-    if document != document_of(merges):
+    ours = document_of(merges)
+    if document != ours:
         return "file"
     if not merges:
         return "bytes"
     if all(_spells(left + right) for left, right in merges):
         return "chars"
-    return "gpt2" if fingerprint_of(document) == GPT2_FINGERPRINT else "bpe"
+    return "gpt2" if fingerprint_of(ours) == GPT2_FINGERPRINT else "bpe"
 
 
 def spelling_merges(characters: Iterable[str], room: int) -> list[Merge]:

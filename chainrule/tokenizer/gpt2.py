@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -117,8 +118,12 @@ def _fetched(source: str) -> Contents:
 
 
 def _download(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
-        content: bytes = answer.read(LARGEST_BYTES)
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+            content: bytes = answer.read(LARGEST_BYTES)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # it holds the connection open
+        raise
     return content
 
 

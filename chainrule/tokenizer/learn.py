@@ -47,7 +47,12 @@ def _learn_fast(sample: Sequence[bytes], n_entries: int) -> list[Merge]:
 
 
 def _has_pairs_left(sample: Sequence[bytes], merges: Sequence[Merge]) -> bool:
-    """Whether some word of the sample is still more than one entry, so that every merge was of a pair that occurs."""
+    """Whether the text has pairs that are not merged yet, so that none of the merges is of an absent pair.
+
+    A pair is merged twice only when there are none left, and then each word of the text has become one entry.
+    """
+    if len(set(merges)) < len(merges):
+        return False
     engine = Reference(document_of(merges))
     return any(engine.splits_a_word(piece.decode()) for piece in sample)
 

@@ -27,7 +27,7 @@ class Reference:
     """Text to ids, with the engine that defines them; control tokens are unknown to it."""
 
     def __init__(self, document: Document) -> None:
-        self._engine = _opened(document)
+        self._engine = _opened(without_control_tokens(document))
         self._words = Words(self._encode_hard) if document["pre_tokenizer"] == SPLIT else None
 
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
@@ -77,9 +77,19 @@ def learn(texts: Iterable[str], n_entries: int) -> list[Merge]:
     return [(unwritten(left), unwritten(right)) for left, right in made]
 
 
+def check_added_tokens(document: Document) -> None:
+    """Raises TokenizerError where `tokenizers`, and so transformers, gives an added token another id than the file."""
+    engine = _opened(document)
+    for token in document["added_tokens"]:
+        if (number := engine.token_to_id(token["content"])) != token["id"]:
+            raise TokenizerError(
+                f"{token['content']!r} has the id {token['id']} in added_tokens, which {NAME} reads as {number}; "
+                "added tokens come after the vocabulary, without gaps"
+            )
+
+
 def _opened(document: Document) -> tokenizers.Tokenizer:
-    content = canonical(without_control_tokens(document)).decode()
     try:
-        return tokenizers.Tokenizer.from_str(content)
+        return tokenizers.Tokenizer.from_str(canonical(document).decode())
     except Exception as fault:  # `tokenizers` raises nothing more special than Exception itself
         raise TokenizerError(f"tokenizer.json cannot be used by {NAME}: {fault}") from fault

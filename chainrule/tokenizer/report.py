@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base import TokenizerError
 from chainrule.tokenizer.alphabet import SINGLE_BYTES
 from chainrule.tokenizer.tokenizer import Tokenizer
 
@@ -54,9 +55,12 @@ def tokenizer_report(
     """The report on texts, or on how often each id occurs in one [V].
 
     `emb_dim` and `n_params` (all parameters) of the model judge the size against the model, `asked_size` (the
-    vocabulary's size in the configuration) against what the text had to offer.
+    vocabulary's size in the configuration) against what the text had to offer. Raises TokenizerError for the
+    counts of another vocabulary.
     """
     counts = texts_or_counts if isinstance(texts_or_counts, np.ndarray) else count_tokens(tokenizer, texts_or_counts)
+    if counts.shape != (tokenizer.vocab_size,):
+        raise TokenizerError(f"{counts.size} counts were given for a vocabulary of {tokenizer.vocab_size} entries")
     ordinary = tokenizer.byte_lengths > 0
     n_tokens = int(counts[ordinary].sum())
     share = tokenizer.vocab_size * emb_dim / n_params if emb_dim and n_params else None

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from chainrule.base import TokenizerError
 from chainrule.tokenizer.alphabet import utf8
 from chainrule.tokenizer.reference import pieces
 
@@ -28,6 +29,8 @@ def bounded_sample(texts: Iterable[str], max_bytes: int = SAMPLE_BYTES) -> list[
 
     A piece is a document, or some 256 KiB of one, or a part of it that ends inside a word of more than 256 characters.
     """
+    if isinstance(texts, str):
+        raise TokenizerError("one string was given where a list of texts is wanted; put it in brackets: [text]")
     kept: list[bytes] = []
     size_bytes, stride = 0, 1
     for place, piece in enumerate(_pieces(texts)):

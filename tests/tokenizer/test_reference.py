@@ -1,9 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.tokenizer import Tokenizer, byte_tokenizer
-from chainrule.tokenizer.reference import Reference, learn, pieces
 from chainrule.tokenizer.document import document_of
+from chainrule.tokenizer.reference import Reference, learn, pieces
 
 LOOSE = st.text() | st.lists(
     st.sampled_from([" ", "  ", "\n", "\t", "'s", "x", "é", "!", "\u3000", "\x1c", "猫", "1"])

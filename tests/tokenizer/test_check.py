@@ -1,0 +1,117 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule.base import TokenizerError
+from chainrule.tokenizer.check import parsed
+from chainrule.tokenizer.document import canonical, document_of
+
+MERGES = [(b"a", b"b"), (b"ab", b"ab")]
+
+
+def changed(**changes: Any) -> bytes:
+    """A good file in which some keys are replaced; "model__vocab" is the key vocab in model."""
+    document = json.loads(canonical(document_of(MERGES)))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = document
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    return json.dumps(document).encode()
+
+
+def with_vocabulary(**changes: int) -> bytes:
+    return changed(model__vocab=document_of(MERGES)["model"]["vocab"] | changes)
+
+
+BAD = [
+    (b"", "not the JSON"),
+    (b"{", "not the JSON"),
+    (b"\xff\xfe", "not the JSON"),
+    (b"[" * 100_000, "not the JSON"),
+    (b"[]", "not a tokenizer.json"),
+    (b"null", "not a tokenizer.json"),
+    (b'{"model": 3}', "not a tokenizer.json"),
+    (b'{"model": {}, "model": {}}', "'model' stands there twice"),
+    (b'{"model": {"vocab": {"a": NaN}}}', "NaN is not JSON"),
+    (canonical(document_of(MERGES))[:-50], "not the JSON"),
+    (changed(model__type="WordPiece"), "model.type is 'WordPiece'; only BPE"),
+    (changed(model__type=["BPE"]), r"model.type is \['BPE'\]"),
+    (changed(model__vocab=None), "model.vocab is missing"),
+    (changed(model__vocab=["a"]), "model.vocab is missing"),
+    (changed(model__merges=None), "model.merges is missing"),
+    (changed(model__merges="a b"), "model.merges is missing"),
+    (changed(model__merges=["a b c"]), "'a b c' in model.merges is not a pair"),
+    (changed(model__merges=[["a", 3]]), "is not a pair"),
+    (changed(model__merges=[7]), "7 in model.merges is not a pair"),
+    (changed(model__merges=[["a", "c"]]), "the merge of 'a' and 'c' needs 'ac'"),
+    (changed(model__dropout=0.1), "model.dropout is 0.1"),
+    (changed(model__end_of_word_suffix="</w>"), "model.end_of_word_suffix"),
+    (with_vocabulary(ab=0), "'!' and 'ab' have the same id 0"),
+    (with_vocabulary(ab=-1), "the id of 'ab' is -1"),
+    (with_vocabulary(ab=2.5), "the id of 'ab' is 2.5"),
+    (with_vocabulary(ab=True), "the id of 'ab' is True"),
+    (with_vocabulary(ab=2**31), "the id of 'ab' is 2147483648"),
+    (with_vocabulary(**{"▁the": 300}), "'▁the' is not written in GPT-2's byte alphabet"),
+    (with_vocabulary(**{"<|endoftext|>": 300}), "id 300 in the vocabulary and 258 in added_tokens"),
+    (
+        changed(model__vocab={"a": 0, "b": 1, "ab": 2, "abab": 3}),
+        r"254 of the 256 bytes have no entry \(first 0x00\)",
+    ),
+    (changed(added_tokens="x"), "added_tokens is not a list"),
+    (changed(added_tokens=[{"content": "x"}]), "added_tokens is not a list"),
+    (changed(normalizer={"type": "Lowercase"}), "normalizer 'Lowercase' changes the text"),
+    (changed(normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]}), "'Strip'"),
+    (changed(normalizer={"type": "Sequence"}), "not a step of normalizers"),
+    (changed(pre_tokenizer=None), "no ByteLevel step"),
+    (changed(pre_tokenizer={"type": "Metaspace"}), "no ByteLevel step"),
+    (changed(pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True}), "a space before every text"),
+    (
+        changed(pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}, {"type": "ByteLevel"}]}),
+        "'Whitespace' drops a part",
+    ),
+    (
+        changed(
+            pre_tokenizer={
+                "type": "Sequence",
+                "pretokenizers": [{"type": "Split", "behavior": "Removed"}, {"type": "ByteLevel"}],
+            }
+        ),
+        "'Split' drops a part",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), BAD, ids=[said for _, said in BAD])
+def test_each_fault_of_a_file_is_named(content: bytes, said: str) -> None:
+    with pytest.raises(TokenizerError, match=said):
+        parsed(content)
+
+
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(st.sampled_from(["model", "vocab", "merges", "type", "added_tokens"]), inner)
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_file_whatever_is_answered_with_anything_else(content: bytes) -> None:
+    with pytest.raises(TokenizerError):
+        parsed(content)
+
+
+def test_both_ways_to_write_a_merge_mean_the_same() -> None:
+    assert parsed(changed(model__merges=["a b", "ab ab"])) == parsed(changed())
+    assert parsed(changed()) == document_of(MERGES)
+
+
+def test_a_limit_and_padding_are_left_out() -> None:
+    limit = {"max_length": 3, "stride": 0, "strategy": "LongestFirst", "direction": "Right"}
+    assert parsed(changed(truncation=limit, padding={"strategy": "BatchLongest"})) == document_of(MERGES)
