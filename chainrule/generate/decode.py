@@ -31,7 +31,7 @@ def decode(
     `model` must be in evaluation mode; `prompts` are non-empty and within the context, their ids in the vocabulary.
     """
     device = model.token_embedding.weight.device
-    uniforms = torch.stack([_uniforms(seed, max_new_tokens) for seed in seeds]).to(device)
+    uniforms = torch.stack([_uniforms(seed, max_new_tokens) for seed in seeds])
     lengths = [len(prompt) for prompt in prompts]
     known = min(lengths)
     text = torch.tensor([list(prompt[:known]) for prompt in prompts], device=device)
@@ -44,8 +44,9 @@ def decode(
         for rule in rules:
             logits = rule.apply(logits, text)
         made = [known - length for length in lengths]  # tokens that each row has drawn; negative inside its prompt
-        turn = torch.tensor(made, device=device).clamp(0, max_new_tokens - 1)
-        drawn = draw(logits, uniforms.gather(1, turn[:, None])[:, 0]).tolist()
+        turn = torch.tensor(made).clamp(0, max_new_tokens - 1)
+        # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
+        drawn = draw(logits.cpu(), uniforms.gather(1, turn[:, None])[:, 0]).tolist()
         following = [prompts[row][known] if n < 0 else drawn[row] for row, n in enumerate(made)]
         text = torch.cat((text, torch.tensor(following, device=device)[:, None]), dim=1)
         known += 1

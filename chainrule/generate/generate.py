@@ -37,8 +37,9 @@ def generate(
     seed: int = 0,
     stop: Sequence[str] = (),
 ) -> list[Completion]:
-    """A completion for each prompt, in their order; a prompt's text is the same whatever stands beside it.
+    """A completion for each prompt, in their order; a prompt's text does not depend on what stands beside it.
 
+    (But for rounding: a matrix product over more rows may add up in another order, and turn a choice between equals.)
     Without rules each token is drawn from the model's own probabilities; `Temperature(0)` is greedy. Equal prompts get
     different texts (the second copy draws other numbers). An empty prompt is the beginning of a document. Past
     context_length the older half of the context is forgotten. Raises ModelError for a prompt longer than the context or
