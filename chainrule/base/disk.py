@@ -71,7 +71,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """`write_bytes` of indented JSON; NaN and infinity are refused with ValueError, because JSON has none."""
-    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A lone surrogate (half of a letter, from a command line that is no UTF-8) becomes JSON's own escape for it.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def sha256_of_file(path: Path) -> str:

@@ -144,7 +144,7 @@ def settings(facts: Facts) -> Html | None:
     parts = []
     for name, group in groupby(known, key=lambda setting: setting.section):
         entries = list(group)
-        given = sum(entry.source != "default" for entry in entries)
+        given = sum(not entry.source.startswith(("default", "automatic")) for entry in entries)
         said = f"{name} · {given} of {len(entries)} set" if given else name
         parts.append(_folded(said, tag("table", join(map(_setting, entries)), class_="grid settings")))
     return section("settings", "Settings", *parts, note="Each with its value, where it came from, and what it does.")

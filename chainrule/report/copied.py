@@ -75,7 +75,7 @@ def _texts(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _search(texts: list[tuple[str, str]], tokenizer: Tokenizer, store: TokenStore) -> Copied:
-    samples = [tokenizer.encode(prompt + written) for prompt, written in texts]
+    samples = [tokenizer.encode(_whole(prompt + written)) for prompt, written in texts]
     some = store.read(0, min(store.n_tokens, 65_536))
     bytes_per_token = max(1.0, float(tokenizer.byte_lengths[some].mean()))
     seed, min_run = (max(4, round(n / bytes_per_token)) for n in (SEED_BYTES, RUN_BYTES))
@@ -105,3 +105,8 @@ def _source(store: TokenStore, copy: Copy) -> str:
         if ((stretches[:, 0] <= copy.position) & (copy.position < stretches[:, 1])).any():
             return f"document {document:,} ({name})"
     return f"document {document:,}"
+
+
+def _whole(text: str) -> str:
+    """The text with half characters (lone surrogates) as question marks: the tokenizer takes none."""
+    return text.encode(errors="replace").decode()

@@ -43,10 +43,12 @@
       return [x, (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1)];
     });
   };
-  const steps = (low, high, wanted, time) => {
-    const raw = (high - low) / wanted || 1, power = 10 ** Math.floor(Math.log10(raw));
-    const nice = time ? [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400, 864000]
-      : [1, 2, 2.5, 5, 10].map((m) => m * power);
+  // Round numbers between two values; `kind` step has whole ones only, seconds those of a clock.
+  const steps = (low, high, wanted, kind) => {
+    const least = kind === "step" ? 1 : 0;
+    const raw = Math.max((high - low) / wanted || 1, least), power = 10 ** Math.floor(Math.log10(raw));
+    const nice = kind === "seconds" ? [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400, 864000]
+      : [1, 2, 5, 10].map((m) => m * power);
     const size = nice.find((n) => n >= raw) || nice[nice.length - 1];
     const found = [];
     for (let v = Math.ceil(low / size - 1e-9) * size; v <= high + size * 1e-9; v += size) found.push(+v.toPrecision(12));
@@ -122,7 +124,7 @@
       svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, compact(v));
     }
     const wanted = Math.max(2, Math.floor(width / 110));
-    const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis === "seconds");
+    const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis);
     for (const v of columns) {
       const anchor = x(v) > width - 24 ? "end" : x(v) < MARGIN.left + 8 ? "start" : "middle";
       svg("text", { x: x(v), y: height - 6, "text-anchor": anchor }, root, AXES[view.axis](v));

@@ -11,6 +11,7 @@ from chainrule.report.words import BASELINE_NAMES, verdict
 
 MOST_ROUNDS = 40
 MOST_CHARACTERS = 1600
+LONGEST_QUOTE = 90
 PILLS = {"finished": "good", "running": "good", "interrupted": "note", "stopped": "bad"}
 MARKS = {"good": "✓", "note": "→", "bad": "!"}
 
@@ -181,18 +182,20 @@ def copying(copied: Copied) -> Html:
     title = "Is it copied?"
     if copied.why_not:
         return section("copying", title, tag("p", copied.why_not))
-    longest = max(copied.samples, key=lambda sample: sample.copy.length)
+    order = sorted(copied.samples, key=lambda sample: (-sample.copy.share, -sample.copy.length))
+    longest = max(order, key=lambda sample: sample.copy.length)
     searched = f"{count_text(copied.searched_tokens)} training tokens"
     searched = f"all {searched}" if copied.whole else f"the first {searched}"
+    match = f"the longest match is {longest.copy.length} tokens" if longest.copy.length else "no match is worth naming"
     said = (
         f"{copied.share:.1%} of the last samples lie in runs of at least {copied.min_run} tokens that stand word for "
-        f"word in the training text; the longest match is {longest.copy.length} tokens."
+        f"word in the training text; {match}."
     )
     return section(
         "copying",
         title,
         tag("p", said, class_="verdict"),
-        join(_copied(sample) for sample in copied.samples),
+        tag("div", join(_copied(sample) for sample in order), class_="copies"),
         note=f"Each of the last samples was compared exactly with {searched}; copied runs are marked.",
     )
 
@@ -201,6 +204,6 @@ def _copied(sample: CopiedSample) -> Html:
     text = join(tag("mark", piece) if marked else piece for piece, marked in sample.stretches)
     place = f", in {sample.source}" if sample.source else ""
     match = f"longest match {sample.copy.length} tokens{place}: " if sample.copy.length else "no match worth naming"
-    quote = tag("q", sample.longest.strip()[:160]) if sample.copy.length else None
+    quote = tag("q", sample.longest.strip()[:LONGEST_QUOTE]) if sample.copy.length else None
     caption = tag("figcaption", tag("b", f"{sample.copy.share:.0%} copied"), " · ", match, quote)
     return tag("figure", tag("pre", text, tabindex="0"), caption, class_="copied")

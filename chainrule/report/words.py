@@ -19,7 +19,7 @@ def verdict(bits_per_byte: float, baselines: Mapping[str, Any]) -> str:
         return f"The model needs {bits_per_byte:.3f} bits for each held-out byte; nothing was measured beside it."
     best = min(known, key=lambda name: known[name])
     other, words = known[best], BASELINE_NAMES[best]
-    difference = abs(other - bits_per_byte) / other
+    difference = abs(other - bits_per_byte) / max(other, bits_per_byte)
     beaten = sum(bits_per_byte < value for value in known.values())
     if beaten == len(known):
         return f"The model beats every baseline: it needs {difference:.1%} fewer bits than the best of them, {words}."

@@ -1,6 +1,7 @@
 """A run folder as the trainer leaves it, at a small size: real text, tokenizer and shards; figures of a real shape."""
 
 import math
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from chainrule.base import write_json
 from chainrule.config import TextConfig, preset, resolve, to_toml
 from chainrule.data import survey, write_shards
+from chainrule.report import write_report
 from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import train_bpe
 
@@ -21,22 +23,27 @@ STAGES = [
 
 
 @pytest.fixture(scope="session")
-def run_maker(tmp_path_factory: pytest.TempPathFactory):
-    """Makes a run folder; `text` replaces what the samples say, `steps` and the flags what has happened so far."""
-    base = tmp_path_factory.mktemp("text")
+def prepared(tmp_path_factory: pytest.TempPathFactory):
+    """A folder with data/ and tokenizer.json of sixty small modules."""
+    base, folder = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("prepared")
     for number in range(60):
         (base / f"module_{number}.py").write_text(_module(number))
-    folders = iter(range(1000))
+    found = survey(TextConfig(paths=(str(base),), near_duplicates="keep"), folder / "data")
+    tokenizer = train_bpe(found.texts("train"), 512)
+    tokenizer.save(folder / "tokenizer.json")
+    write_shards(found, tokenizer, folder / "data", context_length=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_maker(prepared: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Makes a run folder; `text` replaces what the samples say, `steps` and the flags what has happened so far."""
 
     def make(
         name: str = "first-words", *, steps: int = STEPS, finished: bool = True, samples: bool = True, text: str = ""
     ):
-        run = RunFolder(tmp_path_factory.mktemp(f"runs{next(folders)}") / name)
-        run.path.mkdir()
-        found = survey(TextConfig(paths=(str(base),), near_duplicates="keep"), run.data)
-        tokenizer = train_bpe(found.texts("train"), 512)
-        tokenizer.save(run.tokenizer)
-        write_shards(found, tokenizer, run.data, context_length=32)
+        run = RunFolder(tmp_path_factory.mktemp("runs") / name)
+        shutil.copytree(prepared, run.path)
         _write_settings(run)
         _write_machine(run)
         _write_figures(run, steps)
@@ -75,8 +82,7 @@ def _module(number: int) -> str:
 
 
 def _write_settings(run: RunFolder) -> None:
-    layers = [preset("cpu-tiny")]
-    resolved = resolve(layers)
+    resolved = resolve([preset("cpu-tiny")])
     run.config.write_text(to_toml(resolved.config, resolved.sources))
 
 
@@ -166,7 +172,6 @@ def _write_summary(run: RunFolder, steps: int, text: str) -> None:
 @pytest.fixture
 def page_of():
     """The text of a run's report."""
-    from chainrule.report import write_report
 
     def read(run: RunFolder) -> str:
         return Path(write_report(run)).read_text(encoding="utf-8")
