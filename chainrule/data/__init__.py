@@ -2,7 +2,7 @@
 
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.manifest import Manifest, ShardEntry
-from chainrule.data.packing import write_shards
+from chainrule.data.preparation import write_shards
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
 from chainrule.data.survey import Split, Survey, survey

@@ -12,7 +12,8 @@ from chainrule.data.manifest import FILE_NAME, ShardEntry
 from chainrule.data.survey import Split
 from chainrule.run import append_row, read_rows
 
-OURS = re.compile(r"\.?(train|validation)-\d{5,}\.safetensors(\.tmp-\d+)?")
+OURS = re.compile(r"(train|validation)-\d{5,}\.safetensors")
+STUMP = re.compile(r"\..+\.tmp-\d+")
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class ShardJournal:
         """Removes shards of other preparations, stumps of interrupted ones, and a manifest that is not complete."""
         ours = {shard.entry.file for shard in self.finished}
         with disk_faults(self._folder, "cleaning"):
-            for path in self._folder.iterdir():
-                if OURS.fullmatch(path.name) and path.name not in ours:
+            for path in (*self._folder.iterdir(), *self._path.parent.iterdir()):
+                if STUMP.fullmatch(path.name) or (OURS.fullmatch(path.name) and path.name not in ours):
                     path.unlink()
             if len(self._final) < 2:
                 (self._folder / FILE_NAME).unlink(missing_ok=True)

@@ -6,7 +6,6 @@ The state is journalled at the ends of files, so that an interrupted scan goes o
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -67,8 +66,8 @@ class Scan:
     def run(self, workers: int, on_progress: Progress | None) -> Counts:
         """Reads what is not read yet; returns the counts of all."""
         total = sum(file.size for file in self._files)
-        with closing(ordered_map(_sketch_items, self._batches(), worker_count(workers, total))) as results:
-            for items, sketched in results:
+        with ordered_map(_sketch_items, worker_count(workers, total)) as sketch_all:
+            for items, sketched in sketch_all(self._batches()):
                 for index, item in enumerate(items):
                     if item.file > self._counts.next_file:
                         self._next_file(item)

@@ -36,6 +36,8 @@ def hold_out(
     least half of the share (a single book), the last share of the text in reading order is held out instead.
     """
     usable = np.flatnonzero(states == TRAIN)
+    if not usable.size:
+        return HoldOut(states, None)
     wanted = share * float(sizes[usable].sum())
     chosen = _chosen_clusters(usable, sizes, keys, roots, wanted)
     states = states.copy()

@@ -1,6 +1,6 @@
 """Prepared text as training reads it: one long row of tokens for each side of the split, mapped from the shards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,7 @@ class TokenStore:
         last = self._shard_at(starts + (length - 1))
         windows = np.empty((len(starts), length), np.int64)
         places = np.arange(length)
-        for shard in np.unique(first):
-            rows = np.flatnonzero((first == shard) & (last == shard))
+        for shard, rows in _groups(first, np.flatnonzero(first == last)):
             inside = starts[rows] - self._borders[shard]
             windows[rows] = self._shards[shard].tokens[inside[:, None] + places]
         for row in np.flatnonzero(first != last):
@@ -54,17 +53,16 @@ class TokenStore:
 
     def document_ids(self, starts: Int64[np.ndarray, "B"], length: int) -> Int64[np.ndarray, "B {length}"]:
         """For each place of the windows the number of the document that it is in; an end-of-text token ends its own."""
-        first = self._shards_of(starts, length)
-        positions = starts[:, None] + np.arange(length)
-        last = self._shard_at(positions[:, -1])
-        numbers = np.empty((len(starts), length), np.int64)
-        for shard in np.unique(np.concatenate([first, last])) if len(starts) else ():
-            rows = np.flatnonzero((first <= shard) & (shard <= last))
-            inside = positions[rows] - self._borders[shard]
-            found = self._documents[shard] + np.searchsorted(self._shards[shard].doc_ends, inside, side="right")
-            here = (inside >= 0) & (inside < len(self._shards[shard].tokens))
-            numbers[rows] = np.where(here, found, numbers[rows])
-        return numbers
+        self._shards_of(starts, length)
+        first, last = self._document_at(starts), self._document_at(starts + (length - 1))
+        # Documents that end inside a window are few: each raises the numbers of the places after it by one.
+        counts = last - first
+        rows = np.repeat(np.arange(len(starts)), counts)
+        ending = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(len(rows))
+        steps = np.zeros((len(starts), length), np.int64)
+        steps[:, 0] = first
+        steps[rows, self._ends(ending) - starts[rows]] = 1
+        return np.cumsum(steps, axis=1)
 
     def sources(self) -> dict[str, NDArray[np.int64]]:
         """For each source that occurs, its stretches of tokens: [n, 2], first and first beyond, ascending."""
@@ -79,6 +77,24 @@ class TokenStore:
         stretches = np.stack([np.concatenate([[0], ends[closes[:-1]]]), ends[closes]], axis=1)
         of_stretch = numbers[closes]
         return {self._source_names[number]: stretches[of_stretch == number] for number in np.unique(of_stretch)}
+
+    def _document_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the document that each position is in."""
+        numbers = np.empty_like(positions)
+        for shard, places in _groups(self._shard_at(positions), np.arange(len(positions))):
+            inside = (positions[places] - self._borders[shard]).astype(np.uint64)
+            numbers[places] = self._documents[shard] + np.searchsorted(self._shards[shard].doc_ends, inside, "right")
+        return numbers
+
+    def _ends(self, documents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The position after the last token of each document."""
+        ends = np.empty_like(documents)
+        for shard, places in _groups(
+            np.searchsorted(self._documents, documents, "right") - 1, np.arange(len(documents))
+        ):
+            inside = documents[places] - self._documents[shard]
+            ends[places] = self._shards[shard].doc_ends[inside].astype(np.int64) + self._borders[shard]
+        return ends
 
     def _shard_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.searchsorted(self._borders, positions, side="right") - 1
@@ -99,6 +115,14 @@ class TokenStore:
             base = int(self._borders[shard])
             parts.append(self._shards[shard].tokens[max(start - base, 0) : start + length - base])
         return np.concatenate(parts)
+
+
+def _groups(shards: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each shard that holds some of `rows`, with those rows."""
+    order = rows[np.argsort(shards[rows], kind="stable")]
+    borders = np.flatnonzero(np.diff(shards[order])) + 1
+    for part in np.split(order, borders) if len(order) else ():
+        yield int(shards[part[0]]), part
 
 
 @dataclass(frozen=True)

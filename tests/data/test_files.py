@@ -1,0 +1,179 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from chainrule.base import DataError
+from chainrule.data.files import MOST_SOURCES, list_files, shown
+from chainrule.data.formats import kind_and_codec
+
+
+def names(listing):
+    return [Path(file.path).name for file in listing.files]
+
+
+def test_a_folder_gives_its_text_files_in_the_order_of_their_names(workshop):
+    for name in ("b.txt", "a.md", "c/d.py", "c/e.rst", "Makefile"):
+        workshop.write(name, "text")
+    assert names(list_files([str(workshop.texts)])) == ["Makefile", "a.md", "b.txt", "d.py", "e.rst"]
+
+
+def test_what_is_passed_over_is_counted_by_reason(workshop):
+    for name in ("a.txt", "b.png", "c.png", "d.zip", ".hidden", ".git/e.txt", "__pycache__/f.py", "g"):
+        workshop.write(name, "text")
+    listing = list_files([str(workshop.texts)])
+    assert names(listing) == ["a.txt"]
+    assert listing.ignored == {".png": 2, ".zip": 1, "hidden": 3, "no suffix": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.txt", ("text", "")),
+        ("a.TXT.GZ", ("text", "gzip")),
+        ("a.c.zst", ("text", "zstd")),
+        ("a.jsonl.xz", ("jsonl", "xz")),
+        ("a.ndjson", ("jsonl", "")),
+        ("a.tsv.bz2", ("tsv", "bz2")),
+        ("a.parquet", ("parquet", "")),
+        ("README", ("text", "")),
+        ("a.bin", (None, "")),
+        ("a.gz", (None, "gzip")),
+    ],
+)
+def test_a_name_says_how_the_file_is_read(name, expected):
+    assert kind_and_codec(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.txt", "with\nnewline.txt", "[glob]*?.txt", "é語😀.txt", "x" * 251 + ".txt", "-n.txt", "~.txt"]
+)
+def test_odd_names_work_named_and_in_a_folder(workshop, name):
+    path = workshop.write(name, "text")
+    assert names(list_files([str(workshop.texts)])) == [name]
+    assert names(list_files([str(path)])) == [name]
+    assert "\n" not in shown(path)
+
+
+def test_names_that_are_no_utf8_work(workshop):
+    path = os.fsencode(workshop.texts) + b"/caf\xe9.txt"
+    Path(os.fsdecode(path)).write_text("a word or two " * 30)
+    found = workshop.survey()
+    assert found.report["documents"] == 1
+    assert found.report["longest"]["file"].endswith("caf\\xe9.txt")
+
+
+def test_globs_give_what_they_match_whatever_the_suffix(workshop):
+    for name in ("a.log", "b.log", "c.txt", "d/e.log"):
+        workshop.write(name, "text")
+    assert names(list_files([f"{workshop.texts}/*.log"])) == ["a.log", "b.log"]
+    assert names(list_files([f"{workshop.texts}/**/*.log"])) == ["a.log", "b.log", "e.log"]
+    with pytest.raises(DataError, match=r"nothing matches this glob"):
+        list_files([f"{workshop.texts}/*.tex"])
+
+
+def test_a_file_that_is_named_twice_is_read_once(workshop):
+    path = workshop.write("a.txt", "text")
+    (workshop.texts / "b.txt").symlink_to(path)
+    assert len(list_files([str(path), str(workshop.texts), f"{workshop.texts}/*"]).files) == 1
+
+
+def test_links_in_a_circle_end(workshop):
+    workshop.write("a/b.txt", "text")
+    (workshop.texts / "a" / "again").symlink_to(workshop.texts)
+    assert names(list_files([str(workshop.texts)])) == ["b.txt"]
+
+
+@pytest.mark.parametrize("given", ["", "empty", "missing.txt", "no/such/folder"])
+def test_nothing_there_is_an_error_that_names_it(workshop, given):
+    (workshop.texts / "empty").mkdir()
+    path = str(workshop.texts / given)
+    with pytest.raises(DataError, match=r"no text there|no such file") as caught:
+        list_files([path])
+    assert path in str(caught.value)
+
+
+def test_no_path_at_all_is_an_error():
+    with pytest.raises(DataError, match="no text was named"):
+        list_files([])
+
+
+def test_a_folder_without_text_says_what_it_has_instead(workshop):
+    workshop.write("a.png", "x")
+    with pytest.raises(DataError, match=r"ignored: 1 \.png"):
+        list_files([str(workshop.texts)])
+
+
+def bind_socket(path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "FIFO"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "broken symbolic link"),
+        (lambda path: path.symlink_to("/dev/zero"), "character device"),
+        (bind_socket, "socket"),
+    ],
+)
+def test_what_is_no_regular_file_is_refused_with_its_kind(workshop, monkeypatch, make, kind):
+    # A socket's path must be short.
+    monkeypatch.chdir(workshop.texts)
+    make(Path("a.txt"))
+    for given in ("a.txt", "."):
+        with pytest.raises(DataError, match=kind) as caught:
+            list_files([given])
+        assert "a.txt" in str(caught.value)
+
+
+def test_devices_and_folders_in_place_of_files_are_refused():
+    with pytest.raises(DataError, match="/dev/zero: is a character device"):
+        list_files(["/dev/zero"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_refused(workshop):
+    workshop.write("a.txt", "x").chmod(0)
+    with pytest.raises(DataError, match="permission was denied"):
+        list_files([str(workshop.texts)])
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("a.zip", "unpack it"), ("a.tar.gz", "unpack it"), ("a.txt.gz.gz", "archives"), ("a.json", "jsonl")],
+)
+def test_formats_that_are_not_read_are_refused_with_advice(workshop, name, advice):
+    path = workshop.write(name, "x")
+    with pytest.raises(DataError, match=advice):
+        list_files([str(path)])
+
+
+def test_sources_are_the_entries_of_a_single_folder(workshop):
+    for name in ("a.txt", "b/c.txt", "b/d/e.txt"):
+        workshop.write(name, "text")
+    assert [file.source for file in list_files([str(workshop.texts)]).files] == ["a.txt", "b", "b"]
+
+
+def test_sources_are_what_was_named_when_that_is_several_things(workshop):
+    for name in ("one/a.txt", "two/b.txt", "three.txt"):
+        workshop.write(name, "text")
+    given = [str(workshop.texts / name) for name in ("one", "two", "three.txt")]
+    assert [file.source for file in list_files(given).files] == ["one", "two", "three.txt"]
+
+
+def test_a_crowded_folder_is_one_source(workshop):
+    for index in range(MOST_SOURCES + 1):
+        workshop.write(f"{index}.txt", "text")
+    assert {file.source for file in list_files([str(workshop.texts)]).files} == {"texts"}
+
+
+def test_run_folders_among_the_texts_are_passed_over(workshop):
+    workshop.write("a.txt", "text")
+    for name in ("config.toml", "events.jsonl", "data/manifest.json"):
+        workshop.write(f"runs/first/{name}", "{}")
+    listing = list_files([str(workshop.texts)])
+    assert names(listing) == ["a.txt"]
+    assert listing.ignored == {"run folder": 1}

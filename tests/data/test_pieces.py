@@ -1,0 +1,53 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.data.pieces import PIECE_BYTES, cut_position, cut_text, line_cut
+from chainrule.tokenizer import train_bpe
+
+texts = st.text(st.sampled_from("ab \n\tÄ語😀"), min_size=2, max_size=60)
+
+
+def test_the_parts_of_a_long_text_join_to_the_text_and_are_valid_utf8():
+    content = ("語 " * 5 + "word\n" + "é" * 7).encode() * 40_000
+    parts = list(cut_text(content))
+    assert b"".join(parts) == content
+    assert all(len(part) <= PIECE_BYTES and part.decode() for part in parts)
+    assert len(parts) > 3
+
+
+def test_a_text_without_any_space_is_cut_between_characters():
+    content = "語".encode() * 200_000
+    assert b"".join(cut_text(content)) == content
+    assert all(part.decode() for part in cut_text(content))
+
+
+@given(texts, st.data())
+def test_a_cut_never_splits_a_character(text, data):
+    content = text.encode()
+    limit = data.draw(st.integers(1, len(content)))
+    cut = cut_position(content, limit)
+    assert 0 <= cut <= limit
+    content[:cut].decode(), content[cut:].decode()
+
+
+@given(texts, st.data())
+def test_a_line_cut_splits_no_character_and_prefers_line_ends(text, data):
+    content = text.encode()
+    cut = line_cut(content, data.draw(st.integers(0, len(content) - 1)))
+    content[:cut].decode(), content[cut:].decode()
+    assert cut < len(content)
+    if b"\n" in content[:-1] and cut:
+        assert content[cut - 1 : cut] == b"\n" or b"\n" not in content[:cut]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.sampled_from("abc 's1.,\n\t"), min_size=40, max_size=80), st.integers(20, 39))
+def test_cutting_before_white_space_leaves_the_tokens_as_they_were(text, limit):
+    content = text.encode()
+    cut = cut_position(content, limit)
+    if content[cut : cut + 1].isspace():
+        parts = [TOKENIZER.encode(part.decode()) for part in (content[:cut], content[cut:])]
+        assert parts[0] + parts[1] == TOKENIZER.encode(text)
+
+
+TOKENIZER = train_bpe(["abc cab's a1 1a. ,a\n\n\tabc\nab c 'sab  cab"] * 3, 300)

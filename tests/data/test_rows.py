@@ -1,0 +1,159 @@
+import gzip
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from chainrule.base import DataError
+from chainrule.config import TextConfig
+from chainrule.data import rows
+from chainrule.data.documents import read_documents
+from chainrule.data.files import list_files
+
+
+def texts(path, **given):
+    (file,) = list_files([str(path)]).files
+    found, parts = [], []
+    for piece, _ in read_documents(file, TextConfig(**given)):
+        parts.append(piece.content.decode())
+        if piece.last:
+            found.append("".join(parts) if piece.bad is None else None)
+            parts = []
+    return found
+
+
+def parquet(workshop, name="a.parquet", **columns):
+    path = workshop.texts / name
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+ROWS = [{"text": "one"}, {"text": 'two\n"lines", é語'}, {"text": ""}, {"text": "four"}]
+
+
+def test_all_formats_give_the_same_documents(workshop):
+    jsonl = workshop.write("a.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
+    quoted = ["text"] + ['"' + row["text"].replace('"', '""') + '"' for row in ROWS]
+    csv = workshop.write("a.csv", "\r\n".join(quoted) + "\r\n")
+    tsv = workshop.write("a.tsv", "\n".join(quoted))
+    table = parquet(workshop, text=[row["text"] for row in ROWS])
+    packed = workshop.write("b.parquet.gz", gzip.compress(table.read_bytes()))
+    expected = [row["text"] for row in ROWS]
+    for path in (jsonl, csv, tsv, table, packed):
+        assert texts(path) == expected, path
+
+
+def test_blank_lines_and_byte_order_marks_are_no_rows(workshop):
+    assert texts(workshop.write("a.jsonl", b'\xef\xbb\xbf\n{"text": "a"}\n  \n{"text": "b"}')) == ["a", "b"]
+
+
+def test_carriage_returns_inside_a_line_stay(workshop):
+    assert texts(workshop.write("a.jsonl", '{"text":\r"a"}\r\n{"text": "b"}\r\n')) == ["a", "b"]
+
+
+def test_a_template_builds_the_text(workshop):
+    path = workshop.write("a.jsonl", '{"title": "T", "n": 7, "body": "B"}\n')
+    assert texts(path, template="{title} {{{n}}}\n\n{body}") == ["T {7}\n\nB"]
+    # As a shell passes it.
+    assert texts(path, template="{title}\\n{body}") == ["T\nB"]
+
+
+@pytest.mark.parametrize("template", ["no column", "{}", "{0}{}", "{a", "{a.__class__}{b!r}", "{a:>10}"])
+def test_a_template_that_is_not_plain_is_refused(workshop, template):
+    path = workshop.write("a.jsonl", '{"a": "x", "b": "y"}\n')
+    with pytest.raises(DataError, match=r"text\.template|no field 'a\.__class__'"):
+        texts(path, template=template)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"text": "a"', "malformed JSON"),
+        ('{"text": "a"} {"text": "b"}', "Extra data"),
+        ("[" * 100_000, "malformed JSON"),
+        ("1e999", "a JSON float"),
+        ('["text"]', "a JSON list"),
+        ("null", "a JSON NoneType"),
+        ('{"txt": "a"}', r"no field 'text'. Did you mean 'txt'\?"),
+        ('{"text": null}', "is null"),
+        ('{"text": 7}', "holds int"),
+        ('{"text": "\\ud800"}', "lone surrogate"),
+    ],
+)
+def test_a_bad_row_is_an_error_with_file_and_line_or_is_skipped(workshop, line, reason):
+    path = workshop.write("a.jsonl", '{"text": "one"}\n' + line + '\n{"text": "three"}\n')
+    with pytest.raises(DataError, match=rf"a\.jsonl:2: .*{reason}"):
+        texts(path)
+    assert texts(path, on_bad="skip") == ["one", None, "three"]
+
+
+def test_a_lone_surrogate_is_replaced_on_request(workshop):
+    path = workshop.write("a.jsonl", '{"text": "a\\ud800b \\ud83d\\ude00"}\n')
+    assert texts(path, on_bad="replace") == ["a\ufffdb 😀"]
+
+
+def test_invalid_utf8_in_a_row_names_line_and_byte(workshop):
+    path = workshop.write("a.jsonl", b'{"text": "one"}\n{"text": "\xff"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:2.*byte 26.*invalid UTF-8"):
+        texts(path)
+    assert texts(path, on_bad="skip") == ["one", None]
+    assert texts(path, on_bad="replace") == ["one", "\ufffd"]
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(workshop, monkeypatch):
+    monkeypatch.setattr(rows, "MOST_LINE_BYTES", 3 << 20)
+    path = workshop.write("a.jsonl", b'{"text": "one"}\n{"text": "' + b"x" * (5 << 20))
+    with pytest.raises(DataError, match=r"a\.jsonl:2: the line that starts at byte 16 is longer than 3\.0 MiB"):
+        texts(path)
+
+
+def test_long_rows_come_in_pieces_and_lose_nothing(workshop):
+    long = "word and word\n" * 100_000
+    assert texts(workshop.write("a.jsonl", json.dumps({"text": long}) + "\n")) == [long]
+    assert texts(workshop.write("b.csv", f'text\n"{long}"\n')) == [long]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("text,b\none,2\nthree\n", "a.csv:3: 1 values for 2 columns"), ('text\n"one', "a.csv:2: malformed CSV")],
+)
+def test_a_malformed_table_names_its_line(workshop, content, reason):
+    with pytest.raises(DataError, match=reason):
+        texts(workshop.write("a.csv", content))
+
+
+def test_rows_of_the_wrong_length_are_skipped_on_request(workshop):
+    assert texts(workshop.write("a.csv", "text,b\none,2\nthree\nfour,5\n"), on_bad="skip") == ["one", None, "four"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_table_without_the_column_is_refused_even_when_skipping(workshop, name):
+    path = parquet(workshop, body=["one"]) if name.endswith("parquet") else workshop.write(name, "body\none\n")
+    with pytest.raises(DataError, match=r"no field 'text'.*'body'"):
+        texts(path, on_bad="skip")
+    assert texts(path, field="body") == ["one"]
+
+
+def test_nulls_and_numbers_in_a_parquet_file_name_their_row(workshop):
+    with pytest.raises(DataError, match="row 2: field 'text' is null"):
+        texts(parquet(workshop, text=["one", None]))
+    with pytest.raises(DataError, match="row 1: field 'text' holds int"):
+        texts(parquet(workshop, text=[1]))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_truncated_parquet_file_is_refused(workshop, share):
+    path = parquet(workshop, text=["some text " * 50] * 200)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataError, match=r"a\.parquet: truncated"):
+        texts(path)
+
+
+def test_damage_inside_a_parquet_file_is_refused(workshop):
+    path = parquet(workshop, text=[f"some text {index} " * 50 for index in range(200)])
+    content = bytearray(path.read_bytes())
+    content[20:200] = bytes(180)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        texts(path)

@@ -1,0 +1,101 @@
+import bz2
+import gzip
+import lzma
+import os
+
+import pytest
+import zstandard
+
+from chainrule.base import DataError
+from chainrule.data import streams
+from chainrule.data.files import list_files
+from chainrule.data.streams import BinaryFileError, opened
+
+COMPRESS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+}
+
+
+def read_all(path):
+    (file,) = list_files([str(path)]).files
+    with opened(file) as stream:
+        stream.refuse_binary()
+        return b"".join(iter(lambda: stream.read(100_000), b""))
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("content", [b"", b"short", os.urandom(1 << 18).hex().encode()])
+def test_compressed_files_give_what_went_in(workshop, suffix, content):
+    assert read_all(workshop.write(f"a.txt.{suffix}", COMPRESS[suffix](content))) == content
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_several_frames_in_one_file_are_read_to_the_end(workshop, suffix):
+    content = COMPRESS[suffix](b"one ") + COMPRESS[suffix](b"two")
+    assert read_all(workshop.write(f"a.txt.{suffix}", content)) == b"one two"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_a_truncated_file_says_so_and_where(workshop, suffix, share):
+    whole = COMPRESS[suffix](os.urandom(1 << 16).hex().encode())
+    path = workshop.write(f"a.txt.{suffix}", whole[: int(len(whole) * share)])
+    with pytest.raises(DataError, match=rf"a\.txt\.{suffix}: truncated at byte {int(len(whole) * share)}"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_what_is_not_compressed_at_all_is_damaged(workshop, suffix):
+    path = workshop.write(f"a.txt.{suffix}", b"this is plain text, whatever its name says")
+    with pytest.raises(DataError, match=r"damaged"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_bomb_is_refused_while_it_unfolds(workshop, monkeypatch, suffix):
+    monkeypatch.setattr(streams, "RATIO_FROM", 1 << 20)
+    path = workshop.write(f"a.txt.{suffix}", COMPRESS[suffix](b"0" * (4 << 20)))
+    with pytest.raises(DataError, match="compression bomb"):
+        read_all(path)
+
+
+def test_text_that_compresses_well_is_no_bomb(workshop):
+    content = b"2024-01-01 00:00:00 INFO all is well\n" * 100_000
+    assert read_all(workshop.write("a.txt.gz", gzip.compress(content))) == content
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [(b"\x7fELF\0\0\0", "NUL"), ("words".encode("utf-16"), "UTF-16"), (b"x" * 8000 + b"\0", "byte 8000")],
+)
+def test_binary_content_is_refused(workshop, content, hint):
+    with pytest.raises(BinaryFileError, match=hint):
+        read_all(workshop.write("a.txt", content))
+
+
+def test_a_file_that_changed_since_it_was_listed_is_refused(workshop):
+    path = workshop.write("a.txt", "one")
+    (file,) = list_files([str(path)]).files
+    path.write_text("other")
+    with pytest.raises(DataError, match=r"a\.txt: changed while"), opened(file):
+        pass
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(workshop):
+    path = workshop.write("a.txt", "one")
+    (file,) = list_files([str(path)]).files
+    with pytest.raises(DataError, match="changed while"), opened(file) as stream:
+        assert stream.read(10) == b"one"
+        with path.open("a") as writer:
+            writer.write("two")
+
+
+def test_a_file_that_went_away_is_refused(workshop):
+    path = workshop.write("a.txt", "one")
+    (file,) = list_files([str(path)]).files
+    path.unlink()
+    with pytest.raises(DataError, match="unreadable"), opened(file):
+        pass
