@@ -30,6 +30,10 @@ def hf(source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
 
     proof = export_hugging_face(model_source(source), folder)
     if as_json:
-        print_json({"folder": str(folder), **asdict(proof)})
-    else:
-        print(f"{folder}: {proof}")
+        print_json(asdict(proof) | {"folder": str(folder)})
+        return
+    print(f"{folder} is a {proof.architecture} that transformers loads")
+    print(
+        f"largest difference of {proof.n_logits:,} logits: {proof.largest_difference:.2e}, of {proof.largest_logit:.2f}"
+    )
+    print(f"greedy text: {proof.n_greedy_tokens} tokens are equal")

@@ -144,3 +144,14 @@ def test_what_is_no_model_is_refused(tmp_path, capsys):
     for verb in (["generate", str(tmp_path), "x"], ["evaluate", str(tmp_path)]):
         assert main(verb) == 2
         assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_an_export_says_how_equal_it_is(runs_folder, tmp_path, capsys):
+    told = read_json(capsys, "export", "hf", runs_folder / "first", tmp_path / "json")
+    assert told["largest_difference"] < 1e-5
+    assert told["folder"] == str(tmp_path / "json")
+    assert (tmp_path / "json" / "model.safetensors").is_file()
+    assert main(["export", "hf", str(runs_folder / "first"), str(tmp_path / "json")]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert main(["export", "hf", str(runs_folder / "first"), str(tmp_path / "out")]) == 0
+    assert "largest difference of" in capsys.readouterr().out
