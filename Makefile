@@ -10,6 +10,9 @@ quickstart: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest
 
+proof: .venv/.installed
+	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

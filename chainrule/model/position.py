@@ -69,9 +69,9 @@ def rotate(x: Float[Tensor, "B H T K"], rotation: Rotation) -> Float[Tensor, "B 
     """`x` turned by `rotation`, in the dtype of `x`; unchanged when there is none."""
     if rotation is None:
         return x
-    cosine, sine = rotation
+    cosine, sine = (table.to(x.dtype) for table in rotation)
     first, second = x.chunk(2, dim=-1)
-    return (x * cosine + torch.cat((-second, first), dim=-1) * sine).to(x.dtype)
+    return x * cosine + torch.cat((-second, first), dim=-1) * sine
 
 
 def check_length(start: int, length: int, config: ModelConfig) -> None:

@@ -11,6 +11,7 @@ from chainrule.config import Layer
 from chainrule.run import RunFolder, run_lock
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
+from chainrule.train.memory import keep_freed_memory
 from chainrule.train.session import Session, read_json
 from chainrule.train.settings import time_budget
 from chainrule.train.start import Start
@@ -36,6 +37,7 @@ def pretrain(
     """
     begun = time.perf_counter()
     run = RunFolder(run_path)
+    keep_freed_memory()
     _make_folder(run, resume)
     with run_lock(run), Stop() as stop:
         clean_stumps(run.checkpoints)
