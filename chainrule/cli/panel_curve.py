@@ -78,6 +78,15 @@ class Canvas:
                 self._dot(x, y, owner)
             before = here
 
+    def marks(self, points: Sequence[Point], owner: str) -> None:
+        """Puts a square of four dots at each point; a marked cell shows nothing else."""
+        for x, y in points:
+            column, row = self._column(x), self._row(y)
+            top = min(row % 4, 2)
+            cell = (column // 2, row // 4)
+            self.cells[cell] = sum(DOTS[side][top] | DOTS[side][top + 1] for side in (0, 1))
+            self.owners[cell] = owner
+
     def rows(self) -> list[list[tuple[str, str]]]:
         """The lines from the top: characters, each with the name of the series that owns it ("" for blank)."""
         return [[self._cell(x, y) for x in range(self.width)] for y in range(self.height)]

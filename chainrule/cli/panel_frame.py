@@ -14,7 +14,7 @@ from chainrule.cli.panel_curve import Canvas, loss_window
 from chainrule.cli.panel_state import PanelState
 from chainrule.cli.panel_text import clean, count, number, one_line, percent, rate
 
-STYLES = {"train": "cyan", "held-out": "bold magenta", "": ""}
+STYLES = {"train": "cyan", "held-out": "magenta", "": ""}
 LABEL_WIDTH = 6
 FIGURE_WIDTH = 19
 
@@ -42,12 +42,12 @@ def _title(state: PanelState) -> Text:
 
 
 def _curve(state: PanelState, width: int, height: int) -> list[Text]:
-    """`height` lines: the loss at the left on a logarithmic scale, the whole run from left to right."""
+    """`height` lines: training loss as a line, held-out loss as squares, their scale at the left."""
     train, held_out = state.train_loss.all(), state.held_out_loss.all()
     window = loss_window(train, held_out, state.steps)
     canvas = Canvas(width - LABEL_WIDTH - 2, height, window)
     canvas.line(train, "train")
-    canvas.line(held_out, "held-out")
+    canvas.marks(held_out, "held-out")
     labels = {
         round(third * (height - 1) / 3): f"{window.value(third / 3):.2f}" for third in range(4) if train or held_out
     }

@@ -75,7 +75,7 @@ class Browser:
         """Addresses asked for since the page was opened."""
         messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         asked = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
-        return {url for url in asked if not url.startswith("chrome://")}  # the browser's own first tab
+        return {url for url in asked if not url.startswith(("chrome:", "data:"))}  # the browser's own first tab
 
     def close(self):
         try:
