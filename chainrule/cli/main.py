@@ -3,6 +3,7 @@
 Verbs are named by strings and imported when they are called, so that `chainrule --help` stays fast.
 """
 
+import io
 import os
 import sys
 import traceback
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in options
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
     if debug:
         given.remove("--debug")
     try:

@@ -30,6 +30,7 @@ from chainrule.plan import (
 ASSUMED_FLOPS_PER_CORE = 6e10
 # Half of the peak in the data sheet of an RTX 4070: a plan for a machine that is not named should not promise much.
 ASSUMED_GPU_FLOPS, ASSUMED_GPU_MEMORY = 3e13, 12 * 2**30
+ASSUMED_MEMORY = 8 * 2**30  # where the system does not tell (Windows)
 
 
 def plan(
@@ -119,7 +120,8 @@ def described_machine(device: str, peak: str | None, memory: str | None) -> Mach
 
 def physical_memory() -> int:
     """Bytes of memory that this machine, or this container, may use."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else ASSUMED_MEMORY
+    limits = [pages]
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         limits.append(int(text))

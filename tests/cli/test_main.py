@@ -14,7 +14,7 @@ from chainrule import __version__
 from chainrule.base import ConfigError, TrainingError
 from chainrule.cli import main
 from chainrule.cli.main import VERBS
-from chainrule.config import Config
+from chainrule.config import PRESETS, Config
 
 COMMAND = [sys.executable, "-m", "chainrule"]
 TORCH_FREE_VERBS = [["--help"], [], ["plan"], ["plan", "--help"], ["pretrain", "--help"], ["config", "show"], ["runs"]]
@@ -149,6 +149,23 @@ def test_a_mistake_is_one_message_without_noise(arguments, capsys, tmp_path, mon
     for noise in ("pydantic", "input_value", "[type=", "Root Input Tokens", "ValidationError", "SettingFlags"):
         assert noise not in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_preset_is_named_in_the_help(capsys):
+    for verb in (["pretrain"], ["config", "show"]):
+        assert main([*verb, "--help"]) == 0
+        told = re.sub(r"[^\w-]", "", capsys.readouterr().out)
+        assert all(name in told for name in PRESETS)
+
+
+def test_letters_that_a_terminal_cannot_show_are_replaced(tmp_path):
+    (tmp_path / "naïve–1").mkdir()
+    (tmp_path / "naïve–1" / "config.toml").touch()
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*COMMAND, "runs", "--runs-folder", str(tmp_path)], env=environment, capture_output=True, check=True
+    )
+    assert b"na?ve?1" in done.stdout
 
 
 def test_no_section_bears_the_name_of_a_command():
