@@ -33,14 +33,14 @@
     const xs = figures[table][view.axis], ys = figures[table][key];
     return xs.map((x, i) => [x, ys[i]]).filter(([x, y]) => x !== null && y !== null && (view.scale !== "log" || (x > 0 && y > 0)));
   };
-  // Mean of the neighbours on both sides, as many on the one as on the other, so that the line does not lag.
+  // Mean of the neighbours on both sides: at the steep start as many on the one as on the other, so that it does not lag.
   const smooth = (line) => {
     const sums = [0];
     for (const [, y] of line) sums.push(sums[sums.length - 1] + y);
     const most = Math.max(2, Math.round(line.length / 80));
     return line.map(([x], i) => {
-      const reach = Math.min(most, i, line.length - 1 - i);
-      return [x, (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1)];
+      const back = Math.min(most, i), end = Math.min(i + back + 1, line.length);
+      return [x, (sums[end] - sums[i - back]) / (end - i + back)];
     });
   };
   // Round numbers between two values; `kind` step has whole ones only, seconds those of a clock.

@@ -36,7 +36,8 @@ def _settings(lines: list[str]) -> Iterator[Setting]:
             section = line[1:-1]
         elif (parsed := _line(line)) is not None:
             key, value, source = parsed
-            yield Setting(section, key, value, source or "default", _help(section, key))
+            origin = "automatic" if source.startswith("automatic:") else source or "default"
+            yield Setting(section, key, value, origin, _help(section, key))
 
 
 def _line(line: str) -> tuple[str, Any, str] | None:
