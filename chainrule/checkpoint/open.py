@@ -20,7 +20,9 @@ from chainrule.model import GPT, POSITIONS
 from chainrule.run import RunFolder, open_run, read_rows
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# The hub's oldest models have no owner; any other word without one is a mistyped run, which no network can answer.
+OWNERLESS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
 
 
 def _is_hub_name(source: str) -> bool:
-    """Whether to ask the hub: looks like `name` or `owner/name`, and is not a mistyped path below a folder here."""
-    return bool(HUB_NAME.fullmatch(source)) and ("/" not in source or not Path(source).parent.exists())
+    """Whether to ask the hub: a known old name, or `owner/name` that is not a mistyped path below a folder here."""
+    return source in OWNERLESS or (bool(HUB_NAME.fullmatch(source)) and not Path(source).parent.exists())
 
 
 def _is_evaluation(row: Mapping[str, object]) -> bool:

@@ -95,6 +95,11 @@ class ModelConfig(Section):
         else:
             wanted = {"norm": "rmsnorm", "activation": "swiglu", "qkv_bias": False, "bias": False}
             home = "Llama and Qwen3 (position = rope)"
+        if self.architecture == "llama" and self.emb_dim % self.n_heads:
+            raise ValueError(
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which Llama requires; "
+                "change one, or set qk_norm=true (Qwen3)"
+            )
         for name, value in wanted.items():
             if getattr(self, name) != value:
                 raise ValueError(

@@ -54,6 +54,13 @@ def test_what_no_exported_architecture_computes_is_refused(odd):
         ModelConfig(**odd)
 
 
+def test_llama_takes_no_free_head_width_and_qwen3_does():
+    shape = MODERN | {"emb_dim": 100, "n_heads": 3, "head_dim": 32}
+    with pytest.raises(ValidationError, match="which Llama requires"):
+        ModelConfig(**shape)
+    assert ModelConfig(**shape, qk_norm=True).architecture == "qwen3"
+
+
 @pytest.mark.parametrize(
     ("extra", "home"), [({}, "llama"), ({"qk_norm": True}, "qwen3"), ({"qk_norm": True, "n_kv_heads": 3}, "qwen3")]
 )
