@@ -45,7 +45,7 @@ class Reference:
     def _encode_pieces(self, parts: Sequence[str]) -> Iterator[NDArray[np.uint32]]:
         for start in range(0, len(parts), PIECES_AT_ONCE):
             group = parts[start : start + PIECES_AT_ONCE]
-            easy = [self._words is not None and part.isascii() for part in group]
+            easy = [self._words is not None and self._words.can(part) for part in group]
             hard = iter(self._encode_hard([part for part, plain in zip(group, easy, strict=True) if not plain]))
             for part, plain in zip(group, easy, strict=True):
                 yield self._words.encode(part) if plain and self._words else next(hard)

@@ -4,8 +4,12 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from chainrule.tokenizer import Tokenizer, byte_tokenizer, char_tokenizer, train_bpe
+
+settings.register_profile("steady", deadline=None)  # the first example warms caches, and machines are shared
+settings.load_profile("steady")
 
 FOREIGN_SCRIPTS = "naïve café, Ⅷ ½ ² ١٢٣ 第一章 ไทย हिन्दी 한국어 e\u0301 👩‍👩‍👧‍👦 \U0010ffff \u2028\u3000\ufeff end\n"
 
