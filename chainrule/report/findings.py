@@ -83,7 +83,7 @@ def _overfitting(facts: Facts) -> Iterator[Finding]:
         return
     late = next(loss for at, loss in looks if at >= 0.8 * looks[-1][0])
     fall = (late - last) / late
-    if fall > RISEN:
+    if fall > RISEN and facts.status != "running":
         yield Finding(
             "note", f"Still learning at the end: {fall:.1%} less loss in the last fifth. A longer run will pay."
         )

@@ -123,7 +123,7 @@
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }, root);
       svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, compact(v));
     }
-    const wanted = Math.max(2, Math.floor(width / 110));
+    const wanted = Math.max(3, Math.floor(width / 110));
     const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis);
     for (const v of columns) {
       const anchor = x(v) > width - 24 ? "end" : x(v) < MARGIN.left + 8 ? "start" : "middle";

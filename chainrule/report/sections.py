@@ -41,11 +41,15 @@ def lead(facts: Facts) -> str:
     parameters = facts.summary.get("parameters") or facts.plan.get("parameters")
     size = f"A model of {count_text(parameters)} parameters" if parameters else "A model"
     text = facts.data.get("bytes")
-    about = f" learnt from {bytes_text(text)} of text" if isinstance(text, int | float) else " was trained"
+    running = facts.status == "running"
+    verb = "is learning from" if running else "learnt from"
+    about = f" {verb} {bytes_text(text)} of text" if isinstance(text, int | float) else " was trained"
     seconds = facts.summary.get("seconds") or facts.last.get("seconds")
-    time = f" in {duration_text(seconds)}" if seconds else ""
-    where = facts.machine.get("cpu") if facts.machine.get("device") in {None, "cpu"} else facts.machine.get("device")
-    return f"{size}{about}{time}{f' on {where}' if where else ''}."
+    time = f", {duration_text(seconds)} so far" if running else f" in {duration_text(seconds)}"
+    where = (
+        facts.machine.get("cpu") if facts.machine.get("device") in {None, "cpu"} else facts.machine.get("device_name")
+    )
+    return f"{size}{about}{time if seconds else ''}{f', on {where}' if where else ''}."
 
 
 def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
