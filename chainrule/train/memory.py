@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
     """Tells the C library to serve large blocks from its own heap; True where that was possible.
 
     By default each large tensor is mapped anew and its pages are zeroed and faulted in at every step: a step of a model
-    of 6M parameters spent 15 to 20 % of its processor time there (two Zen 4 cores). The process then holds on to its peak.
+    of 6M parameters spent 15 to 20 % of its processor time there (Zen 4, one thread). The process then keeps its peak.
     """
     if not sys.platform.startswith("linux"):
         return False

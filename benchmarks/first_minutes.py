@@ -1,0 +1,62 @@
+"""What a person sees of `chainrule quickstart`: seconds to the first loss line, to the end, and how good it became.
+
+python benchmarks/first_minutes.py [--repeats 1] [--minutes 5]
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from about import print_about
+
+NAMES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
+
+
+def quickstart(folder: Path, minutes: float) -> tuple[float, float, dict[str, object]]:
+    """Seconds to the first loss line, seconds to the end, and the summary."""
+    command = [sys.executable, "-m", "chainrule", "quickstart", "--minutes", str(minutes), "--json"]
+    start, first = time.perf_counter(), 0.0
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+    assert child.stderr is not None and child.stdout is not None
+    for line in child.stderr:
+        if not first and "loss" in line:
+            first = time.perf_counter() - start
+    summary = json.loads(child.stdout.read())
+    child.wait()
+    return first, time.perf_counter() - start, summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    options = parser.parse_args()
+    print_about()
+    rows = []
+    for _ in range(options.repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            first, whole, summary = quickstart(Path(folder), options.minutes)
+        rows.append(summary["val_bits_per_byte"])
+        baselines, python = summary["baselines"], summary["python"]
+        print(f"first loss line after {first:.1f} s, end after {whole:.0f} s (seed 0)")
+        print(
+            f"{summary['parameters']} parameters, {summary['tokens']} tokens, {summary['tokens_per_second']:.0f} tokens/s"
+        )
+        print(f"bits per byte on held-out files: {summary['val_bits_per_byte']:.4f}")
+        print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES))
+        print(f"functions that parse: {python['parsed']} of {python['functions']}")
+        for one in summary["completions"]:
+            print(f"--- {one['prompt']!r}\n{one['prompt']}{one['text']}")
+    if len(rows) > 1:
+        print(
+            f"bits per byte over {len(rows)} runs: median {statistics.median(rows):.4f}, {min(rows):.4f}–{max(rows):.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
