@@ -36,9 +36,13 @@ def exact_links(digests: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Indic
     links = np.arange(len(digests))
     for part in _parts(np.flatnonzero(usable), digests[:, 0]):
         order = part[np.argsort(digests[part, 0], kind="stable")]
+        halves = digests[order, 0]
         first = np.ones(len(order), bool)
-        first[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
-        links[order] = order[_leaders(first)]
+        first[1:] = halves[1:] != halves[:-1]
+        # The other halves are looked at only where the first ones agree, which is rare: memory, not time.
+        equal = np.flatnonzero(~first)
+        first[equal] = digests[order[equal], 1] != digests[order[equal - 1], 1]
+        links[order[equal]] = order[_leaders(first)][equal]
     return links
 
 

@@ -19,12 +19,16 @@ from chainrule.data.shards import narrowed, write_shard
 from chainrule.data.survey import Part, Split, Survey
 from chainrule.tokenizer import Tokenizer
 
+MOST_LOOSE = 2048
+
 
 @dataclass
 class OpenShard:
     """The shard that is being filled."""
 
-    tokens: list[NDArray[Any]] = field(default_factory=list)
+    blocks: list[NDArray[Any]] = field(default_factory=list)
+    loose: list[NDArray[Any]] = field(default_factory=list)
+    """The newest tokens in small arrays, which would weigh more than their content if there were many."""
     n_tokens: int = 0
     n_bytes: int = 0
     doc_ends: list[int] = field(default_factory=list)
@@ -32,14 +36,23 @@ class OpenShard:
 
     def add(self, ids: NDArray[Any], end_of_text: NDArray[Any], part: Part, source: int) -> None:
         """Appends the tokens of a part, and the end-of-text token when it ends its document."""
-        self.tokens.append(ids)
+        self.loose.append(ids)
         self.n_tokens += len(ids)
         self.n_bytes += len(part.content)
         if part.last:
-            self.tokens.append(end_of_text)
+            self.loose.append(end_of_text)
             self.n_tokens += 1
             self.doc_ends.append(self.n_tokens)
             self.sources.append(source)
+        if len(self.loose) >= MOST_LOOSE:
+            self.join()
+
+    def join(self) -> list[NDArray[Any]]:
+        """All tokens, in few arrays."""
+        if self.loose:
+            self.blocks.append(np.concatenate(self.loose))
+            self.loose = []
+        return self.blocks
 
 
 @dataclass
@@ -83,7 +96,7 @@ class Packing:
             "index": str(index),
         }
         doc_ends, sources = np.array(shard.doc_ends, "<u8"), np.array(shard.sources, "<u4")
-        sha256 = write_shard(self.folder / name, shard.tokens, doc_ends, sources, metadata)
+        sha256 = write_shard(self.folder / name, shard.join(), doc_ends, sources, metadata)
         entry = ShardEntry(name, split, shard.n_tokens, len(doc_ends), sha256)
         self.journal.add(FinishedShard(entry, place, shard.n_bytes))
 

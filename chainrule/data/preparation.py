@@ -1,11 +1,12 @@
 """Pass 2 as a whole: from the survey and a tokenizer to shards and their manifest."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chainrule.base import DataError, disk_faults
-from chainrule.data.encoding import encoder
+from chainrule.data.encoding import encode
 from chainrule.data.journal import ShardJournal
 from chainrule.data.manifest import Manifest, make_manifest, save_manifest
 from chainrule.data.packing import Packing
@@ -50,7 +51,7 @@ def write_shards(
 
     packing = Packing(survey, tokenizer, folder, journal, shard_bytes // dtype.itemsize, tell)
     n_workers = 1 if journal.is_final("train") else worker_count(workers, total)
-    with ordered_map(encoder(tokenizer, folder / "survey" / "tokenizer.json", n_workers), n_workers) as encode_all:
+    with ordered_map(partial(encode, tokenizer), n_workers) as encode_all:
         for split in SPLITS:
             if not journal.is_final(split):
                 packing.write(split, encode_all)

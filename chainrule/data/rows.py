@@ -173,6 +173,7 @@ def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
         opened, columns = parquet_columns(raw, stream.name)
         _refuse_absent(stream.name, columns, config)
         for number, row in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
+            stream.consumed = stream.file.size * number // opened.metadata.num_rows
             stream.refuse_bomb(sum(len(value) for value in row.values() if isinstance(value, str)))
             yield f"{stream.name}: row {number}", row, ""
 

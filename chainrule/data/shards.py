@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _write_whole(path: Path, header: list[bytes], arrays: list[NDArray[Any]]) ->
     with disk_faults(path, "writing"):
         try:
             with temporary.open("wb") as stream:
-                for part in (*header, *(array.tobytes() for array in arrays)):
+                for part in chain(header, (array.tobytes() for array in arrays)):
                     digest.update(part)
                     stream.write(part)
                 stream.flush()

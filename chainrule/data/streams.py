@@ -37,15 +37,12 @@ class ByteStream:
         self.file = file
         self.name = shown(file.path)
         self.raw = raw
+        self.consumed = 0
+        """Bytes of the file itself that have been read so far."""
         self._inner = _decompressed(file, raw)
         self._produced = 0
         self._head = b""
         self._head = self.read(HEAD_BYTES)
-
-    @property
-    def consumed(self) -> int:
-        """Bytes of the file itself that have been read so far."""
-        return min(self.raw.tell(), self.file.size) if not self.raw.closed else self.file.size
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, fewer only at the end; raises DataError when the file is damaged or a bomb."""
@@ -93,6 +90,7 @@ class ByteStream:
             raise DataError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
         if self.file.codec:
             self.refuse_bomb(len(part))
+        self.consumed = self.raw.tell()
         return part
 
     def _truncated(self) -> DataError:

@@ -54,7 +54,7 @@ class TableFiles:
         """All documents, mapped from the file, read only."""
         if not self.documents.stat().st_size:
             return np.empty(0, DOCUMENT)
-        return np.memmap(self.documents, DOCUMENT, mode="r")
+        return np.asarray(np.memmap(self.documents, DOCUMENT, mode="r"))
 
     def signature_chunk(self, start: int, rows: int) -> NDArray[np.uint16]:
         """[rows, 128] of the signatures from document `start` on."""
@@ -67,11 +67,18 @@ class TableFiles:
         found = np.empty(len(left))
         for start in range(0, len(left), CHUNK_ROWS // 4):
             part = slice(start, start + CHUNK_ROWS // 4)
-            # Opened anew for each part: pages of a mapping that was closed count no more as this process's memory.
-            rows = np.memmap(self.signatures, "<u2", mode="r").reshape(-1, PERMUTATIONS)
-            found[part] = (rows[left[part]] == rows[right[part]]).mean(axis=1)
-            del rows
+            found[part] = (self._signatures_of(left[part]) == self._signatures_of(right[part])).mean(axis=1)
         return found
+
+    def _signatures_of(self, documents: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """Read row by row: a mapping would make 64 KiB around each row this process's memory."""
+        size = SIGNATURE.itemsize
+        rows = bytearray()
+        with self.signatures.open("rb", buffering=0) as stream:
+            for document in documents.tolist():
+                stream.seek(document * size)
+                rows += stream.read(size)
+        return np.frombuffer(rows, "<u2").reshape(-1, PERMUTATIONS)
 
 
 class Recorder:
