@@ -44,7 +44,7 @@ def lead(facts: Facts) -> str:
     running = facts.status == "running"
     verb = "is learning from" if running else "learnt from"
     about = f" {verb} {bytes_text(text)} of text" if isinstance(text, int | float) else " was trained"
-    seconds = facts.summary.get("seconds") or facts.last.get("seconds")
+    seconds = float(facts.summary.get("seconds") or facts.last.get("seconds") or 0)
     time = f", {duration_text(seconds)} so far" if running else f" in {duration_text(seconds)}"
     where = (
         facts.machine.get("cpu") if facts.machine.get("device") in {None, "cpu"} else facts.machine.get("device_name")
