@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from about import print_about
 
 NAMES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
 
 
-def quickstart(folder: Path, minutes: float) -> tuple[float, float, dict[str, object]]:
+def quickstart(folder: Path, minutes: float) -> tuple[float, float, dict[str, Any]]:
     """Seconds to the first loss line, seconds to the end, and the summary."""
     command = [sys.executable, "-m", "chainrule", "quickstart", "--minutes", str(minutes), "--json"]
     start, first = time.perf_counter(), 0.0
@@ -44,18 +45,16 @@ def main() -> None:
         rows.append(summary["val_bits_per_byte"])
         baselines, python = summary["baselines"], summary["python"]
         print(f"first loss line after {first:.1f} s, end after {whole:.0f} s (seed 0)")
-        print(
-            f"{summary['parameters']} parameters, {summary['tokens']} tokens, {summary['tokens_per_second']:.0f} tokens/s"
-        )
+        size = f"{summary['parameters']} parameters, {summary['tokens']} tokens"
+        print(f"{size}, {summary['tokens_per_second']:.0f} tokens/s")
         print(f"bits per byte on held-out files: {summary['val_bits_per_byte']:.4f}")
         print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES))
         print(f"functions that parse: {python['parsed']} of {python['functions']}")
         for one in summary["completions"]:
             print(f"--- {one['prompt']!r}\n{one['prompt']}{one['text']}")
     if len(rows) > 1:
-        print(
-            f"bits per byte over {len(rows)} runs: median {statistics.median(rows):.4f}, {min(rows):.4f}–{max(rows):.4f}"
-        )
+        spread = f"{min(rows):.4f} to {max(rows):.4f}"
+        print(f"bits per byte over {len(rows)} runs: median {statistics.median(rows):.4f}, {spread}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python benchmarks/parity.py --large    # GPT-2 124M's and a 100M Qwen3's shape a
 
 import argparse
 import statistics
+from typing import Any
 
 import torch
 from about import print_about
@@ -17,7 +18,7 @@ from chainrule.model import GPT
 
 SMALL = {"vocab_size": 512, "context_length": 128, "emb_dim": 96, "n_heads": 6, "n_layers": 4, "drop_rate": 0.0}
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "GPT-2, tied": SMALL,
     "GPT-2, query biases, untied": {**SMALL, "qkv_bias": True, "tied_embeddings": False},
     "GPT-2 without any bias": {**SMALL, "bias": False},
@@ -26,18 +27,18 @@ SHAPES = {
     "Qwen3, grouped heads": {**SMALL, **MODERN, "qk_norm": True, "n_kv_heads": 3},
     "Qwen3, untied": {**SMALL, **MODERN, "qk_norm": True, "tied_embeddings": False},
 }
-LARGE = {
+LARGE: dict[str, dict[str, Any]] = {
     "GPT-2 124M": {},
     "Qwen3 100M": {**MODERN, "qk_norm": True, "vocab_size": 32768, "drop_rate": 0.0},
 }
 
 
-def their_model(settings: dict[str, object]) -> torch.nn.Module:
+def their_model(settings: dict[str, Any]) -> torch.nn.Module:
     """transformers' model of these settings with random weights."""
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings)).float().eval()
 
 
-def difference(shape: dict[str, object], seed: int) -> tuple[float, float, bool]:
+def difference(shape: dict[str, Any], seed: int) -> tuple[float, float, bool]:
     """Largest logit difference of ours read by transformers, of theirs read by us, and whether greedy text is equal."""
     torch.manual_seed(seed)
     ours = GPT(ModelConfig(**shape)).eval()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.base import write_json
-from chainrule.config import Layer, Resolved, resolve
+from chainrule.config import Layer, Resolved
 from chainrule.data import Batches, Dataset, open_dataset
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer
@@ -17,7 +17,7 @@ from chainrule.train.prepare import data_row, make_shards, make_tokenizer, read_
 from chainrule.train.probe import likely_micro_batch, probe, training_loss
 from chainrule.train.resume import check_fits, checkpoint_to_resume, cut_journals, note_differences, saved_settings
 from chainrule.train.session import Session, read_json, write_event
-from chainrule.train.settings import on_machine, pinned, plan_row, save_settings, settle
+from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
@@ -34,7 +34,7 @@ class Start:
 
     def anew(self, layers: Sequence[Layer], minutes: float | None) -> Session:
         """A new run, or one that ended before its first step: what it prepared is kept."""
-        given = resolve(layers)
+        given = draft(layers, minutes)
         facts = self._machine(given)
         save_settings(self.run, given)
         record: dict[str, Any] = {
