@@ -3,17 +3,16 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 import tokenizers
-from numpy.typing import NDArray
 from tokenizers import models, pre_tokenizers, trainers
 
 from chainrule.base import TokenizerError
 from chainrule.tokenizer.alphabet import SINGLE_BYTES, unwritten, written
 from chainrule.tokenizer.document import SPLIT, Document, Merge, canonical, without_control_tokens
-from chainrule.tokenizer.words import Words
+from chainrule.tokenizer.words import Ids, Words
 
 NAME = f"tokenizers {tokenizers.__version__}"
 PIECE_CHARACTERS = 4_000
@@ -30,7 +29,7 @@ class Reference:
         self._engine = _opened(without_control_tokens(document))
         self._words = Words(self._encode_hard) if document["pre_tokenizer"] == SPLIT else None
 
-    def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+    def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text. The texts hold no lone surrogates."""
         cut = [list(pieces(text)) if self._words else [text] for text in texts]
         ids = self._encode_pieces([piece for parts in cut for piece in parts])
@@ -42,15 +41,18 @@ class Reference:
         encoding = self._engine.encode(text, add_special_tokens=False)
         return len(encoding.ids) > len(set(encoding.word_ids))
 
-    def _encode_pieces(self, parts: Sequence[str]) -> Iterator[NDArray[np.uint32]]:
+    def _encode_pieces(self, parts: Sequence[str]) -> Iterator[Ids]:
         for start in range(0, len(parts), PIECES_AT_ONCE):
             group = parts[start : start + PIECES_AT_ONCE]
-            easy = [self._words is not None and self._words.can(part) for part in group]
-            hard = iter(self._encode_hard([part for part, plain in zip(group, easy, strict=True) if not plain]))
-            for part, plain in zip(group, easy, strict=True):
-                yield self._words.encode(part) if plain and self._words else next(hard)
+            if self._words is None:
+                yield from self._encode_hard(group)
+                continue
+            can = [self._words.can(part) for part in group]
+            easy = iter(self._words.encode(list(compress(group, can))))
+            hard = iter(self._encode_hard([part for part, known in zip(group, can, strict=True) if not known]))
+            yield from (next(easy) if known else next(hard) for known in can)
 
-    def _encode_hard(self, texts: list[str]) -> list[NDArray[np.uint32]]:
+    def _encode_hard(self, texts: Sequence[str]) -> list[Ids]:
         encodings = self._engine.encode_batch_fast(texts, add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 

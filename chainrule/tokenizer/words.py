@@ -1,4 +1,4 @@
-"""Text word by word, each distinct word encoded once: some four times the reference engine's speed on one core.
+"""Text word by word, each distinct word encoded once: some three times the reference engine's speed.
 
 Byte-pair merges never reach across the words that GPT-2's regular expression makes, so the ids of a text are the ids of
 its words. Python's `re` does not know Unicode's classes of letters, numbers and white space, so they are written out,
@@ -7,7 +7,7 @@ for the characters that had their class in Unicode 3.2 (2002) and have it still:
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
 
@@ -48,19 +48,22 @@ class Words:
         """Whether the class of each character of the text is known for certain."""
         return text.isascii() or not expressions()[1].search(text)
 
-    def encode(self, text: str) -> Ids:
-        """The ids of a text that it `can`."""
-        words = expressions()[0].findall(text)
-        if new := set(words).difference(self._known):
-            self._learn(words, list(new))
-        return np.fromiter(chain.from_iterable(map(self._known.__getitem__, words)), dtype=np.uint32)
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """The ids of texts that it `can`; the engine is asked once for all words that are new."""
+        words_of = [expressions()[0].findall(text) for text in texts]
+        words = set().union(*words_of)
+        if new := words.difference(self._known):
+            self._learn(words, new)
+        return [
+            np.fromiter(chain.from_iterable(map(self._known.__getitem__, words)), dtype=np.uint32) for words in words_of
+        ]
 
-    def _learn(self, words: list[str], new: list[str]) -> None:
+    def _learn(self, words: set[str], new: set[str]) -> None:
         if self._characters + sum(map(len, new)) > REMEMBERED_CHARACTERS:
             self._known.clear()
             self._characters = 0
-            new = list(set(words))
-        self._known.update(zip(new, (ids.tolist() for ids in self._encode_all(new)), strict=True))
+            new = words
+        self._known.update(zip(new, (ids.tolist() for ids in self._encode_all(list(new))), strict=True))
         self._characters += sum(map(len, new))
 
 

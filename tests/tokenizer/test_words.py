@@ -75,8 +75,8 @@ def test_remembered_words_have_the_ids_that_the_engine_gave(texts: list[str]) ->
         return echoing(new)
 
     remembering = Words(engine)
-    for text in texts:
-        assert remembering.encode(text).tolist() == list(text.encode())
+    for batch in (texts[:2], texts):
+        assert [ids.tolist() for ids in remembering.encode(batch)] == [list(text.encode()) for text in batch]
     assert len(asked) == len(set(asked))
 
 
@@ -84,5 +84,6 @@ def test_memory_of_words_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr(words, "REMEMBERED_CHARACTERS", 100)
     remembering = Words(lambda new: [np.array([len(word)], dtype=np.uint32) for word in new])
     for number in range(200):
-        assert remembering.encode(f"word{number} again").tolist() == [4, len(str(number)), 6]
+        (ids,) = remembering.encode([f"word{number} again"])
+        assert ids.tolist() == [4, len(str(number)), 6]
         assert sum(map(len, remembering._known)) <= 100
