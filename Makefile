@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof clean
+.PHONY: quickstart test lint bench proof reference clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -22,6 +22,9 @@ lint: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
 	touch $@
+
+reference: .venv/.installed
+	$(BIN)/python docs/make_reference.py
 
 clean:
 	rm -rf .venv build dist
