@@ -45,7 +45,8 @@ class Bulk:
     def _choose(self, texts: Sequence[str]) -> None:
         try:
             candidate, engine = Fast(self._document), name()
-            for text in (*PROBES, self._own_text(), *_head(texts, TEXT_CHARACTERS)):
+            marks = [f"x {token['content']}y" for token in self._document["added_tokens"]]
+            for text in (*PROBES, *marks, self._own_text(), *_head(texts, TEXT_CHARACTERS)):
                 if not np.array_equal(candidate.encode(text), self._reference.encode_batch([text])[0]):
                     raise FastFailedError("gigatoken gives other ids on a sample")
             self._fast, self.engine = candidate, engine

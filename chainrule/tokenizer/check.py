@@ -9,7 +9,7 @@ from chainrule.base import TokenizerError
 from chainrule.tokenizer.alphabet import BYTE_OF_CHARACTER
 from chainrule.tokenizer.document import Document
 
-LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**24 - 1
 ALPHABET = frozenset(BYTE_OF_CHARACTER)
 
 
@@ -90,7 +90,7 @@ def _check_entries(document: Document) -> None:
     added = {token["content"]: token["id"] for token in document["added_tokens"]}
     for entry, number in vocabulary.items():
         if not _is_id(number):
-            raise TokenizerError(f"the id of {entry!r} is {number!r}; ids are whole numbers from 0")
+            raise TokenizerError(f"the id of {entry!r} is {number!r}; ids are whole numbers from 0 to {LARGEST_ID}")
         if entry not in added and not ALPHABET.issuperset(entry):
             raise TokenizerError(
                 f"the entry {entry!r} is not written in GPT-2's byte alphabet; only byte-level BPE is read here"
@@ -100,8 +100,10 @@ def _check_entries(document: Document) -> None:
     _check_one_entry_per_id({**vocabulary, **added})
     for left, right in document["model"]["merges"]:
         for entry in (left, right, left + right):
-            if entry not in vocabulary:
-                raise TokenizerError(f"the merge of {left!r} and {right!r} needs {entry!r}, which has no id")
+            if entry not in vocabulary or not ALPHABET.issuperset(entry):
+                raise TokenizerError(
+                    f"the merge of {left!r} and {right!r} needs {entry!r}, which is no byte-level entry"
+                )
     if absent := sorted(BYTE_OF_CHARACTER[character] for character in BYTE_OF_CHARACTER.keys() - vocabulary.keys()):
         raise TokenizerError(
             f"{len(absent)} of the 256 bytes have no entry (first 0x{absent[0]:02X}), so not every text can be held"

@@ -27,7 +27,7 @@ class Reference:
 
     def __init__(self, document: Document) -> None:
         self._engine = _opened(without_control_tokens(document))
-        self._words = Words(self._encode_hard) if document["pre_tokenizer"] == SPLIT else None
+        self._words = Words(self._encode_hard) if _has_plain_words(document) else None
 
     def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text. The texts hold no lone surrogates."""
@@ -88,6 +88,12 @@ def check_added_tokens(document: Document) -> None:
                 f"{token['content']!r} has the id {token['id']} in added_tokens, which {NAME} reads as {number}; "
                 "added tokens come after the vocabulary, without gaps"
             )
+
+
+def _has_plain_words(document: Document) -> bool:
+    """Whether nothing but GPT-2's regular expression decides where words end, so that text may be cut there."""
+    marks = [token for token in document["added_tokens"] if not token["special"]]
+    return bool(document["pre_tokenizer"] == SPLIT and document["normalizer"] is None and not marks)
 
 
 def _opened(document: Document) -> tokenizers.Tokenizer:

@@ -48,19 +48,29 @@ BAD = [
     (changed(model__merges=["a b c"]), "'a b c' in model.merges is not a pair"),
     (changed(model__merges=[["a", 3]]), "is not a pair"),
     (changed(model__merges=[7]), "7 in model.merges is not a pair"),
-    (changed(model__merges=[["a", "c"]]), "the merge of 'a' and 'c' needs 'ac'"),
+    (changed(model__merges=[["a", "c"]]), "the merge of 'a' and 'c' needs 'ac', which is no byte-level entry"),
     (changed(model__dropout=0.1), "model.dropout is 0.1"),
     (changed(model__end_of_word_suffix="</w>"), "model.end_of_word_suffix"),
     (with_vocabulary(ab=0), "'!' and 'ab' have the same id 0"),
     (with_vocabulary(ab=-1), "the id of 'ab' is -1"),
     (with_vocabulary(ab=2.5), "the id of 'ab' is 2.5"),
     (with_vocabulary(ab=True), "the id of 'ab' is True"),
-    (with_vocabulary(ab=2**31), "the id of 'ab' is 2147483648"),
+    (with_vocabulary(ab=2**24), "the id of 'ab' is 16777216; .* to 16777215"),
     (with_vocabulary(**{"▁the": 300}), "'▁the' is not written in GPT-2's byte alphabet"),
     (with_vocabulary(**{"<|endoftext|>": 300}), "id 300 in the vocabulary and 258 in added_tokens"),
     (
         changed(model__vocab={"a": 0, "b": 1, "ab": 2, "abab": 3}),
         r"254 of the 256 bytes have no entry \(first 0x00\)",
+    ),
+    (
+        changed(
+            model__vocab=document_of(MERGES)["model"]["vocab"] | {"▁": 259, "▁a": 260},
+            model__merges=[["▁", "a"]],
+            added_tokens=[
+                {"content": part, "id": number, "special": False} for part, number in (("▁", 259), ("▁a", 260))
+            ],
+        ),
+        "the merge of '▁' and 'a' needs '▁', which is no byte-level entry",
     ),
     (changed(added_tokens="x"), "added_tokens is not a list"),
     (changed(added_tokens=[{"content": "x"}]), "added_tokens is not a list"),
