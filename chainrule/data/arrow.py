@@ -1,7 +1,7 @@
 """The one door to pyarrow: Zstandard streams and Parquet files, both read in bounded memory."""
 
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, Protocol, cast, runtime_checkable
 
 import pyarrow
 import pyarrow.parquet
@@ -13,9 +13,17 @@ ROWS_AT_ONCE = 64
 PAGE_BUFFER = 1 << 20
 
 
-def zstd_stream(raw: IO[bytes]) -> BinaryIO:
+@runtime_checkable
+class Readable(Protocol):
+    """What all decompressors have in common."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+def zstd_stream(raw: IO[bytes]) -> Readable:
     """The decompressed bytes of `raw`; raises OSError on damaged or truncated data."""
-    return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, mode="r"), "zstd"))
+    return cast(Readable, pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, mode="r"), "zstd"))
 
 
 def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.base import DataError
 from chainrule.config import TextConfig
-from chainrule.data.files import Listing, TextFile, shown
+from chainrule.data.files import Listing, TextFile
+from chainrule.data.folders import shown
 from chainrule.data.neighbours import clusters, exact_links, near_duplicates, near_links
 from chainrule.data.scan import Counts
 from chainrule.data.split import HoldOut, hold_out
@@ -44,7 +45,7 @@ def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) 
 
 
 def figures(
-    listing: Listing, counts: Counts, table: NDArray[np.void], held: HoldOut, sources: Sequence[str]
+    listing: Listing, counts: Counts, table: NDArray[Any], held: HoldOut, sources: Sequence[str]
 ) -> dict[str, Any]:
     """What the data report says before there are tokens; sizes are bytes of UTF-8."""
     states = held.states
@@ -74,13 +75,13 @@ def figures(
     }
 
 
-def _extreme(files: Sequence[TextFile], table: NDArray[np.void], kept: NDArray[np.int64], place: int) -> dict[str, Any]:
+def _extreme(files: Sequence[TextFile], table: NDArray[Any], kept: NDArray[np.int64], place: int) -> dict[str, Any]:
     row = table[kept[place]]
     return {"bytes": int(row["bytes"]), "file": shown(files[int(row["file"])].path)}
 
 
 def _by_source(
-    files: Sequence[TextFile], table: NDArray[np.void], kept: NDArray[np.int64], sources: Sequence[str]
+    files: Sequence[TextFile], table: NDArray[Any], kept: NDArray[np.int64], sources: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     number = {name: index for index, name in enumerate(sources)}
     source = np.array([number[file.source] for file in files])[table["file"][kept]]

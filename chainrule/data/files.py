@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chainrule.base import DataError
-from chainrule.data.formats import UnreadFormatError, kind_and_codec, named_kind
+from chainrule.data.folders import shown, walk
+from chainrule.data.formats import UnreadFormatError, named_kind
 from chainrule.data.library import LIBRARY, TOPICS, library_files
-from chainrule.run import RunFolder
 
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64
@@ -63,21 +63,14 @@ class Root(NamedTuple):
     """False for what a glob matched."""
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """The path as a message can bear it: one line, valid UTF-8, whatever bytes the name has."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def list_files(paths: Sequence[str]) -> Listing:
     """The files below `paths` (folders, files, globs, or `python`); raises DataError when one of them gives nothing."""
     if not paths:
         raise DataError("no text was named; give folders, files or globs, or `python` for the standard library")
-    listing, seen = Listing(), set[str]()
-    for file in _found([root for path in paths for root in _roots(path)], listing):
-        place = os.path.realpath(file.path)
-        if place not in seen:
-            seen.add(place)
+    listing, seen = Listing(), set[tuple[int, int]]()
+    for file, identity in _found([root for path in paths for root in _roots(path)], listing):
+        if identity not in seen:
+            seen.add(identity)
             listing.files.append(file)
     if not listing.files:
         ignored = ", ".join(f"{count} {reason}" for reason, count in listing.ignored.most_common(5))
@@ -105,22 +98,20 @@ def _roots(path: str) -> list[Root]:
     return [Root(match, named=False) for match in matches]
 
 
-def _found(roots: list[Root], listing: Listing) -> Iterator[TextFile]:
-    """Every file, with the name of its source: the entry of a single folder, else what the user named."""
+def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tuple[int, int]]]:
+    """Every file with its identity; its source is the entry of a single folder, else what the user named."""
     names = {root.path: _name(root.path) for root in roots}
     crowded = len(set(names.values())) > MOST_SOURCES
     for root in roots:
-        name = MANY if crowded else names[root.path]
+        source = MANY if crowded else names[root.path]
         if root.path == LIBRARY:
-            for path, source in library_files():
-                yield _inspect(path, "topics" if source == TOPICS else "text", "", source, named=False)
+            for path, part in library_files():
+                yield _inspect(path, "topics" if part == TOPICS else "text", "", part, named=False)
         elif Path(root.path).is_dir():
-            entries = list(_walk(root.path, listing))
-            tops = [shown(Path(path).relative_to(root.path).parts[0]) for path in entries] if len(roots) == 1 else []
-            by_entry = 0 < len(set(tops)) <= MOST_SOURCES
-            for index, path in enumerate(entries):
-                kind, codec = kind_and_codec(Path(path).name)
-                yield _inspect(path, kind or "text", codec, tops[index] if by_entry else name, named=False)
+            entries = list(walk(root.path, listing.ignored))
+            by_entry = len(roots) == 1 and len({entry.top for entry in entries}) <= MOST_SOURCES
+            for entry in entries:
+                yield _inspect(*entry[:3], entry.top if by_entry else source, named=False)
         else:
             try:
                 kind, codec = named_kind(Path(root.path).name)
@@ -129,7 +120,7 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[TextFile]:
                     raise DataError(f"{shown(root.path)}: {fault}") from None
                 listing.ignored[Path(root.path).suffix.lower()] += 1
             else:
-                yield _inspect(root.path, kind, codec, name, named=root.named)
+                yield _inspect(root.path, kind, codec, source, named=root.named)
 
 
 def _name(path: str) -> str:
@@ -137,47 +128,10 @@ def _name(path: str) -> str:
     return shown(name if name not in ("", "..") else Path(os.path.realpath(path)).name)
 
 
-def _walk(root: str, listing: Listing) -> Iterator[str]:
-    """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once."""
-    entered = set[tuple[int, int]]()
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            identity = Path(folder).stat()
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: os.fsencode(entry.name))
-        except OSError as fault:
-            raise DataError(f"{shown(folder)}: cannot be listed: {fault.strerror}") from fault
-        if (identity.st_dev, identity.st_ino) in entered:
-            continue
-        entered.add((identity.st_dev, identity.st_ino))
-        if _is_run_folder(Path(folder)):
-            listing.ignored["run folder"] += 1
-            continue
-        below = []
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__pycache__":
-                listing.ignored["hidden"] += 1
-            elif entry.is_dir():
-                below.append(entry.path)
-            elif kind_and_codec(entry.name)[0] is None:
-                listing.ignored[shown(Path(entry.name).suffix.lower() or "no suffix")] += 1
-            else:
-                yield entry.path
-        waiting.extend(reversed(below))
-
-
-def _is_run_folder(folder: Path) -> bool:
-    """True for what a run of ours wrote: runs/ often stands beside the text, and is none."""
-    run = RunFolder(folder)
-    return run.config.is_file() and (run.data.exists() or run.tokenizer.exists() or run.events.exists())
-
-
-def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> TextFile:
-    """The file's state; raises DataError for what is not a regular readable file."""
+def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> tuple[TextFile, tuple[int, int]]:
+    """The file as it is now, and its identity on the machine; raises DataError unless it is regular and readable."""
     try:
-        state = Path(path).stat()
+        state = os.stat(path)  # noqa: PTH116 (a Path for each of a million files takes longer than the call)
     except OSError as fault:
         what = "a broken symbolic link" if Path(path).is_symlink() else f"unreadable ({fault.strerror})"
         raise DataError(f"{shown(path)}: is {what}; remove it or put the file there") from fault
@@ -186,4 +140,4 @@ def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> T
         raise DataError(f"{shown(path)}: is {what}, not a regular file; copy its content into a file first")
     if not os.access(path, os.R_OK):
         raise DataError(f"{shown(path)}: is unreadable: permission was denied")
-    return TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named)
+    return TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named), (state.st_dev, state.st_ino)

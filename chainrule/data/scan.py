@@ -13,7 +13,8 @@ from typing import NamedTuple
 from chainrule.base import disk_faults, write_json
 from chainrule.config import TextConfig
 from chainrule.data.documents import read_documents
-from chainrule.data.files import TextFile, shown
+from chainrule.data.files import TextFile
+from chainrule.data.folders import shown
 from chainrule.data.pieces import Piece
 from chainrule.data.similarity import Sketch, sketch
 from chainrule.data.streams import BinaryFileError

@@ -108,7 +108,7 @@ class TokenStore:
             )
         return self._shard_at(starts)
 
-    def _across(self, start: int, length: int, first: int, last: int) -> NDArray[np.int64]:
+    def _across(self, start: int, length: int, first: int, last: int) -> NDArray[Any]:
         """A window that lies in several shards."""
         parts: list[NDArray[Any]] = []
         for shard in range(first, last + 1):

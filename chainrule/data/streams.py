@@ -13,11 +13,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO
 
 from chainrule.base import DataError, bytes_text, disk_faults
-from chainrule.data.arrow import zstd_stream
-from chainrule.data.files import TextFile, shown
+from chainrule.data.arrow import Readable, zstd_stream
+from chainrule.data.files import TextFile
+from chainrule.data.folders import shown
 
 # gzip reaches 1,032 on zeros, text rarely 20, a log of equal lines some 200.
 RATIO = 250
@@ -132,11 +133,11 @@ def _refuse_changed(file: TextFile, raw: BinaryIO) -> None:
         )
 
 
-def _decompressed(file: TextFile, raw: BinaryIO) -> BinaryIO:
+def _decompressed(file: TextFile, raw: BinaryIO) -> Readable:
     if file.codec == "gzip":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
     if file.codec == "bz2":
-        return cast(BinaryIO, bz2.BZ2File(raw))
+        return bz2.BZ2File(raw)
     if file.codec == "xz":
-        return cast(BinaryIO, lzma.LZMAFile(raw))
+        return lzma.LZMAFile(raw)
     return zstd_stream(raw) if file.codec == "zstd" else raw

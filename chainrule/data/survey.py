@@ -15,7 +15,8 @@ from chainrule.base import DataError, disk_faults, write_bytes, write_json
 from chainrule.config import TextConfig
 from chainrule.data.census import decide, figures, refuse_empty
 from chainrule.data.documents import read_documents
-from chainrule.data.files import Listing, TextFile, list_files, shown
+from chainrule.data.files import Listing, TextFile, list_files
+from chainrule.data.folders import shown
 from chainrule.data.pieces import line_cut
 from chainrule.data.scan import Progress, Scan
 from chainrule.data.similarity import VERSION
@@ -39,7 +40,7 @@ class Survey:
 
     config: TextConfig
     files: Sequence[TextFile] = field(repr=False)
-    table: NDArray[np.void] = field(repr=False)
+    table: NDArray[Any] = field(repr=False)
     states: NDArray[np.uint8] = field(repr=False)
     cut: tuple[int, int] | None
     report: dict[str, Any]

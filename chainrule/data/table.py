@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class TableFiles:
             with disk_faults(path, "writing"), path.open("ab") as stream:
                 stream.truncate(rows * kind.itemsize)
 
-    def append(self, documents: NDArray[np.void], signatures: NDArray[np.uint32]) -> None:
+    def append(self, documents: NDArray[Any], signatures: NDArray[np.uint32]) -> None:
         """Adds rows to both files."""
         for path, content in (
             (self.documents, documents.tobytes()),
@@ -50,7 +51,7 @@ class TableFiles:
             with disk_faults(path, "writing"), path.open("ab") as stream:
                 os.fsync(stream.fileno())
 
-    def read(self) -> NDArray[np.void]:
+    def read(self) -> NDArray[Any]:
         """All documents, mapped from the file, read only."""
         if not self.documents.stat().st_size:
             return np.empty(0, DOCUMENT)

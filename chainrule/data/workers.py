@@ -22,8 +22,9 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 OrderedMap = Callable[[Iterable[Given]], Generator[tuple[Given, Result], None, None]]
 
-# Starting two workers takes about a second (they import numpy and the tokenizer): below this one process is faster.
-SMALL_BYTES = 32 << 20
+# Two workers take 0.6 s of two cores to start, and a megabyte takes one process 10 ms, two 7 ms: below this, and with a
+# tokenizer that has threads of its own, one process is done sooner.
+SMALL_BYTES = 160 << 20
 MOST_WORKERS = 16
 # Inputs that wait for each worker, so that it never waits for this process.
 AHEAD = 2

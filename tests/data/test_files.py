@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from chainrule.base import DataError
-from chainrule.data.files import MOST_SOURCES, list_files, shown
+from chainrule.data.files import MOST_SOURCES, list_files
+from chainrule.data.folders import shown
 from chainrule.data.formats import kind_and_codec
 
 

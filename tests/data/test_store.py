@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_windows_outside_the_text_are_refused(store):
 
 def test_an_empty_store_has_no_sources():
     assert TokenStore([], ()).sources() == {}
-    assert open_shards(None, []) == []
+    assert open_shards(Path(), []) == []
 
 
 def test_a_folder_without_manifest_says_so(tmp_path):

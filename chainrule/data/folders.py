@@ -1,0 +1,79 @@
+"""The text files inside a folder."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from chainrule.base import DataError
+from chainrule.data.formats import kind_and_codec
+from chainrule.run import RunFolder
+
+
+class Entry(NamedTuple):
+    """A file whose name is one of a text."""
+
+    path: str
+    kind: str
+    codec: str
+    top: str
+    """The entry of the walked folder that it is, or is below."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path as a message can bear it: one line, valid UTF-8, whatever bytes the name has."""
+    if (plain := os.fspath(path)).isprintable():
+        return plain
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def walk(root: str, ignored: Counter[str]) -> Iterator[Entry]:
+    """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once.
+
+    What is passed over is counted in `ignored` by its reason.
+    """
+    entered = set[tuple[int, int]]()
+    waiting = [(root, "")]
+    while waiting:
+        folder, top = waiting.pop()
+        if not _first_time(folder, entered):
+            continue
+        if _is_run_folder(folder):
+            ignored["run folder"] += 1
+            continue
+        below = []
+        for entry in _entries(folder):
+            if entry.name.startswith(".") or entry.name == "__pycache__":
+                ignored["hidden"] += 1
+            elif entry.is_dir():
+                below.append((entry.path, top or shown(entry.name)))
+            else:
+                kind, codec = kind_and_codec(entry.name)
+                if kind is None:
+                    ignored[shown(Path(entry.name).suffix.lower() or "no suffix")] += 1
+                else:
+                    yield Entry(entry.path, kind, codec, top or shown(entry.name))
+        waiting.extend(reversed(below))
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as scan:
+            return sorted(scan, key=lambda entry: os.fsencode(entry.name))
+    except OSError as fault:
+        raise DataError(f"{shown(folder)}: cannot be listed: {fault.strerror}") from fault
+
+
+def _first_time(folder: str, entered: set[tuple[int, int]]) -> bool:
+    state = Path(folder).stat()
+    known = (state.st_dev, state.st_ino) in entered
+    entered.add((state.st_dev, state.st_ino))
+    return not known
+
+
+def _is_run_folder(folder: str) -> bool:
+    """True for what a run of ours wrote: runs/ often stands beside the text, and is none."""
+    run = RunFolder(Path(folder))
+    return run.config.is_file() and (run.data.exists() or run.tokenizer.exists() or run.events.exists())
