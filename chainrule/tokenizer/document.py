@@ -100,17 +100,20 @@ def without_control_tokens(document: Document) -> Document:
     return {**document, "added_tokens": ordinary, "post_processor": None, "model": model}
 
 
-def kind_of(document: Document) -> str:
-    """What kind of vocabulary a document is, told by its merges; "file" when its layout is not ours."""
+def recognised(document: Document) -> tuple[str, Document]:
+    """The kind of vocabulary, told by its merges, and the document as we write it, whoever wrote this one.
+
+    A document that is not laid out as ours is a "file" and stays as it is.
+    """
     merges = merges_of(document)
     ours = document_of(merges)
     if document != ours:
-        return "file"
+        return "file", document
     if not merges:
-        return "bytes"
+        return "bytes", ours
     if all(_spells(left + right) for left, right in merges):
-        return "chars"
-    return "gpt2" if fingerprint_of(ours) == GPT2_FINGERPRINT else "bpe"
+        return "chars", ours
+    return "gpt2" if fingerprint_of(ours) == GPT2_FINGERPRINT else "bpe", ours
 
 
 def spelling_merges(characters: Iterable[str], room: int) -> list[Merge]:

@@ -8,8 +8,8 @@ from chainrule.tokenizer.reference import Reference
 
 # The accelerator's process needs half a second to start; the reference learns from 2 MB in that time.
 WORTH_BYTES = 2_000_000
-# Near the end of a text's pairs very many are equally frequent, where the accelerator is slow. Measured, CPU seconds of
-# accelerator and reference: 10 MB, 4,096 entries 0.3 and 2.6; 24,576 1.6 and 3; 32,768 3.9 and 3; 50,256 33 and 5.
+# Near the end of a text's pairs very many are equally frequent, where the accelerator is slow. CPU seconds of both for
+# 10.6 MB: 4,096 entries 0.6 (reference 2.8); 24,576 2.3 (3.0); 32,768 4.8 (3.0); 50,256 27 (2.8).
 WORTH_BYTES_PER_ENTRY = 400
 PROBE_BYTES, PROBE_ENTRIES = 64_000, 1_024
 START_SECONDS, SLOWEST_BYTES_PER_SECOND = 30, 500_000

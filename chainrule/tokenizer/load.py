@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chainrule.base import TokenizerError, disk_faults
 from chainrule.tokenizer.check import parsed
-from chainrule.tokenizer.document import document_of, kind_of, merges_of
+from chainrule.tokenizer.document import recognised
 from chainrule.tokenizer.reference import check_added_tokens
 from chainrule.tokenizer.tokenizer import Tokenizer
 
@@ -22,11 +22,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
     with disk_faults(file, "reading"):
         content = file.read_bytes()
     try:
-        document = parsed(content)
-        kind = kind_of(document)
+        kind, document = recognised(parsed(content))
         if kind == "file":
             check_added_tokens(document)
-        # Equal vocabularies are equal files: ours is written anew, so its fingerprint does not depend on who wrote it.
-        return Tokenizer(document if kind == "file" else document_of(merges_of(document)), kind=kind)
+        return Tokenizer(document, kind=kind)
     except TokenizerError as fault:
         raise TokenizerError(f"{file}: {fault}") from None

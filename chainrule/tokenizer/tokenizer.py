@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.base import TokenizerError, write_bytes
 from chainrule.tokenizer.alphabet import utf8
 from chainrule.tokenizer.bulk import Bulk
-from chainrule.tokenizer.document import Document, bytes_of_ids, canonical, end_of_text_of, fingerprint_of, kind_of
+from chainrule.tokenizer.document import Document, bytes_of_ids, canonical, end_of_text_of, fingerprint_of
 from chainrule.tokenizer.reference import Reference
 
 # What is not UTF-8 in a byte string, as Python's "surrogateescape" shows it.
@@ -39,11 +39,11 @@ class Tokenizer:
     made_by: str
     """The engine that learnt the vocabulary, with the reason for it; empty when nothing was learnt."""
 
-    def __init__(self, document: Document, *, kind: str | None = None, made_by: str = "") -> None:
+    def __init__(self, document: Document, *, kind: str, made_by: str = "") -> None:
         self._document = document
         self._reference = Reference(document)
         self._bulk = Bulk(self._reference, document)
-        self.kind = kind or kind_of(document)
+        self.kind = kind
         self.made_by = made_by
         self.fingerprint = fingerprint_of(document)
         self.token_bytes = bytes_of_ids(document)

@@ -1,13 +1,15 @@
+import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.tokenizer.document import (
+    Document,
     canonical,
     document_of,
     fingerprint_of,
-    kind_of,
     merges_of,
+    recognised,
     spelling_merges,
     without_control_tokens,
 )
@@ -43,7 +45,7 @@ def test_spelling_merges_make_one_entry_of_each_character(characters: list[str])
     engine = tokenizers.Tokenizer.from_str(canonical(document).decode())
     text = "".join(characters)
     assert len(engine.encode(text).ids) == len(text)
-    assert kind_of(document) == ("bytes" if text.isascii() else "chars")
+    assert recognised(document)[0] == ("bytes" if text.isascii() else "chars")
 
 
 @given(st.lists(st.characters(codec="utf-8", min_codepoint=128), max_size=30), st.integers(0, 20))
@@ -51,8 +53,17 @@ def test_spelling_merges_keep_to_their_room(characters: list[str], room: int) ->
     assert len(spelling_merges(characters, room)) <= room
 
 
-def test_the_kind_is_told_by_the_merges() -> None:
-    assert kind_of(document_of([])) == "bytes"
-    assert kind_of(document_of(MERGES)) == "bpe"
-    assert kind_of(document_of([(b"\xc3", b"\xa9"), (b"\xc3\xa9", b"\xc3\xa9")])) == "bpe"
-    assert kind_of({**document_of(MERGES), "post_processor": {"type": "ByteLevel"}}) == "file"
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        (document_of([]), "bytes"),
+        (document_of(MERGES), "bpe"),
+        (document_of([(b"\xc3", b"\xa9"), (b"\xc3\xa9", b"\xc3\xa9")]), "bpe"),
+        (document_of([(b"\xc3", b"\xa9")]), "chars"),
+        ({**document_of(MERGES), "post_processor": {"type": "ByteLevel"}}, "file"),
+    ],
+)
+def test_the_kind_is_told_by_the_merges(document: Document, kind: str) -> None:
+    assert recognised(document) == (kind, document)
+    reordered = dict(reversed(document.items()))
+    assert (canonical(recognised(reordered)[1]) == canonical(document)) is (kind != "file")
