@@ -51,7 +51,7 @@ def learn(tasks: Sequence[tuple[Sequence[bytes], int]], limit_seconds: float) ->
     name()
     corpora = [SEPARATOR.join(documents) for documents, _ in tasks]
     sizes = [(len(corpus), n_entries) for corpus, (_, n_entries) in zip(corpora, tasks, strict=True)]
-    question = json.dumps(sizes).encode() + b"\n" + b"".join(corpora)
+    question = b"".join([json.dumps(sizes).encode(), b"\n", *corpora])
     try:
         learnt = json.loads(_child(question, limit_seconds))
     except (OSError, subprocess.SubprocessError, ValueError) as fault:
