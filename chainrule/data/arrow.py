@@ -35,6 +35,16 @@ def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:
     return opened, list(opened.schema_arrow.names)
 
 
+def largest_chunk_bytes(opened: Any, columns: list[str]) -> int:
+    """Bytes that the largest column chunk unfolds into, as the file says: a single value may be that large."""
+    chunks = (
+        opened.metadata.row_group(group).column(column)
+        for group in range(opened.metadata.num_row_groups)
+        for column in range(opened.metadata.num_columns)
+    )
+    return max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns), default=0)
+
+
 def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[dict[str, Any]]:
     """The rows in order, with these columns only."""
     try:

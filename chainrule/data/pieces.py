@@ -54,11 +54,11 @@ def line_cut(content: bytes, position: int) -> int:
     return content.rfind(b"\n", 0, position) + 1 or character_start(content, position)
 
 
-def cut_text(content: bytes) -> Iterator[bytes]:
-    """The parts of a document that is in memory."""
+def cut_text(content: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The parts of a document that is in memory, each with whether it is the last one."""
     start = 0
     while len(content) - start > PIECE_BYTES:
         end = start + cut_position(content[start : start + PIECE_BYTES + 1], PIECE_BYTES)
-        yield content[start:end]
+        yield content[start:end], False
         start = end
-    yield content[start:] if start else content
+    yield content[start:] if start else content, True

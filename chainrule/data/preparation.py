@@ -39,7 +39,7 @@ def write_shards(
     `workers`: processes; 0 chooses. Raises DataError when either side of the split has fewer tokens than one window
     (context_length + 1), when a file is not what it was, or when an id is beyond the vocabulary.
     """
-    dtype = token_dtype(tokenizer.vocab_size)
+    shard_tokens = shard_bytes // token_dtype(tokenizer.vocab_size).itemsize
     with disk_faults(folder, "creating"):
         (folder / "survey").mkdir(parents=True, exist_ok=True)
     journal = ShardJournal(folder, _key(survey, tokenizer, shard_bytes))
@@ -49,24 +49,28 @@ def write_shards(
         if on_progress:
             on_progress("tokens", min(done, total), total)
 
-    packing = Packing(survey, tokenizer, folder, journal, shard_bytes // dtype.itemsize, tell)
+    packing = Packing(survey, tokenizer, folder, journal, shard_tokens, tell)
     n_workers = 1 if journal.is_final("train") else worker_count(workers, total)
     with ordered_map(partial(encode, tokenizer), n_workers) as encode_all:
         for split in SPLITS:
             if not journal.is_final(split):
                 packing.write(split, encode_all)
             _refuse_too_little(journal, split, context_length)
-    manifest = make_manifest(
+    manifest = _manifest(survey, tokenizer, folder, journal)
+    save_manifest(manifest, folder)
+    return manifest
+
+
+def _manifest(survey: Survey, tokenizer: Tokenizer, folder: Path, journal: ShardJournal) -> Manifest:
+    return make_manifest(
         tokenizer=tokenizer.fingerprint,
         vocab_size=tokenizer.vocab_size,
         end_of_text=tokenizer.end_of_text,
-        dtype=dtype.name,
+        dtype=token_dtype(tokenizer.vocab_size).name,
         sources=tuple(survey.sources),
         shards=tuple(shard.entry for shard in journal.finished),
         report=_report(survey, journal, folder),
     )
-    save_manifest(manifest, folder)
-    return manifest
 
 
 def _refuse_too_little(journal: ShardJournal, split: Split, context_length: int) -> None:

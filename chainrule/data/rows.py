@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.base import DataError, bytes_text, nearest
 from chainrule.config import TextConfig
-from chainrule.data.arrow import parquet_columns, parquet_rows
+from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows
 from chainrule.data.pieces import Piece
 from chainrule.data.streams import ByteStream
 from chainrule.data.text import BYTE_ORDER_MARK, checked, row_pieces
@@ -172,9 +172,12 @@ def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
     with stream.seekable() as raw:
         opened, columns = parquet_columns(raw, stream.name)
         _refuse_absent(stream.name, columns, config)
+        stream.refuse_bomb(largest_chunk_bytes(opened, wanted))
+        unfolded = 0
         for number, row in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
+            unfolded += sum(len(value) for value in row.values() if isinstance(value, str))
+            stream.refuse_bomb(unfolded)
             stream.consumed = stream.file.size * number // opened.metadata.num_rows
-            stream.refuse_bomb(sum(len(value) for value in row.values() if isinstance(value, str)))
             yield f"{stream.name}: row {number}", row, ""
 
 

@@ -36,7 +36,8 @@ class TokenStore:
 
     def read(self, start: int, length: int) -> NDArray[np.int64]:
         """The tokens at start, start + 1, … as int64 [length]; raises DataError beyond the end."""
-        return np.asarray(self.gather(np.array([start], np.int64), length)[0])
+        (first,), (last,) = self._shards_of(np.array([start]), length), self._shard_at(np.array([start + length - 1]))
+        return self._across(start, length, int(first), int(last)).astype(np.int64)
 
     def gather(self, starts: Int64[np.ndarray, "B"], length: int) -> Int64[np.ndarray, "B {length}"]:
         """The windows of `length` tokens that begin at `starts`; raises DataError when one leaves the store."""

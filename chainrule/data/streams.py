@@ -65,7 +65,6 @@ class ByteStream:
             while part := self.read(1 << 20):
                 copy.write(part)
             copy.seek(0)
-            self._produced = 0
             yield copy
 
     def refuse_binary(self) -> None:
@@ -89,8 +88,9 @@ class ByteStream:
                 raise self._truncated() from fault
             what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
             raise DataError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
+        self._produced += len(part)
         if self.file.codec:
-            self.refuse_bomb(len(part))
+            self.refuse_bomb(self._produced)
         self.consumed = self.raw.tell()
         return part
 
@@ -101,10 +101,9 @@ class ByteStream:
         )
 
     def refuse_bomb(self, produced: int) -> None:
-        """Counts bytes that unfolded; raises DataError when they are too many for the size of the file."""
-        self._produced += produced
+        """Raises DataError when so many unfolded bytes are too many for the size of the file."""
         most = min(MOST_OUTPUT, max(RATIO_FROM, RATIO * self.file.size))
-        if self._produced > most:
+        if produced > most:
             raise DataError(
                 f"{self.name}: {bytes_text(self.file.size)} unfold into more than {bytes_text(most)} "
                 f"(over {RATIO} times): this looks like a compression bomb; decompress it yourself if it is meant"

@@ -71,26 +71,29 @@ def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int,
     # With this much beyond a piece, every separator line that starts inside the piece is seen whole.
     wanted = PIECE_BYTES + len(separator.encode()) + MOST_BLANKS + 2
     buffer, offset = _start(stream)
-    ended, at_line_start, opened = False, True, False
+    start, ended, opened = 0, False, False
     while True:
-        if len(buffer) < wanted and not ended:
-            more = stream.read(4 * wanted - len(buffer))
-            ended, buffer = not more, buffer + more
+        if len(buffer) - start < wanted and not ended:
+            more = stream.read(4 * wanted)
+            # The byte before stays: it tells whether a line starts here.
+            gone = max(start - 1, 0)
+            buffer, offset, start, ended = buffer[gone:] + more, offset + gone, start - gone, not more
             continue
-        found = line.search(buffer, 0 if at_line_start else 1)
-        end = found.start() if found and (ended or found.end() < len(buffer)) else len(buffer)
-        if end > PIECE_BYTES:
-            end, after = (cut := cut_position(buffer[: PIECE_BYTES + 1], PIECE_BYTES)), cut
-            yield buffer[:end], offset, False
-            at_line_start, opened = buffer[end - 1 : end] == b"\n", True
-        elif found and end == found.start():
-            yield buffer[:end], offset, True
-            after, at_line_start, opened = found.end(), True, False
+        found = line.search(buffer, start)
+        if found and not ended and found.end() == len(buffer):
+            found = None
+        end = found.start() if found else len(buffer)
+        if end - start > PIECE_BYTES:
+            cut = start + cut_position(buffer[start : start + PIECE_BYTES + 1], PIECE_BYTES)
+            yield buffer[start:cut], offset + start, False
+            start, opened = cut, True
+        elif found:
+            yield buffer[start:end], offset + start, True
+            start, opened = found.end(), False
         else:
-            if end or opened:
-                yield buffer, offset, True
+            if end > start or opened:
+                yield buffer[start:], offset + start, True
             return
-        buffer, offset = buffer[after:], offset + after
 
 
 def _start(stream: ByteStream) -> tuple[bytes, int]:
@@ -114,9 +117,5 @@ def row_pieces(text: str, place: str, on_bad: OnBad) -> Iterator[Piece]:
         mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         replaced = mended.count("\ufffd") - text.count("\ufffd")
         content = mended.encode()
-    if len(content) <= PIECE_BYTES:
-        yield Piece(content, True, None, replaced)
-        return
-    parts = list(cut_text(content))
-    for index, part in enumerate(parts):
-        yield Piece(part, index == len(parts) - 1, None, replaced if index == 0 else 0)
+    for part, last in cut_text(content):
+        yield Piece(part, last, None, replaced if last else 0)

@@ -9,7 +9,7 @@ texts = st.text(st.sampled_from("ab \n\tÄ語😀"), min_size=2, max_size=60)
 
 def test_the_parts_of_a_long_text_join_to_the_text_and_are_valid_utf8():
     content = ("語 " * 5 + "word\n" + "é" * 7).encode() * 40_000
-    parts = list(cut_text(content))
+    parts = [part for part, _ in cut_text(content)]
     assert b"".join(parts) == content
     assert all(len(part) <= PIECE_BYTES and part.decode() for part in parts)
     assert len(parts) > 3
@@ -17,8 +17,10 @@ def test_the_parts_of_a_long_text_join_to_the_text_and_are_valid_utf8():
 
 def test_a_text_without_any_space_is_cut_between_characters():
     content = "語".encode() * 200_000
-    assert b"".join(cut_text(content)) == content
-    assert all(part.decode() for part in cut_text(content))
+    parts = list(cut_text(content))
+    assert b"".join(part for part, _ in parts) == content
+    assert all(part.decode() for part, _ in parts)
+    assert [last for _, last in parts] == [False] * (len(parts) - 1) + [True]
 
 
 @given(texts, st.data())

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.base import DataError
 from chainrule.config import TextConfig
-from chainrule.data import rows
+from chainrule.data import rows, streams
 from chainrule.data.documents import read_documents
 from chainrule.data.files import list_files
 
@@ -156,4 +156,14 @@ def test_damage_inside_a_parquet_file_is_refused(workshop):
     content[20:200] = bytes(180)
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
+        texts(path)
+
+
+@pytest.mark.parametrize("values", [["0" * (4 << 20)], ["0" * (1 << 20)] * 4])
+def test_a_bomb_in_a_parquet_file_is_refused(workshop, monkeypatch, values):
+    monkeypatch.setattr(streams, "RATIO_FROM", 1 << 20)
+    monkeypatch.setattr(streams, "RATIO", 10)
+    path = workshop.texts / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": values}), path, compression="zstd")
+    with pytest.raises(DataError, match="compression bomb"):
         texts(path)
