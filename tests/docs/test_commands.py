@@ -1,0 +1,299 @@
+"""README.md and the tutorial are walked: every command and every Python block, in order, in one folder each.
+
+What is typed is what is run, but for three things. Real training takes minutes, so `chainrule.train.pretrain` is given
+TINY below all layers (what a page's command sets still wins), and no minutes. `--device cuda` is cpu where there is no
+CUDA. NAME is the run that was made last. Lines that install are not run but compared with the Makefile.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+import chainrule.train
+from chainrule.cli import main, panel
+from chainrule.config import Layer
+from chainrule.data.library import library_files
+from chainrule.run import folder
+
+pytestmark = pytest.mark.xdist_group("docs")
+
+HERE = Path(__file__).resolve().parents[2]
+README, TUTORIAL = HERE / "README.md", HERE / "docs" / "tutorial.md"
+ACTIVATE = ". .venv/bin/activate"
+CTRL_C = "press Ctrl-C"
+PREPARES = ("model", "vocabulary", "training", "machine")
+GOES_ON = ("training", "machine")  # with --from, shape and vocabulary are the old model's
+TINY = {
+    "model": {"vocab_size": 300, "context_length": 64, "emb_dim": 32, "n_heads": 2, "n_layers": 1},
+    "vocabulary": {"kind": "bpe"},
+    "training": {
+        "steps": 4,
+        "batch_tokens": 128,
+        "eval_every": 2,
+        "sample_every": 4,
+        "save_every": 2,
+        "eval_tokens": 64,
+    },
+    "machine": {"threads": 1, "precision": "float32"},
+}
+WORDS = [
+    "once",
+    "upon",
+    "a",
+    "time",
+    "there",
+    "was",
+    "an",
+    "old",
+    "lighthouse",
+    "and",
+    "nobody",
+    "knew",
+    "who",
+    "kept",
+    "its",
+    "lamp",
+    "alight",
+    "in",
+    "the",
+    "storm",
+]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command or a Python block that was run; `code` is its exit code."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [Block(language, content) for language, content in found]
+
+
+def commands(page: Path) -> Iterator[str]:
+    for block in blocks(page):
+        if block.language == "sh":
+            yield from (line for line in block.content.splitlines() if line.strip())
+
+
+def typed(line: str) -> list[str]:
+    """The words of a line, without its comment."""
+    return shlex.split(line, comments=True)
+
+
+def is_chainrule(line: str) -> bool:
+    return typed(line)[0] == "chainrule"
+
+
+def write_texts(folder: Path) -> None:
+    """The folders that the pages speak of."""
+    chance = Random(0)
+    for name, letters in (("my_texts", str), ("new_texts", str.upper)):
+        (folder / name).mkdir()
+        for number in range(24):
+            text = letters(" ".join(chance.choices(WORDS, k=90)))
+            (folder / name / f"{number}.txt").write_text(f"{number}: {text}.\n", encoding="utf-8")
+    (folder / "stories").mkdir()
+    rows = [{"title": f"No. {number}", "story": " ".join(chance.choices(WORDS, k=80))} for number in range(40)]
+    with gzip.open(folder / "stories" / "all.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def shrunken(real: Callable[..., dict]) -> Callable[..., dict]:
+    """`pretrain` with settings that take a second below all that were given."""
+
+    def pretrain(layers, run_path, *, minutes=None, resume=False, **rest):
+        if resume:
+            return real(layers, run_path, resume=True, **rest)
+        going_on = any("start_from" in layer.values.get("origin", {}) for layer in layers)
+        tiny = Layer("tiny", {name: TINY[name] for name in (GOES_ON if going_on else PREPARES)})
+        return real([tiny, *layers], run_path, **rest)
+
+    return pretrain
+
+
+@contextlib.contextmanager
+def pressing_ctrl_c(as_json: bool) -> Iterator[Callable[..., None]]:
+    """A watcher that interrupts at the second step."""
+    yield lambda kind, row: signal.raise_signal(signal.SIGINT) if kind == "train" and row["step"] == 2 else None
+
+
+class Walk:
+    """Runs the blocks of one page in the present folder."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.patched = patched
+        self.done: list[Done] = []
+
+    def block(self, block: Block) -> None:
+        if block.language == "sh":
+            for line in block.content.splitlines():
+                if line.strip() and is_chainrule(line):
+                    self.command(line)
+        elif block.language == "python":
+            self.run(block.content, lambda: exec(compile(block.content, "page", "exec"), {}))
+        elif block.language == "toml":
+            Path(re.match(r"# (\S+)\n", block.content)[1]).write_text(block.content, encoding="utf-8")
+
+    def command(self, line: str) -> None:
+        words = [self.named(word) for word in typed(line)[1:]]
+        if words[0] == "pretrain" and "cuda" in words and not torch.cuda.is_available():
+            words[words.index("cuda")] = "cpu"
+        with self.patched.context() as patched:
+            patched.setattr("sys.stdin", io.StringIO("The\n"))
+            if CTRL_C in line:
+                patched.setattr(panel, "make_watch", pressing_ctrl_c)
+            self.run(line, lambda: main(words))
+
+    def named(self, word: str) -> str:
+        if "NAME" not in word:
+            return word
+        newest = max(Path("runs").iterdir(), key=lambda run: (run / "config.toml").stat().st_mtime)
+        return word.replace("NAME", newest.name)
+
+    def run(self, command: str, call: Callable[[], int | None]) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = call() or 0
+        self.done.append(Done(command, code, out.getvalue(), err.getvalue()))
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list[Done]]:
+    """What a page's blocks did; each page is walked once."""
+    known: dict[Path, list[Done]] = {}
+    some_modules = [entry for entry in library_files() if Path(entry[0]).stat().st_size < 5000][:40]
+
+    def walk(page: Path) -> list[Done]:
+        if page not in known:
+            place, threads = tmp_path_factory.mktemp(page.stem), torch.get_num_threads()
+            write_texts(place)
+            with pytest.MonkeyPatch.context() as patched:
+                patched.chdir(place)
+                patched.setenv("COLUMNS", "120")
+                patched.setattr("chainrule.data.files.library_files", lambda: iter(some_modules))
+                patched.setattr(chainrule.train, "pretrain", shrunken(chainrule.train.pretrain))
+                walker = Walk(patched)
+                for block in blocks(page):
+                    walker.block(block)
+            torch.set_num_threads(threads)
+            known[page] = walker.done
+        return known[page]
+
+    return walk
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+def test_every_command_of_the_page_works(page, walked):
+    done = walked(page)
+    wrong = [one for one in done if one.code != (130 if CTRL_C in one.command else 0)]
+    assert not wrong, "\n".join(f"{one.command}: exit code {one.code}\n{one.err[-800:]}" for one in wrong)
+    n_blocks = sum(block.language == "python" for block in blocks(page))
+    assert len(done) == n_blocks + sum(map(is_chainrule, commands(page))) > 5
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+def test_what_writes_says_something(page, walked):
+    for one in walked(page):
+        if one.command.startswith(("chainrule generate", "chainrule evaluate", "chainrule runs", "chainrule config")):
+            assert one.out.strip(), one.command
+
+
+def test_json_is_one_object(walked):
+    found = [one for one in walked(TUTORIAL) if "--json" in one.command]
+    assert found
+    for one in found:
+        assert isinstance(json.loads(one.out), dict)
+
+
+def test_every_line_that_the_tutorial_explains_is_printed_in_that_order(walked):
+    table = TUTORIAL.read_text(encoding="utf-8").split("| line |")[1].split("\n\n")[0]
+    explained = re.findall(r"^\| `([\w ]+)` \|", table, re.M)
+    lines = next(one.out for one in walked(TUTORIAL) if "quickstart" in one.command).splitlines()
+    first = {word: next((at for at, line in enumerate(lines) if line.startswith(word)), None) for word in explained}
+    assert len(explained) > 10 and None not in first.values(), first
+    assert list(first.values()) == sorted(first.values()), first
+
+
+def test_the_interrupted_run_prints_the_command_that_the_tutorial_gives_next(walked):
+    done = walked(TUTORIAL)
+    place = next(place for place, one in enumerate(done) if CTRL_C in one.command)
+    assert done[place].err.splitlines()[-1] == f"to go on: {done[place + 1].command}"
+    assert "resumed at step 2 of 4" in done[place + 1].out
+
+
+def test_the_tutorials_tree_of_a_run_is_what_a_run_holds():
+    tree = next(block.content for block in blocks(TUTORIAL) if block.language == "text")
+    for name in re.findall(r"^  (\S+)", tree, re.M):
+        assert re.search(rf"^ +{re.escape(name)} ", folder.__doc__, re.M), name
+
+
+def makefile() -> dict[str, list[str]]:
+    """Targets and their recipes, with variables put in and make's and pip's marks of silence taken out."""
+    text = (HERE / "Makefile").read_text(encoding="utf-8")
+    names = dict(re.findall(r"^(\w+)\s*[:?]=\s*(.*)$", text, re.M))
+    for name, value in names.items():
+        text = text.replace(f"$({name})", value)
+    rules: dict[str, list[str]] = {}
+    for target, recipe in re.findall(r"^([\w./]+):(?!=).*\n((?:\t.*\n)*)", text, re.M):
+        rules[target] = [line.strip().removeprefix("@").replace(" -q ", " ") for line in recipe.splitlines()]
+    return rules
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+def test_what_installs_is_what_make_does(page):
+    rules = makefile()
+    recipes = {line for recipe in rules.values() for line in recipe}
+    others = [" ".join(line.split("#")[0].split()) for line in commands(page) if not is_chainrule(line)]
+    assert others
+    for line in others:
+        word, *rest = line.split()
+        known = rest[0] in rules if word == "make" else line in recipes or line == ACTIVATE
+        assert known, f"{page.name} says {line!r}, and the Makefile does not"
+
+
+@pytest.mark.parametrize(
+    "page", [README, TUTORIAL, HERE / "docs" / "LOG.md", HERE / "CHANGELOG.md"], ids=lambda p: p.name
+)
+def test_every_link_and_picture_is_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert "://" in target or (page.parent / target).exists(), f"{page.name} points to {target}, which is not there"
+
+
+@pytest.mark.slow
+def test_quickstart_as_typed_learns_from_the_whole_library_and_shows_it(tmp_path):
+    """The real thing through the installed command, with half a minute instead of five."""
+    command = [sys.executable, "-m", "chainrule", "quickstart", "--minutes", "0.5", "--json"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    assert found.returncode == 0, found.stderr[-2000:]
+    figures = json.loads(found.stdout)
+    assert figures["val_bits_per_byte"] < figures["baselines"]["unigram"]
+    assert (tmp_path / figures["report"]).is_file()

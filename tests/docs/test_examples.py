@@ -1,0 +1,66 @@
+"""The scripts of examples/ are run as a person runs them, on little text."""
+
+import contextlib
+import io
+import runpy
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+WORDS = "the tide brings boats and gulls home before the lamps are lit along the quay".split()  # noqa: SIM905
+TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py"}
+
+pytestmark = pytest.mark.xdist_group("docs")
+
+
+def run(script: str, folder: Path, *arguments: str) -> str:
+    """What the script prints; run in this process, because starting torch anew takes longer than the example."""
+    out, threads = io.StringIO(), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(out):
+        patched.chdir(folder)
+        patched.setattr("sys.argv", [script, *arguments])
+        patched.setattr("chainrule.train.machine.usable_cores", lambda: 1)  # the other cores have tests of their own
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    torch.set_num_threads(threads)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two texts, and runs/first trained by the first example."""
+    folder, chance = tmp_path_factory.mktemp("examples"), Random(0)
+    for name, change in (("old", str), ("new", str.upper)):
+        (folder / name).mkdir()
+        for number in range(30):
+            text = change(" ".join(chance.choices(WORDS, k=120)))
+            (folder / name / f"{number}.txt").write_text(f"{number}: {text}\n", encoding="utf-8")
+    out = run("pretrain_from_python.py", folder, "old/", "--run", "runs/first", "--steps", "4", "--prompt", "the ")
+    (folder / "out.txt").write_text(out, encoding="utf-8")
+    return folder
+
+
+def test_the_first_example_goes_from_text_to_a_sample(place):
+    lines = (place / "out.txt").read_text(encoding="utf-8").splitlines()
+    looks = [line for line in lines if "bits per byte on held-out text" in line]
+    assert [int(line.split()[1].rstrip(":")) for line in looks] == [0, 1, 2, 3, 4]
+    assert any("parameters:" in line and "xz_seen" in line for line in lines)
+    assert any(line.startswith("the ") and len(line) > 20 for line in lines)
+
+
+def test_the_second_shows_new_and_old_text_before_and_after(place):
+    out = run("continue_on_special_text.py", place, "runs/first", "new/", "--steps", "2", "--shares", "0", "0.5")
+    rows = out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["0%", "50%"]
+    assert all(row.count("->") == 2 for row in rows)
+
+
+def test_the_panel_of_a_run_becomes_a_picture(place):
+    run("panel_picture.py", place, "runs/first", "panel.svg")
+    assert (place / "panel.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_every_example_is_tried_here():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == TRIED
