@@ -65,7 +65,7 @@ def figures(
         "near_duplicates": int((states == NEAR_DUPLICATE).sum()),
         "empty": int((states == EMPTY).sum()),
         "bad": counts.found["bad"],
-        "encoding_errors": counts.found["replaced"] + counts.found["bad"],
+        "encoding_errors": counts.found["invalid"],
         "left_out": int((states == LEFT_OUT).sum()),
         "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),
         "shortest": _extreme(listing.files, table, kept, int(np.argmin(sizes))),

@@ -19,8 +19,8 @@ class Piece(NamedTuple):
     """True for the part that ends its document."""
     bad: str | None = None
     """Why the whole document is left out (always on a last part)."""
-    replaced: int = 0
-    """Invalid places that became U+FFFD."""
+    invalid: int = 0
+    """Places that were no UTF-8: they became U+FFFD, or are why the document is bad."""
 
 
 def cut_position(content: bytes | bytearray, limit: int) -> int:

@@ -49,7 +49,7 @@ class Counts:
     left_out_bytes: int = 0
     """Length of the list of what was left out."""
     found: Counter[str] = field(default_factory=Counter)
-    """binary files, bad places, replaced places."""
+    """Of "binary" files, "bad" documents and "invalid" places."""
 
 
 class Scan:
@@ -117,7 +117,7 @@ class Scan:
         if piece.bad is not None:
             self._counts.found["bad"] += 1
             append_row(self._left_out, {"reason": piece.bad})
-        self._counts.found["replaced"] += piece.replaced
+        self._counts.found["invalid"] += piece.invalid
         self._recorder.add(item.file, piece, sketched.digests[index], sketched.signatures[index])
 
     def _next_file(self, item: Item) -> None:

@@ -29,7 +29,7 @@ def text_pieces(stream: ByteStream, separator: str | None, on_bad: OnBad) -> Ite
         if bad is None and piece:
             yield piece
         elif last:
-            yield Piece(b"", True, bad)
+            yield Piece(b"", True, bad, 1)
             bad = None
 
 
@@ -45,7 +45,7 @@ def checked(content: bytes, place: str, offset: int, on_bad: OnBad, *, last: boo
                 f"{reason}; convert the file (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
             ) from None
         if on_bad == "skip":
-            return Piece(b"", last, reason)
+            return Piece(b"", last, reason, 1)
         mended = content.decode(errors="replace").encode()
         return Piece(mended, last, None, mended.count(REPLACEMENT) - content.count(REPLACEMENT))
     return Piece(content, last)
@@ -102,9 +102,11 @@ def _start(stream: ByteStream) -> tuple[bytes, int]:
     return (b"", len(head)) if head == BYTE_ORDER_MARK else (head, 0)
 
 
-def row_pieces(text: str, place: str, on_bad: OnBad) -> Iterator[Piece]:
-    """A document that came out of a row; JSON can name lone surrogates, which no UTF-8 has."""
-    replaced = 0
+def row_pieces(text: str, place: str, on_bad: OnBad, invalid: int = 0) -> Iterator[Piece]:
+    """A document that came out of a row, in which `invalid` places were replaced already.
+
+    JSON can name lone surrogates, which no UTF-8 has: they follow `on_bad`.
+    """
     try:
         content = text.encode()
     except UnicodeEncodeError as fault:
@@ -112,10 +114,10 @@ def row_pieces(text: str, place: str, on_bad: OnBad) -> Iterator[Piece]:
         if on_bad == "error":
             raise DataError(f"{reason}; mend the row, or set text.on_bad to skip or replace") from None
         if on_bad == "skip":
-            yield Piece(b"", True, reason)
+            yield Piece(b"", True, reason, 1)
             return
         mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        replaced = mended.count("\ufffd") - text.count("\ufffd")
+        invalid += mended.count("\ufffd") - text.count("\ufffd")
         content = mended.encode()
     for part, last in cut_text(content):
-        yield Piece(part, last, None, replaced if last else 0)
+        yield Piece(part, last, None, invalid if last else 0)

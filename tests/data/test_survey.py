@@ -103,8 +103,10 @@ def test_documents_left_out_are_counted_and_listed(workshop, make_prose):
 def test_replaced_places_are_counted(workshop):
     workshop.fill(10)
     workshop.write("bad.txt", b"caf\xe9 caf\xe9 and more words \xff")
+    workshop.write("rows.jsonl", b'{"text": "caf\xe9 of a row"}\n{"text": "half \\ud800"}\n{"text": 7}\n')
+    workshop.write("rows.csv", b"text\nof a caf\xe9 in a table\n")
     report = workshop.survey(on_bad="replace").report
-    assert (report["bad"], report["encoding_errors"], report["documents"]) == (0, 3, 11)
+    assert (report["bad"], report["encoding_errors"], report["documents"]) == (1, 6, 14)
 
 
 def test_a_named_binary_file_is_refused(workshop):

@@ -15,7 +15,7 @@ def documents(path, **given):
     found, parts, replaced = [], [], 0
     for piece, _ in read_documents(file, TextConfig(**given)):
         parts.append(piece.content)
-        replaced += piece.replaced
+        replaced += piece.invalid
         if piece.last:
             found.append((b"".join(parts) if piece.bad is None else None, piece.bad, replaced))
             parts, replaced = [], 0
