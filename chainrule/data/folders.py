@@ -40,7 +40,7 @@ def walk(root: str, ignored: Counter[str]) -> Iterator[Entry]:
         folder, top = waiting.pop()
         if not _first_time(folder, entered):
             continue
-        if _is_run_folder(folder):
+        if _is_ours(Path(folder)):
             ignored["run folder"] += 1
             continue
         below = []
@@ -73,7 +73,9 @@ def _first_time(folder: str, entered: set[tuple[int, int]]) -> bool:
     return not known
 
 
-def _is_run_folder(folder: str) -> bool:
-    """True for what a run of ours wrote: runs/ often stands beside the text, and is none."""
-    run = RunFolder(Path(folder))
+def _is_ours(folder: Path) -> bool:
+    """True for what a run or a preparation wrote: runs/ often stands beside the text, and is none."""
+    if (folder / "survey" / "documents.bin").exists():
+        return True
+    run = RunFolder(folder)
     return run.config.is_file() and (run.data.exists() or run.tokenizer.exists() or run.events.exists())

@@ -178,3 +178,12 @@ def test_run_folders_among_the_texts_are_passed_over(workshop):
     listing = list_files([str(workshop.texts)])
     assert names(listing) == ["a.txt"]
     assert listing.ignored == {"run folder": 1}
+
+
+def test_what_was_prepared_inside_the_texts_is_no_text(workshop, make_prose):
+    workshop.write("a.txt", make_prose(0))
+    workshop.write("bad.txt", b"caf\xe9")
+    workshop.data = workshop.texts / "prepared"
+    assert workshop.survey(on_bad="skip").report["documents"] == 1
+    workshop.write("b.txt", make_prose(1))
+    assert workshop.survey(on_bad="skip").report["documents"] == 2
