@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from chainrule.config import Config, ModelConfig
 from chainrule.plan.count import attention_matrix, feed_forward_matrix
 
-# Share of the measured peak of one large matrix product that a whole training step reaches, for very wide models, and
-# the width at which half of that is lost to small operations. CPU: 10 % at width 128, 19 to 25 % at 384, 20 % at 768
-# of 2.3 to 3.3 TFLOP/s (two Sapphire Rapids cores, bfloat16, eager). GPU: 37 to 41 % at width 768 and more is what
-# nanochat and llm.c report for an H100; a lone small model does not fill it.
-EFFICIENCY = {"cpu": 0.25, "mps": 0.30, "cuda": 0.45}
-HALF_WIDTH = {"cpu": 200, "mps": 300, "cuda": 400}
+# GPU: share of the measured peak that a whole training step reaches for very wide models, and the width at which half of
+# it is lost to small operations. 37 to 41 % at width 768 and more is what nanochat and llm.c report for an H100.
+EFFICIENCY = {"mps": 0.30, "cuda": 0.45}
+HALF_WIDTH = {"mps": 300, "cuda": 400}
+# CPU: matrix products reach this share of the measured peak; what else a token costs is memory traffic, in nanoseconds of
+# one core: for each number of the residual stream in each layer, for each attention score, for each logit. Fitted to
+# three shapes on two Sapphire Rapids cores (2.6 TFLOP/s), it also predicts two Zen 4 cores (0.24) within a quarter.
+MATRIX_SHARE = 0.8
+STREAM_NS, SCORE_NS, LOGIT_NS = 30.0, 5.6, 11.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,18 @@ def run_tokens(config: Config) -> int:
 def tokens_per_second(model: ModelConfig, machine: Machine) -> float:
     """A guess before anything is measured, good to about a factor of two."""
     family = machine.device.partition(":")[0]
+    if family == "cpu":
+        return 1.0 / _cpu_seconds(model, machine)
     width = model.emb_dim / (model.emb_dim + HALF_WIDTH[family])
     return machine.peak_flops * EFFICIENCY[family] * width / flops_per_token(model)
+
+
+def _cpu_seconds(model: ModelConfig, machine: Machine) -> float:
+    """Seconds of a token on a CPU: matrix products, and the traffic between them."""
+    products = flops_per_token(model) / (MATRIX_SHARE * machine.peak_flops)
+    stream = STREAM_NS * model.n_layers * model.emb_dim
+    scores = SCORE_NS * model.n_layers * model.n_heads * model.context_length
+    return products + 1e-9 * (stream + scores + LOGIT_NS * model.vocab_size) / machine.cores
 
 
 def training_seconds(config: Config, machine: Machine) -> float:

@@ -27,10 +27,12 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
     this one goes on from scored.
     """
     with session.stop.at_once():
-        session.watch("progress", {"phase": "final evaluation", "done": 0, "total": 1})
+        _say(session, "scoring all held-out text")
         scores = score_held_out(session, max_tokens=None, stride=max(1, session.config.model.context_length // 2))
         store = session.dataset
+        _say(session, "measuring the baselines")
         measured = baselines(store.split("train"), store.split("validation"), session.tokenizer)
+        _say(session, "writing completions")
         completions = complete(session)
         summary = {
             **status(session, "finished", begun),
@@ -115,3 +117,7 @@ def python_figures(session: Session) -> dict[str, Any] | None:
         "share": share.share,
         "version": sys.version.split()[0],
     }
+
+
+def _say(session: Session, phase: str) -> None:
+    session.watch("progress", {"phase": phase, "done": 0, "total": 0})
