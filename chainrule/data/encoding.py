@@ -13,24 +13,24 @@ from chainrule.tokenizer import Tokenizer
 
 BATCH_BYTES = 1 << 20
 
-EncodeAll = OrderedMap[list[Part], list[NDArray[Any]]]
+EncodeAll = OrderedMap[list[Part], list[bytes], list[NDArray[Any]]]
 
 
-def batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """The parts in lists of about a mebibyte."""
+def batches(parts: Iterable[Part]) -> Iterator[tuple[list[Part], list[bytes]]]:
+    """The parts in lists of about a mebibyte, together with their contents."""
     batch: list[Part] = []
     waiting = 0
     for part in parts:
         batch.append(part)
         waiting += len(part.content)
         if waiting >= BATCH_BYTES:
-            yield batch
+            yield batch, [part.content for part in batch]
             batch, waiting = [], 0
     if batch:
-        yield batch
+        yield batch, [part.content for part in batch]
 
 
-def encode(tokenizer: Tokenizer, batch: Sequence[Part]) -> list[NDArray[Any]]:
-    """The ids of each part in the dtype of the shards; raises DataError for an id that is not in the vocabulary."""
-    encoded = tokenizer.encode_batch([part.content.decode() for part in batch])
+def encode(tokenizer: Tokenizer, contents: Sequence[bytes]) -> list[NDArray[Any]]:
+    """The ids of each content in the dtype of the shards; raises DataError for an id that is not in the vocabulary."""
+    encoded = tokenizer.encode_batch([content.decode() for content in contents])
     return [narrowed(np.asarray(ids), tokenizer.vocab_size) for ids in encoded]

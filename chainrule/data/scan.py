@@ -67,7 +67,7 @@ class Scan:
     def run(self, workers: int, on_progress: Progress | None) -> Counts:
         """Reads what is not read yet; returns the counts of all."""
         total = sum(file.size for file in self._files)
-        with ordered_map(_sketch_items, worker_count(workers, total)) as sketch_all:
+        with ordered_map(sketch, worker_count(workers, total)) as sketch_all:
             for items, sketched in sketch_all(self._batches()):
                 for index, item in enumerate(items):
                     if item.file > self._counts.next_file:
@@ -83,17 +83,20 @@ class Scan:
         self._journal.unlink(missing_ok=True)
         self.tables.signatures.unlink(missing_ok=True)
 
-    def _batches(self) -> Iterator[list[Item]]:
-        batch: list[Item] = []
+    def _batches(self) -> Iterator[tuple[list[Item], list[bytes]]]:
+        """Items together with their contents, which is all that is sent to a worker."""
+        items: list[Item] = []
+        contents: list[bytes] = []
         waiting = 0
         for item in self._items():
-            batch.append(item)
-            waiting += len(item.piece.content) if item.piece else 0
-            if waiting >= BATCH_BYTES or len(batch) >= BATCH_PIECES:
-                yield batch
-                batch, waiting = [], 0
-        if batch:
-            yield batch
+            items.append(item)
+            contents.append(item.piece.content if item.piece else b"")
+            waiting += len(contents[-1])
+            if waiting >= BATCH_BYTES or len(items) >= BATCH_PIECES:
+                yield items, contents
+                items, contents, waiting = [], [], 0
+        if items:
+            yield items, contents
 
     def _items(self) -> Iterator[Item]:
         done = sum(file.size for file in self._files[: self._counts.next_file])
@@ -144,7 +147,3 @@ class Scan:
         with disk_faults(self._left_out, "writing"), self._left_out.open("ab") as stream:
             stream.truncate(counts.left_out_bytes)
         return counts
-
-
-def _sketch_items(items: list[Item]) -> Sketch:
-    return sketch([item.piece.content if item.piece else b"" for item in items])

@@ -18,9 +18,11 @@ from typing import Any, Generic, TypeVar
 
 from chainrule.base import DataError
 
+Label = TypeVar("Label")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
-OrderedMap = Callable[[Iterable[Given]], Generator[tuple[Given, Result], None, None]]
+OrderedMap = Callable[[Iterable[tuple[Label, Given]]], Generator[tuple[Label, Result], None, None]]
+"""From pairs of a label and an input to pairs of the label and the result; labels stay in this process."""
 
 # Two workers take 0.6 s of two cores to start, and a megabyte takes one process 10 ms, two 7 ms: below this, and with a
 # tokenizer that has threads of its own, one process is done sooner.
@@ -39,17 +41,17 @@ def worker_count(workers: int, total_bytes: int) -> int:
 
 
 @contextmanager
-def ordered_map(task: Callable[[Given], Result], workers: int) -> Iterator[OrderedMap[Given, Result]]:
-    """A function from inputs to pairs of each input and its result, in order; it may be called several times in turn.
+def ordered_map(task: Callable[[Given], Result], workers: int) -> Iterator[OrderedMap[Any, Given, Result]]:
+    """A function that does `task` for each input, in order; it may be called several times in turn.
 
     With one worker all runs in this process, else in spawned processes; `task`, inputs and results are then pickled.
     They leave Ctrl-C to this process, and end when it does, however it ends.
     """
     if workers <= 1:
 
-        def alone(inputs: Iterable[Given]) -> Generator[tuple[Given, Result], None, None]:
-            for given in inputs:
-                yield given, task(given)
+        def alone(inputs: Iterable[tuple[Label, Given]]) -> Generator[tuple[Label, Result], None, None]:
+            for label, given in inputs:
+                yield label, task(given)
 
         yield alone
         return
@@ -81,11 +83,11 @@ class _Crew(Generic[Given, Result]):
             inputs.close()
             results.close()
 
-    def map(self, inputs: Iterable[Given]) -> Generator[tuple[Given, Result], None, None]:
-        waiting: deque[Given] = deque()
-        for given in inputs:
+    def map(self, inputs: Iterable[tuple[Label, Given]]) -> Generator[tuple[Label, Result], None, None]:
+        waiting: deque[Label] = deque()
+        for label, given in inputs:
             self._send(given)
-            waiting.append(given)
+            waiting.append(label)
             if len(waiting) > AHEAD * len(self._members):
                 yield waiting.popleft(), self._receive()
         while waiting:

@@ -1,6 +1,7 @@
 """What the tests of the data room share: small texts and their preparation."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,20 @@ class Workshop:
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty documents in shards of 3,000 bytes; to be copied before it is damaged."""
+    made = Workshop(tmp_path_factory.mktemp("prepared"))
+    made.fill()
+    made.prepare(shard_bytes=3000)
+    return made.data
+
+
+@pytest.fixture
+def prepared(prepared_once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared_once, tmp_path / "prepared"))
 
 
 @pytest.fixture(scope="session")

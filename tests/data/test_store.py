@@ -9,11 +9,13 @@ from chainrule.data import open_dataset
 from chainrule.data.store import TokenStore, open_shards
 
 
-@pytest.fixture(params=[1 << 26, 3000])
-def store(request, workshop):
-    """The same text in one shard and in many small ones."""
+@pytest.fixture(params=["many shards", "one shard"])
+def store(request, workshop, prepared_once):
+    """The same text in many small shards and in one."""
+    if request.param == "many shards":
+        return open_dataset(prepared_once).split("train")
     workshop.fill()
-    return workshop.dataset(shard_bytes=request.param).split("train")
+    return workshop.dataset().split("train")
 
 
 def everything(store):
@@ -78,13 +80,6 @@ def test_a_moved_dataset_opens(workshop, tmp_path):
     workshop.prepare()
     moved = workshop.data.rename(tmp_path / "elsewhere")
     assert open_dataset(moved).split("train").n_tokens
-
-
-@pytest.fixture
-def prepared(workshop):
-    workshop.fill()
-    workshop.prepare(shard_bytes=3000)
-    return workshop.data
 
 
 def test_any_flipped_bit_is_found_and_its_file_named(prepared):

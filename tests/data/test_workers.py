@@ -10,6 +10,10 @@ from chainrule.base import DataError
 from chainrule.data.workers import AHEAD, SMALL_BYTES, ordered_map, worker_count
 
 
+def numbers(count):
+    return ((str(number), number) for number in range(count))
+
+
 def square(number):
     time.sleep(0.01 * (number % 3))
     return number * number
@@ -24,11 +28,11 @@ def refuse(number):
 
 
 def test_results_come_in_the_order_of_their_inputs():
-    expected = [(number, number * number) for number in range(20)]
+    expected = [(str(number), number * number) for number in range(20)]
     for workers in (1, 2):
         with ordered_map(square, workers) as square_all:
-            assert list(square_all(range(20))) == expected
-            assert list(square_all(range(5))) == expected[:5]
+            assert list(square_all(numbers(20))) == expected
+            assert list(square_all(numbers(5))) == expected[:5]
 
 
 def test_inputs_are_taken_only_as_far_ahead_as_said():
@@ -37,7 +41,7 @@ def test_inputs_are_taken_only_as_far_ahead_as_said():
     def inputs():
         for number in range(50):
             taken.append(number)
-            yield number
+            yield number, number
 
     with ordered_map(square, 2) as square_all:
         next(square_all(inputs()))
@@ -47,12 +51,12 @@ def test_inputs_are_taken_only_as_far_ahead_as_said():
 def test_an_error_in_a_worker_is_the_same_error_here():
     for workers in (1, 2):
         with pytest.raises(DataError, match="0 is refused"), ordered_map(refuse, workers) as refuse_all:
-            list(refuse_all(range(3)))
+            list(refuse_all(numbers(3)))
 
 
 def test_a_worker_that_dies_is_an_error_and_not_a_hang():
     with pytest.raises(DataError, match="a worker process died"), ordered_map(die, 2) as die_all:
-        list(die_all(range(3)))
+        list(die_all(numbers(3)))
 
 
 def test_small_texts_stay_in_this_process():
@@ -68,7 +72,7 @@ from chainrule.data.workers import ordered_map
 from test_workers import report_and_wait
 if __name__ == "__main__":
     with ordered_map(report_and_wait, 2) as wait_all:
-        list(wait_all(["{out}"]))
+        list(wait_all([(0, "{out}")]))
 """
 
 
