@@ -10,6 +10,14 @@ quickstart: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest
 
+bench: .venv/.installed
+	$(BIN)/python benchmarks/parity.py
+	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/tokenizer.py
+	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/first_minutes.py
+
 proof: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1
 

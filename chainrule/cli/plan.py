@@ -168,6 +168,6 @@ def _print(resolved: Resolved, machine: Machine, need: Memory, *, assumed: bool)
         f"{tokens / n_parameters:.1f} a parameter\n"
         f"{count_text(flops_per_token(config.model))} operations a token (forward and backward), about "
         f"{count_text(speed)} tokens/s: {duration_text(training_seconds(config, machine))} of training\n"
-        f"{machine.device} at {count_text(machine.peak_flops)}FLOP/s{assumption}"
+        f"{machine.device} at {machine.peak_flops / 1e9:,.0f} GFLOP/s{assumption}"
     )
     console().print(text, soft_wrap=True)

@@ -127,7 +127,7 @@ class MachineConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of matrix products; weights stay float32. auto takes bfloat16 where the machine is built for it."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """torch.compile for the blocks; auto decides by the length of the run and falls back with one line."""
+    """torch.compile for the loss; auto compiles on a GPU alone, and falls back with one line when it fails."""
     threads: NonNegativeInt = 0
     """CPU threads; 0 takes all physical cores that this process may use."""
     micro_batch: NonNegativeInt = 0

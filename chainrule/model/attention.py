@@ -42,7 +42,9 @@ class Attention(nn.Module):
             k, v = cache.append(self.layer, k.to(cache.keys.dtype), v.to(cache.values.dtype))
             q = q.to(k.dtype)
         drop_rate = self.drop_rate if self.training else 0.0
-        gathered = attend(q, k, v, mask, drop_rate, explicit=q.device.type == "cpu" and torch.is_grad_enabled())
+        # The fused kernel's backward pass is slow on a CPU in bfloat16, and there alone.
+        explicit = q.device.type == "cpu" and q.dtype == torch.bfloat16 and torch.is_grad_enabled()
+        gathered = attend(q, k, v, mask, drop_rate, explicit=explicit)
         return self.out(gathered.transpose(1, 2).flatten(2).to(x.dtype))
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,8 +67,7 @@ def attend(
     """softmax(q kᵀ / √K) v, where each place sees itself and those before, and only where `mask` is true.
 
     `S >= T`: with a cache the queries are the last `T` of `S` places. Query heads share key heads in groups of H / G.
-    `explicit` computes the scores with plain matrix products: on a CPU the fused kernel's backward pass in bfloat16
-    takes 2 to 10 times as long as these (benchmarks/attention.py).
+    `explicit` computes the scores with plain matrix products: benchmarks/attention.py says where that is faster.
     """
     if k.shape[1] != q.shape[1]:
         groups = q.shape[1] // k.shape[1]

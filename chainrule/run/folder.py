@@ -14,7 +14,8 @@
       checkpoints/          step-00000250/, ... each whole or absent
       summary.json          the end: bits per byte, baselines, time
       report.html           one page with everything
-      lock                  held by the one process that writes
+      old/                  with --from RUN: the old run's token shards, linked
+      lock, lock.json       held by the one process that writes, and who that is
 """
 
 from dataclasses import dataclass
