@@ -102,15 +102,17 @@ def _model_lines(resolved: Resolved) -> Iterator[str]:
 
 
 def _explained(resolved: Resolved, explain: bool) -> Iterator[str]:
-    section = ""
-    for line in to_toml(resolved.config, _sources(resolved)).splitlines():
+    section, sources = "", _sources(resolved)
+    for line in to_toml(resolved.config, sources).splitlines():
         if line.startswith("["):
             section = line.strip("[]")
             yield from _sentence(section_type(section).__doc__) if explain else ()
         elif line and explain:
             key = line.removeprefix("# ").split(" ")[0]
             yield from _sentence(section_type(section).model_fields[key].description)
-        yield line
+        # A default stands as a comment: in a file that is made of this, the automatic choice may still decide it.
+        key = line.split(" ")[0]
+        yield f"# {line}" if sources.get(f"{section}.{key}") == "default" else line
     if explain:
         yield from ("", "# Not set:", *_unset(resolved))
 

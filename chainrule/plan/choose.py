@@ -27,8 +27,8 @@ class Rung:
 
 
 # Compute-optimal is about 20 tokens a parameter for runs of days (Hoffmann et al., arXiv 2203.15556). In minutes the
-# text is short and the steps are few: on the standard library 2.2M parameters with 2.3M tokens, one each, gave 1.25 bits
-# per byte. So the wanted tokens a parameter rise along the ladder, from a half to 20.
+# text is short and the steps are few: on the standard library 2.2M parameters with 2.3M tokens, one each, gave 1.25
+# bits per byte. So the wanted tokens a parameter rise along the ladder, from a half to 20.
 LADDER = (
     Rung(128, 4, 4, 256, 2048, 0),
     Rung(192, 3, 4, 256, 2048, 1e6),

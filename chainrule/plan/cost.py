@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from chainrule.config import Config, ModelConfig
 from chainrule.plan.count import attention_matrix, feed_forward_matrix
 
-# GPU: share of the measured peak that a whole training step reaches for very wide models, and the width at which half of
-# it is lost to small operations. 37 to 41 % at width 768 and more is what nanochat and llm.c report for an H100.
+# GPU: share of the measured peak that a whole training step reaches for very wide models, and the width at which half
+# of it is lost to small operations. 37 to 41 % at width 768 and more is what nanochat and llm.c report for an H100.
 EFFICIENCY = {"mps": 0.30, "cuda": 0.45}
 HALF_WIDTH = {"mps": 300, "cuda": 400}
-# CPU: matrix products reach this share of the measured peak; what else a token costs is memory traffic, in nanoseconds of
-# one core: for each number of the residual stream in each layer, for each attention score, for each logit. Fitted to
+# CPU: matrix products reach this share of the measured peak; what else a token costs is memory traffic, in nanoseconds
+# of one core: for each number of the residual stream in each layer, for each attention score, for each logit. Fitted to
 # three shapes on two Sapphire Rapids cores (2.6 TFLOP/s), it also predicts two Zen 4 cores (0.24) within a quarter.
 MATRIX_SHARE = 0.8
 STREAM_NS, SCORE_NS, LOGIT_NS = 30.0, 5.6, 11.0

@@ -12,6 +12,7 @@ from chainrule.run import RunFolder, run_lock
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
 from chainrule.train.memory import keep_freed_memory
+from chainrule.train.resume import saved_settings
 from chainrule.train.session import Session, read_json
 from chainrule.train.settings import time_budget
 from chainrule.train.start import Start
@@ -40,6 +41,13 @@ def pretrain(
     keep_freed_memory()
     _make_folder(run, resume)
     with run_lock(run), Stop() as stop:
+        if resume and (done := _finished(run, layers)):
+            watch(
+                "notice",
+                {"message": f"the run finished already, at step {done['step']}; there is nothing to go on with"},
+            )
+            watch("finished", done)
+            return done
         clean_stumps(run.checkpoints)
         start = Start(run, watch, stop, begun)
         session: Session | None = None
@@ -51,6 +59,13 @@ def pretrain(
             summary = interrupted(session, fault.signal_number, begun)
         watch("finished", summary)
     return summary
+
+
+def _finished(run: RunFolder, layers: Sequence[Layer]) -> dict[str, Any] | None:
+    """The summary of a run that reached its last step; raises ConfigError when the layers would make it another run."""
+    saved_settings(run, layers)
+    summary = read_json(run.summary)
+    return summary if summary.get("status") == "finished" else None
 
 
 def _make_folder(run: RunFolder, resume: bool) -> None:

@@ -130,6 +130,15 @@ def test_a_run_in_the_way_is_not_overwritten(straight, layers):
     assert (straight / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_finished_run_is_not_scored_again(straight):
+    said = []
+    before = (straight / "summary.json").read_bytes()
+    summary = pretrain([], straight, resume=True, watch=lambda kind, row: said.append((kind, row.get("message"))))
+    assert summary["status"] == "finished"
+    assert [kind for kind, _ in said] == ["notice", "finished"]
+    assert (straight / "summary.json").read_bytes() == before
+
+
 def test_a_resume_refuses_what_would_make_it_another_run(straight):
     with pytest.raises(ConfigError, match=r"optimizer\.lr"):
         pretrain([Layer("flag", {"optimizer": {"lr": 0.5}})], straight, resume=True)
@@ -142,6 +151,7 @@ def test_a_resume_refuses_another_text(straight, layers, tmp_path):
         path.unlink()
     for path in (tmp_path / "other" / "data").glob("*.*"):
         (shards / path.name).write_bytes(path.read_bytes())
+    (straight / "summary.json").unlink()
     with pytest.raises(Exception, match="fingerprint") as caught:
         pretrain([], straight, resume=True)
     assert caught.value.exit_code == 2
