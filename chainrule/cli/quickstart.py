@@ -5,7 +5,8 @@ from chainrule.cli.start import new_run, train_run
 from chainrule.config import Layer
 
 TEXT = "python"
-PROMPTS = ("def ", "class ", "import ", 'def read_lines(path):\n    """')
+# They begin lines of their own and end without a space, as the words of the vocabulary do.
+PROMPTS = ("\n\ndef", "\n\nclass", "\n\nimport", '\n\ndef read_lines(path):\n    """')
 
 
 def quickstart(
@@ -18,7 +19,7 @@ def quickstart(
 ) -> int:
     """Train a small GPT on the source code of Python's standard library, which is on every machine, and show it.
 
-    Example: `chainrule quickstart`. Then: `chainrule generate runs/python-1 "def "`
+    Example: `chainrule quickstart`. Then: `chainrule generate runs/python-1 "def read_lines(path):"`
 
     Parameters
     ----------
