@@ -26,6 +26,7 @@ def findings(facts: Facts) -> list[Finding]:
         *_start(facts),
         *_passed(facts),
         *_overfitting(facts),
+        *_final(facts),
         *_data(facts),
         *_skips(facts),
     ]
@@ -86,6 +87,18 @@ def _overfitting(facts: Facts) -> Iterator[Finding]:
     if fall > RISEN and facts.status != "running":
         yield Finding(
             "note", f"Still learning at the end: {fall:.1%} less loss in the last fifth. A longer run will pay."
+        )
+
+
+def _final(facts: Facts) -> Iterator[Finding]:
+    """Why the final figure is lower than the end of the curve."""
+    final, looks = facts.summary.get("val_bits_per_byte"), facts.held_out
+    last = looks[-1].get("val_bits_per_byte") if looks else None
+    if final and last and final < last:
+        yield Finding(
+            "note",
+            f"The final {final:.3f} bits per byte are of all held-out text, each token with at least half a context to "
+            f"look back on; the curve's {last:.3f} are of a part of it, in windows that begin without any.",
         )
 
 

@@ -15,8 +15,8 @@ from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
 
 COMPLETION_TOKENS = 160
-# A function begins a line of its own, and its vocabulary has " name" rather than a name after a space: so the prompt ends
-# without one. Cooler than the samples: code has less room for surprise.
+# A function begins a line of its own, and the vocabulary has " name" rather than a name after a space: so the prompt
+# ends without one. Cooler than the samples: code has less room for surprise.
 FUNCTIONS, FUNCTION_TOKENS, FUNCTION_PROMPT = 48, 192, "\n\ndef"
 FUNCTION_SAMPLING = sampling_rules(temperature=0.6, top_k=50)
 PYTHON = ("python",)
