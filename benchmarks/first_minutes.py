@@ -18,9 +18,10 @@ from about import print_about
 NAMES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
 
 
-def quickstart(folder: Path, minutes: float) -> tuple[float, float, dict[str, Any]]:
+def watched(folder: Path, minutes: float, corpus: Path | None) -> tuple[float, float, dict[str, Any]]:
     """Seconds to the first loss line, seconds to the end, and the summary."""
-    command = [sys.executable, "-m", "chainrule", "quickstart", "--minutes", str(minutes), "--json"]
+    verb = ["quickstart"] if corpus is None else ["pretrain", str(corpus.resolve())]
+    command = [sys.executable, "-m", "chainrule", *verb, "--minutes", str(minutes), "--json"]
     start, first = time.perf_counter(), 0.0
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     assert child.stderr is not None and child.stdout is not None
@@ -36,20 +37,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--corpus", type=Path, default=None)
     options = parser.parse_args()
     print_about()
     rows = []
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            first, whole, summary = quickstart(Path(folder), options.minutes)
+            first, whole, summary = watched(Path(folder), options.minutes, options.corpus)
         rows.append(summary["val_bits_per_byte"])
         baselines, python = summary["baselines"], summary["python"]
         print(f"first loss line after {first:.1f} s, end after {whole:.0f} s (seed 0)")
         size = f"{summary['parameters']} parameters, {summary['tokens']} tokens"
         print(f"{size}, {summary['tokens_per_second']:.0f} tokens/s")
-        print(f"bits per byte on held-out files: {summary['val_bits_per_byte']:.4f}")
+        print(f"bits per byte on held-out text: {summary['val_bits_per_byte']:.4f}")
         print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES))
-        print(f"functions that parse: {python['parsed']} of {python['functions']}")
+        if python:
+            print(f"functions that parse: {python['parsed']} of {python['functions']}")
         for one in summary["completions"]:
             print(f"--- {one['prompt']!r}\n{one['prompt']}{one['text']}")
     if len(rows) > 1:
