@@ -12,8 +12,8 @@ from chainrule.plan.count import attention_matrix, feed_forward_matrix, paramete
 STREAM = {"gpt2": (32, 20), "llama": (40, 30), "qwen3": (60, 46)}  # times emb_dim
 STREAM_DROPOUT = (8, 4)  # times emb_dim, when drop_rate > 0
 HIDDEN = {"gelu": (8, 4), "swiglu": (16, 8)}  # times hidden_dim
-SCORES = (4, 2)  # times n_heads * context_length, where attention is explicit (CPU)
-SCORES_DROPOUT = (8, 4)
+SCORES = (0, 2)  # times n_heads * context_length, where attention is explicit (CPU: bfloat16, or with dropout)
+SCORES_DROPOUT = (12, 4)
 # Outside the layers: embedding and final norm; logits, their log-softmax and its gradient at the turning point.
 ENDS = (12, 10)  # times emb_dim
 LOGITS = (12, 12)  # times vocab_size

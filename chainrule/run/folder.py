@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "data"
 
     @property
+    def old(self) -> Path:
+        """The token shards of the run that this one goes on from."""
+        return self.path / "old"
+
+    @property
     def metrics(self) -> Path:
         """Training and validation figures, JSON lines."""
         return self.path / "metrics.jsonl"

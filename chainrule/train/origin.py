@@ -19,7 +19,6 @@ from chainrule.train.session import Session
 # that re-warming to the full peak forgets most).
 RATE_SHARE = 1 / 3
 OWN_CHOICE = ("drop_rate",)
-OLD = "old"  # the folder, inside the run's, that holds the old text
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,13 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
 
 def link_old_text(origin: Origin, run: RunFolder) -> None:
     """Links the old run's text into the new run's folder, which can then be moved; nothing when there is none."""
-    if not (run.path / OLD).is_dir() and origin.run and (origin.run.data / "manifest.json").is_file():
-        _link_folder(origin.run.data, run.path / OLD)
+    if not run.old.is_dir() and origin.run and (origin.run.data / "manifest.json").is_file():
+        _link_folder(origin.run.data, run.old)
 
 
 def old_dataset(run: RunFolder) -> Dataset | None:
     """The text of the run that this one goes on from, when it is known."""
-    return open_dataset(run.path / OLD) if (run.path / OLD).is_dir() else None
+    return open_dataset(run.old) if run.old.is_dir() else None
 
 
 def score_held_outs(session: Session) -> dict[str, float | None]:
