@@ -7,6 +7,7 @@ import torch
 from chainrule.base import ConfigError, RunError, TrainingError
 from chainrule.checkpoint import load_checkpoint, newest_checkpoint, open_model
 from chainrule.config import Layer, load_toml, resolve
+from chainrule.model import GPT
 from chainrule.run import RunFolder, read_rows
 from chainrule.train import pretrain
 
@@ -157,17 +158,24 @@ def test_a_resume_refuses_another_text(straight, layers, tmp_path):
     assert caught.value.exit_code == 2
 
 
+def poison_after(step: int, n_steps: int, factor: float, monkeypatch: pytest.MonkeyPatch):
+    """A watcher that multiplies the losses of the `n_steps` steps after `step` by `factor`; a step is one batch here."""
+    loss, left = GPT.loss, []
+
+    def poisoned(self, ids, targets, documents=None):
+        return loss(self, ids, targets, documents) * (left.pop() if left else 1.0)
+
+    def watch(kind, row):
+        if kind == "train" and row["step"] == step:
+            left.extend([factor] * n_steps)
+
+    monkeypatch.setattr(GPT, "loss", poisoned)
+    return watch
+
+
 def test_a_non_finite_step_moves_nothing_and_its_batch_is_kept(layers, tmp_path, monkeypatch):
-    from chainrule.model import GPT
-
-    loss, calls = GPT.loss, []
-
-    def sometimes_infinite(self, ids, targets, documents=None):
-        calls.append(1)
-        return loss(self, ids, targets, documents) * (float("inf") if len(calls) == 6 else 1.0)
-
-    monkeypatch.setattr(GPT, "loss", sometimes_infinite)
-    summary = pretrain(layers(), tmp_path / "run")
+    watch = poison_after(3, 1, float("inf"), monkeypatch)
+    summary = pretrain(layers(), tmp_path / "run", watch=watch)
     kept = list((tmp_path / "run" / "skipped").iterdir())
     assert summary["n_skipped"] == len(kept) == 1
     batch = json.loads(kept[0].read_text())
@@ -180,17 +188,9 @@ def test_a_non_finite_step_moves_nothing_and_its_batch_is_kept(layers, tmp_path,
 
 
 def test_several_non_finite_steps_in_a_row_stop_the_run_with_the_last_checkpoint_intact(layers, tmp_path, monkeypatch):
-    from chainrule.model import GPT
-
-    loss, calls = GPT.loss, []
-
-    def soon_not_a_number(self, ids, targets, documents=None):
-        calls.append(1)
-        return loss(self, ids, targets, documents) * (float("nan") if len(calls) > 8 else 1.0)
-
-    monkeypatch.setattr(GPT, "loss", soon_not_a_number)
+    watch = poison_after(5, 5, float("nan"), monkeypatch)
     with pytest.raises(TrainingError, match="3 steps in a row"):
-        pretrain(layers(training={"bad_steps": 3}), tmp_path / "run")
+        pretrain(layers(training={"bad_steps": 3}), tmp_path / "run", watch=watch)
     newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     assert all(torch.isfinite(t).all() for t in load_checkpoint(newest).tensors("model").values())
 
