@@ -159,7 +159,7 @@ def test_a_resume_refuses_another_text(straight, layers, tmp_path):
 
 
 def poison_after(step: int, n_steps: int, factor: float, monkeypatch: pytest.MonkeyPatch):
-    """A watcher that multiplies the losses of the `n_steps` steps after `step` by `factor`; a step is one batch here."""
+    """Watcher that multiplies losses of the `n_steps` steps after `step` by `factor` (one batch each)."""
     loss, left = GPT.loss, []
 
     def poisoned(self, ids, targets, documents=None):
