@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
-from chainrule.data.library import topic_texts
 from chainrule.data.pieces import Piece
 from chainrule.data.rows import ROWS, row_documents
+from chainrule.data.standard_library import topic_texts
 from chainrule.data.streams import ByteStream, opened
 from chainrule.data.text import row_pieces, text_pieces
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from chainrule.base import DataError
 from chainrule.data.folders import shown, walk
 from chainrule.data.formats import UnreadFormatError, named_kind
-from chainrule.data.library import LIBRARY, TOPICS, library_files
+from chainrule.data.standard_library import LIBRARY, TOPICS, library_files
 
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64

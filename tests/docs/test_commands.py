@@ -25,7 +25,7 @@ import torch
 import chainrule.train
 from chainrule.cli import main, panel
 from chainrule.config import Layer
-from chainrule.data.library import library_files
+from chainrule.data.standard_library import library_files
 from chainrule.run import folder, read_rows
 
 pytestmark = pytest.mark.xdist_group("docs")

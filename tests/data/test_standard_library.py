@@ -2,7 +2,7 @@ import ast
 
 from chainrule.config import TextConfig
 from chainrule.data import survey
-from chainrule.data.library import LEFT_OUT, library_files, topic_texts
+from chainrule.data.standard_library import LEFT_OUT, library_files, topic_texts
 
 
 def test_the_library_has_no_tests_and_no_tables():
