@@ -2,5 +2,5 @@
 
 import jaxtyping
 
-ROOMS = ("model", "optim", "data", "checkpoint", "generate", "evaluate", "train", "tokenizer")
+ROOMS = ("model", "optim", "data", "checkpoint", "generate", "evaluate", "train", "tokenizer", "lens")
 jaxtyping.install_import_hook([f"chainrule.{room}" for room in ROOMS], "shapes.checked")

@@ -13,6 +13,7 @@
     ├── RunError                   2: a run folder missing, foreign or in use
     ├── DeviceError                2: a device that is not there, memory that does not suffice
     ├── DiskError                  2: full, read-only or unreadable
+    ├── LensError                  2: nothing to differentiate, an operation without a rule, a place that is not there
     └── MissingPackageError        2: an extra that is not installed
 
 A message says what was given, what is allowed and what to do. The command line prints it without a traceback and exits
@@ -70,6 +71,10 @@ class DeviceError(UserError):
 
 class DiskError(UserError):
     """A disk is full, read-only or unreadable."""
+
+
+class LensError(UserError):
+    """The lens cannot look at this: no scalar loss, no parameters, an operation without a rule, a wrong place."""
 
 
 class MissingPackageError(UserError):

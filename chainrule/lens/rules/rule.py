@@ -1,0 +1,86 @@
+"""What a rule of differentiation is: a function for the gradient, and the formula that a person reads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chainrule.lens.tape import Node, Ref, Tape
+
+# The gradient of each argument that has one; for an argument that is a list of tensors, a list with None where none is.
+Gradients = Mapping[str, Tensor | Sequence[Tensor | None]]
+Pullback = Callable[..., Gradients]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One line of mathematics, for the terminal and for a page."""
+
+    text: str
+    latex: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one operation is differentiated.
+
+    `pullback(call, *gradients)` takes the gradient of the loss with respect to each output (None where an output was not
+    used) and returns that with respect to each argument: the vector-Jacobian product. It uses neither autograd nor
+    torch's backward operations. `value` says what the operation computes, `formulas` the local derivative by each
+    argument. In formulas the arguments go by short names: `names` maps the schema's word to the letter.
+    """
+
+    pullback: Pullback
+    value: Formula
+    formulas: Mapping[str, Formula]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+class Call:
+    """One recorded operation with its real values: `call["self"]` is an argument, `call.out` the first output."""
+
+    def __init__(self, tape: Tape, node: Node, wanted: frozenset[int]) -> None:
+        self.tape, self.node, self.wanted = tape, node, wanted
+
+    def __getitem__(self, name: str) -> Any:
+        return self._resolve(self.node.arguments[name])
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """The argument, or `otherwise` when the overload has none of that name."""
+        return self[name] if name in self.node.arguments else otherwise
+
+    @property
+    def out(self) -> Tensor:
+        """The first output."""
+        return self.output(0)
+
+    def output(self, slot: int) -> Tensor:
+        """The output of that number."""
+        return self._tensor(self.node.outputs[slot])
+
+    def needs(self, name: str) -> bool:
+        """Whether the gradient of this argument (of any in it, for a list) leads to a leaf."""
+        argument = self.node.arguments.get(name)
+        refs = argument if isinstance(argument, list | tuple) else [argument]
+        return any(isinstance(ref, Ref) and ref.value in self.wanted for ref in refs)
+
+    def _resolve(self, argument: Any) -> Any:
+        if isinstance(argument, Ref):
+            return self._tensor(argument.value)
+        if isinstance(argument, list | tuple):
+            return [self._resolve(one) for one in argument]
+        return argument
+
+    def _tensor(self, value: int) -> Tensor:
+        tensor = self.tape.values[value].tensor
+        assert tensor is not None, "reverse checks that every tensor was kept"
+        return tensor.detach()
+
+
+def unbroadcast(gradient: Tensor, shape: Sequence[int] | torch.Size) -> Tensor:
+    """Sums over the axes along which a tensor of `shape` was repeated: the derivative of broadcasting."""
+    extra = gradient.dim() - len(shape)
+    axes = [*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and gradient.shape[extra + i] != 1)]
+    return gradient.sum(axes, keepdim=True).reshape(tuple(shape)) if axes else gradient

@@ -1,0 +1,84 @@
+"""Where an operation was asked for: the module that is running and the line of the program."""
+
+import linecache
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from chainrule.lens.tape import Site
+
+# Frames of these places are how an operation came about, not where it was asked for.
+SKIPPED = (str(Path(torch.__file__).parent), "<", __file__, str(Path(__file__).with_name("record.py")))
+
+
+def calling_site() -> Site | None:
+    """The innermost line that belongs neither to torch nor to the recorder."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(SKIPPED):
+            code = linecache.getline(file, frame.f_lineno).strip()
+            return Site(_short(file), frame.f_lineno, frame.f_code.co_name, code)
+        frame = frame.f_back
+    return None
+
+
+def _short(file: str) -> str:
+    """The path from the present folder or from site-packages, where it lies below one of them."""
+    _, installed, below = file.rpartition("site-packages/")
+    if installed:
+        return below
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+
+
+class ModuleStack:
+    """Which module is running, by its path in `root`; a module outside `root` goes by its class name."""
+
+    def __init__(self, root: nn.Module | None) -> None:
+        self.paths: dict[int, str] = {}
+        self.classes: dict[str, str] = {}
+        self.running: list[tuple[str, int]] = [("", 0)]
+        self.calls: dict[str, int] = {}
+        self.entered: list[nn.Module] = []
+        if root is not None:
+            self.know(root, "")
+
+    def know(self, module: nn.Module, prefix: str) -> None:
+        """Names every module below `module`."""
+        for path, child in module.named_modules(prefix=prefix):
+            self.paths.setdefault(id(child), path)
+            self.classes.setdefault(path, type(child).__name__)
+
+    @property
+    def here(self) -> tuple[str, int]:
+        """The running module's path, and which call of it this is, from 0."""
+        return self.running[-1]
+
+    def _enter(self, module: nn.Module, _inputs: object) -> None:
+        if id(module) not in self.paths:
+            self.entered.append(module)  # keeps it alive, so that its id stays its own
+            self.know(module, type(module).__name__)
+        path = self.paths[id(module)]
+        self.running.append((path, self.calls.get(path, 0)))
+        self.calls[path] = self.calls.get(path, 0) + 1
+
+    def _leave(self, _module: nn.Module, _inputs: object, _output: object) -> None:
+        self.running.pop()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follows every module call in the process until the end of the block."""
+        before = register_module_forward_pre_hook(self._enter)
+        after = register_module_forward_hook(self._leave, always_call=True)
+        try:
+            yield
+        finally:
+            before.remove()
+            after.remove()

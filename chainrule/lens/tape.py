@@ -1,0 +1,171 @@
+"""What a recording holds: every tensor, every operation between them, and where in the program it was asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Level = Literal["op", "core"]
+Keep = Literal["all", "stats", "boundary"]
+Role = Literal["parameter", "buffer", "input", "constant", "result"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The line of the program, outside torch, that asked for an operation."""
+
+    file: str
+    line: int
+    function: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Meta:
+    """A tensor's form. `stride` and `offset` count elements; equal `storage` numbers mean shared memory."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: str
+    stride: tuple[int, ...]
+    offset: int
+    storage: int
+    storage_bytes: int
+    version: int
+
+    @property
+    def n_elements(self) -> int:
+        """How many numbers it holds."""
+        return torch.Size(self.shape).numel()
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A tensor in a few numbers; NaN and infinite elements are counted and left out of the rest."""
+
+    smallest: float
+    largest: float
+    mean: float
+    std: float
+    norm: float
+    n_nan: int
+    n_inf: int
+
+
+@dataclass(eq=False)
+class Value:
+    """One tensor at one time: an operation that writes in place makes a new value of the same tensor."""
+
+    id: int
+    name: str
+    role: Role
+    meta: Meta
+    producer: int | None = None
+    slot: int = 0
+    view_of: int | None = None
+    tensor: Tensor | None = None
+    stats: Stats | None = None
+    requires_grad: bool = False
+    edge: Any = None  # autograd's place of a value that was overwritten later
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether a gradient can exist: integers and truth values have none."""
+        return self.meta.dtype.is_floating_point or self.meta.dtype.is_complex
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Stands in a node's arguments where the call had a tensor."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation. `op` is its name with overload (`mul.Tensor`); `arguments` are by the names of its schema.
+
+    `module` is the path of the module that asked for it, from the recorded model ("" for the model itself), and `call`
+    how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
+    forward pass of a custom autograd Function.
+    """
+
+    id: int
+    op: str
+    func: Any
+    module: str
+    call: int
+    site: Site | None
+    arguments: dict[str, Any]
+    outputs: tuple[int, ...]
+    grad_enabled: bool
+    in_place: bool
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values that it read, in the order of its arguments; one that was given twice stands twice."""
+        return tuple(ref.value for _, ref in self.references())
+
+    def references(self) -> Iterator[tuple[str, Ref]]:
+        """(argument, reference) of each tensor read; the third of a list is called `tensors[2]`."""
+        for name, argument in self.arguments.items():
+            if isinstance(argument, Ref):
+                yield name, argument
+            elif isinstance(argument, list | tuple):
+                yield from ((f"{name}[{i}]", one) for i, one in enumerate(argument) if isinstance(one, Ref))
+
+    @property
+    def rule_name(self) -> str:
+        """The name under which its rule stands: without overload, and without the underscore of in-place operations."""
+        packet = self.op.split(".")[0]
+        return packet[:-1] if packet.endswith("_") and not packet.endswith("__") else packet
+
+
+@dataclass
+class Tape:
+    """A recording, in the order in which it happened. `values[i].id == i`, and likewise for nodes.
+
+    `versions` are the version counters of the kept tensors at the end of the recording; one that differs later was written to.
+
+    `modules` gives the class name of each module path; `target` says in words what was recorded. `loss` is the value
+    that the recorded function returned, when that is a single floating-point number; `outputs` are all tensors in what
+    it returned.
+    """
+
+    target: str
+    level: Level
+    keep: Keep
+    training: bool | None = None
+    nodes: list[Node] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    modules: dict[str, str] = field(default_factory=dict)
+    tied: dict[str, str] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()
+    loss: int | None = None
+
+    def named(self, name: str) -> Value | None:
+        """The value of that name, or None. A tied parameter is found under each of its names."""
+        name = self.tied.get(name, name)
+        return next((value for value in self.values if value.name == name), None)
+
+    def leaves(self) -> list[Value]:
+        """The parameters and inputs that require a gradient, in the order in which they were registered."""
+        return [value for value in self.values if value.producer is None and value.requires_grad]
+
+    def producer(self, value: Value) -> Node | None:
+        """The operation that made the value; None for a leaf."""
+        return None if value.producer is None else self.nodes[value.producer]
+
+    def consumers(self) -> dict[int, list[int]]:
+        """For each value the operations that read it, in order."""
+        found: dict[int, list[int]] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                found.setdefault(value, []).append(node.id)
+        return found
