@@ -1,5 +1,8 @@
 """Instruments on any nn.Module: the recorded graph, the rules of differentiation, what they say and prove."""
 
+from chainrule.lens.cell import Cell, cell
+from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
+from chainrule.lens.ledger import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
 from chainrule.lens.rules import CONSTANT, RULES, Call, Formula, Gradients, Rule, unbroadcast
@@ -10,21 +13,34 @@ __all__ = [
     "CONSTANT",
     "RULES",
     "Call",
+    "Cell",
     "Contribution",
+    "CoordinatePath",
     "Formula",
     "Gradients",
+    "LeafRow",
+    "Ledger",
+    "LedgerRow",
+    "Meeting",
     "Meta",
     "Node",
+    "Part",
+    "PathStep",
     "Ref",
     "ReverseStep",
     "Rule",
     "Site",
     "Stats",
     "Tape",
+    "Term",
+    "Use",
     "Value",
+    "cell",
     "differentiable",
+    "ledger",
     "measure",
     "record",
     "reverse",
+    "shown_names",
     "unbroadcast",
 ]
