@@ -2,6 +2,7 @@
 
 from chainrule.lens.cell import Cell, cell
 from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
+from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
 from chainrule.lens.ledger import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "Contribution",
     "CoordinatePath",
+    "Estimate",
     "Formula",
     "Gradients",
     "LeafRow",
@@ -36,11 +38,14 @@ __all__ = [
     "Use",
     "Value",
     "cell",
+    "coordinate_derivative",
     "differentiable",
+    "directional_derivative",
     "ledger",
     "measure",
     "record",
     "reverse",
+    "ridders",
     "shown_names",
     "unbroadcast",
 ]
