@@ -1,10 +1,22 @@
 """All rules, by the name of the operation without overload."""
 
+from chainrule.lens.rules.index import INDEX
 from chainrule.lens.rules.losses import LOSSES
+from chainrule.lens.rules.piece import PIECE
 from chainrule.lens.rules.pointwise import POINTWISE
 from chainrule.lens.rules.rule import Rule
+from chainrule.lens.rules.shape import SHAPE
+from chainrule.lens.rules.write import WRITE
 
-# Operations whose result does not depend on any input in a way that can be differentiated, or that cut the gradient.
-CONSTANT = frozenset({"detach", "empty_like", "zeros_like", "ones_like", "full_like", "bernoulli"})
+# Operations whose result does not depend on any input in a way that can be differentiated, or that cut the gradient:
+# new tensors in the form of another, random numbers, truth values.
+FACTORIES = {f"{content}_like" for content in ("empty", "zeros", "ones", "full", "rand", "randn", "randint")} | {
+    f"new_{content}" for content in ("empty", "empty_strided", "zeros", "ones", "full")
+}
+RANDOM = {"bernoulli", "uniform", "normal", "exponential", "cauchy", "log_normal", "geometric", "random", "multinomial"}
+TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "signbit", "any", "all"} | {
+    f"logical_{word}" for word in ("and", "or", "xor", "not")
+}
+CONSTANT = frozenset({"detach", "detach_copy", "set_data", *FACTORIES, *RANDOM, *TRUTHS})
 
-RULES: dict[str, Rule] = {**POINTWISE, **LOSSES}
+RULES: dict[str, Rule] = {**POINTWISE, **SHAPE, **PIECE, **INDEX, **WRITE, **LOSSES}
