@@ -15,6 +15,7 @@ SAFE_ON_RESUME = frozenset(
         "eval_tokens",
         "sample_every",
         "sample_tokens",
+        "health_every",
         "prompts",
         "save_every",
         "keep_last",

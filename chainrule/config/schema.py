@@ -109,6 +109,8 @@ class TrainingConfig(Section):
     """Steps between two rounds of samples."""
     sample_tokens: PositiveInt = 48
     """Tokens of a sample."""
+    health_every: NonNegativeInt = 50
+    """Steps between two looks at activations and attention, beside the norms of every step; 0 switches health off."""
     prompts: tuple[str, ...] = PROMPTS
     """What the samples start from."""
     save_every: PositiveInt = 250

@@ -8,9 +8,11 @@
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
+      health.jsonl          norms, activations and attention by layer
       samples.jsonl         what the model wrote, from which prompt, at which step
       events.jsonl          starts, resumes, skipped steps, interruptions
       skipped/              batches that gave non-finite numbers
+      spikes/               step-00000250/, ... of the first steps out of line: batch, weights, numbers
       checkpoints/          step-00000250/, ... each whole or absent
       summary.json          the end: bits per byte, baselines, time
       report.html           one page with everything
@@ -66,6 +68,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def health(self) -> Path:
+        """Norms, activations and attention by layer, JSON lines."""
+        return self.path / "health.jsonl"
+
+    @property
     def samples(self) -> Path:
         """Sampled texts, JSON lines."""
         return self.path / "samples.jsonl"
@@ -79,6 +86,11 @@ class RunFolder:
     def skipped(self) -> Path:
         """The folder of batches that gave non-finite numbers."""
         return self.path / "skipped"
+
+    @property
+    def spikes(self) -> Path:
+        """The folder of bundles of steps that were out of line."""
+        return self.path / "spikes"
 
     @property
     def checkpoints(self) -> Path:

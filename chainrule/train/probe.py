@@ -13,7 +13,7 @@ from chainrule.optim import Optimizer
 from chainrule.plan import memory_bytes
 from chainrule.train.machine import MachineFacts
 from chainrule.train.state import TrainState
-from chainrule.train.step import LossFunction, Precision, backward, gradient_norm
+from chainrule.train.step import LossFunction, Precision, backward, gradient_norms
 from chainrule.train.watch import Watch
 
 # Tokens of a forward pass from which larger ones gain nothing: on a CPU the caches hold no more; on a GPU all
@@ -99,7 +99,7 @@ def _timed(
             backward(loss_function, windows, len(windows.ids), precision).item()
             passed = time.perf_counter()
             state.optimizer.step(1.0)
-            gradient_norm(state.model).item()  # waits for the device
+            gradient_norms(state.model).tolist()  # waits for the device
             rounds.append((passed - start, time.perf_counter() - passed))
             state.optimizer.zero_grad()
     finally:

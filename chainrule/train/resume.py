@@ -68,6 +68,7 @@ def note_differences(checkpoint: Checkpoint, facts: MachineFacts, run: RunFolder
 
 def cut_journals(run: RunFolder, step: int, looked: int) -> None:
     """Removes what was written after the checkpoint of `step`; with `looked` before it, the looks at `step` too."""
+    cut_after_step(run.health, step)
     for path in (run.metrics, run.samples):
         cut_after_step(path, step)
         if looked < step:

@@ -1,0 +1,52 @@
+"""What counts as one layer of a model when its health is written down."""
+
+from torch import nn
+
+
+def layer_of(path: str) -> str:
+    """The layer that the module at `path` belongs to.
+
+    The path up to the first word after its first number (`blocks.3.attention` of `blocks.3.attention.qkv`); a path
+    without a number is its own layer. Works on any naming that numbers its blocks: `transformer.h.0.attn.c_attn`
+    belongs to `transformer.h.0.attn`, `lm_head` to itself.
+    """
+    words = path.split(".")
+    number = next((place for place, word in enumerate(words) if word.isdigit()), None)
+    return path if number is None else ".".join(words[: number + 2])
+
+
+def block_of(layer: str) -> tuple[int, str] | None:
+    """(3, "attention") of `blocks.3.attention`: which block, and which part of it; None outside the blocks."""
+    words = layer.split(".")
+    number = next((place for place, word in enumerate(words) if word.isdigit()), None)
+    return None if number is None else (int(words[number]), ".".join(words[number + 1 :]))
+
+
+def layer_in_words(layer: str) -> str:
+    """As a sentence names it: `block 3's attention`, `the token embedding`."""
+    found = block_of(layer)
+    if found is None:
+        return f"the {layer.replace('_', ' ').replace('.', ' ')}"
+    return f"block {found[0]}’s {found[1].replace('_', ' ').replace('.', ' ')}" if found[1] else f"block {found[0]}"
+
+
+def parameter_layers(model: nn.Module) -> dict[str, list[str]]:
+    """The names of the parameters of each layer, in the model's order; a tied parameter counts where it came first."""
+    found: dict[str, list[str]] = {}
+    for name, _ in model.named_parameters():
+        path = name.rpartition(".")[0]
+        found.setdefault(layer_of(path) if path else name, []).append(name)
+    return found
+
+
+def watched_modules(model: nn.Module) -> list[str]:
+    """The paths whose outputs tell how activations travel: every layer, and every block as a whole, in order.
+
+    Containers without a forward pass of their own (ModuleList, ModuleDict) have no output and are left out.
+    """
+    layers = {layer_of(path) for path, module in model.named_modules() if path and not any(module.children())}
+    blocks = {path for path, _ in model.named_modules() if path and path.rpartition(".")[2].isdigit()}
+    silent = (nn.ModuleList, nn.ModuleDict, nn.Dropout, nn.Identity)
+    return [
+        path for path, module in model.named_modules() if path in layers | blocks and not isinstance(module, silent)
+    ]
