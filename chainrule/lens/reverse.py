@@ -53,7 +53,7 @@ def reverse(
     Raises LensError when there is no scalar loss, nothing to differentiate by, an operation without a rule on the way,
     or a tensor that was changed after the recording.
     """
-    loss = _start(tape)
+    loss = loss_to_differentiate(tape)
     wanted = differentiable(tape)
     leaves = {leaf.id for leaf in tape.leaves()}
     gradients: dict[int, Tensor] = {loss: torch.ones_like(_kept(tape, loss))}
@@ -97,7 +97,8 @@ def differentiable(tape: Tape) -> frozenset[int]:
     return frozenset(live | inside)
 
 
-def _start(tape: Tape) -> int:
+def loss_to_differentiate(tape: Tape) -> int:
+    """The loss of a tape that can be differentiated; LensError says why one cannot."""
     if tape.keep != "all":
         raise LensError(f"a tape with keep={tape.keep!r} cannot be differentiated; record with keep='all'")
     if tape.loss is None:
