@@ -1,10 +1,13 @@
 """One element of a weight, followed from the loss: the numbers that are multiplied and added on the way to it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from chainrule.base import LensError, nearest
 from chainrule.lens.reverse import ReverseStep, differentiable
@@ -67,17 +70,19 @@ class CoordinatePath:
     steps: tuple[PathStep, ...]
 
 
-def resolve_coordinate(tape: Tape, name: str, index: tuple[int, ...]) -> tuple[Value, tuple[int, ...]]:
-    """The leaf of that name, or of `name.weight`, and the index with negative numbers counted from the end.
-
-    Raises LensError when there is no such leaf or no such element.
-    """
+def find_leaf(tape: Tape, name: str) -> Value:
+    """The parameter or input of that name, or of `name.weight`; raises LensError when it is none with a gradient."""
     leaf = tape.named(name) or tape.named(f"{name}.weight")
     known = [leaf.name for leaf in tape.leaves()]
     if leaf is None:
         raise LensError(f"{tape.target} has no weight {name!r}.{nearest(name, [*known, *tape.tied])}")
     if leaf.producer is not None or not leaf.requires_grad:
-        raise LensError(f"{leaf.name} has no gradient of its own; a weight or input that requires one is asked for")
+        raise LensError(f"{leaf.name} has no gradient of its own; ask for a weight, or an input that requires one")
+    return leaf
+
+
+def check_index(leaf: Value, index: tuple[int, ...]) -> tuple[int, ...]:
+    """The index with negative numbers counted from the end; raises LensError when there is no such element."""
     shape = leaf.meta.shape
     if len(index) != len(shape):
         raise LensError(
@@ -88,17 +93,20 @@ def resolve_coordinate(tape: Tape, name: str, index: tuple[int, ...]) -> tuple[V
             raise LensError(
                 f"coordinate {list(index)}: {i} is out of range on axis {axis} of {leaf.name}; use 0 to {n - 1}"
             )
-    return leaf, tuple(i % n for i, n in zip(index, shape, strict=True))
+    return tuple(i % n for i, n in zip(index, shape, strict=True))
 
 
 def follow(
     tape: Tape,
     leaf: Value,
-    index: tuple[int, ...],
+    index: tuple[int, ...] | None,
     gradients: Mapping[int, Tensor],
     walked: Mapping[int, ReverseStep],
 ) -> CoordinatePath:
-    """Goes up from the leaf to the loss, at every sum along its largest term, and returns the way down."""
+    """Goes up from the leaf to the loss, at every sum along its largest term, and returns the way down.
+
+    Without an index it is the element with the largest gradient.
+    """
     uses: dict[int, list[tuple[ReverseStep, str, Tensor]]] = {}
     for step in walked.values():
         for one in step.outgoing:
@@ -106,6 +114,9 @@ def follow(
     assert leaf.tensor is not None
     if leaf.id not in gradients:
         raise LensError(f"the loss of {tape.target} does not depend on {leaf.name}: there is no path to follow")
+    if index is None:
+        largest = torch.unravel_index(gradients[leaf.id].abs().argmax(), leaf.meta.shape)
+        index = tuple(int(i) for i in largest)
     wanted = differentiable(tape)
     steps: list[PathStep] = []
     value, place = leaf.id, index
@@ -158,7 +169,7 @@ def _terms(tape: Tape, step: ReverseStep, argument: str, index: tuple[int, ...],
             f"{step.node.op} at {step.node.site} has no rule of ours, so the coordinate cannot be followed through it"
         )
     ask = [None if g is None else g.clone().requires_grad_() for g in step.incoming]
-    with torch.enable_grad():
+    with torch.enable_grad(), _WithoutOut():
         result = step.rule.pullback(Call(tape, step.node, wanted), *ask)
         base, _, position = argument.partition("[")
         found = result[base]
@@ -177,4 +188,16 @@ def _terms(tape: Tape, step: ReverseStep, argument: str, index: tuple[int, ...],
                 Term(value, where, float(g[where]), float(local[where]), float(products[where]))
                 for where in map(tuple, local.nonzero().tolist())
             ]
+    total, size = sum(term.product for term in terms), sum(abs(term.product) for term in terms)
+    number = float(next(one.gradient[index] for one in step.outgoing if one.argument == argument))
+    assert abs(total - number) <= math.sqrt(torch.finfo(out.dtype).eps) * size, (
+        f"{step.node.op}: {total} is not {number}"
+    )
     return sorted(terms, key=lambda term: -abs(term.product))
+
+
+class _WithoutOut(TorchFunctionMode):
+    """Lets `out=` make a new tensor: autograd cannot look through a result that is written over something else."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{name: one for name, one in (kwargs or {}).items() if name != "out"})

@@ -9,22 +9,21 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.cell import FEW, Cell, cell
-from chainrule.lens.coordinate import CoordinatePath, follow, resolve_coordinate
+from chainrule.lens.coordinate import CoordinatePath, check_index, find_leaf, follow
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
 from chainrule.lens.rules import RULES, Call, Formula, Rule
-from chainrule.lens.rules.pointwise import POINTWISE
 from chainrule.lens.tape import Node, Site, Tape
 
 ASSIGNED = re.compile(r"^([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*(?::[^=]+)?=(?!=)")
-Coordinate = tuple[str, tuple[int, ...]]
+Coordinate = tuple[str, tuple[int, ...] | None]
 
 
 @dataclass(frozen=True)
 class Part:
     """What one input of an operation receives: local derivative times incoming gradient.
 
-    `letter` is the input's name in the formula. `local` is the local derivative in numbers, where they are few and it has
-    one for each element of the input: an operation on each element alone, or one whose output is a single number.
+    `letter` is the input's name in the formula. `local` is the local derivative in numbers, where they are few and
+    there is one for each element of the input: an operation on each element alone, or one whose output is one number.
     """
 
     argument: str
@@ -77,7 +76,7 @@ class LeafRow:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows in the order of the reverse walk, then the leaves; `unreached` are those that the loss does not depend on."""
+    """Rows in the order of the reverse walk, and the leaves; `unreached` are those that the loss does not depend on."""
 
     tape: Tape
     rows: tuple[LedgerRow, ...]
@@ -96,19 +95,21 @@ def ledger(
 ) -> Ledger:
     """Walks back from the loss and writes down every step.
 
-    `coordinate`, such as `("blocks.0.attention.qkv.weight", (3, 7))`, also follows one element of a weight.
-    Without `stats` large tensors are kept as shape and norm alone, which is faster.
+    `coordinate`, such as `("blocks.0.attention.qkv.weight", (3, 7))`, also follows one element of a weight; with
+    None for the index, the one with the largest gradient. Without `stats` large tensors are kept as shape and norm
+    alone, which is faster.
 
     Raises LensError as `reverse` does, and when there is no such coordinate.
     """
-    place = None if coordinate is None else resolve_coordinate(tape, *coordinate)
-    book = _Book(tape, shown_names(tape), differentiable(tape), stats, {} if place else None)
+    leaf = None if coordinate is None else find_leaf(tape, coordinate[0])
+    index = None if leaf is None or coordinate is None or coordinate[1] is None else check_index(leaf, coordinate[1])
+    book = _Book(tape, shown_names(tape), differentiable(tape), stats, {} if leaf else None)
     gradients = reverse(tape, book.write, rules=rules, fallback=fallback)
     leaves = [
         LeafRow(value, total := cell(g, stats=stats), book.meeting(value, total)) for value, g in gradients.items()
     ]
     unreached = tuple(leaf.id for leaf in tape.leaves() if leaf.id not in gradients)
-    path = None if place is None else follow(tape, *place, gradients, book.kept or {})
+    path = None if leaf is None else follow(tape, leaf, index, gradients, book.kept or {})
     return Ledger(tape, tuple(book.rows), tuple(sorted(leaves, key=lambda leaf: leaf.value)), unreached, path)
 
 
@@ -181,7 +182,7 @@ def _local_derivatives(tape: Tape, step: ReverseStep, wanted: frozenset[int]) ->
     if step.rule is None or len(step.node.outputs) != 1 or not step.outgoing:
         return {}
     out = _tensor(tape, step.node.outputs[0])
-    if out.numel() > FEW or (out.numel() != 1 and step.node.rule_name not in POINTWISE):
+    if out.numel() > FEW or (out.numel() != 1 and not _pointwise(step.node)):
         return {}
     found = step.rule.pullback(Call(tape, step.node, wanted), torch.ones_like(out))
     shapes = {one.argument: tuple(one.gradient.shape) for one in step.outgoing}
@@ -193,6 +194,10 @@ def _local_derivatives(tape: Tape, step: ReverseStep, wanted: frozenset[int]) ->
         and name in shapes
         and (out.numel() == 1 or shapes[name] == tuple(out.shape))
     }
+
+
+def _pointwise(node: Node) -> bool:
+    return node.func is not None and torch.Tag.pointwise in node.func.tags
 
 
 def shown_names(tape: Tape) -> dict[int, str]:
