@@ -1,10 +1,11 @@
 """Which value a tensor holds at this moment: views, shared storage and writes in place.
 
-A tape has values, a program has tensors that may be overwritten. Every tensor that was seen stands for its newest value;
-when another tensor of the same storage is written to, what it holds now is worked out at its next use.
+A tape has values, a program has tensors that may be overwritten. Every tensor that was seen stands for its newest
+value; when another tensor of the same storage is written to, what it holds now is worked out at its next use.
 """
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from chainrule.base import LensError
 from chainrule.lens.tape import Meta, Value
 
 
@@ -45,12 +47,16 @@ class Holding:
 
 
 class Memory:
-    """All tensors of a recording, by identity, and the storages that they lie in."""
+    """All tensors of a recording, by identity, and the storages that they lie in.
+
+    An id or an address may be given anew once its owner is gone, so each is believed only while its owner lives.
+    """
 
     def __init__(self) -> None:
         self._holdings: dict[int, Holding] = {}
         self._storages: dict[int, Storage] = {}
         self._n_storages = 0
+        self.overwritten_leaves: list[tuple[Value, Tensor]] = []
 
     def holding(self, tensor: Tensor) -> Holding | None:
         """What `tensor` holds, or None when it was never seen."""
@@ -59,17 +65,24 @@ class Memory:
 
     def storage(self, tensor: Tensor) -> Storage:
         """The storage of `tensor`, numbered when it is new."""
+        if tensor.layout != torch.strided:
+            raise LensError(
+                f"the lens reads dense tensors, and one of shape {list(tensor.shape)} is {tensor.layout}; "
+                "call .to_dense() on it"
+            )
         memory = tensor.untyped_storage()
         known = self._storages.get(memory._cdata)
-        if known is None or known.reference.expired():
-            known = self._storages[memory._cdata] = Storage(self._n_storages, StorageWeakRef(memory))
+        if known is None or known.reference.expired():  # type: ignore[no-untyped-call]
+            reference = StorageWeakRef(memory)  # type: ignore[no-untyped-call]
+            known = self._storages[memory._cdata] = Storage(self._n_storages, reference)
             self._n_storages += 1
         return known
 
     def hold(self, tensor: Tensor, value: Value) -> None:
         """From now on `tensor` holds `value`, with all writes so far."""
         storage = self.storage(tensor)
-        storage.values.append(value)
+        if value.tensor is not None:
+            storage.values.append(value)
         self._holdings[id(tensor)] = Holding(value.id, len(storage.writes), weakref.ref(tensor))
 
     def missed(self, tensor: Tensor) -> list[Write]:
@@ -80,32 +93,62 @@ class Memory:
     def wrote(self, tensor: Tensor, value: Value) -> None:
         """`tensor` was written to in place and holds `value`."""
         storage = self.storage(tensor)
-        storage.writes.append(Write(value.id, tuple(tensor.shape), tensor.stride(), tensor.storage_offset()))
+        storage.writes.append(Write(value.id, *_place(tensor)))
         self.hold(tensor, value)
 
     def meta(self, tensor: Tensor) -> Meta:
         """The tensor's form, with the number of its storage."""
-        return Meta(
-            tuple(tensor.shape),
-            tensor.dtype,
-            str(tensor.device),
-            tensor.stride(),
-            tensor.storage_offset(),
-            self.storage(tensor).number,
-            tensor.untyped_storage().nbytes(),
-            tensor._version,
-        )
+        shape, stride, offset = _place(tensor)
+        number, n_bytes = self.storage(tensor).number, tensor.untyped_storage().nbytes()
+        return Meta(shape, tensor.dtype, str(tensor.device), stride, offset, number, n_bytes, version(tensor))
 
     def before_write(self, tensor: Tensor) -> None:
         """Copies what the kept values of the storage hold, since it is about to be overwritten."""
         storage = self.storage(tensor)
-        kept = [value for value in storage.values if value.tensor is not None and value.edge is None]
-        if kept:
-            copy = tensor.untyped_storage().clone()
-            for value in kept:
-                assert value.tensor is not None
-                if value.tensor.requires_grad:
-                    value.requires_grad, value.edge = True, get_gradient_edge(value.tensor)
-                lying = torch.empty(0, dtype=value.tensor.dtype, device=value.tensor.device)
-                value.tensor = lying.set_(copy, value.meta.offset, value.meta.shape, value.meta.stride)
-            storage.values = [value for value in storage.values if value not in kept]
+        if storage.values:
+            copy = tensor.untyped_storage().clone()  # type: ignore[no-untyped-call]
+            for value in storage.values:
+                self._move(value, copy)
+            storage.values = []
+
+    def _move(self, value: Value, copy: torch.UntypedStorage) -> None:
+        """From now on the value lies in the copy; autograd knows it by its edge."""
+        original = value.tensor
+        assert original is not None
+        value.overwritten, value.requires_grad = True, original.requires_grad
+        if original.requires_grad and original.is_leaf:
+            self.overwritten_leaves.append((value, original))  # its edge cannot be asked for in here
+        elif original.requires_grad:
+            value.edge = get_gradient_edge(original)
+        lying = torch.empty(0, dtype=original.dtype, device=original.device)
+        value.tensor = lying.set_(copy, value.meta.offset, value.meta.shape, value.meta.stride)
+
+
+def version(tensor: Tensor) -> int:
+    """How often the tensor was written to; 0 for one made under `torch.inference_mode()`, which does not count."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def places(shape: Sequence[int], stride: Sequence[int], offset: int, device: torch.device) -> Tensor:
+    """Where in the storage each element lies, counted in elements."""
+    found = torch.full(tuple(shape), offset, dtype=torch.int64, device=device)
+    for axis, (n, step) in enumerate(zip(shape, stride, strict=True)):
+        along = torch.arange(n, device=device) * step
+        found += along.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return found
+
+
+def merged(form: Tensor, old: Tensor | None, write: Write, written: Tensor | None) -> Tensor | None:
+    """What a tensor that lies like `form` held after the write; None where the types do not line up."""
+    if old is None or written is None or old.element_size() != written.element_size():
+        return None
+    here = places(*_place(form), form.device)
+    there = places(write.shape, write.stride, write.offset, form.device)
+    memory = form.new_empty(1 + max((int(index.max()) for index in (here, there) if index.numel()), default=-1))
+    memory[here] = old.detach()
+    memory.view(written.dtype)[there] = written.detach()
+    return memory[here]
+
+
+def _place(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    return tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from chainrule.base import LensError
 from chainrule.lens.fallback import local_fallback
-from chainrule.lens.rules import CONSTANT, RULES, Call, Rule
+from chainrule.lens.rules import CONSTANT, RULES, Call, Rule, check_value
 from chainrule.lens.tape import Node, Tape
 
 
@@ -47,22 +47,24 @@ def reverse(
 ) -> dict[int, Tensor]:
     """The gradient of the loss by every leaf that requires one, by value number; `each` sees every step on the way.
 
-    A leaf that the loss does not depend on is absent. Contributions are summed in the order of the walk. With `fallback`
-    an operation without a rule is differentiated by autograd, locally; such steps are not independent.
+    A leaf that the loss does not depend on is absent. Contributions are summed in the order of the walk. With
+    `fallback` an operation without a rule is differentiated by autograd, locally; such steps are not independent.
 
     Raises LensError when there is no scalar loss, nothing to differentiate by, an operation without a rule on the way,
     or a tensor that was changed after the recording.
     """
     loss = loss_to_differentiate(tape)
     wanted = differentiable(tape)
+    check_unchanged(tape, wanted)
     leaves = {leaf.id for leaf in tape.leaves()}
+    inner = wanted - leaves
     gradients: dict[int, Tensor] = {loss: torch.ones_like(_kept(tape, loss))}
+    sums: set[int] = set()  # values whose gradient is a tensor of our own, that may be added to in place
     order = 0
     for node in reversed(tape.nodes):
-        if not any(output in gradients for output in node.outputs) or not wanted.intersection(node.outputs):
+        if not any(output in gradients and output in inner for output in node.outputs):
             continue
         incoming = tuple(gradients.pop(output, None) for output in node.outputs)
-        check_unchanged(tape, node)
         rule = rules.get(node.rule_name)
         if rule is None and not fallback:
             raise LensError(_no_rule(node))
@@ -70,11 +72,22 @@ def reverse(
         result = rule.pullback(call, *incoming) if rule is not None else local_fallback(call, incoming)
         outgoing = tuple(_contributions(tape, node, result, wanted))
         for one in outgoing:
-            gradients[one.value] = gradients[one.value] + one.gradient if one.value in gradients else one.gradient
+            _accumulate(gradients, sums, one)
         if each is not None:
             each(ReverseStep(order, node, rule, incoming, outgoing))
         order += 1
     return {value: gradient for value, gradient in gradients.items() if value in leaves}
+
+
+def _accumulate(gradients: dict[int, Tensor], sums: set[int], one: Contribution) -> None:
+    """Adds a contribution to what has arrived at its value so far; the contributions themselves stay as they are."""
+    if one.value not in gradients:
+        gradients[one.value] = one.gradient
+    elif one.value in sums:
+        gradients[one.value] += one.gradient
+    else:
+        gradients[one.value] = gradients[one.value] + one.gradient
+        sums.add(one.value)
 
 
 def differentiable(tape: Tape) -> frozenset[int]:
@@ -84,16 +97,21 @@ def differentiable(tape: Tape) -> frozenset[int]:
     without autograd, but its result requires a gradient: there we look inside.
     """
     live = {leaf.id for leaf in tape.leaves()}
-    inside: set[int] = set()  # computed without autograd from live values
+    inside: set[int] = set()  # computed from live values in the forward pass of a custom Function
     for node in tape.nodes:
-        if node.rule_name in CONSTANT:
+        if node.rule_name in CONSTANT or not node.tracked:
             continue
-        reached = live if node.grad_enabled else live | inside
-        if not any(value in reached for value in node.inputs):
+        from_live, update = any(value in live for value in node.inputs), node.func is None
+        from_inside = (update or not node.grad_enabled) and any(value in inside for value in node.inputs)
+        if not from_live and not from_inside:
             continue
         outputs = [tape.values[output] for output in node.outputs if tape.values[output].differentiable]
-        inside.update(output.id for output in outputs if not node.grad_enabled)
-        live.update(output.id for output in outputs if node.grad_enabled or output.requires_grad)
+        if not node.grad_enabled or not from_live:
+            inside.update(output.id for output in outputs)
+        if from_live and node.grad_enabled:
+            live.update(output.id for output in outputs)
+        elif not update:
+            live.update(output.id for output in outputs if output.requires_grad)
     return frozenset(live | inside)
 
 
@@ -114,7 +132,8 @@ def loss_to_differentiate(tape: Tape) -> int:
         )
     if tape.loss not in differentiable(tape):
         raise LensError(
-            f"the loss of {tape.target} does not depend on any parameter: look for torch.no_grad(), .detach() or .item()"
+            f"the loss of {tape.target} does not depend on any parameter: look for torch.no_grad(), .detach() "
+            "or .item(), or for an input that should have requires_grad=True"
         )
     return tape.loss
 
@@ -125,15 +144,18 @@ def _kept(tape: Tape, value: int) -> Tensor:
     return tensor.detach()
 
 
-def check_unchanged(tape: Tape, node: Node) -> None:
-    """Raises LensError when a tensor that the operation read or made was changed after the recording."""
-    for number in (*node.inputs, *node.outputs):
-        value = tape.values[number]
-        if value.tensor is not None and value.edge is None and value.tensor._version != tape.versions[number]:
-            raise LensError(
-                f"{value.name} was changed in place after the recording, so that {node.op} at {node.site} cannot be "
-                "differentiated any more; ask for gradients first, or record again"
-            )
+def check_unchanged(tape: Tape, wanted: frozenset[int]) -> None:
+    """Raises LensError when a tensor that the way back needs was changed in place after the recording.
+
+    Buffers are looked at only when a rule reads one: running statistics go on running.
+    """
+    for leaf in tape.leaves():
+        check_value(tape, leaf.id, "")
+    for node in tape.nodes:
+        if wanted.intersection(node.outputs):
+            for number in (*node.inputs, *node.outputs):
+                if tape.values[number].role != "buffer":
+                    check_value(tape, number, f", so that {node.op} at {node.site} cannot be differentiated any more")
 
 
 def _no_rule(node: Node) -> str:

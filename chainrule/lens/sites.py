@@ -2,8 +2,10 @@
 
 import linecache
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
@@ -13,8 +15,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from chainrule.lens.tape import Site
 
-# Frames of these places are how an operation came about, not where it was asked for.
-SKIPPED = (str(Path(torch.__file__).parent), "<", __file__, str(Path(__file__).with_name("record.py")))
+# Frames of these places are how an operation came about, not where it was asked for; "<@" are generated wrappers.
+OWN = tuple(str(Path(__file__).with_name(name)) for name in ("sites.py", "record.py", "recorder.py"))
+SKIPPED = (str(Path(torch.__file__).parent), "<frozen", "<@", "<eval_with_key", *OWN)
 
 
 def calling_site() -> Site | None:
@@ -29,6 +32,7 @@ def calling_site() -> Site | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _short(file: str) -> str:
     """The path from the present folder or from site-packages, where it lies below one of them."""
     _, installed, below = file.rpartition("site-packages/")
@@ -39,22 +43,29 @@ def _short(file: str) -> str:
 
 
 class ModuleStack:
-    """Which module is running, by its path in `root`; a module outside `root` goes by its class name."""
+    """Which module is running, by its path in `root`; a module outside `root` goes by its class name.
 
-    def __init__(self, root: nn.Module | None) -> None:
+    `newcomer(module, path)` is told of a module outside, the first time that it is called.
+    """
+
+    def __init__(self, root: nn.Module | None, newcomer: Callable[[nn.Module, str], None] | None = None) -> None:
         self.paths: dict[int, str] = {}
         self.classes: dict[str, str] = {}
         self.running: list[tuple[str, int]] = [("", 0)]
         self.calls: dict[str, int] = {}
-        self.entered: list[nn.Module] = []
+        self.known: list[nn.Module] = []
+        self.newcomer = newcomer
+        self.thread = threading.get_ident()
         if root is not None:
             self.know(root, "")
 
     def know(self, module: nn.Module, prefix: str) -> None:
-        """Names every module below `module`."""
+        """Names every module below `module`; those that have a name keep it."""
+        self.known.append(module)  # keeps it alive, so that its id stays its own
         for path, child in module.named_modules(prefix=prefix):
-            self.paths.setdefault(id(child), path)
-            self.classes.setdefault(path, type(child).__name__)
+            if id(child) not in self.paths:
+                self.paths[id(child)] = path
+                self.classes.setdefault(path, type(child).__name__)
 
     @property
     def here(self) -> tuple[str, int]:
@@ -62,19 +73,29 @@ class ModuleStack:
         return self.running[-1]
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
+        if threading.get_ident() != self.thread:
+            return
         if id(module) not in self.paths:
-            self.entered.append(module)  # keeps it alive, so that its id stays its own
-            self.know(module, type(module).__name__)
+            self._meet(module)
         path = self.paths[id(module)]
         self.running.append((path, self.calls.get(path, 0)))
         self.calls[path] = self.calls.get(path, 0) + 1
 
+    def _meet(self, module: nn.Module) -> None:
+        name = type(module).__name__
+        same = sum(path == name or path.startswith(f"{name}_") for path in self.classes)
+        path = f"{name}_{same}" if same else name
+        self.know(module, path)
+        if self.newcomer is not None:
+            self.newcomer(module, path)
+
     def _leave(self, _module: nn.Module, _inputs: object, _output: object) -> None:
-        self.running.pop()
+        if threading.get_ident() == self.thread:
+            self.running.pop()
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Follows every module call in the process until the end of the block."""
+        """Follows every module call of this thread until the end of the block."""
         before = register_module_forward_pre_hook(self._enter)
         after = register_module_forward_hook(self._leave, always_call=True)
         try:

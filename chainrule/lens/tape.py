@@ -59,7 +59,11 @@ class Stats:
 
 @dataclass(eq=False)
 class Value:
-    """One tensor at one time: an operation that writes in place makes a new value of the same tensor."""
+    """One tensor at one time: an operation that writes in place makes a new value of the same tensor.
+
+    `tensor` is the program's own tensor. Of a value that was `overwritten` later it is a copy, and `edge` is then
+    autograd's place of it (`torch.autograd.grad` takes either). `is_leaf`: gradients end here.
+    """
 
     id: int
     name: str
@@ -71,7 +75,9 @@ class Value:
     tensor: Tensor | None = None
     stats: Stats | None = None
     requires_grad: bool = False
-    edge: Any = None  # autograd's place of a value that was overwritten later
+    is_leaf: bool = False
+    overwritten: bool = False
+    edge: Any = None
 
     @property
     def differentiable(self) -> bool:
@@ -92,7 +98,8 @@ class Node:
 
     `module` is the path of the module that asked for it, from the recorded model ("" for the model itself), and `call`
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
-    forward pass of a custom autograd Function.
+    forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
+    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`).
     """
 
     id: int
@@ -105,6 +112,8 @@ class Node:
     outputs: tuple[int, ...]
     grad_enabled: bool
     in_place: bool
+    tracked: bool = True
+    unseen: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -122,7 +131,9 @@ class Node:
     @property
     def rule_name(self) -> str:
         """The name under which its rule stands: without overload, and without the underscore of in-place operations."""
-        packet = self.op.split(".")[0]
+        if self.unseen:
+            return "unseen_write"
+        packet = self.op.rpartition(".")[0] or self.op
         return packet[:-1] if packet.endswith("_") and not packet.endswith("__") else packet
 
 
@@ -130,11 +141,10 @@ class Node:
 class Tape:
     """A recording, in the order in which it happened. `values[i].id == i`, and likewise for nodes.
 
-    `versions` are the version counters of the kept tensors at the end of the recording; one that differs later was written to.
-
-    `modules` gives the class name of each module path; `target` says in words what was recorded. `loss` is the value
-    that the recorded function returned, when that is a single floating-point number; `outputs` are all tensors in what
-    it returned.
+    `target` says in words what was recorded, `modules` gives the class name of each module path. `versions` are the
+    version counters of the kept tensors at the end of the recording: where one differs later, the tensor was written
+    to. `loss` is the value that the recorded function returned, when that is a single floating-point number; `outputs`
+    are all tensors in what it returned.
     """
 
     target: str
@@ -155,8 +165,8 @@ class Tape:
         return next((value for value in self.values if value.name == name), None)
 
     def leaves(self) -> list[Value]:
-        """The parameters and inputs that require a gradient, in the order in which they were registered."""
-        return [value for value in self.values if value.producer is None and value.requires_grad]
+        """The parameters and inputs that require a gradient, then tensors made on the way that were told to."""
+        return [value for value in self.values if value.is_leaf and value.requires_grad]
 
     def producer(self, value: Value) -> Node | None:
         """The operation that made the value; None for a leaf."""

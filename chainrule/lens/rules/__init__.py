@@ -1,6 +1,6 @@
 """The rules of differentiation: one function and one formula for each operation."""
 
-from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcast
+from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, check_value, unbroadcast
 from chainrule.lens.rules.table import CONSTANT, RULES
 
-__all__ = ["CONSTANT", "RULES", "Call", "Formula", "Gradients", "Rule", "unbroadcast"]
+__all__ = ["CONSTANT", "RULES", "Call", "Formula", "Gradients", "Rule", "check_value", "unbroadcast"]

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chainrule.base import LensError
+from chainrule.lens.memory import version
 from chainrule.lens.tape import Node, Ref, Tape
 
 # The gradient of each argument that has one; for an argument that is a list of tensors, a list with None where none is.
@@ -26,8 +28,8 @@ class Formula:
 class Rule:
     """How one operation is differentiated.
 
-    `pullback(call, *gradients)` takes the gradient of the loss with respect to each output (None where an output was not
-    used) and returns that with respect to each argument: the vector-Jacobian product. It uses neither autograd nor
+    `pullback(call, *gradients)` takes the gradient of the loss with respect to each output (None where an output was
+    not used) and returns that with respect to each argument: the vector-Jacobian product. It uses neither autograd nor
     torch's backward operations. `value` says what the operation computes, `formulas` the local derivative by each
     argument. In formulas the arguments go by short names: `names` maps the schema's word to the letter.
     """
@@ -76,7 +78,19 @@ class Call:
     def _tensor(self, value: int) -> Tensor:
         tensor = self.tape.values[value].tensor
         assert tensor is not None, "reverse checks that every tensor was kept"
+        if self.tape.values[value].role == "buffer":
+            check_value(self.tape, value, f", and {self.node.op} at {self.node.site} read it")
         return tensor.detach()
+
+
+def check_value(tape: Tape, number: int, why: str) -> None:
+    """Raises LensError when the tensor was changed in place after the recording; `why` says what that spoils."""
+    value = tape.values[number]
+    if value.tensor is not None and not value.overwritten and version(value.tensor) != tape.versions[number]:
+        raise LensError(
+            f"{value.name} was changed in place after the recording{why}; "
+            "ask for gradients before the weights are updated, or record again"
+        )
 
 
 def unbroadcast(gradient: Tensor, shape: Sequence[int] | torch.Size) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from chainrule.lens.memory import places
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcast
 
@@ -75,15 +76,6 @@ def as_strided(call: Call, g: Tensor) -> Gradients:
         0, here.flatten(), torch.ones_like(here.flatten(), dtype=g.dtype)
     )
     return {"self": received[here] / sharing[here]}
-
-
-def places(shape: tuple[int, ...], stride: tuple[int, ...], offset: int, device: torch.device) -> Tensor:
-    """Where in the storage each element lies, counted in elements."""
-    found = torch.full(tuple(shape), offset, dtype=torch.int64, device=device)
-    for axis, (n, step) in enumerate(zip(shape, stride, strict=True)):
-        along = torch.arange(n, device=device) * step
-        found += along.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return found
 
 
 def unfold(call: Call, g: Tensor) -> Gradients:

@@ -4,18 +4,19 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
+from chainrule.lens.memory import places
 from chainrule.lens.rules.index import given_back
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcast
-from chainrule.lens.rules.shape import X, places
+from chainrule.lens.rules.shape import X
 
 
 def write_through(call: Call, g: Tensor) -> Gradients:
     """Y is x after another tensor of the same storage was written to: there its numbers are those of the write."""
-    x, shared = call.tape.values[call.node.arguments["self"].value], call.node.arguments["written"].value
+    x, written = (call.tape.values[call.node.arguments[name].value] for name in ("self", "written"))
     shape, stride, offset = call.node.arguments["place"]
-    if call["self"].element_size() != call["written"].element_size():
-        raise LensError(f"{x.name} and {call.tape.values[shared].name} share memory in types of different size")
+    if x.meta.dtype.itemsize != written.meta.dtype.itemsize:
+        raise LensError(f"{x.name} and {written.name} share memory in types of different size, {call.node.site}")
     if (shape, stride, offset) == (x.meta.shape, x.meta.stride, x.meta.offset):
         return {"self": torch.zeros_like(g), "written": g}
     here = places(x.meta.shape, x.meta.stride, x.meta.offset, g.device)
