@@ -21,11 +21,12 @@ VERBS = {
     "evaluate": "Measure a model on held-out text.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",
+    "lens": "See tensors, the graph and every gradient, and prove them.",
     "export": "Write a model in the format of other tools.",
     "plan": "Parameters, operations, memory and time, before anything is trained.",
     "config": "Show all settings, where they come from and what they do.",
 }
-SUB_APPS = ("runs", "export", "config")
+SUB_APPS = ("runs", "lens", "export", "config")
 
 HELP = """Pretrain a language model from raw text.
 

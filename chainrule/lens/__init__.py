@@ -3,10 +3,17 @@
 from chainrule.lens.activations import Activation, Heads, Inside, Units, look_inside
 from chainrule.lens.attention_health import head_health
 from chainrule.lens.cell import Cell, cell
+from chainrule.lens.classics import SmallNetwork, network, neuron, one_neuron
 from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
+from chainrule.lens.explain import Explanation, explain
+from chainrule.lens.explain_given import written_tensor
+from chainrule.lens.fold import Fold, fold
+from chainrule.lens.health_record import HealthRecord, mean_noise
+from chainrule.lens.judgement import judge
 from chainrule.lens.layers import block_of, layer_in_words, layer_of, parameter_layers, watched_modules
 from chainrule.lens.ledger import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
+from chainrule.lens.ledger_facts import ledger_facts, path_facts
 from chainrule.lens.noise import NoiseScale, noise_scale
 from chainrule.lens.norms import NormMeter, Norms, parameter_norms
 from chainrule.lens.record import record
@@ -14,10 +21,15 @@ from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, re
 from chainrule.lens.rules import CONSTANT, RULES, Call, Formula, Gradients, Rule, unbroadcast
 from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
 from chainrule.lens.statistics import measure
+from chainrule.lens.subject import Subject
 from chainrule.lens.tape import Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tensor import TensorView, tensor
 from chainrule.lens.tensor_layout import Viewing, viewing
 from chainrule.lens.tensor_memory import Sharing, shares
+from chainrule.lens.tensor_words import as_tensor
+from chainrule.lens.text import ledger_lines
+from chainrule.lens.text_path import path_lines
+from chainrule.lens.verdicts import Verdict
 
 __all__ = [
     "CONSTANT",
@@ -29,9 +41,12 @@ __all__ = [
     "CoordinatePath",
     "Estimate",
     "Excess",
+    "Explanation",
+    "Fold",
     "Formula",
     "Gradients",
     "Heads",
+    "HealthRecord",
     "Inside",
     "LeafRow",
     "Ledger",
@@ -49,29 +64,44 @@ __all__ = [
     "Rule",
     "Sharing",
     "Site",
+    "SmallNetwork",
     "SpikeDetector",
     "Stats",
+    "Subject",
     "Tape",
     "TensorView",
     "Term",
     "Units",
     "Use",
     "Value",
+    "Verdict",
     "Viewing",
+    "as_tensor",
     "block_of",
     "cell",
     "coordinate_derivative",
     "differentiable",
     "directional_derivative",
+    "explain",
+    "fold",
     "head_health",
+    "judge",
     "layer_in_words",
     "layer_of",
     "ledger",
+    "ledger_facts",
+    "ledger_lines",
     "look_inside",
+    "mean_noise",
     "measure",
+    "network",
+    "neuron",
     "noise_scale",
+    "one_neuron",
     "parameter_layers",
     "parameter_norms",
+    "path_facts",
+    "path_lines",
     "ratio_score",
     "record",
     "reverse",
@@ -83,4 +113,5 @@ __all__ = [
     "unbroadcast",
     "viewing",
     "watched_modules",
+    "written_tensor",
 ]

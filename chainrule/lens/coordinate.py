@@ -41,9 +41,10 @@ class Use:
 class PathStep:
     """One operation on the way: `number` is the sum of `n_terms` products, of which `terms` are the largest.
 
-    `rest` is the sum of the other products. `others` are further uses of the same element, and `total`, the gradient
-    at `index` of `value`, is `number` and theirs together. The first term is followed: its `gradient` is the `total` of
-    the step before. Without terms nothing that goes out depends on our element, and the way ends there.
+    Products that are 0 are not counted, and `rest` is the sum of those not listed. `others` are further uses of the
+    same element, and `total`, the gradient at `index` of `value`, is `number` and theirs together. The first term is
+    followed: its `gradient` is the `total` of the step before. Without terms nothing that goes out depends on our
+    element, and the way ends there.
     """
 
     node: int
@@ -184,9 +185,10 @@ def _terms(tape: Tape, step: ReverseStep, argument: str, index: tuple[int, ...],
     for (value, g), local in zip(outputs, locals_, strict=True):
         if local is not None:
             products = g * local
+            places = products.nonzero().tolist() or local.nonzero().tolist()[:1]
             terms += [
                 Term(value, where, float(g[where]), float(local[where]), float(products[where]))
-                for where in map(tuple, local.nonzero().tolist())
+                for where in map(tuple, places)
             ]
     total, size = sum(term.product for term in terms), sum(abs(term.product) for term in terms)
     number = float(next(one.gradient[index] for one in step.outgoing if one.argument == argument))

@@ -201,7 +201,7 @@ def _pointwise(node: Node) -> bool:
 
 
 def shown_names(tape: Tape) -> dict[int, str]:
-    """What to call each value: the variable that its line assigns it to, else its own name."""
+    """What to call each value: the variable that its line assigns it to, weightᵀ when transposed, else its own name."""
     names = {value.id: value.name for value in tape.values}
     for node, after in zip(tape.nodes, [*tape.nodes[1:], None], strict=True):
         if node.site is None or (after is not None and _same_line(node, after)):
@@ -210,6 +210,9 @@ def shown_names(tape: Tape) -> dict[int, str]:
         targets = [word.strip() for word in match[1].split(",")] if match else []
         if len(targets) == len(node.outputs) and "record(" not in node.site.code:
             names.update(zip(node.outputs, targets, strict=True))
+    for node in tape.nodes:
+        if node.rule_name == "t" and names[node.outputs[0]] == tape.values[node.outputs[0]].name:
+            names[node.outputs[0]] = names[node.inputs[0]] + "ᵀ"
     return names
 
 

@@ -6,30 +6,30 @@ from itertools import groupby
 from chainrule.lens.coordinate import CoordinatePath, PathStep
 from chainrule.lens.ledger import shown_names
 from chainrule.lens.tape import Tape
-from chainrule.lens.text import WIDTH, call_text, cut, short_name, table_lines
+from chainrule.lens.text_cells import WIDTH, cut, padded
+from chainrule.lens.text_words import call_text, op_name, short_name
 
 SGD_LR, ADAMW_LR, ADAMW_DECAY, ADAMW_EPS = 0.01, 1e-3, 0.01, 1e-8
-HEADS = ("#", "operation", "arrives at", "gradient × local derivative")
+PLACE = 62
 
 
 def path_lines(tape: Tape, path: CoordinatePath, *, width: int = WIDTH) -> list[str]:
     """The way from the loss to the element: the products of each step add up to the number that the next begins with.
 
-    Where several products are added, the largest is followed; steps that only move the number are one line.
+    Where several products are added, the largest is followed; steps that only move the number share a line.
     """
     names = shown_names(tape)
     title = f"{path.name}{list(path.index)} = {digits(path.number)}, from the loss down in {len(path.steps)} steps"
-    rows: list[Sequence[str]] = [("", "the loss itself", "", "1")]
+    lines = [title, "each product: gradient that arrives × local derivative", ""]
     for moved, group in groupby(path.steps, key=only_moves):
         steps = list(group)
-        rows += _moved(tape, steps, names) if moved else [row for step in steps for row in _summed(tape, step, names)]
+        lines += _moved(tape, steps, names) if moved else [line for one in steps for line in _summed(tape, one, names)]
     ending = f"so ∂loss/∂{path.name}{list(path.index)} = {digits(path.gradient)}"
-    table = table_lines(HEADS, rows, width, ("operation", "arrives at"))
-    return [cut(line, width) for line in (title, "", *table, "", ending, *moves(path))]
+    return [cut(line, width) for line in (*lines, "", ending, *moves(path))]
 
 
 def only_moves(step: PathStep) -> bool:
-    """Whether the number stays as it is: a view, a reshape, a sum, an addition with a single use."""
+    """Whether the number stays as it is, as in a view, a reshape, a sum or an addition."""
     return step.n_terms == 1 and not step.others and step.terms[0].local == 1
 
 
@@ -48,43 +48,36 @@ def moves(path: CoordinatePath) -> list[str]:
     grows, way = ("falls", "up") if g < 0 else ("rises", "down")
     return [
         f"When this element grows, the loss {grows}; so training moves it {way}:",
-        f"  SGD, lr {SGD_LR:g}:    {digits(w)} → {digits(sgd)}   (− lr · gradient)",
-        f"  AdamW, lr {ADAMW_LR:g}: {digits(w)} → {digits(adamw)}   (first step: about lr, however large the gradient; "
-        f"decay {ADAMW_DECAY:g})",
+        f"  SGD, lr {SGD_LR:g}: {digits(w)} − {SGD_LR:g} × {digits(g)} = {digits(sgd)}",
+        f"  AdamW, lr {ADAMW_LR:g}, first step: {digits(adamw)}, about lr away however large the gradient is",
     ]
 
 
-def _moved(tape: Tape, steps: Sequence[PathStep], names: Mapping[int, str]) -> list[Sequence[str]]:
+def _moved(tape: Tape, steps: Sequence[PathStep], names: Mapping[int, str]) -> list[str]:
     """Steps that hand the number on: one line, with the place where it comes out."""
-    first, last = tape.nodes[steps[0].node], tape.nodes[steps[-1].node]
-    numbers = f"{first.id + 1}" if len(steps) == 1 else f"{first.id + 1}…{last.id + 1}"
-    words = ", ".join(tape.nodes[step.node].rule_name for step in steps)
-    shown = call_text(first, names) if len(steps) == 1 else words
-    return [(numbers, shown, _place(steps[-1], names), f"{digits(steps[-1].total)}, only moved")]
+    nodes = [tape.nodes[step.node] for step in steps]
+    shown = call_text(nodes[0], names) if len(nodes) == 1 else ", ".join(map(op_name, nodes))
+    number = f"#{nodes[0].id + 1}" + (f"–{nodes[-1].id + 1}" if len(nodes) > 1 else "")
+    return [_heading(number, shown, steps[-1], names), f"        {digits(steps[-1].total)} × 1, the same number"]
 
 
-def _summed(tape: Tape, step: PathStep, names: Mapping[int, str]) -> list[Sequence[str]]:
+def _summed(tape: Tape, step: PathStep, names: Mapping[int, str]) -> list[str]:
     """One step in full: its largest products, the sum of the others, and what further uses of the value give."""
     node = tape.nodes[step.node]
-    products = [f"{digits(term.gradient)} × {digits(term.local)} = {digits(term.product)}" for term in step.terms]
-    if not products:
-        products = ["nothing that goes out depends on it: 0"]
+    found = [f"{digits(one.gradient)} × {digits(one.local)} = {digits(one.product)}" for one in step.terms]
+    if not found:
+        found = ["nothing that goes out depends on this element: 0"]
     if step.n_terms > 1:
-        products[0] += f"   ← followed, {_share(step)}"
+        found[0] += "   ← followed"
         left = step.n_terms - len(step.terms)
-        products += [f"{left} smaller products = {digits(step.rest)}"] if left else []
-        products += [f"sum of {step.n_terms} products = {digits(step.number)}"]
+        found += [f"{left} smaller product{'s' * (left > 1)} = {digits(step.rest)}"] if left else []
+        found += [f"sum of {step.n_terms} products = {digits(step.number)}"]
     if step.others:
-        products += [f"{digits(use.number)} from another use, #{use.node + 1}" for use in step.others]
-        products += [f"sum of {len(step.others) + 1} uses = {digits(step.total)}"]
-    first = (str(node.id + 1), call_text(node, names), _place(step, names), products[0])
-    return [first, *(("", "", "", one) for one in products[1:])]
+        found += [f"+ {digits(use.number)} from another use, #{use.node + 1}" for use in step.others]
+        found += [f"sum of {len(step.others) + 1} uses = {digits(step.total)}"]
+    return [_heading(f"#{node.id + 1}", call_text(node, names), step, names), *(f"        {one}" for one in found)]
 
 
-def _share(step: PathStep) -> str:
-    """How much of the sum the followed product is; of the absolute values, where they cancel, that is no share."""
-    return f"{step.terms[0].product / step.number:.0%} of the sum" if step.number else "the sum is 0"
-
-
-def _place(step: PathStep, names: Mapping[int, str]) -> str:
-    return f"{short_name(names[step.value])}{list(step.index)}" if step.index else short_name(names[step.value])
+def _heading(number: str, operation: str, step: PathStep, names: Mapping[int, str]) -> str:
+    place = short_name(names[step.value]) + (str(list(step.index)) if step.index else "")
+    return f"{padded(f'{number}  {operation}', PLACE)}  → {place}"

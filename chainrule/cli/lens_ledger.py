@@ -1,0 +1,93 @@
+"""`chainrule lens ledger`: the chain rule, line by line, from the loss back to a weight."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from chainrule.base import LensError
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import print_json, say
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+def ledger(
+    what: str,
+    /,
+    *,
+    weight: str | None = None,
+    coordinate: str | None = None,
+    module: str | None = None,
+    depth: int | None = None,
+    level: Literal["op", "core"] = "op",
+    batch: int = 2,
+    tokens: int | None = None,
+    seed: int = 0,
+    double: Flag = False,
+    fallback: Flag = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write out the chain rule: each operation, its value, its derivative, what comes in and what goes out.
+
+    With --weight, one element of that weight is followed from the loss, product by product.
+
+    For example:
+
+    - `chainrule lens ledger neuron`
+    - `chainrule lens ledger gpt --module blocks.0.attention`
+    - `chainrule lens ledger runs/NAME --weight blocks.0.attention.qkv --coordinate 3,7`
+    - `chainrule lens ledger my_module.py:make_model --json`
+
+    Parameters
+    ----------
+    what
+        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
+        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+    weight
+        A weight by its name; `blocks.0.attention.qkv` stands for `blocks.0.attention.qkv.weight`.
+    coordinate
+        Which element of it, such as 3,7 (row, column, from 0). Default: the one with the largest gradient.
+    module
+        Only the operations of this module and those below it.
+    depth
+        Levels of modules that are told apart; 0 shows every operation. Default: what fits a screen.
+    level
+        op: the operations as PyTorch names them. core: broken into core ATen, more and simpler ones.
+    batch
+        Windows of text that a GPT is given.
+    tokens
+        Tokens of each window. Default: the context length, 128 at most.
+    seed
+        Which windows, and the random weights of a demo or preset.
+    double
+        Compute in float64.
+    fallback
+        Differentiate operations without a rule by autograd, and say so.
+    """
+    if coordinate is not None and weight is None:
+        raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
+    index = None if coordinate is None else parse_coordinate(coordinate)
+    from chainrule.cli.lens_subject import open_subject
+    from chainrule.lens import ledger as written
+    from chainrule.lens import ledger_facts, ledger_lines, path_lines
+
+    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double)
+    say(f"recording {subject.name} …")
+    tape = subject.record(level=level)
+    say(f"{len(tape.nodes)} operations recorded; walking back …")
+    place = None if weight is None else (weight, index)
+    found = written(tape, fallback=fallback, coordinate=place, stats=False)
+    if as_json:
+        print_json(ledger_facts(found))
+    elif found.coordinate is not None:
+        print("\n".join(path_lines(tape, found.coordinate)))
+    else:
+        print("\n".join(ledger_lines(found, module=module or "", depth=depth, title=subject.name)))
+
+
+def parse_coordinate(text: str) -> tuple[int, ...]:
+    """3,7 as (3, 7); raises LensError for anything but whole numbers with commas between."""
+    try:
+        return tuple(int(part) for part in text.strip("[]() ").split(",") if part.strip())
+    except ValueError:
+        raise LensError(f"coordinate {text!r} is not a place; write whole numbers with commas, such as 3,7") from None
