@@ -2,11 +2,11 @@
 
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verify_checkpoint
-from chainrule.checkpoint.names import clean_stumps
+from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
 from chainrule.checkpoint.open import OpenedModel, best_checkpoint, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
-from chainrule.checkpoint.tensors import write_tensors
+from chainrule.checkpoint.tensors import read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
@@ -19,7 +19,10 @@ __all__ = [
     "newest_checkpoint",
     "open_model",
     "prune_checkpoints",
+    "read_tensors",
     "save_checkpoint",
+    "step_folder",
+    "steps_of",
     "to_hugging_face",
     "verify_checkpoint",
     "write_tensors",

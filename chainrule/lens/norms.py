@@ -54,7 +54,7 @@ class NormMeter:
     @torch.no_grad()
     def measure(self, gradients: Float[Tensor, " P"], before: list[Tensor]) -> Norms:
         """All three norms by layer; `gradients` are `parameter_norms`, `before` is used up as working memory."""
-        weights = list(self.parameters.values())
+        weights: list[Tensor] = list(self.parameters.values())
         torch._foreach_sub_(before, weights)
         parts = (gradients.float(), parameter_norms(weights).float(), parameter_norms(before).float())
         gradient, weight, update = torch.stack(parts).tolist()

@@ -5,6 +5,7 @@ import time
 from chainrule.optim import rate_factor
 from chainrule.plan import flops_per_token
 from chainrule.train.guard import keep_skipped, stop_when_lost
+from chainrule.train.health import RunHealth
 from chainrule.train.looks import look, save, where
 from chainrule.train.session import Session
 from chainrule.train.state import seed_step
@@ -16,6 +17,7 @@ def train(session: Session) -> None:
     """Trains from where the state stands to the last step; a signal saves between two steps and raises Interrupted."""
     progress, training = session.state.progress, session.config.training
     meter = Meter(session)
+    health = RunHealth(session) if training.health_every else None
     with session.stop.deferred():
         try:
             while True:
@@ -25,17 +27,19 @@ def train(session: Session) -> None:
                     return
                 if session.stop.requested:
                     raise Interrupted(session.stop.requested)
-                meter.count(update(session))
+                meter.count(update(session, health))
         except Interrupted:
             save(session)
             raise
 
 
-def update(session: Session) -> StepResult:
+def update(session: Session, health: RunHealth | None = None) -> StepResult:
     """One step: the next windows, an update or a skip, and the numbers moved on."""
     progress, config = session.state.progress, session.config
     started = time.perf_counter()
     windows = session.batches.windows(progress.samples, config.batch_windows)
+    if health:
+        health.begin(windows)
     seed_step(config.training.seed, progress.step)
     session.state.model.train()
     result = train_step(
@@ -47,10 +51,13 @@ def update(session: Session) -> StepResult:
         micro_batch=session.micro_batch,
         grad_clip=config.optimizer.grad_clip,
         precision=session.precision,
+        watcher=health,
     )
     progress.step += 1
     progress.samples += config.batch_windows
     progress.seconds += time.perf_counter() - started
+    if health:
+        health.end()
     progress.bad_in_row = 0 if result.applied else progress.bad_in_row + 1
     if not result.applied:
         progress.n_skipped += 1

@@ -49,6 +49,7 @@ def pretrain(
             watch("finished", done)
             return done
         clean_stumps(run.checkpoints)
+        clean_stumps(run.spikes)
         start = Start(run, watch, stop, begun)
         session: Session | None = None
         try:

@@ -1,0 +1,174 @@
+"""What the numbers of a run's health mean, in plain words, with what to try; every threshold says where it is from."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from chainrule.lens.health_record import HealthRecord, mean_noise
+from chainrule.lens.inside_judgement import judge_inside
+from chainrule.lens.layers import block_of, layer_in_words
+from chainrule.lens.verdicts import Verdict
+
+# Pre-norm keeps the gradients of all blocks within about √n_layers of each other (Xiong et al., arXiv 2002.04745): 7
+# for 48 blocks. A hundred is ten times beyond the deepest; at a thousand little of float32's precision is shared.
+FAR_BELOW, LOST = 100.0, 1000.0
+GROWN, MOST_ROWS_EARLY = 10.0, 8
+# An update of 1e-3 of the weights is the usual rule of thumb (Karpathy's "Neural Networks: Zero to Hero", CS231n). At
+# r a layer can be replaced within 1 / r steps: ten at 0.1, three at 0.3, and a thousand steps of 1e-6 change 0.1 %.
+FAST, REPLACED, STILL = 0.1, 0.3, 1e-6
+# Steps that the noise scale is averaged over before it is worth a sentence; a batch within this factor of it suits.
+ENOUGH_NOISE, SUITS = 50, 4.0
+
+
+def judge(record: HealthRecord) -> list[Verdict]:
+    """What can be said of the run's health, the worst first; one sentence of praise where nothing is wrong."""
+    wrong = [
+        *_spikes(record),
+        *_reach(record),
+        *_growth(record),
+        *_speed(record),
+        *judge_inside(record.inside),
+    ]
+    found = sorted(wrong, key=lambda verdict: verdict.mark != "bad")
+    if not found and len(record.norms) >= MOST_ROWS_EARLY:
+        said = "Gradients reach every layer, updates are in proportion, and no step was out of line"
+        also = ", activations and attention are in range" if record.inside else ""
+        found = [Verdict("healthy", "good", f"{said}{also} ({len(record.layers)} layers).")]
+    return [*found, *_noise(record)]
+
+
+def _spikes(record: HealthRecord) -> Iterator[Verdict]:
+    if not record.spikes:
+        return
+    first, count = record.spikes[0], len(record.spikes)
+    steps = f"{count} steps were" if count > 1 else "One step was"
+    causes = [
+        f"{one['what']} {_number(one.get('value'))}, usually {_number(one.get('usual'))}"
+        for one in first.get("what") or ()
+        if isinstance(one, Mapping) and "what" in one
+    ]
+    yield Verdict(
+        "spike",
+        "note",
+        f"{steps} out of line, the first at step {first['step']:,} ({'; '.join(causes) or 'no figures'}): "
+        "`chainrule lens spike` replays it and says why.",
+    )
+
+
+def _reach(record: HealthRecord) -> Iterator[Verdict]:
+    """Blocks that the gradient hardly reaches, the worst pair of like parts."""
+    parts: dict[str, list[tuple[float, str]]] = {}
+    for layer, norm in record.tail("gradient").items():
+        block = block_of(layer)
+        if block is not None:
+            parts.setdefault(block[1], []).append((norm, layer))
+    pairs = [(min(members), max(members)) for members in parts.values() if len(members) > 1]
+    if not pairs:
+        return
+    (low, weak), (high, strong) = min(pairs, key=lambda pair: pair[0][0] / pair[1][0] if pair[1][0] else 1.0)
+    if high > 0 and low == 0:
+        yield Verdict(
+            "vanishing",
+            "bad",
+            f"{_begin(weak)} gets no gradient at all, and {layer_in_words(strong)} one of {high:.1e}: "
+            "what it computes does not reach the loss. Look for a detach, a zero scale or a non-finite mask.",
+        )
+    elif high >= FAR_BELOW * low > 0:
+        yield Verdict(
+            "vanishing",
+            "bad" if high >= LOST * low else "note",
+            f"{_begin(weak)} gradients are 1/{high / low:,.0f} of {layer_in_words(strong)}’s ({low:.1e} and "
+            f"{high:.1e}): the loss hardly reaches it. Pre-norm blocks stay within √n_layers of each other; look at "
+            "the size of its activations below, try model.qk_norm, a longer schedule.warmup_share or fewer layers.",
+        )
+
+
+def _growth(record: HealthRecord) -> Iterator[Verdict]:
+    """The whole gradient at the end against the first half, its beginning left out."""
+    count = len(record.norms)
+    if count < 2 * MOST_ROWS_EARLY:
+        return
+    totals = [_total(row["gradient"]) for row in record.norms]
+    early, late = median(totals[count // 10 : count // 2]), median(totals[-max(2, count // 10) :])
+    if early > 0 and late >= GROWN * early:
+        then = HealthRecord(record.layers, record.norms[count // 10 : count // 2]).tail("gradient", 1.0)
+        now = record.tail("gradient", 0.1)
+        most = max((layer for layer in now if then.get(layer)), key=lambda layer: now[layer] / then[layer])
+        yield Verdict(
+            "exploding",
+            "bad",
+            f"The gradient has grown {late / early:.0f} times since the first half of the run ({early:.2g} to "
+            f"{late:.2g}), most in {layer_in_words(most)} ({now[most] / then[most]:.0f} times): a lower optimizer.lr, "
+            "or a schedule that decays earlier.",
+        )
+
+
+def _speed(record: HealthRecord) -> Iterator[Verdict]:
+    ratios = record.tail("ratio")
+    if not ratios:
+        return
+    fastest = max(ratios, key=lambda layer: ratios[layer])
+    if ratios[fastest] >= FAST:
+        yield Verdict(
+            "fast",
+            "bad" if ratios[fastest] >= REPLACED else "note",
+            f"Each step moves {layer_in_words(fastest)} by {ratios[fastest]:.0%} of its size; 0.1 % is usual, and at "
+            f"this pace {1 / ratios[fastest]:.0f} steps can replace it: lower optimizer.lr (or muon_lr).",
+        )
+    still = [layer for layer, ratio in ratios.items() if ratio < STILL]
+    if still:
+        more = f" and {len(still) - 1} others" if len(still) > 1 else ""
+        yield Verdict(
+            "still",
+            "note",
+            f"{_begin(still[0])}{more} hardly moves: less than a millionth of its size at each step, which is 0.1 % in "
+            "a thousand: a higher optimizer.lr, or a floor for the schedule.",
+        )
+
+
+def _noise(record: HealthRecord) -> Iterator[Verdict]:
+    """The batch against the noise scale.
+
+    McCandlish et al., section 2.4: of the least possible, steps are 1 + B_noise / B, tokens 1 + B / B_noise.
+    """
+    scale = mean_noise(record.norms[-max(1, len(record.norms) // 4) :])
+    if scale.n_steps < ENOUGH_NOISE or scale.samples is None or not record.samples or not record.sample_tokens:
+        return
+    batch, noise = record.samples * record.sample_tokens, scale.samples * record.sample_tokens
+    said = f"The gradient’s noise scale is about {_tokens(noise)} tokens, a step’s batch {_tokens(batch)}"
+    if batch * SUITS < noise:
+        share = (1 + noise / batch / 2) / (1 + noise / batch)
+        yield Verdict(
+            "noise",
+            "note",
+            f"{said}: each step is mostly noise. Twice the batch would need only {share:.0%} of the steps; raise "
+            "training.batch_tokens where there is time for it, or lower the rate.",
+        )
+    elif batch > SUITS * noise:
+        share = (1 + 1 / SUITS) / (1 + batch / noise)
+        yield Verdict(
+            "noise",
+            "note",
+            f"{said}: most of it repeats what the rest says. A batch of {_tokens(noise / SUITS)} would learn as much "
+            f"from {share:.0%} of the tokens, in more steps.",
+        )
+    else:
+        yield Verdict("noise", "good", f"{said}: they suit each other.")
+
+
+def _total(norms: Sequence[float | None]) -> float:
+    return math.hypot(*(norm for norm in norms if norm is not None))
+
+
+def _begin(layer: str) -> str:
+    words = layer_in_words(layer)
+    return words[:1].upper() + words[1:]
+
+
+def _tokens(count: float) -> str:
+    return f"{count:,.0f}" if count < 10_000 else f"{count / 1000:,.0f}k"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) else "not finite"

@@ -1,0 +1,93 @@
+"""What a step out of line leaves behind: everything that is needed to make it again and ask why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chainrule.base import DiskError, finite
+from chainrule.checkpoint import save_checkpoint, steps_of
+from chainrule.data import Windows
+from chainrule.lens import Excess, Norms
+from chainrule.optim import rate_factor
+from chainrule.train.session import Session, environment
+from chainrule.train.step import StepResult
+
+# Each holds the weights: a run's bundles take at most three times their size on the disk.
+MOST_BUNDLES = 3
+SHOWN_WINDOWS, SHOWN_CHARACTERS = 32, 400
+
+
+@dataclass(frozen=True)
+class PastStep:
+    """An earlier step's numbers, by layer."""
+
+    step: int
+    loss: float
+    grad_norm: float
+    norms: Norms
+
+    def row(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        numbers = {"gradient": self.norms.gradient, "weight": self.norms.weight, "ratio": self.norms.ratio}
+        return {"step": self.step, "loss": self.loss, "grad_norm": self.grad_norm, **numbers}
+
+
+def save_bundle(
+    session: Session,
+    windows: Windows,
+    result: StepResult,
+    excess: Sequence[Excess],
+    *,
+    layers: Sequence[str],
+    gradient: Sequence[float],
+    weight: Sequence[float],
+    parameters: Mapping[str, float],
+    past: Sequence[PastStep],
+) -> Path | None:
+    """Writes spikes/step-00000123/ and returns it; None when there are three already, or the disk refuses.
+
+    Called before the update: the weights are those that the loss and the gradient were computed with. The folder is a
+    checkpoint (whole or absent, with checksums) that any command takes as a model; beside model.safetensors it holds
+    batch.safetensors, and in state.json the numbers. A full disk must not end a run that is otherwise well.
+    """
+    run, progress, config = session.run, session.state.progress, session.config
+    there = [step for step in steps_of(run.spikes) if step != progress.step + 1]
+    if len(there) >= MOST_BUNDLES:
+        return None
+    factor = rate_factor(progress.step, config.training.steps, config.schedule)
+    saved = steps_of(run.checkpoints)
+    state = {
+        "step": progress.step + 1,
+        "what": [one.__dict__ for one in excess],
+        # As text, because JSON knows neither NaN nor infinity, and which of them it was matters.
+        "loss": str(result.loss),
+        "grad_norm": str(result.grad_norm),
+        "seed": config.training.seed,
+        "first_sample": progress.samples,
+        "micro_batch": session.micro_batch,
+        "factor": factor,
+        "lr": config.optimizer.lr * factor,
+        "muon_lr": config.optimizer.muon_lr * factor if config.optimizer.kind == "muon" else None,
+        "precision": session.precision.name,
+        "device": session.precision.device,
+        "checkpoint": f"step-{saved[-1]:08d}" if saved else None,
+        "environment": environment(session.facts),
+        "layers": list(layers),
+        "gradient": list(gradient),
+        "weight": list(weight),
+        "parameters": dict(parameters),
+        "past": [one.row() for one in past],
+        "texts": [session.tokenizer.decode(ids.tolist())[:SHOWN_CHARACTERS] for ids in windows.ids[:SHOWN_WINDOWS]],
+    }
+    batch = {"ids": torch.from_numpy(windows.ids)}
+    if windows.documents is not None:
+        batch["documents"] = torch.from_numpy(windows.documents)
+    tensors = {"model": dict(session.state.model.state_dict()), "batch": batch}
+    try:
+        return save_checkpoint(run.spikes, progress.step + 1, tensors, finite(state), [run.config, run.tokenizer])
+    except DiskError as fault:
+        session.note(f"step {progress.step + 1} was out of line, and its bundle could not be kept: {fault}")
+        return None

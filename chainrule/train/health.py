@@ -1,0 +1,199 @@
+"""The health of a run while it trains: what is measured at each step, looked at now and then, and written down.
+
+Nothing here moves a bit of the training: it only reads, and draws no random numbers. It is in no checkpoint either: a
+resumed run begins its means and its window of usual steps from what the run folder holds.
+"""
+
+from collections import deque
+from itertools import islice
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from chainrule.data import Windows
+from chainrule.lens import (
+    HealthRecord,
+    Inside,
+    NoiseScale,
+    NormMeter,
+    Norms,
+    SpikeDetector,
+    judge,
+    look_inside,
+    noise_scale,
+    parameter_norms,
+)
+from chainrule.run import append_row, read_rows
+from chainrule.train.bundle import PastStep, save_bundle
+from chainrule.train.session import Session
+from chainrule.train.step import StepResult, gradient_norms, portions
+
+# Rows of each kind in the file of a whole run: GPT-2 124M then takes about 8 MB.
+MOST_ROWS = 1000
+# Rows that a warning during the run is judged by, and past steps that a bundle holds.
+RECENT, REMEMBERED = 16, 32
+# After a step out of line the next ones usually are too: they belong to the same event.
+QUIET_STEPS = 10
+
+
+class RunHealth:
+    """Watches the steps of one session (it is a StepWatcher) and writes health.jsonl."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.model = session.state.model
+        self.meter = NormMeter(self.model)
+        self.detector = SpikeDetector()
+        training = session.config.training
+        at_most = -(-training.steps // MOST_ROWS)
+        self.row_every, self.look_every = max(training.log_every, at_most), max(training.health_every, at_most)
+        self.past: deque[PastStep] = deque(maxlen=REMEMBERED)
+        self.recent: dict[str, deque[dict[str, Any]]] = {k: deque(maxlen=RECENT) for k in ("norms", "inside")}
+        self.said: set[str] = set()
+        self.last_spike = -QUIET_STEPS - 1
+        self.head = {
+            "kind": "layers",
+            "step": 0,
+            "layers": list(self.meter.layers),
+            "samples": session.config.batch_windows,
+            "sample_tokens": session.config.model.context_length,
+        }
+        self.rows: list[Norms] = []
+        self.noise = NoiseScale()
+        self.small: tuple[int, Tensor] | None = None
+        self.before: list[Tensor] = []
+        self._go_on()
+
+    def begin(self, windows: Windows) -> None:
+        """Before a step on `windows`: a look inside when one is due."""
+        self.windows = windows
+        if self.session.state.progress.step % self.look_every == 0:
+            self._look()
+
+    def first_portion(self, n_windows: int) -> None:
+        """Keeps the norm of the first micro-batch's own mean gradient."""
+        if n_windows < len(self.windows.ids):
+            share = n_windows / len(self.windows.ids)
+            self.small = n_windows, torch.linalg.vector_norm(gradient_norms(self.model)) / share
+
+    def before_update(self, norms: Float[Tensor, " P"], result: StepResult) -> None:
+        """Holds the step against those before it, and keeps what the update is measured by."""
+        self.result, self.gradients = result, norms
+        excess = self.detector.see(result.loss, result.grad_norm)
+        step = self.session.state.progress.step + 1
+        if excess and step - self.last_spike > QUIET_STEPS:
+            self.last_spike = step
+            weights = parameter_norms(self.meter.parameters.values()).tolist()
+            numbers = norms.tolist()
+            path = save_bundle(
+                self.session,
+                self.windows,
+                result,
+                excess,
+                layers=self.meter.layers,
+                gradient=self.meter.by_layer(numbers),
+                weight=self.meter.by_layer(weights),
+                parameters=dict(zip(self.meter.parameters, numbers, strict=True)),
+                past=list(self.past),
+            )
+            self._tell_spike(step, [one.__dict__ for one in excess], path.name if path else None)
+        self.before = self.meter.copy() if result.applied else []
+
+    def after_update(self) -> None:
+        """Measures the update."""
+        norms = self.meter.measure(self.gradients, self.before)
+        self.before = []
+        self.rows.append(norms)
+        if self.small:
+            n_small, norm = self.small
+            self.noise += noise_scale(norm.item(), n_small, self.result.grad_norm, len(self.windows.ids))
+        step = self.session.state.progress.step + 1
+        self.past.append(PastStep(step, self.result.loss, self.result.grad_norm, norms))
+
+    def end(self) -> None:
+        """After a step: a row when one is due, and at most one line about what it shows."""
+        self.small = None
+        progress, steps = self.session.state.progress, self.session.config.training.steps
+        if self.rows and (progress.step % self.row_every == 0 or progress.step in (1, steps)):
+            self._write(norms_row(progress.step, self.rows, self.noise))
+            self.rows, self.noise = [], NoiseScale()
+            self._warn()
+
+    def _look(self) -> None:
+        """One window through the model as it is at inference: without dropout, without gradients."""
+        session = self.session
+        one = Windows(self.windows.ids[:1], None if self.windows.documents is None else self.windows.documents[:1])
+        ids, documents = next(portions(one, 1, session.precision.device))
+        units = [path for path, _ in self.model.named_modules() if path.endswith("feed_forward.down")]
+
+        def forward() -> None:
+            with torch.no_grad(), session.precision.autocast():
+                self.model.stream(ids[:, :-1], None, None if documents is None else documents[:, :-1])
+
+        training = self.model.training
+        self.model.eval()
+        inside = look_inside(self.model, forward, units=units)
+        self.model.train(training)
+        self._write(inside_row(session.state.progress.step, inside))
+
+    def _write(self, row: dict[str, Any]) -> None:
+        append_row(self.session.run.health, row)
+        self.recent[row["kind"]].append(row)
+
+    def _tell_spike(self, step: int, what: list[dict[str, Any]], bundle: str | None) -> None:
+        row = {"kind": "spike", "step": step, "what": what, "bundle": bundle, "applied": self.result.applied}
+        append_row(self.session.run.health, row)
+        if self.result.applied:  # a step that is not finite is told of by the guard
+            said = "; ".join(f"{one['what']} {one['value']:.3g}, usually {one['usual']:.3g}" for one in what)
+            why = f": `chainrule lens spike {self.session.run.path}` says why" if bundle else ""
+            self.session.note(f"step {step} is out of line ({said}){why}")
+
+    def _warn(self) -> None:
+        record = HealthRecord.of_rows([self.head, *self.recent["norms"], *self.recent["inside"]])
+        for verdict in judge(record):
+            if verdict.mark == "bad" and verdict.kind not in self.said:
+                self.said.add(verdict.kind)
+                self.session.note(f"health: {verdict.sentence}")
+                return
+
+    def _go_on(self) -> None:
+        """The layers' names where the file has none yet, and the usual steps of a run that goes on."""
+        run = self.session.run
+        if not any(row.get("kind") == "layers" for row in islice(read_rows(run.health), 1)):
+            append_row(run.health, self.head)
+        for row in deque((row for row in read_rows(run.metrics) if row.get("kind") == "train"), maxlen=RECENT * 4):
+            if row.get("loss") is not None and row.get("grad_norm") is not None:
+                self.detector.see(row["loss"], row["grad_norm"])
+
+
+def norms_row(step: int, rows: list[Norms], noise: NoiseScale) -> dict[str, Any]:
+    """Means and largest values of each layer over the steps since the last row; weights as they are now."""
+    gradients, ratios = ([getattr(one, name) for one in rows] for name in ("gradient", "ratio"))
+    return {
+        "kind": "norms",
+        "step": step,
+        "n": len(rows),
+        "gradient": [_short(sum(column) / len(rows)) for column in zip(*gradients, strict=True)],
+        "gradient_max": [_short(max(column)) for column in zip(*gradients, strict=True)],
+        "weight": [_short(value) for value in rows[-1].weight],
+        "ratio": [_short(sum(column) / len(rows)) for column in zip(*ratios, strict=True)],
+        "ratio_max": [_short(max(column)) for column in zip(*ratios, strict=True)],
+        "noise": [_short(noise.gradient_squared), _short(noise.variance), noise.n_steps] if noise.n_steps else None,
+    }
+
+
+def inside_row(step: int, inside: Inside) -> dict[str, Any]:
+    """A look as one line: four numbers of each output, two of each hidden layer, entropy of each head."""
+    outputs = {p: [_short(v) for v in (a.mean, a.std, a.largest, a.zeros)] for p, a in inside.outputs.items()}
+    units = {path: [_short(one.dead), _short(one.silent)] for path, one in inside.units.items()}
+    heads = {
+        path: {"entropy": [_short(v) for v in one.entropy], "largest_logit": _short(one.largest_logit)}
+        for path, one in inside.attention.items()
+    }
+    return {"kind": "inside", "step": step, "outputs": outputs, "units": units, "attention": heads}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
