@@ -10,9 +10,11 @@ from torch import Tensor
 from chainrule.base import LensError
 from chainrule.lens import explain_names as names
 from chainrule.lens.explain_evaluate import BrokenAt, Walk
+from chainrule.lens.explain_products import product_trouble
 from chainrule.lens.explain_steps import Doing
 
 MOST = 3
+SMALL = 2**16
 
 
 def hints(doing: Doing, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -31,21 +33,15 @@ def _candidates(doing: Doing) -> Iterator[ast.expr]:
     """Changes that people mean, likeliest first."""
     node, name = doing.node, doing.operation
     dtypes = {one.dtype for one in doing.tensors}
-    if name in names.PRODUCTS | {"linear"} and len(dtypes) > 1:
-        yield from _changed(
-            node, doing, lambda part, one: _method(part, "float") if not one.is_floating_point() else part
-        )
-        yield from _one_changed(node, doing, lambda part, _: _method(part, "double"))
     if name in names.PRODUCTS | {"linear"}:
-        yield from _one_changed(node, doing, _turned, matrices=True)
-        yield from _changed(node, doing, _turned)
-        places = _places(node, doing)
-        if isinstance(node, ast.BinOp):
-            yield ast.BinOp(node.right, node.op, node.left)
-        elif len(places) == 2:
-            yield ast.BinOp(places[0][0], ast.MatMult(), places[1][0])
-        if len(places) == 2 and min(one.dim() for _, one in places) == 0:
-            yield ast.BinOp(places[0][0], ast.Mult(), places[1][0])
+        if len(dtypes) > 1:
+            alike = next(_changed(node, doing, lambda part, one: _as_float(part, one, dtypes)))
+            yield alike
+            trouble = product_trouble(doing)
+            if trouble is not None and trouble.sizes is None:
+                return
+            yield from _products(alike, doing)
+        yield from _products(node, doing)
     if name in names.BROADCAST:
         for axis in (-1, 0, 1):
             yield from _one_changed(node, doing, lambda part, _, axis=axis: _method(part, "unsqueeze", axis))
@@ -64,11 +60,28 @@ def _candidates(doing: Doing) -> Iterator[ast.expr]:
         yield _with_keyword(node, "dim", -1)
 
 
+def _products(node: ast.expr, doing: Doing) -> Iterator[ast.expr]:
+    """One operand transposed, both, or the other way round; a scalar multiplied by."""
+    yield from _one_changed(node, doing, _turned, matrices=True)
+    yield from _changed(node, doing, _turned)
+    places = _places(node, doing)
+    if isinstance(node, ast.BinOp):
+        yield ast.BinOp(node.right, node.op, node.left)
+    elif len(places) == 2:
+        yield ast.BinOp(places[0][0], ast.MatMult(), places[1][0])
+    if len(places) == 2 and min(one.dim() for _, one in places) == 0:
+        yield ast.BinOp(places[0][0], ast.Mult(), places[1][0])
+
+
 def _works(candidate: ast.expr, values: Mapping[str, Any]) -> bool:
-    light = {name: _light(one) for name, one in values.items()}
+    """Whether it can be done: tried without values, where only shapes count; small ones then in earnest, for dtypes."""
+    tree = ast.fix_missing_locations(candidate)
+    small = sum(one.numel() for one in values.values() if isinstance(one, Tensor)) <= SMALL
     try:
         with torch.device("meta"):
-            Walk(light, lambda *_: None).value(ast.fix_missing_locations(candidate))
+            Walk({name: _light(one) for name, one in values.items()}, lambda *_: None).value(tree)
+        if small:
+            Walk(values, lambda *_: None).value(tree)
     except (BrokenAt, LensError):
         return False
     return True
@@ -104,6 +117,13 @@ def _changed(node: ast.expr, doing: Doing, change: Any) -> Iterator[ast.expr]:
     for part, one in _places(node, doing):
         node = _replaced(node, part, change(part, one))
     yield node
+
+
+def _as_float(part: ast.expr, one: Tensor, dtypes: set[torch.dtype]) -> ast.expr:
+    """The operand in the widest of the number types, where it is not of it yet."""
+    widest = max(dtypes, key=lambda dtype: (dtype.is_complex, dtype.is_floating_point, dtype.itemsize))
+    names_of = {torch.float32: "float", torch.float64: "double", torch.complex64: "cfloat", torch.int64: "long"}
+    return part if one.dtype == widest else _method(part, names_of.get(widest, "float"))
 
 
 def _turned(part: ast.expr, one: Tensor) -> ast.expr:

@@ -1,0 +1,65 @@
+"""`chainrule lens explain`: the shapes of an expression, step by step, and where and why it breaks."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from chainrule.base import LensError
+from chainrule.cli.lens_files import SUFFIXES, choose, open_tensors, split_name
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import print_json
+
+Given = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--tensor", negative=(), help="NAME=SHAPE, NAME=NUMBERS, NAME=EXPRESSION or NAME=FILE; once for each."
+    ),
+]
+
+
+def explain(expression: str, /, *, given: Given = (), as_json: AsJson = False) -> int:
+    """Take an expression on tensors apart, innermost operation first: shapes, the rule, dtype, view or copy.
+
+    Where it breaks, a caret shows the place, with the two sizes that do not fit and what would. The exit code is then
+    1. Nothing but tensor arithmetic is ever run.
+
+    For example:
+
+    - `chainrule lens explain "x.view(4, 1).T @ y" --tensor x=2x2 --tensor y=4x3`
+    - `chainrule lens explain "x + y" --tensor "x=[[1, 2], [3, 4]]" --tensor y=3:int64`
+    - `chainrule lens explain "torch.randn(2, 3) @ torch.ones(4, 5)"`
+
+    Parameters
+    ----------
+    expression
+        Operators, indexing, methods of tensors, functions of torch, of torch.nn.functional (also as F) and of
+        torch.linalg.
+    """
+    from chainrule.lens import explain as explained
+
+    found = explained(expression, **dict(map(_value, given)))
+    if as_json:
+        print_json(found.json())
+    else:
+        print(found.text())
+    return 0 if found else 1
+
+
+def _value(pair: str) -> tuple[str, Any]:
+    """NAME=VALUE as a name and a tensor."""
+    from chainrule.lens import written_tensor
+
+    name, equals, text = pair.partition("=")
+    name = name.strip()
+    if not equals or not name.isidentifier():
+        raise LensError(f"--tensor {pair!r} is not NAME=VALUE, such as x=2x3, x=2x3:int64 or 'x=[[1, 2], [3, 4]]'")
+    source, inside = split_name(text)
+    if source.endswith(SUFFIXES):
+        origin, tensors = open_tensors(source)
+        chosen = choose(tensors, inside, origin)
+        if chosen is None:
+            raise LensError(
+                f"{origin} holds several tensors: write {name}={source}:NAME, one of {', '.join(list(tensors)[:6])}"
+            )
+        return name, chosen[1]
+    return name, written_tensor(text)

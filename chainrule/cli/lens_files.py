@@ -1,0 +1,130 @@
+"""Tensors from files, runs and expressions, by what a person writes on the command line."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.base import LensError, disk_faults, nearest
+from chainrule.cli.options import RUNS, model_source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth", ".bin")
+NAMES_SHOWN = 6
+
+
+def open_tensors(what: str) -> tuple[str, dict[str, "Tensor"]]:
+    """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
+
+    `what` is a file (.npy, .npz, .safetensors, .pt), a run, a checkpoint, a Hugging Face folder, or an expression.
+    Raises LensError when it is none, CheckpointError or RunError for a damaged model.
+    """
+    path = Path(what)
+    if path.is_file():
+        return f"the file {path}", _from_file(path)
+    if path.is_dir() or (RUNS / what / "config.toml").is_file():
+        from chainrule.checkpoint import open_model
+
+        opened = open_model(model_source(what))
+        return opened.origin, dict(opened.model.state_dict())
+    if path.suffix in SUFFIXES:
+        raise LensError(f"there is no file {what}.{nearest(path.name, _beside(path))}")
+    from chainrule.lens import written_tensor
+
+    try:
+        return what, {"": written_tensor(what)}
+    except LensError as fault:
+        if "/" in what or what.isidentifier():
+            runs = [run.name for run in RUNS.iterdir()] if RUNS.is_dir() else []
+            raise LensError(
+                f"{what} is no file, no run and no expression.{nearest(path.name, [*runs, *_beside(path)])} "
+                f"Give a file ({', '.join(SUFFIXES)}), a run, or numbers such as '[[1, 2], [3, 4]]'"
+            ) from fault
+        raise
+
+
+def split_name(what: str) -> tuple[str, str | None]:
+    """`file.npz:weights` is a file and a name; a colon in the name of an existing file or in an expression is not."""
+    before, colon, name = what.rpartition(":")
+    if colon and not Path(what).exists() and (Path(before).exists() or Path(before).suffix in SUFFIXES):
+        return before, name
+    if colon and not Path(what).exists() and (RUNS / before / "config.toml").is_file():
+        return before, name
+    return what, None
+
+
+def choose(tensors: Mapping[str, "Tensor"], name: str | None, origin: str) -> tuple[str, "Tensor"] | None:
+    """The tensor of that name, or the only one; None when several could be meant and no name was given."""
+    if name is None:
+        return next(iter(tensors.items())) if len(tensors) == 1 else None
+    for known in (name, f"{name}.weight"):
+        if known in tensors:
+            return known, tensors[known]
+    below = [known for known in tensors if known.startswith(f"{name}.") or name in known]
+    names = ", ".join(below[:NAMES_SHOWN] or list(tensors)[:NAMES_SHOWN])
+    more = " …" if max(len(below), 0 if below else len(tensors)) > NAMES_SHOWN else ""
+    raise LensError(f"{origin} has no tensor {name!r}.{nearest(name, tensors)} There are: {names}{more}")
+
+
+def _from_file(path: Path) -> dict[str, "Tensor"]:
+    readers = {".npy": _numpy, ".npz": _numpy, ".safetensors": _safetensors}
+    read = readers.get(path.suffix, _torch)
+    with disk_faults(path, "reading"):
+        found = read(path)
+    if not found:
+        raise LensError(f"{path} holds no tensor")
+    return found
+
+
+def _numpy(path: Path) -> dict[str, "Tensor"]:
+    import numpy as np
+
+    from chainrule.lens import as_tensor
+
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as fault:
+        raise LensError(f"{path} is not a NumPy file of numbers: {str(fault).splitlines()[0]}") from fault
+    return {name: as_tensor(array)[0] for name, array in arrays.items()}
+
+
+def _safetensors(path: Path) -> dict[str, "Tensor"]:
+    from chainrule.checkpoint import read_tensors
+
+    return read_tensors(path)
+
+
+def _torch(path: Path) -> dict[str, "Tensor"]:
+    import torch
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as fault:
+        raise LensError(
+            f"{path} is no file of tensors that can be read safely ({str(fault).splitlines()[0][:120]}); read are "
+            f"{', '.join(SUFFIXES)}, and of torch.save only tensors, never code"
+        ) from fault
+    return dict(_named(loaded, ""))
+
+
+def _named(loaded: Any, prefix: str) -> "list[tuple[str, Tensor]]":
+    """The tensors in dicts, lists and tuples, named by the way to them."""
+    import torch
+
+    if isinstance(loaded, torch.Tensor):
+        return [(prefix, loaded)]
+    if isinstance(loaded, Mapping):
+        items = [(str(key), value) for key, value in loaded.items()]
+    elif isinstance(loaded, list | tuple):
+        items = [(str(place), value) for place, value in enumerate(loaded)]
+    else:
+        return []
+    return [pair for key, value in items for pair in _named(value, f"{prefix}.{key}" if prefix else key)]
+
+
+def _beside(path: Path) -> list[str]:
+    return [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
