@@ -4,6 +4,7 @@ from chainrule.lens.activations import Activation, Heads, Inside, Units, look_in
 from chainrule.lens.attention_health import head_health
 from chainrule.lens.cell import Cell, cell
 from chainrule.lens.classics import SmallNetwork, network, neuron, one_neuron
+from chainrule.lens.compare import Difference
 from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
 from chainrule.lens.explain import Explanation, explain
@@ -14,11 +15,15 @@ from chainrule.lens.judgement import judge
 from chainrule.lens.layers import block_of, layer_in_words, layer_of, parameter_layers, watched_modules
 from chainrule.lens.ledger import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.ledger_facts import ledger_facts, path_facts
+from chainrule.lens.locate import Place
 from chainrule.lens.noise import NoiseScale, noise_scale
 from chainrule.lens.norms import NormMeter, Norms, parameter_norms
+from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
 from chainrule.lens.rules import CONSTANT, RULES, Call, Formula, Gradients, Rule, unbroadcast
+from chainrule.lens.sampling import NumberCheck, Numbers
+from chainrule.lens.segments import Segment
 from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
 from chainrule.lens.statistics import measure
 from chainrule.lens.subject import Subject
@@ -29,7 +34,9 @@ from chainrule.lens.tensor_memory import Sharing, shares
 from chainrule.lens.tensor_words import as_tensor
 from chainrule.lens.text import ledger_lines
 from chainrule.lens.text_path import path_lines
+from chainrule.lens.tolerance import Tolerance
 from chainrule.lens.verdicts import Verdict
+from chainrule.lens.verify import verify
 
 __all__ = [
     "CONSTANT",
@@ -39,6 +46,7 @@ __all__ = [
     "Cell",
     "Contribution",
     "CoordinatePath",
+    "Difference",
     "Estimate",
     "Excess",
     "Explanation",
@@ -57,11 +65,17 @@ __all__ = [
     "NoiseScale",
     "NormMeter",
     "Norms",
+    "NumberCheck",
+    "Numbers",
+    "ParameterCheck",
     "Part",
     "PathStep",
+    "Place",
     "Ref",
+    "Report",
     "ReverseStep",
     "Rule",
+    "Segment",
     "Sharing",
     "Site",
     "SmallNetwork",
@@ -71,6 +85,7 @@ __all__ = [
     "Tape",
     "TensorView",
     "Term",
+    "Tolerance",
     "Units",
     "Use",
     "Value",
@@ -111,6 +126,7 @@ __all__ = [
     "shown_names",
     "tensor",
     "unbroadcast",
+    "verify",
     "viewing",
     "watched_modules",
     "written_tensor",

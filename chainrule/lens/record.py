@@ -3,13 +3,14 @@
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import DeviceError, LensError
@@ -45,14 +46,14 @@ def record(
     target = _uncompiled(target)
     module = target if isinstance(target, nn.Module) else getattr(target, "__self__", None)
     root = module if isinstance(module, nn.Module) else None
-    tape = Tape(_name(target), level, keep, None if root is None else root.training)
+    tape = Tape(name_of_target(target), level, keep, None if root is None else root.training)
     recorder = Recorder(tape, root)
     recorder.register(by_name(target, inputs, named))
     recorder.register(around(target))
     torch.clear_autocast_cache()  # else a weight that was converted before would come out of nowhere
-    with _devices(tape.target), torch.enable_grad(), _eager(), recorder.following():
+    with _devices(tape.target), torch.enable_grad(), _eager(), _unfused(level), recorder.following():
         result = target(*inputs, **named)
-        answer = loss(result) if loss is not None else _loss_in(result)
+        answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
     return without_saved_copies(tape)
 
@@ -72,17 +73,19 @@ def _uncompiled(target: Target) -> Target:
     return getattr(target, "_orig_mod", target) if isinstance(target, nn.Module) else target
 
 
-def _name(target: Target) -> str:
+def name_of_target(target: Target) -> str:
+    """In words: the class of a module, the name of a function, `GPT.loss` of a method."""
     if isinstance(target, nn.Module):
         return type(target).__name__
     if isinstance(target, partial):
-        return _name(target.func)
+        return name_of_target(target.func)
     owner = getattr(target, "__self__", None)
     name = getattr(target, "__name__", type(target).__name__)
     return f"{type(owner).__name__}.{name}" if owner is not None else name
 
 
-def _loss_in(result: Any) -> Any:
+def loss_in(result: Any) -> Any:
+    """The loss that a model put into its result, under that name; else the result."""
     return result.get("loss", result) if isinstance(result, Mapping) else getattr(result, "loss", result)
 
 
@@ -94,6 +97,11 @@ def _eager() -> Iterator[None]:
         return
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def _unfused(level: Level) -> AbstractContextManager[object]:
+    """Core ATen has no fused attention: it is computed as matrix products and a softmax."""
+    return sdpa_kernel(SDPBackend.MATH) if level == "core" else nullcontext()
 
 
 @contextmanager

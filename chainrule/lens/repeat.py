@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
+from chainrule.lens.record import loss_in
 from chainrule.lens.subject import Subject
 
 
@@ -56,13 +57,15 @@ def same_buffers(modules: list[nn.Module]) -> Iterator[None]:
     try:
         yield
     finally:
-        with torch.no_grad():
-            for buffer, copy in zip(buffers, before, strict=True):
-                buffer.copy_(copy)
+        for buffer, copy in zip(buffers, before, strict=True):
+            buffer.data.copy_(copy)  # .data: a tape that holds the buffer does not take it for changed
 
 
 class Forward:
-    """The loss of a subject as a function of whatever lies in its weights: each call draws the same random numbers."""
+    """The loss of a subject as a function of whatever lies in its weights: each call draws the same random numbers.
+
+    To be called inside `same_random_numbers`, which puts those of the outside back once, at the end.
+    """
 
     def __init__(self, subject: Subject, state: RandomState, modules: list[nn.Module]) -> None:
         self.subject, self.state, self.modules = subject, state, modules
@@ -72,9 +75,10 @@ class Forward:
         """The loss of one more run, without gradients."""
         self.n_runs += 1
         run: Callable[..., Any] = self.subject.target
-        with torch.no_grad(), same_random_numbers(self.state), same_buffers(self.modules):
+        self.state.restore()
+        with torch.no_grad(), same_buffers(self.modules):
             result = run(*self.subject.inputs, **self.subject.named)
-            loss = self.subject.loss(result) if self.subject.loss is not None else getattr(result, "loss", result)
+            loss = self.subject.loss(result) if self.subject.loss is not None else loss_in(result)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise LensError(f"{self.subject.name} returned no single number; pass loss=lambda output: …")
         return float(loss)

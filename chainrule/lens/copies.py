@@ -1,0 +1,118 @@
+"""A copy of what is to be verified, in float64 on the CPU, that shares nothing with the caller's."""
+
+import copy
+import inspect
+from types import CellType, FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from chainrule.base import LensError
+from chainrule.lens.subject import Subject
+
+Memo = dict[int, Any]
+
+
+def in_float64(subject: Subject) -> Subject:
+    """The subject with its own weights, buffers and inputs, floating-point ones as float64, all on the CPU.
+
+    Hooks on parameters are not copied, hooks on modules are. A compiled model is taken as it was written. Of a function
+    the modules and tensors that it names from around it are copied too.
+
+    Raises LensError when something cannot be copied.
+    """
+    memo: Memo = {}
+    try:
+        # The loss first asks for what the target holds too; one memo makes both see the same copy.
+        return Subject(
+            subject.name,
+            _copied(getattr(subject.target, "_orig_mod", subject.target), memo),
+            tuple(_input(one, memo) for one in subject.inputs),
+            _copied(subject.loss, memo),
+            {name: _input(one, memo) for name, one in subject.named.items()},
+        )
+    except (RuntimeError, TypeError) as fault:
+        raise LensError(
+            f"{subject.name} cannot be copied for a verification ({str(fault).splitlines()[0]}); "
+            "keep tensors that were computed out of its attributes"
+        ) from fault
+
+
+def modules_of(subject: Subject) -> list[nn.Module]:
+    """Every module that the subject runs: itself, that of a method, those named by a function, those among inputs."""
+    named = [one for called in (subject.target, subject.loss) for one in _around(called)]
+    found = [subject.target, getattr(subject.target, "__self__", None), subject.loss, *named, *subject.inputs]
+    return list({id(one): one for one in [*found, *subject.named.values()] if isinstance(one, nn.Module)}.values())
+
+
+def _around(called: Any) -> list[Any]:
+    """What a function takes from around it."""
+    if not inspect.isfunction(called):
+        return []
+    around = inspect.getclosurevars(called)
+    return [*around.nonlocals.values(), *around.globals.values()]
+
+
+def _copied(called: Any, memo: Memo) -> Any:
+    if isinstance(called, FunctionType):
+        return _function(called, memo)
+    made = copy.deepcopy(called, memo)
+    owner = made if isinstance(made, nn.Module) else getattr(made, "__self__", None)
+    if isinstance(owner, nn.Module):
+        _widen(owner)
+    return made
+
+
+def _function(function: FunctionType, memo: Memo) -> FunctionType:
+    """The function over copies of the modules and tensors that it uses."""
+
+    def own(one: Any) -> Any:
+        return _copied(one, memo) if isinstance(one, nn.Module) else _tensor(one, memo)
+
+    kinds = (Tensor, nn.Module)
+    around = inspect.getclosurevars(function).globals
+    named = {name: own(one) for name, one in around.items() if isinstance(one, kinds)}
+    cells = []
+    for cell in function.__closure__ or ():
+        held = cell.cell_contents
+        cells.append(CellType(own(held)) if isinstance(held, kinds) else cell)
+    made = FunctionType(
+        function.__code__,
+        {**function.__globals__, **named} if named else function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        tuple(cells) or None,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _input(one: Any, memo: Memo) -> Any:
+    if isinstance(one, nn.Module):
+        return _copied(one, memo)
+    return tree_map_only(Tensor, lambda tensor: _tensor(tensor, memo), one)
+
+
+def _tensor(tensor: Tensor, memo: Memo) -> Tensor:
+    if id(tensor) not in memo:
+        made = _wide(tensor.detach().to("cpu", copy=True)).requires_grad_(tensor.requires_grad)
+        memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
+    return memo[id(tensor)]
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(torch.complex128)
+    return tensor.to(torch.float64) if tensor.is_floating_point() else tensor
+
+
+def _widen(module: nn.Module) -> None:
+    """Weights, buffers and tensors that are plain attributes become float64 on the CPU; compiled calls are dropped."""
+    module.to(device="cpu", dtype=torch.float64)
+    for part in module.modules():
+        part._compiled_call_impl = None
+        for name, one in list(vars(part).items()):
+            if isinstance(one, Tensor):
+                setattr(part, name, _wide(one.detach().cpu()).requires_grad_(one.requires_grad))
