@@ -7,6 +7,7 @@ value; when another tensor of the same storage is written to, what it holds now 
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,6 +16,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from chainrule.base import LensError
 from chainrule.lens.tape import Meta, Value
+
+# Tensors of more elements are not compared element by element: where they might overlap, it is assumed that they do.
+LARGE = 1_000_000
+
+Place = tuple[tuple[int, ...], tuple[int, ...], int]  # shape, stride and offset
 
 
 @dataclass
@@ -86,9 +92,10 @@ class Memory:
         self._holdings[id(tensor)] = Holding(value.id, len(storage.writes), weakref.ref(tensor))
 
     def missed(self, tensor: Tensor) -> list[Write]:
-        """The writes to the tensor's storage, by way of other tensors, that its value does not have yet."""
+        """The writes by way of other tensors to memory that is also this one's, that its value does not have yet."""
         found = self.holding(tensor)
-        return [] if found is None else self.storage(tensor).writes[found.n_writes :]
+        since = [] if found is None else self.storage(tensor).writes[found.n_writes :]
+        return [write for write in since if overlap(_place(tensor), (write.shape, write.stride, write.offset))]
 
     def wrote(self, tensor: Tensor, value: Value) -> None:
         """`tensor` was written to in place and holds `value`."""
@@ -138,6 +145,27 @@ def places(shape: Sequence[int], stride: Sequence[int], offset: int, device: tor
     return found
 
 
+@lru_cache(maxsize=1024)
+def overlap(one: Place, other: Place) -> bool:
+    """Whether two tensors of one storage have an element in common; pieces beside each other have none."""
+    (low, high), (other_low, other_high) = _reach(one), _reach(other)
+    if high < other_low or other_high < low:
+        return False
+    sizes = [torch.Size(shape).numel() for shape, _, _ in (one, other)]
+    if (sizes[0] > high - low and sizes[1] > other_high - other_low) or max(sizes) > LARGE:
+        return True
+    here, there = (places(*place, torch.device("cpu")).flatten() for place in (one, other))
+    return bool(torch.isin(here, there).any())
+
+
+def _reach(place: Place) -> tuple[int, int]:
+    """The first and the last element; none when it is empty."""
+    shape, stride, offset = place
+    if 0 in shape:
+        return 0, -1
+    return offset, offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+
+
 def merged(form: Tensor, old: Tensor | None, write: Write, written: Tensor | None) -> Tensor | None:
     """What a tensor that lies like `form` held after the write; None where the types do not line up."""
     if old is None or written is None or old.element_size() != written.element_size():
@@ -150,5 +178,5 @@ def merged(form: Tensor, old: Tensor | None, write: Write, written: Tensor | Non
     return memory[here]
 
 
-def _place(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+def _place(tensor: Tensor) -> Place:
     return tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())

@@ -38,6 +38,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.decompositions = _core() if tape.level == "core" else {}
         self.pausing = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True, torch's own answer, imports the whole compiler (a second) to keep it from looking in here.
+        return False
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """Records until the end of the block."""
@@ -204,7 +209,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @lru_cache(maxsize=4096)
 def _is_composite(func: Any) -> bool:
-    return bool(func._can_decompose())
+    """Whether torch always makes it of other operations (`_can_decompose` says yes to more, once it has a table)."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
 
 
 def _by_schema(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -223,7 +229,8 @@ def _written(func: Any, arguments: dict[str, Any]) -> list[Tensor]:
 
 
 def _core() -> dict[Any, Callable[..., Any]]:
-    table = torch._decomp.core_aten_decompositions()
+    table = dict(torch._decomp.core_aten_decompositions())
     if not table:
         raise LensError("this version of torch has no decompositions into core ATen; record with level='op'")
-    return dict(table)
+    # Of the fused attention the decomposition returns the weights where autograd expects their normalisation.
+    return {op: simpler for op, simpler in table.items() if "flash_attention" not in str(op)}
