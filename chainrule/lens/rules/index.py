@@ -22,12 +22,7 @@ def embedding(call: Call, g: Tensor) -> Gradients:
 def index(call: Call, g: Tensor) -> Gradients:
     """Y = x[i, j, …]: an element that was read twice receives twice."""
     whole = g.new_zeros(call["self"].shape)
-    return {"self": whole.index_put_(tensors_or_none(call["indices"]), g, accumulate=True)}
-
-
-def tensors_or_none(indices: list[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """The indices as torch's functions take them."""
-    return tuple(indices)
+    return {"self": torch.ops.aten.index_put(whole, call["indices"], g, accumulate=True)}
 
 
 def index_select(call: Call, g: Tensor) -> Gradients:

@@ -137,7 +137,7 @@ PIECE: dict[str, Rule] = {
         {"self": onward("x", "gᵢᵢ", "g_{ii}")},
         X,
     ),
-    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "chunk"), SPLIT),
+    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"), SPLIT),
     "unbind": Rule(
         unbind,
         Formula("yᵢ = x[i]", "y_i = x_i"),

@@ -113,10 +113,9 @@ CONVERT = Rule(
 TRANSPOSE = Rule(transposed, Formula("y = xᵀ", r"y = x^\top"), {"self": onward("x", "gᵀ", r"g^\top")}, X)
 
 SHAPE: dict[str, Rule] = {
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias", "_reshape_copy", "view_copy"), SAME),
-    **dict.fromkeys(("squeeze", "unsqueeze", "flatten", "unflatten"), SAME),
-    **dict.fromkeys(("alias", "clone", "contiguous", "lift_fresh", "lift", "lift_fresh_copy", "view_of"), COPY),
-    **dict.fromkeys(("_to_copy", "to"), CONVERT),
+    **dict.fromkeys(("view", "_unsafe_view", "_reshape_alias", "squeeze", "unsqueeze"), SAME),
+    **dict.fromkeys(("alias", "clone"), COPY),
+    "_to_copy": CONVERT,
     "convert_element_type": Rule(converted, CONVERT.value, {"a": onward("x", "g in x's type", "g")}, {"a": "x"}),
     **dict.fromkeys(("t", "transpose"), TRANSPOSE),
     "permute": Rule(

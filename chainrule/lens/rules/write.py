@@ -75,9 +75,9 @@ def masked_scatter(call: Call, g: Tensor) -> Gradients:
 
 def index_put(call: Call, g: Tensor) -> Gradients:
     """Y = x with y[i] = v, or += v; of a place written twice, all that was written receives."""
-    indices, values = tuple(call["indices"]), call["values"]
-    kept = g if call["accumulate"] else g.index_put(indices, g.new_zeros(()))
-    return {"self": kept, "values": unbroadcast(torch.ops.aten.index(g, list(indices)), values.shape)}
+    indices = call["indices"]
+    kept = g if call["accumulate"] else torch.ops.aten.index_put(g, indices, g.new_zeros(()))
+    return {"self": kept, "values": unbroadcast(torch.ops.aten.index(g, indices), call["values"].shape)}
 
 
 def index_copy(call: Call, g: Tensor) -> Gradients:
