@@ -6,6 +6,7 @@ from chainrule.lens.cell import Cell, cell
 from chainrule.lens.classics import SmallNetwork, network, neuron, one_neuron
 from chainrule.lens.compare import Difference
 from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
+from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
 from chainrule.lens.explain import Explanation, explain
 from chainrule.lens.explain_given import written_tensor
@@ -18,6 +19,7 @@ from chainrule.lens.ledger_facts import ledger_facts, path_facts
 from chainrule.lens.locate import Place
 from chainrule.lens.noise import NoiseScale, noise_scale
 from chainrule.lens.norms import NormMeter, Norms, parameter_norms
+from chainrule.lens.passage import Passage, Portion, Reading, passage
 from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
@@ -27,6 +29,7 @@ from chainrule.lens.segments import Segment
 from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
 from chainrule.lens.statistics import measure
 from chainrule.lens.subject import Subject
+from chainrule.lens.suspects import Suspect, first_difference, first_suspect
 from chainrule.lens.tape import Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tensor import TensorView, tensor
 from chainrule.lens.tensor_layout import Viewing, viewing
@@ -35,6 +38,7 @@ from chainrule.lens.tensor_words import as_tensor
 from chainrule.lens.text import ledger_lines
 from chainrule.lens.text_path import path_lines
 from chainrule.lens.tolerance import Tolerance
+from chainrule.lens.tour import Tour, tour_of_tensors
 from chainrule.lens.verdicts import Verdict
 from chainrule.lens.verify import verify
 
@@ -43,9 +47,11 @@ __all__ = [
     "RULES",
     "Activation",
     "Call",
+    "Cause",
     "Cell",
     "Contribution",
     "CoordinatePath",
+    "Diagnosis",
     "Difference",
     "Estimate",
     "Excess",
@@ -69,9 +75,13 @@ __all__ = [
     "Numbers",
     "ParameterCheck",
     "Part",
+    "Passage",
     "PathStep",
     "Place",
+    "Portion",
+    "Reading",
     "Ref",
+    "Replay",
     "Report",
     "ReverseStep",
     "Rule",
@@ -79,13 +89,16 @@ __all__ = [
     "Sharing",
     "Site",
     "SmallNetwork",
+    "SpikeCase",
     "SpikeDetector",
     "Stats",
     "Subject",
+    "Suspect",
     "Tape",
     "TensorView",
     "Term",
     "Tolerance",
+    "Tour",
     "Units",
     "Use",
     "Value",
@@ -95,9 +108,12 @@ __all__ = [
     "block_of",
     "cell",
     "coordinate_derivative",
+    "diagnose",
     "differentiable",
     "directional_derivative",
     "explain",
+    "first_difference",
+    "first_suspect",
     "fold",
     "head_health",
     "judge",
@@ -115,6 +131,7 @@ __all__ = [
     "one_neuron",
     "parameter_layers",
     "parameter_norms",
+    "passage",
     "path_facts",
     "path_lines",
     "ratio_score",
@@ -125,6 +142,7 @@ __all__ = [
     "shares",
     "shown_names",
     "tensor",
+    "tour_of_tensors",
     "unbroadcast",
     "verify",
     "viewing",

@@ -19,7 +19,7 @@ from chainrule.lens.tensor_memory import require_strided
 from chainrule.lens.tensor_words import as_tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """An expression, taken apart: the tensors given, the steps that were done, and the one that broke, if one did.
 
@@ -35,7 +35,7 @@ class Explanation:
     def __bool__(self) -> bool:
         return self.broken is None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text(self, width: int = 100) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import operator
 import warnings
 from collections.abc import Callable, Mapping
@@ -156,24 +157,35 @@ class Walk:
                 result = function(*doing.arguments, **doing.named)
         except BROKEN as fault:
             raise BrokenAt(doing, fault) from fault
-        self.done(doing, result, [str(one.message).split("\n")[0] for one in heard])
+        self.done(doing, result, [str(one.message).split(" (Triggered")[0].split("\n")[0] for one in heard])
         return result
 
 
 def refuse_too_large(doing: Doing, function: Callable[..., Any]) -> None:
-    """Raises LensError for a result of more than 1 GiB: tried first on `meta`, where shapes cost nothing."""
-    if all(one.is_meta for one in doing.tensors) and doing.tensors:
+    """Raises LensError for a result of more than 1 GiB, before it is made."""
+    if most_elements(doing) * 16 <= MOST_BYTES or (doing.tensors and all(one.is_meta for one in doing.tensors)):
         return
-    try:
+    try:  # on `meta` shapes cost nothing (but its kernels take a second to import, so only what may be large is tried)
         with warnings.catch_warnings(), torch.device("meta"):
             warnings.simplefilter("ignore")
             result = function(*_on_meta(doing.arguments), **_on_meta(doing.named) | _device(doing.named))
         n_bytes = sum(one.untyped_storage().nbytes() for one in flat(result) if isinstance(one, Tensor))
     except BROKEN:  # it breaks, or needs the values: what it was asked for then bounds its result
-        numbers = [abs(one) for one in flat((doing.arguments, tuple(doing.named.values()))) if isinstance(one, int)]
-        n_bytes = max(numbers, default=0)
+        n_bytes = int(max(_numbers(doing), default=0))
     if n_bytes > MOST_BYTES:
         raise LensError(f"{ast.unparse(doing.node)} needs {bytes_text(n_bytes)}; explain stops at 1 GiB")
+
+
+def most_elements(doing: Doing) -> float:
+    """More than any operation makes of these operands: every pair of elements, times every number in the call."""
+    sizes = [max(1, one.numel()) for one in doing.tensors]
+    return math.prod(map(float, sizes)) * max(sizes, default=1) * math.prod(_numbers(doing))
+
+
+def _numbers(doing: Doing) -> list[float]:
+    """The numbers among the arguments, as sizes of at least 1."""
+    found = [one for one in flat((doing.arguments, tuple(doing.named.values()))) if isinstance(one, int | float)]
+    return [max(1.0, abs(float(one))) if math.isfinite(one) else 1.0 for one in found]
 
 
 def _on_meta(value: Any) -> Any:

@@ -1,7 +1,8 @@
-"""What to write instead: small changes of the operation that broke, each tried on tensors without values first."""
+"""What to write instead: small changes of the operation that broke, each tried before it is said."""
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -74,14 +75,13 @@ def _products(node: ast.expr, doing: Doing) -> Iterator[ast.expr]:
 
 
 def _works(candidate: ast.expr, values: Mapping[str, Any]) -> bool:
-    """Whether it can be done: tried without values, where only shapes count; small ones then in earnest, for dtypes."""
+    """Whether it can be done: tried in earnest, or with large tensors without values, where only shapes count."""
     tree = ast.fix_missing_locations(candidate)
     small = sum(one.numel() for one in values.values() if isinstance(one, Tensor)) <= SMALL
     try:
-        with torch.device("meta"):
-            Walk({name: _light(one) for name, one in values.items()}, lambda *_: None).value(tree)
-        if small:
-            Walk(values, lambda *_: None).value(tree)
+        with nullcontext() if small else torch.device("meta"):
+            light = values if small else {name: _light(one) for name, one in values.items()}
+            Walk(light, lambda *_: None).value(tree)
     except (BrokenAt, LensError):
         return False
     return True

@@ -20,11 +20,11 @@ from chainrule.lens.tensor_words import as_tensor, autograd_place, dtype_name, n
 MOST_COLUMNS = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TensorView(TensorFacts):
     """All facts of one tensor, as they were when it was looked at, and how they are written down."""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text(self, width: int = 100) -> str:
@@ -101,7 +101,7 @@ def tensor(what: Any, /, *others: Shared, name: str = "t", **named: Shared) -> T
         base=None if base is None else tuple(base.shape),
         sharing=shares(**{name: memory_of(what, one)}, **around) if around else None,
         flat=viewing(one, -1) if one.numel() else viewing(one, 0),
-        numpy=numpy_way(one),
+        numpy=numpy_way(one, name),
         autograd=autograd_place(one),
         values=values(one),
         elements=elements(one),

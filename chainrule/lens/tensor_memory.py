@@ -35,7 +35,7 @@ class Pair:
     overlap: bool | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sharing:
     """Who lies in the same memory: `groups` of names, and each `pair` inside a group. True when all are in one."""
 
@@ -49,7 +49,7 @@ class Sharing:
         """The others in the memory of `name`."""
         return tuple(other for group in self.groups if name in group for other in group if other != name)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text(self) -> str:

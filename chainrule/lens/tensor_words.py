@@ -90,11 +90,11 @@ def autograd_place(tensor: Tensor) -> Place:
     )
 
 
-def numpy_way(tensor: Tensor) -> NumpyWay | None:
-    """How to get it into NumPy; None on `meta`, where there are no values."""
+def numpy_way(tensor: Tensor, name: str = "t") -> NumpyWay | None:
+    """How to get the tensor called `name` into NumPy; None on `meta`, where there are no values."""
     if tensor.is_meta:
         return None
-    call, why, shared = "t", [], True
+    call, why, shared = name if name.isidentifier() else "t", [], True
     if tensor.requires_grad:
         call, why = f"{call}.detach()", ["NumPy knows no gradients"]
     if tensor.device.type != "cpu":
