@@ -1,0 +1,132 @@
+"""What a picture is: modules, operations, tensors and the steps of the reverse walk, as plain data."""
+
+from dataclasses import dataclass
+
+from chainrule.lens.draw.layout import Row
+from chainrule.lens.draw.thumbnail import Look
+from chainrule.lens.tape import Site
+
+
+@dataclass(frozen=True)
+class DrawnBox:
+    """One call of a module.
+
+    `rows` are its children from top to bottom: ("op", number), ("box", number), ("leaf", value) or ("lane", value).
+    """
+
+    id: int
+    path: str
+    label: str
+    kind: str
+    call: int
+    parent: int | None
+    n_ops: int
+    n_parameters: int
+    makes: tuple[int, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class DrawnRule:
+    """What an operation computes, and for each argument its letter and its local derivative, as text and as LaTeX."""
+
+    text: str
+    latex: str
+    by: dict[str, tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class DrawnOp:
+    """One operation. `saying` is it in words, `reads` pairs its arguments with values, `given` are its other arguments.
+
+    `site` is its place in the picture's list, `rule` a key of its rules. `step` is its place in the reverse walk, from 0, or None when no gradient goes through it.
+    """
+
+    id: int
+    op: str
+    box: int
+    saying: str
+    reads: tuple[tuple[str, int], ...]
+    given: tuple[tuple[str, str], ...]
+    makes: tuple[int, ...]
+    site: int | None
+    rule: str
+    step: int | None
+    in_place: bool
+    independent: bool
+    error: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one use of a value added to its gradient."""
+
+    op: int
+    argument: str
+    norm: float | None
+    number: float | None
+
+
+@dataclass(frozen=True)
+class DrawnValue:
+    """One tensor. `met` are the contributions to its gradient, where there were two or more."""
+
+    id: int
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    box: int | None
+    made_by: int | None
+    read_by: tuple[int, ...]
+    view_of: int | None
+    value: Look | None
+    gradient: Look | None = None
+    met: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrawnPart:
+    """One input's gradient in a step: local derivative times what came in. Norms for tensors, numbers for scalars."""
+
+    argument: str
+    value: int
+    local: float | None
+    number: float | None
+    norm: float | None
+
+
+@dataclass(frozen=True)
+class DrawnStep:
+    """One line of the ledger. The gradient that came in is that of the value `through`; a number for a scalar."""
+
+    order: int
+    op: int
+    value: int
+    through: int
+    incoming: float | None
+    incoming_norm: float | None
+    parts: tuple[DrawnPart, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that a page, a drawing or a table is made from. `omitted` says in sentences what was left out."""
+
+    title: str
+    level: str
+    training: bool | None
+    loss: int | None
+    boxes: tuple[DrawnBox, ...]
+    ops: tuple[DrawnOp, ...]
+    values: tuple[DrawnValue, ...]
+    steps: tuple[DrawnStep, ...]
+    sites: tuple[Site, ...]
+    rules: dict[str, DrawnRule]
+    unreached: tuple[int, ...]
+    tied: tuple[tuple[str, str], ...]
+    verified: bool | None
+    suspect: int | None
+    omitted: tuple[str, ...]
