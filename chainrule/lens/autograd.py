@@ -37,7 +37,7 @@ def _edge(value: Value) -> Any:
     """Autograd's place of the value; None where it has none."""
     if value.edge is not None or value.overwritten:
         return value.edge
-    if value.tensor is None or not value.differentiable or not value.tensor.requires_grad:
+    if value.tensor is None or not value.differentiable or not value.requires_grad:
         return None
     return get_gradient_edge(value.tensor)
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 from chainrule.lens.memory import Memory, version
@@ -24,10 +26,15 @@ def settle(tape: Tape, memory: Memory, clock: Sequence[int]) -> None:
     """
     for value in tape.values:
         if value.tensor is not None and not value.overwritten:
-            value.requires_grad, value.is_leaf = value.tensor.requires_grad, value.tensor.is_leaf
+            placeless = _is_placeless(value.tensor)
+            value.requires_grad = value.tensor.requires_grad and not placeless
+            value.is_leaf = value.tensor.is_leaf and not placeless
             tape.versions[value.id] = version(value.tensor)
     for value, tensor in memory.overwritten_leaves:
-        value.is_leaf, value.edge = True, get_gradient_edge(tensor)
+        if _is_placeless(tensor):
+            value.requires_grad = value.is_leaf = False
+        else:
+            value.is_leaf, value.edge = True, get_gradient_edge(tensor)
     for node in tape.nodes:
         if _unseen(tape, node, clock):
             tape.nodes[node.id] = replace(node, unseen=True, tracked=True)
@@ -38,6 +45,15 @@ def settle(tape: Tape, memory: Memory, clock: Sequence[int]) -> None:
     for node in tape.nodes:
         if not node.grad_enabled and not node.unseen:
             _follow(tape, node, clock)
+
+
+def _is_placeless(tensor: Tensor) -> bool:
+    """Whether it is a view that was made without autograd: torch calls it a leaf, and no gradient ever reaches it."""
+    if not (tensor.requires_grad and tensor.is_leaf and tensor._is_view()):
+        return False
+    with torch.enable_grad():
+        maker = tensor.view_as(tensor).grad_fn
+    return maker is not None and maker.next_functions[0][0] is None
 
 
 def _unseen(tape: Tape, node: Node, clock: Sequence[int]) -> bool:

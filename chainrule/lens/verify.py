@@ -16,6 +16,7 @@ from chainrule.lens.cuts import cuts_of
 from chainrule.lens.limits import Limits, reasons, sampled_limits
 from chainrule.lens.locate import locate
 from chainrule.lens.noisy import formats_of
+from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.record import Target, name_of_target
 from chainrule.lens.repeat import Forward, RandomState, same_buffers, same_random_numbers
 from chainrule.lens.reproducible import check_reproducible
@@ -25,7 +26,6 @@ from chainrule.lens.sampling import Engine, Numbers, Weight, check_by_numbers
 from chainrule.lens.segments import narrower_segments
 from chainrule.lens.subject import Subject
 from chainrule.lens.tape import Level, Tape, Value
-from chainrule.lens.proof import ParameterCheck, Report
 
 WAYS = ("autograd", "rules", "numbers")
 SECONDS = 40.0
@@ -64,6 +64,8 @@ def verify(
         state, modules = RandomState(), modules_of(given)
         tape = _record(given, state, modules, level)
         check_reproducible(given, tape, state, modules)
+        # A backward pass that draws random numbers must not happen to draw those of the forward pass.
+        _seeded(seed + 1).restore()
         return settings.verify(given, tape, Forward(given, state, modules))
 
 
