@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from chainrule.base import LensError
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import print_json
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -67,14 +67,12 @@ def ledger(
     if coordinate is not None and weight is None:
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
     index = None if coordinate is None else parse_coordinate(coordinate)
-    from chainrule.cli.lens_subject import open_subject
+    from chainrule.cli.lens_subject import open_subject, recorded
     from chainrule.lens import ledger as written
     from chainrule.lens import ledger_facts, ledger_lines, path_lines
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double)
-    say(f"recording {subject.name} …")
-    tape = subject.record(level=level)
-    say(f"{len(tape.nodes)} operations recorded; walking back …")
+    tape = recorded(subject, level)
     place = None if weight is None else (weight, index)
     found = written(tape, fallback=fallback, coordinate=place, stats=False)
     if as_json:

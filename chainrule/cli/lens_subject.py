@@ -9,11 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from chainrule.base import LensError, nearest
+from chainrule.base import ChainruleError, LensError, nearest
 from chainrule.cli.options import RUNS, model_source
 
 if TYPE_CHECKING:
-    from chainrule.lens import Subject
+    from chainrule.lens import Level, Subject, Tape
 
 DEMOS = ("neuron", "network", "gpt")
 TOKENS = 128
@@ -59,6 +59,16 @@ def _open(what: str, seed: int, batch: int, tokens: int | None) -> "Subject":
         f"Demos: {', '.join(DEMOS)}. Presets: {', '.join(PRESETS)}. Or a run folder, a model's folder, or your own "
         "function: my_module.py:make_model"
     )
+
+
+def recorded(subject: "Subject", level: "Level" = "op") -> "Tape":
+    """The tape of a subject, said on standard error; what goes wrong in the user's code becomes a LensError."""
+    from chainrule.cli.output import say
+
+    say(f"recording {subject.name} …")
+    tape: Tape = _running(f"{subject.name} failed", lambda: subject.record(level=level))
+    say(f"{len(tape.nodes)} operations recorded")
+    return tape
 
 
 def _demo(name: str, seed: int) -> "Subject":
@@ -167,7 +177,7 @@ def as_subject(made: Any, what: str) -> "Subject":
     if isinstance(made, Subject):
         return made
     if not isinstance(made, tuple) or len(made) not in (2, 3) or not callable(made[0]):
-        given = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"a {type(made).__name__}"
+        given = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"one {type(made).__name__}"
         raise LensError(f"{what} returned {given}; {RETURNS}")
     target, inputs, *loss = made
     if loss and not callable(loss[0]):
@@ -211,9 +221,12 @@ def _running(failing: str, call: Callable[[], Any]) -> Any:
     """What `call` returns; whatever goes wrong in the user's code becomes a LensError with its line."""
     try:
         return call()
+    except ChainruleError:
+        raise
     except Exception as fault:
         frames = traceback.extract_tb(fault.__traceback__)
-        own = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+        skipped = ("importlib", "site-packages", str(Path(__file__).parent.parent))
+        own = [frame for frame in frames if not any(part in frame.filename for part in skipped)]
         place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
         cuda = any(word in str(fault) for word in ("CUDA", "cuda"))
         advice = "; the lens works on the CPU: make model and inputs without .cuda() or device='cuda'" if cuda else ""

@@ -3,9 +3,20 @@
 from chainrule.lens.activations import Activation, Heads, Inside, Units, look_inside
 from chainrule.lens.attention_health import head_health
 from chainrule.lens.cell import Cell, cell
-from chainrule.lens.classics import SmallNetwork, network, neuron, one_neuron
+from chainrule.lens.classics import BIAS, INPUT, LABEL, LEARNING_RATE, WEIGHT, SmallNetwork, network, neuron, one_neuron
+from chainrule.lens.classics_network import (
+    ByHand,
+    ZeroGrad,
+    network_by_hand,
+    sgd_step,
+    train_network,
+    zero_grad_matters,
+)
+from chainrule.lens.classics_neuron import HandLine, neuron_by_hand, ulps
+from chainrule.lens.classics_ways import by_autograd, by_numbers, by_rules, largest_difference
 from chainrule.lens.compare import Difference
 from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
+from chainrule.lens.copies import in_float64
 from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
 from chainrule.lens.explain import Explanation, explain
@@ -30,7 +41,7 @@ from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_sco
 from chainrule.lens.statistics import measure
 from chainrule.lens.subject import Subject
 from chainrule.lens.suspects import Suspect, first_difference, first_suspect
-from chainrule.lens.tape import Meta, Node, Ref, Site, Stats, Tape, Value
+from chainrule.lens.tape import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tensor import TensorView, tensor
 from chainrule.lens.tensor_layout import Viewing, viewing
 from chainrule.lens.tensor_memory import Sharing, shares
@@ -43,9 +54,15 @@ from chainrule.lens.verdicts import Verdict
 from chainrule.lens.verify import verify
 
 __all__ = [
+    "BIAS",
     "CONSTANT",
+    "INPUT",
+    "LABEL",
+    "LEARNING_RATE",
     "RULES",
+    "WEIGHT",
     "Activation",
+    "ByHand",
     "Call",
     "Cause",
     "Cell",
@@ -59,12 +76,14 @@ __all__ = [
     "Fold",
     "Formula",
     "Gradients",
+    "HandLine",
     "Heads",
     "HealthRecord",
     "Inside",
     "LeafRow",
     "Ledger",
     "LedgerRow",
+    "Level",
     "Meeting",
     "Meta",
     "Node",
@@ -104,8 +123,12 @@ __all__ = [
     "Value",
     "Verdict",
     "Viewing",
+    "ZeroGrad",
     "as_tensor",
     "block_of",
+    "by_autograd",
+    "by_numbers",
+    "by_rules",
     "cell",
     "coordinate_derivative",
     "diagnose",
@@ -116,7 +139,9 @@ __all__ = [
     "first_suspect",
     "fold",
     "head_health",
+    "in_float64",
     "judge",
+    "largest_difference",
     "layer_in_words",
     "layer_of",
     "ledger",
@@ -126,7 +151,9 @@ __all__ = [
     "mean_noise",
     "measure",
     "network",
+    "network_by_hand",
     "neuron",
+    "neuron_by_hand",
     "noise_scale",
     "one_neuron",
     "parameter_layers",
@@ -139,13 +166,17 @@ __all__ = [
     "reverse",
     "ridders",
     "robust_score",
+    "sgd_step",
     "shares",
     "shown_names",
     "tensor",
     "tour_of_tensors",
+    "train_network",
+    "ulps",
     "unbroadcast",
     "verify",
     "viewing",
     "watched_modules",
     "written_tensor",
+    "zero_grad_matters",
 ]

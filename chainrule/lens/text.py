@@ -119,4 +119,6 @@ def _brief(cell: Cell) -> str:
 
 
 def _below(name: str, module: str) -> str:
-    return short_name(name.removeprefix(f"{module}.") if module else name)
+    """A weight's name inside its module; of one that lies elsewhere without the word weight."""
+    inside = bool(module) and name.startswith(f"{module}.")
+    return name.removeprefix(f"{module}.") if inside else short_name(name).removesuffix(".weight")

@@ -88,7 +88,7 @@ def wrapped(text: str, width: int) -> list[str]:
     while cell_len(rest) > width:
         n_letters = next(n for n in range(len(rest), 0, -1) if cell_len(rest[:n]) <= width or n == 1)
         places = rest.rfind(" ", len(INDENT), n_letters + 1), rest.rfind("(", 0, n_letters) + 1
-        end = max(places) if max(places) > n_letters // 3 else n_letters
+        end = next((place for place in places if place > n_letters // 3), n_letters)
         lines.append(rest[:end])
         rest = INDENT + rest[end:].lstrip() if width > 2 * len(INDENT) else rest[end:]
     return [*lines, rest]

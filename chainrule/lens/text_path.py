@@ -19,12 +19,13 @@ def path_lines(tape: Tape, path: CoordinatePath, *, width: int = WIDTH) -> list[
     Where several products are added, the largest is followed; steps that only move the number share a line.
     """
     names = shown_names(tape)
-    title = f"{path.name}{list(path.index)} = {digits(path.number)}, from the loss down in {len(path.steps)} steps"
+    element = f"{path.name}{list(path.index) or ''}"
+    title = f"{element} = {digits(path.number)}, from the loss down in {len(path.steps)} steps"
     lines = [title, "each product: gradient that arrives × local derivative", ""]
     for moved, group in groupby(path.steps, key=only_moves):
         steps = list(group)
         lines += _moved(tape, steps, names) if moved else [line for one in steps for line in _summed(tape, one, names)]
-    ending = f"so ∂loss/∂{path.name}{list(path.index)} = {digits(path.gradient)}"
+    ending = f"so ∂loss/∂{element} = {digits(path.gradient)}"
     return [cut(line, width) for line in (*lines, "", ending, *moves(path))]
 
 
