@@ -26,6 +26,11 @@ UNDECLARED_WRITES = {
 }
 
 
+# Not broken up: `detach` would lose its meaning, and of fused attention the decomposition returns the weights where
+# autograd expects their normalisation.
+WHOLE = ("detach", "flash_attention")
+
+
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation below autograd, writes it on the tape and lets it happen."""
 
@@ -232,5 +237,4 @@ def _core() -> dict[Any, Callable[..., Any]]:
     table = dict(torch._decomp.core_aten_decompositions())
     if not table:
         raise LensError("this version of torch has no decompositions into core ATen; record with level='op'")
-    # Of the fused attention the decomposition returns the weights where autograd expects their normalisation.
-    return {op: simpler for op, simpler in table.items() if "flash_attention" not in str(op)}
+    return {op: simpler for op, simpler in table.items() if not any(word in str(op) for word in WHOLE)}

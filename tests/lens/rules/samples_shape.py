@@ -80,8 +80,7 @@ PIECE = {
 }  # fmt: skip
 
 INDEX = {
-    "embedding": [(lambda w: F.embedding(TWICE, w), (A,)), (lambda w: F.embedding(TWICE, w, padding_idx=2), (A,)),
-                  (lambda w: F.embedding(TWICE.view(2, 2), w, scale_grad_by_freq=True), (A,))],
+    "embedding": [(lambda w: F.embedding(TWICE, w), (A,)), (lambda w: F.embedding(TWICE.view(2, 2), w), (A,))],
     "index": [(lambda x: x[TWICE], (A,)), (lambda x: x[:, TWICE], (A,)), (lambda x: x[TWICE[:3], TWICE[1:]], (A,)),
               (lambda x: x[MASK], (A,)), (lambda x: x[TWICE - 3], (A,))],
     "_unsafe_index": [(lambda x: aten._unsafe_index(x, [None, TWICE]), (A,))],
@@ -96,7 +95,7 @@ WRITE = {
     "copy": [after(lambda x, s: x.copy_(s), A, ROW), after(lambda x, s: x[1].copy_(s), A, ROW)],
     "fill": [after(lambda x, v: x[1].fill_(v), A, normal())],
     "zero": [after(lambda x: x[:, 1].zero_(), A)],
-    "write_through": [after(lambda x, s: x[1:].mul_(s), A, ROW), after(lambda x: x.t()[::2].add_(x[0, 0]), A)],
+    "write_through": [after(lambda x, s: x[1:].mul_(s), A, ROW), after(lambda x: x.t()[::2].add_(x[0, 0] * 1), A)],
     "masked_fill": [(lambda x: x.masked_fill(MASK, 2.0), (A,)), (lambda x, v: x.masked_fill(MASK, v), (A, normal())),
                     (lambda x: x.masked_fill(MASK, 2.0), (ROW,)), after(lambda x: x.masked_fill_(MASK, 1.0), A)],
     "where": [(lambda a, b: torch.where(MASK, a, b), (A, ROW)), (lambda a: torch.where(MASK, a, 1.0), (A,))],
