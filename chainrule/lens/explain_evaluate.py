@@ -226,7 +226,7 @@ def _on_numbers(node: ast.expr, name: str, function: Callable[..., Any], argumen
         raise LensError(f"{ast.unparse(node)} is too large a number")
     try:
         result = function(*arguments)
-        if not joined and abs(result) > MOST_NUMBER:
+        if isinstance(result, int) and abs(result) > MOST_NUMBER:
             raise LensError(f"{ast.unparse(node)} is too large a number")
     except (ArithmeticError, TypeError, ValueError) as fault:
         raise LensError(f"{ast.unparse(node)} cannot be computed: {fault}") from fault

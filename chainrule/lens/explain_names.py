@@ -37,7 +37,7 @@ ALONG = _words("argsort cummax cummin cumprod cumsum flip log_softmax logcumsume
 PRODUCTS = _words("matmul mm bmm mv dot inner vdot")
 CONVERSIONS = _words(
     """
-    bfloat16 bool byte cdouble cfloat char cpu cuda double float half int long short to type type_as
+    bfloat16 bool byte cdouble cfloat char cpu cuda double float half int long short to type_as
     """
 )
 SHAPES = _words(
@@ -89,7 +89,7 @@ JOINING = _words(
 NOT_FUNCTIONS = _words(
     """
     bool byte bfloat16 cdouble cfloat char contiguous cpu cuda double expand expand_as float half int long
-    repeat short size stride to type type_as view view_as reshape_as nelement dim element_size is_contiguous
+    repeat short size stride to type_as view view_as reshape_as nelement dim element_size is_contiguous
     item ndimension storage_offset unfold
     """
 )

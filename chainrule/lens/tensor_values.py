@@ -82,9 +82,7 @@ def values(tensor: Tensor) -> Values | None:
         smallest,
         largest,
         stats,
-        {share: float(one) for share, one in zip(SHARES, np.quantile(finite, SHARES), strict=True)}
-        if finite.size
-        else {},
+        quantiles(finite),
         int((numbers == 0).sum()),
         nan_places,
         inf_places,
@@ -92,6 +90,14 @@ def values(tensor: Tensor) -> Values | None:
         heatmap(plain),
         n_sampled,
     )
+
+
+def quantiles(finite: np.ndarray) -> dict[float, float]:
+    """Below which number which share of the elements is; empty without a number."""
+    if not finite.size:
+        return {}
+    halves = np.quantile(finite / 2, SHARES)  # the difference of two halves cannot overflow
+    return {share: float(2 * one) for share, one in zip(SHARES, halves, strict=True)}
 
 
 def sampled(tensor: Tensor, n: int) -> Tensor:
@@ -115,7 +121,7 @@ def histogram(finite: np.ndarray, *, whole: bool, n_bins: int = N_BINS) -> Histo
     else:
         step = high / n_bins - low / n_bins
         edges = np.array([*(low + step * at for at in range(n_bins)), high])
-        if not (np.diff(edges) > 0).all():  # neighbours in floating point: nothing fits between them
+        if not (edges[1:] > edges[:-1]).all():  # neighbours in floating point: nothing fits between them
             edges = np.array([low, high])
     counts, _ = np.histogram(finite, edges)
     return Histogram(tuple(map(float, edges)), tuple(map(int, counts)))
