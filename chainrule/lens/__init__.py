@@ -3,7 +3,7 @@
 from chainrule.lens.activations import Activation, Heads, Inside, Units, look_inside
 from chainrule.lens.attention_health import head_health
 from chainrule.lens.cell import Cell, cell
-from chainrule.lens.classics import BIAS, INPUT, LABEL, LEARNING_RATE, WEIGHT, SmallNetwork, network, neuron, one_neuron
+from chainrule.lens.classics import NEURON, SmallNetwork, network, neuron, one_neuron
 from chainrule.lens.classics_network import (
     ByHand,
     ZeroGrad,
@@ -54,13 +54,9 @@ from chainrule.lens.verdicts import Verdict
 from chainrule.lens.verify import verify
 
 __all__ = [
-    "BIAS",
     "CONSTANT",
-    "INPUT",
-    "LABEL",
-    "LEARNING_RATE",
+    "NEURON",
     "RULES",
-    "WEIGHT",
     "Activation",
     "ByHand",
     "Call",

@@ -13,7 +13,7 @@ from chainrule.lens.verdicts import Verdict
 # Pre-norm keeps the gradients of all blocks within about √n_layers of each other (Xiong et al., arXiv 2002.04745): 7
 # for 48 blocks. A hundred is ten times beyond the deepest; at a thousand little of float32's precision is shared.
 FAR_BELOW, LOST = 100.0, 1000.0
-GROWN, MOST_ROWS_EARLY = 10.0, 8
+GROWN, ENOUGH_ROWS = 10.0, 8
 # An update of 1e-3 of the weights is the usual rule of thumb (Karpathy's "Neural Networks: Zero to Hero", CS231n). At
 # r a layer can be replaced within 1 / r steps: ten at 0.1, three at 0.3, and a thousand steps of 1e-6 change 0.1 %.
 FAST, REPLACED, STILL = 0.1, 0.3, 1e-6
@@ -23,15 +23,11 @@ ENOUGH_NOISE, SUITS = 50, 4.0
 
 def judge(record: HealthRecord) -> list[Verdict]:
     """What can be said of the run's health, the worst first; one sentence of praise where nothing is wrong."""
-    wrong = [
-        *_spikes(record),
-        *_reach(record),
-        *_growth(record),
-        *_speed(record),
-        *judge_inside(record.inside),
-    ]
+    wrong = [*_spikes(record), *judge_inside(record.inside)]
+    if len(record.norms) >= ENOUGH_ROWS:
+        wrong += [*_reach(record), *_growth(record), *_speed(record)]
     found = sorted(wrong, key=lambda verdict: verdict.mark != "bad")
-    if not found and len(record.norms) >= MOST_ROWS_EARLY:
+    if not found and len(record.norms) >= ENOUGH_ROWS:
         said = "Gradients reach every layer, updates are in proportion, and no step was out of line"
         also = ", activations and attention are in range" if record.inside else ""
         found = [Verdict("healthy", "good", f"{said}{also} ({len(record.layers)} layers).")]
@@ -87,7 +83,7 @@ def _reach(record: HealthRecord) -> Iterator[Verdict]:
 def _growth(record: HealthRecord) -> Iterator[Verdict]:
     """The whole gradient at the end against the first half, its beginning left out."""
     count = len(record.norms)
-    if count < 2 * MOST_ROWS_EARLY:
+    if count < 2 * ENOUGH_ROWS:
         return
     totals = [_total(row["gradient"]) for row in record.norms]
     early, late = median(totals[count // 10 : count // 2]), median(totals[-max(2, count // 10) :])

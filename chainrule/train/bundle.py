@@ -46,6 +46,7 @@ def save_bundle(
     weight: Sequence[float],
     parameters: Mapping[str, float],
     past: Sequence[PastStep],
+    usual: Mapping[str, Sequence[float]],
 ) -> Path | None:
     """Writes spikes/step-00000123/ and returns it; None when there are three already, or the disk refuses.
 
@@ -79,6 +80,7 @@ def save_bundle(
         "gradient": list(gradient),
         "weight": list(weight),
         "parameters": dict(parameters),
+        "usual": {name: list(values) for name, values in usual.items()},
         "past": [one.row() for one in past],
         "texts": [session.tokenizer.decode(ids.tolist())[:SHOWN_CHARACTERS] for ids in windows.ids[:SHOWN_WINDOWS]],
     }

@@ -36,6 +36,8 @@ MOST_ROWS = 1000
 RECENT, REMEMBERED = 16, 32
 # After a step out of line the next ones usually are too: they belong to the same event.
 QUIET_STEPS = 10
+# No warning in the beginning of a run, when embeddings start small and everything moves fast.
+QUIET_SHARE = 0.1
 
 
 class RunHealth:
@@ -81,6 +83,7 @@ class RunHealth:
     def before_update(self, norms: Float[Tensor, " P"], result: StepResult) -> None:
         """Holds the step against those before it, and keeps what the update is measured by."""
         self.result, self.gradients = result, norms
+        usual = {"loss": list(self.detector.losses), "grad_norm": list(self.detector.norms)}
         excess = self.detector.see(result.loss, result.grad_norm)
         step = self.session.state.progress.step + 1
         if excess and step - self.last_spike > QUIET_STEPS:
@@ -97,6 +100,7 @@ class RunHealth:
                 weight=self.meter.by_layer(weights),
                 parameters=dict(zip(self.meter.parameters, numbers, strict=True)),
                 past=list(self.past),
+                usual=usual,
             )
             self._tell_spike(step, [one.__dict__ for one in excess], path.name if path else None)
         self.before = self.meter.copy() if result.applied else []
@@ -119,7 +123,8 @@ class RunHealth:
         if self.rows and (progress.step % self.row_every == 0 or progress.step in (1, steps)):
             self._write(norms_row(progress.step, self.rows, self.noise))
             self.rows, self.noise = [], NoiseScale()
-            self._warn()
+            if progress.step >= QUIET_SHARE * steps:
+                self._warn()
 
     def _look(self) -> None:
         """One window through the model as it is at inference: without dropout, without gradients."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.base import ConfigError
 from chainrule.config import Config
-from chainrule.data import Dataset, Survey, open_dataset, survey, write_shards
+from chainrule.data import Batches, Dataset, Survey, open_dataset, survey, write_shards
 from chainrule.plan import parameters, run_tokens
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer, tokenizer_report
@@ -46,6 +46,19 @@ def make_shards(config: Config, found: Survey, tokenizer: Tokenizer, run: RunFol
         on_progress=partial(_progress, watch),
     )
     return open_dataset(run.data)
+
+
+def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> Batches:
+    """What the run learns from, in its order; `old` is the text of the run that it goes on from."""
+    share = config.origin.old_share
+    return Batches(
+        dataset.split("train"),
+        config.model.context_length,
+        config.training.seed,
+        old=old.split("train") if old and share else None,
+        old_share=share,
+        documents=not config.text.cross_documents,
+    )
 
 
 def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_size: int) -> dict[str, Any]:

@@ -7,13 +7,20 @@ from typing import Any
 
 from chainrule.base import write_json
 from chainrule.config import Layer, Resolved
-from chainrule.data import Batches, Dataset, open_dataset
+from chainrule.data import Dataset, open_dataset
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.budget import steps_in, with_steps
 from chainrule.train.machine import MachineFacts, look_at_machine
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_held_outs
-from chainrule.train.prepare import data_row, make_shards, make_tokenizer, read_text, tokenizer_row
+from chainrule.train.prepare import (
+    data_row,
+    make_shards,
+    make_tokenizer,
+    read_text,
+    tokenizer_row,
+    training_batches,
+)
 from chainrule.train.probe import likely_micro_batch, probe, training_loss
 from chainrule.train.resume import check_fits, checkpoint_to_resume, cut_journals, note_differences, saved_settings
 from chainrule.train.session import Session, read_json, write_event
@@ -97,15 +104,7 @@ class Start:
     def _session(self, resolved: Resolved, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset) -> Session:
         config = resolved.config
         old = old_dataset(self.run)
-        share = config.origin.old_share
-        batches = Batches(
-            dataset.split("train"),
-            config.model.context_length,
-            config.training.seed,
-            old=old.split("train") if old and share else None,
-            old_share=share,
-            documents=not config.text.cross_documents,
-        )
+        batches = training_batches(config, dataset, old)
         state = TrainState.fresh(config, facts.device)
         return Session(
             run=self.run,

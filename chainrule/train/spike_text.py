@@ -1,0 +1,65 @@
+"""The text of a batch that was out of line: which windows and which tokens surprise the model most."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from chainrule.data import Windows
+from chainrule.model import GPT
+from chainrule.tokenizer import Tokenizer
+from chainrule.train.step import portions
+
+MOST_TOKENS, CONTEXT_TOKENS = 8, 12
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """A token that the model did not expect: its loss in nats, and the text before it."""
+
+    window: int
+    place: int
+    loss: float
+    text: str
+    before: str
+
+
+def surprises(model: GPT, windows: Windows, tokenizer: Tokenizer, most: int = MOST_TOKENS) -> Iterator[Surprise]:
+    """The tokens of the batch with the largest losses, the largest first; those that are not finite come before all."""
+    losses = token_losses(model, windows)
+    order = np.argsort(np.nan_to_num(losses, nan=np.inf, posinf=np.inf).ravel(), kind="stable")[::-1][:most]
+    for flat in order:
+        window, place = divmod(int(flat), losses.shape[1])
+        ids = windows.ids[window]
+        before = tokenizer.decode(ids[max(0, place + 1 - CONTEXT_TOKENS) : place + 1].tolist())
+        yield Surprise(window, place, float(losses[window, place]), tokenizer.decode([int(ids[place + 1])]), before)
+
+
+def window_losses(model: GPT, windows: Windows) -> NDArray[np.float32]:
+    """Mean nats per token of each window."""
+    mean: NDArray[np.float32] = token_losses(model, windows).mean(1)
+    return mean
+
+
+@torch.no_grad()
+def token_losses(model: GPT, windows: Windows) -> Float32[np.ndarray, "B T"]:
+    """Nats at each token, in float32 and without dropout, one window at a time."""
+    training = model.training
+    model.eval()
+    device = str(next(model.parameters()).device)
+    found = []
+    for ids, documents in portions(windows, 1, device):
+        seen = None if documents is None else documents[:, :-1]
+        found.append(model.token_losses(ids[:, :-1], ids[:, 1:], seen).float().cpu())
+    model.train(training)
+    return torch.cat(found).numpy()
+
+
+def most_frequent(ids: Int64[np.ndarray, " T"]) -> tuple[int, float]:
+    """The token that a window holds most often, and its share of the window."""
+    tokens, counts = np.unique(ids, return_counts=True)
+    place = int(counts.argmax())
+    return int(tokens[place]), float(counts[place] / len(ids))
