@@ -120,7 +120,6 @@ def prelu(call: Call, g: Tensor) -> Gradients:
 
 
 AB = {"self": "a", "other": "b"}
-BOUNDS = {"min": slope("a", "[x < a]", "[x < a]"), "max": slope("b", "[x > b]", "[x > b]")}
 ZERO = ("0", "0")
 
 
@@ -136,19 +135,23 @@ CORNERS: dict[str, Rule] = {
     "clamp": Rule(
         clamp,
         value("min(max(x, a), b)", r"\min(\max(x, a), b)"),
-        {"self": slope("x", "[a ≤ x][x ≤ b]", r"[a \le x] [x \le b]"), **BOUNDS},
+        {
+            "self": slope("x", "[a ≤ x][x ≤ b]", r"[a \le x] [x \le b]"),
+            "min": slope("a", "[x < a][a < b]", "[x < a] [a < b]"),
+            "max": slope("b", "[max(x, a) > b]", r"[\max(x, a) > b]"),
+        },
         {"self": "x", "min": "a", "max": "b"},
     ),
     "clamp_min": Rule(
         clamp,
         value("max(x, a)", r"\max(x, a)"),
-        {"self": slope("x", "[x ≥ a]", r"[x \ge a]"), "min": BOUNDS["min"]},
+        {"self": slope("x", "[x ≥ a]", r"[x \ge a]"), "min": slope("a", "[x < a]", "[x < a]")},
         {"self": "x", "min": "a"},
     ),
     "clamp_max": Rule(
         clamp,
         value("min(x, b)", r"\min(x, b)"),
-        {"self": slope("x", "[x ≤ b]", r"[x \le b]"), "max": BOUNDS["max"]},
+        {"self": slope("x", "[x ≤ b]", r"[x \le b]"), "max": slope("b", "[x > b]", "[x > b]")},
         {"self": "x", "max": "b"},
     ),
     "maximum": Rule(
