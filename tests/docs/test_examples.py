@@ -11,7 +11,7 @@ import torch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORDS = "the tide brings boats and gulls home before the lamps are lit along the quay".split()  # noqa: SIM905
-TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py"}
+TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py", "lens_tensors.py"}
 
 pytestmark = pytest.mark.xdist_group("docs")
 
@@ -60,6 +60,12 @@ def test_the_second_shows_new_and_old_text_before_and_after(place):
 def test_the_panel_of_a_run_becomes_a_picture(place):
     run("panel_picture.py", place, "runs/first", "panel.svg")
     assert (place / "panel.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_the_lens_looks_at_a_weight_and_at_what_breaks(tmp_path):
+    out = run("lens_tensors.py", tmp_path, "page.html")
+    assert "weight, rows and rest share one storage" in out and "did you mean x @ w.T" in out
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_every_example_is_tried_here():
