@@ -1,0 +1,41 @@
+"""A picture as one HTML file: collapsible graph, the walk back from the loss, every tensor; it asks nothing of any network."""
+
+import base64
+import hashlib
+import html
+import re
+from importlib.resources import files
+
+from chainrule.lens.draw.data import Picture
+from chainrule.lens.draw.plain import fitted, packed
+
+MOST_BYTES = 3_000_000
+SCRIPTS = ("data.js", "graph.js", "panel.js", "walk.js", "start.js")
+# Characters that HTML forbids or that UTF-8 cannot hold, and those that reverse the direction of the text around them.
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def to_html(picture: Picture, most_bytes: int = MOST_BYTES) -> str:
+    """The whole page. Where `most_bytes` do not hold everything, the page says what was left out."""
+    style = _asset("page.css")
+    script = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in SCRIPTS) + "})();\n"
+    # No source of any kind but this very style and this very script: text that slipped through could not act.
+    policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'"
+    frame = _asset("page.html")
+    room = most_bytes - len((frame + style + script + policy).encode()) - 4 * len(picture.title)
+    slots = {
+        "policy": policy,
+        "title": html.escape(UNSAFE.sub("\ufffd", picture.title)),
+        "style": style,
+        "picture": UNSAFE.sub("\ufffd", packed(fitted(picture, room))),
+        "script": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: slots[slot[1]], frame)
+
+
+def _asset(name: str) -> str:
+    return files("chainrule.lens.draw").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -1,0 +1,195 @@
+// The graph: boxes in rows, laid out by the browser, and the wires between whatever is unfolded.
+const canvas = $("canvas"), pane = $("graph");
+const shown = new Map();            // "op 3", "leaf 5", "box 2" -> element
+const unfolded = new Set([0]);
+let lanes = new Map();              // "box value" -> [[row, element]]
+let zoom = 1;
+
+const keyOf = (kind, id) => `${kind} ${id}`;
+
+const drawGraph = () => {
+  shown.clear();
+  lanes = new Map();
+  canvas.replaceChildren(boxElement(0), svg("svg", { id: "wires", "aria-hidden": "true" }));
+  markAll();
+  drawWires();
+};
+
+const boxElement = (id) => {
+  const box = boxes[id], open = unfolded.has(id);
+  const made = el("div", { class: `box${open ? " open" : ""}${id ? "" : " root"}`, role: "group", "aria-label": box.label });
+  shown.set(keyOf("box", id), made);
+  if (id) made.append(boxHead(box, open));
+  if (open)
+    made.append(...(box.rows || []).map((row, place) =>
+      el("div", { class: "row" }, row.map(([kind, number]) => itemElement(id, place, kind, number)))));
+  return made;
+};
+const boxHead = (box, open) => {
+  const result = box.makes && values[box.makes[box.makes.length - 1]];
+  return el("div", { class: "head" },
+    el("button", { class: "chevron", type: "button", "aria-expanded": String(open), "aria-label": `${box.label}: ${open ? "fold" : "unfold"}`,
+      onclick: () => toggle(box.id) }, open ? "▾" : "▸"),
+    el("button", { class: "card module", type: "button", "data-item": keyOf("box", box.id), onclick: () => choose("box", box.id),
+      ondblclick: () => toggle(box.id) },
+      el("span", { class: "title" }, el("b", {}, box.label), " ", el("small", {}, box.kind)),
+      !open && el("span", { class: "quiet" }, [plural(box.n_ops, "op"), box.n_parameters ? `${compact(box.n_parameters)} parameters` : null]
+        .filter(Boolean).join(" · ")),
+      !open && result && figures(result)));
+};
+const itemElement = (box, place, kind, id) => {
+  if (kind === "lane") {
+    const lane = el("i", { class: "lane" }), key = keyOf(box, id);
+    if (!lanes.has(key)) lanes.set(key, []);
+    lanes.get(key).push([place, lane]);
+    return lane;
+  }
+  const made = kind === "box" ? boxElement(id) : kind === "op" ? opCard(ops[id]) : leafCard(values[id]);
+  shown.set(keyOf(kind, id), made);
+  return made;
+};
+const opCard = (op) => {
+  const value = throughOf(op) || output(op);
+  return el("button", { class: `card op${op.step === undefined ? " constant" : ""}`, type: "button", "data-item": keyOf("op", op.id),
+    onclick: () => choose("op", op.id) },
+    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, opName(op)), " ", value && el("small", {}, value.name)]),
+    value && figures(value), marks(op, value));
+};
+const leafCard = (value) => el("button", { class: `card leaf ${value.role}`, type: "button", "data-item": keyOf("leaf", value.id),
+  onclick: () => choose("leaf", value.id) },
+  el("span", { class: "title" }, el("b", {}, small ? value.name : value.name.split(".").slice(-2).join("."))), figures(value), marks(null, value));
+// Value to the left, gradient to the right.
+const figures = (value) => el("span", { class: "figures" },
+  !isNumber(value.value) && el("span", { class: "quiet" }, shapeOf(value)),
+  value.value && el("span", { class: "value" }, figure(value.value)),
+  value.gradient && el("span", { class: "gradient", "data-of": value.id, title: "gradient of the loss" }, figure(value.gradient)));
+const marks = (op, value) => [
+  value && value.met && el("span", { class: "met", title: `${value.met.length} contributions meet here` }, `Σ ${value.met.length}`),
+  op && !op.independent && el("span", { class: "sign", title: "differentiated by autograd: not independent" }, "autograd"),
+  op && op.in_place && el("span", { class: "sign", title: "writes in place" }, "in place"),
+  op && op.error !== undefined && el("span", { class: `proof ${verdict(op)}` }, `${SIGNS[verdict(op)]} ${number(op.error, 2)}`),
+];
+const SIGNS = { right: "✓", wrong: "✗", follows: "!" };
+// After a verification: within its tolerance, the culprit, or wrong because of what came before.
+const verdict = (op) => op.id === picture.suspect ? "wrong" : op.tolerance === undefined || op.error <= op.tolerance ? "right" : "follows";
+
+const toggle = (id, open = !unfolded.has(id)) => {
+  if (open) unfolded.add(id); else unfolded.delete(id);
+  const old = shown.get(keyOf("box", id)), top = old && old.getBoundingClientRect().top;
+  drawGraph();
+  const now = shown.get(keyOf("box", id));
+  if (now && old) {
+    pane.scrollTop += now.getBoundingClientRect().top - top;  // what was clicked stays under the pointer
+    now.querySelector(".chevron").focus({ preventScroll: true });
+  }
+};
+const unfoldTo = (box) => {
+  const before = unfolded.size;
+  for (const at of lineOf(box)) unfolded.add(at);
+  if (unfolded.size !== before) drawGraph();
+};
+const unfoldDepth = (depth) => {
+  unfolded.clear();
+  unfolded.add(0);
+  for (const box of boxes) if (depthOf(box.id) <= depth) unfolded.add(box.id);
+};
+// As deep as leaves the graph readable at first sight.
+const firstDepth = () => {
+  for (let depth = 0; ; depth++) {
+    const opened = boxes.filter((box) => depthOf(box.id) <= depth + 1);
+    if (opened.length === boxes.filter((box) => depthOf(box.id) <= depth).length) return depth;
+    if (opened.reduce((sum, box) => sum + childrenOf(box.id).length, 0) > 60) return depth;
+  }
+};
+
+// The element that stands for an operation or leaf: itself, or the outermost folded box around it.
+const standsFor = (kind, id) => {
+  const line = lineOf((kind === "op" ? ops[id] : values[id]).box);
+  const folded = line.find((box) => !unfolded.has(box));
+  return folded === undefined ? [keyOf(kind, id), line] : [keyOf("box", folded), line.slice(0, line.indexOf(folded))];
+};
+const sourceOf = (value) => value.made_by === undefined ? ["leaf", value.id] : ["op", value.made_by];
+
+// Every wire once: from what stands for its source, through the lanes of the open boxes, to what stands for its reader.
+const wires = () => {
+  const found = new Map();
+  for (const value of values) {
+    if (!value.read_by || value.box === undefined) continue;
+    const [from, up] = standsFor(...sourceOf(value));
+    for (const reader of value.read_by) {
+      const [to, down] = standsFor("op", reader);
+      const key = `${from}>${to}>${value.id}`;
+      if (from === to || found.has(key)) {
+        if (found.has(key)) found.get(key).readers.push(reader);
+        continue;
+      }
+      let shared = 0;
+      while (shared < up.length && shared < down.length && up[shared] === down[shared]) shared++;
+      const through = [...up.slice(shared - 1).reverse(), ...down.slice(shared)].map((box) => keyOf(box, value.id));
+      found.set(key, { value, from, to, through, readers: [reader] });
+    }
+  }
+  return [...found.values()];
+};
+
+const drawWires = () => {
+  const root = $("wires");
+  if (!root || pane.hidden) return;
+  const origin = canvas.getBoundingClientRect();
+  const rect = (element) => {
+    const r = element.getBoundingClientRect();
+    return { left: (r.left - origin.left) / zoom, right: (r.right - origin.left) / zoom, top: (r.top - origin.top) / zoom, bottom: (r.bottom - origin.top) / zoom };
+  };
+  const card = (key) => {
+    const element = shown.get(key);
+    return key.startsWith("box") && !element.classList.contains("open") ? rect(element.firstChild) : rect(element);
+  };
+  root.setAttribute("width", canvas.scrollWidth);
+  root.setAttribute("height", canvas.scrollHeight);
+  const drawn = wires().map((wire) => {
+    const from = card(wire.from), to = card(wire.to);
+    const stops = wire.through.flatMap((key) => lanes.get(key) || []).map(([, lane]) => rect(lane))
+      .filter((r) => r.top >= from.bottom - 1 && r.bottom <= to.top + 1).sort((a, b) => a.top - b.top);
+    return { ...wire, from, to, fromKey: wire.from, toKey: wire.to, points: stops.map((r) => [(r.left + r.right) / 2, r.top, r.bottom]) };
+  });
+  ports(drawn);
+  root.replaceChildren(arrow("plain"), arrow("lit"), arrow("picked"), ...drawn.map(wirePath));
+  lightWires();
+};
+// Wires that come into one card share its upper edge, in the order in which they come.
+const ports = (drawn) => {
+  const groups = Map.groupBy ? Map.groupBy(drawn, (wire) => wire.toKey) : drawn.reduce((all, wire) => all.set(wire.toKey, [...(all.get(wire.toKey) || []), wire]), new Map());
+  for (const group of groups.values()) {
+    const last = (wire) => wire.points.length ? wire.points[wire.points.length - 1][0] : (wire.from.left + wire.from.right) / 2;
+    group.sort((a, b) => last(a) - last(b));
+    group.forEach((wire, i) => { wire.end = wire.to.left + (wire.to.right - wire.to.left) * (i + 1) / (group.length + 1); });
+  }
+};
+const wirePath = ({ value, from, to, points, end, readers }) => {
+  const start = (from.left + from.right) / 2;
+  let d = `M${start.toFixed(1)} ${from.bottom.toFixed(1)}`, x = start, y = from.bottom;
+  for (const [px, top, bottom] of [...points, [end, to.top - 4, null]]) {
+    const bend = Math.max(6, (top - y) / 2);
+    d += `C${x.toFixed(1)} ${(y + bend).toFixed(1)} ${px.toFixed(1)} ${(top - bend).toFixed(1)} ${px.toFixed(1)} ${top.toFixed(1)}`;
+    if (bottom !== null) d += `V${bottom.toFixed(1)}`;
+    x = px;
+    y = bottom;
+  }
+  const path = svg("path", { d, class: value.gradient ? "wire" : "wire constant", "marker-end": "url(#arrow-plain)" });
+  path.wire = { value: value.id, readers };
+  return path;
+};
+const arrow = (name) => svg("marker", { id: `arrow-${name}`, class: name, viewBox: "0 0 8 8", refX: 4, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto", markerUnits: "userSpaceOnUse" },
+  svg("path", { d: "M0 0.5L8 4L0 7.5z" }));
+
+const setZoom = (wanted) => {
+  zoom = Math.min(2, Math.max(0.3, wanted));
+  canvas.style.zoom = zoom;
+  drawWires();
+};
+const fitWidth = (most = 1) => {
+  canvas.style.zoom = 1;
+  zoom = 1;
+  const room = pane.clientWidth / canvas.scrollWidth;
+  setZoom(Math.min(most, Math.max(0.45, room)));
+};

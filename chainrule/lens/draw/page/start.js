@@ -1,0 +1,123 @@
+// Joins the parts: facts, notices, search, table, buttons, keys.
+const facts = [
+  plural(ops.length, "operation"),
+  boxes.length > 1 && plural(boxes.length - 1, "module"),
+  boxes[0].n_parameters > 0 && `${compact(boxes[0].n_parameters)} parameters`,
+  picture.loss !== undefined && `loss ${number(values[picture.loss].value && values[picture.loss].value.number, 6)}`,
+  picture.training !== undefined && (picture.training ? "training mode" : "evaluation mode"),
+  picture.level === "core" && "core ATen",
+].filter(Boolean);
+$("facts").textContent = facts.join(" · ");
+
+const notice = (...parts) => $("notices").append(el("p", { class: "notice" }, ...parts));
+if (picture.verified !== undefined) {
+  const suspect = picture.suspect === undefined ? null : ops[picture.suspect];
+  notice(el("b", { class: picture.verified ? "right" : "wrong" }, picture.verified ? "Verified. " : "Not verified. "),
+    picture.verified ? "Every gradient is within its tolerance. " : suspect ? "The first wrong gradient comes out of " : "A gradient differs. ", suspect && opLink(suspect),
+    el("span", { class: "legend" }, ["right", "wrong", "follows"].map((kind) => el("span", { class: `proof ${kind}` }, `${SIGNS[kind]} ${{ right: "within tolerance", wrong: "wrong here", follows: "wrong as a consequence" }[kind]}`))));
+}
+if (picture.omitted)
+  notice(el("b", {}, "Left out to keep this file small: "), picture.omitted.join(" "));
+
+// All operations as a table: the same content without the drawing.
+const drawTable = () => {
+  const words = ["#", "module", "operation", "shape", "value", "gradient", ...(picture.verified === undefined ? [] : ["error"]), "source"];
+  $("table").replaceChildren(el("table", { class: "grid all" }, el("caption", {}, "All operations in the order in which they ran"),
+    el("thead", {}, el("tr", {}, words.map((word) => el("th", { scope: "col" }, word)))),
+    el("tbody", {}, ops.map((op) => {
+      const value = throughOf(op) || output(op), site = siteOf(op);
+      return el("tr", { class: op.error !== undefined ? verdict(op) : "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
+        el("th", { scope: "row" }, el("button", { class: "link", type: "button", onclick: () => choose("op", op.id) }, op.saying)),
+        el("td", {}, value ? shapeOf(value) : ""), el("td", { class: "value" }, value ? figure(value.value) : ""), el("td", { class: "gradient" }, value ? figure(value.gradient) : ""),
+        picture.verified !== undefined && el("td", {}, op.error === undefined ? "" : `${SIGNS[verdict(op)]} ${number(op.error, 2)}`),
+        el("td", { class: "quiet" }, site ? `${site.file.split("/").pop()}:${site.line}` : ""));
+    }))));
+};
+const view = (table) => {
+  $("table").hidden = !table;
+  pane.hidden = table;
+  $("as-graph").setAttribute("aria-pressed", String(!table));
+  $("as-table").setAttribute("aria-pressed", String(table));
+  if (table && !$("table").firstChild) drawTable();
+  if (!table) drawWires();
+};
+$("as-graph").addEventListener("click", () => view(false));
+$("as-table").addEventListener("click", () => view(true));
+
+const haystack = [
+  ...boxes.slice(1).map((box) => ["box", box.id, box.path, box.kind]),
+  ...values.filter((value) => value.box !== undefined && value.made_by === undefined).map((value) => ["leaf", value.id, value.name, value.role]),
+  ...ops.map((op) => ["op", op.id, small ? op.saying : `${opName(op)} ${op.makes.map((id) => values[id].name).join(" ")}`, [boxes[op.box].path, siteOf(op) && siteOf(op).code].filter(Boolean).join(" · ")]),
+];
+const find = () => {
+  const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const hits = words.length ? haystack.filter(([, , name, more]) => words.every((word) => `${name} ${more}`.toLowerCase().includes(word))) : [];
+  $("found").hidden = !words.length;
+  $("found").replaceChildren(...hits.slice(0, 12).map(([kind, id, name, more]) => el("li", {}, el("button", { type: "button",
+    onclick: () => { $("found").hidden = true; view(false); goTo(kind, id); } }, el("b", {}, name), el("small", {}, more)))),
+    el("li", { class: "quiet", role: "status" }, hits.length ? hits.length > 12 ? `and ${hits.length - 12} more` : plural(hits.length, "place") : "Nothing is called so."));
+};
+$("search").addEventListener("input", find);
+$("search").addEventListener("keydown", (event) => {
+  const first = $("found").querySelector("button");
+  if (event.key === "Enter" && first) first.click();
+  if (event.key === "ArrowDown" && first) { event.preventDefault(); first.focus(); }
+});
+$("found").addEventListener("keydown", (event) => {
+  const item = event.target.closest("li"), to = { ArrowDown: item.nextElementSibling, ArrowUp: item.previousElementSibling }[event.key];
+  if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  event.preventDefault();
+  (to && to.querySelector("button") || $("search")).focus();
+});
+document.addEventListener("pointerdown", (event) => { if (!event.target.closest(".search")) $("found").hidden = true; });
+
+slider.max = steps.length;
+$("walk").hidden = steps.length === 0;
+slider.addEventListener("input", () => { stop(); walkTo(+slider.value); });
+$("first").addEventListener("click", () => { stop(); walkTo(0); });
+$("back").addEventListener("click", () => { stop(); walkTo(at - 1); });
+$("forth").addEventListener("click", () => { stop(); walkTo(at + 1); });
+$("play").addEventListener("click", play);
+$("fold").addEventListener("click", () => { unfoldDepth(0); drawGraph(); });
+$("unfold").addEventListener("click", () => {
+  const deepest = Math.min(...boxes.filter((box) => !unfolded.has(box.id)).map((box) => depthOf(box.id)));
+  if (Number.isFinite(deepest)) { for (const box of boxes) if (depthOf(box.id) === deepest) unfolded.add(box.id); drawGraph(); }
+});
+$("smaller").addEventListener("click", () => setZoom(zoom / 1.2));
+$("larger").addEventListener("click", () => setZoom(zoom * 1.2));
+$("fit").addEventListener("click", () => fitWidth());
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not(#slider), ul#found")) {
+    if (event.key === "Escape") { $("found").hidden = true; event.target.blur(); }
+    return;
+  }
+  const moves = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: steps.length };
+  if (event.key === "/") { event.preventDefault(); $("search").focus(); }
+  else if (event.key === "Escape") { if (panel.classList.contains("up") && getComputedStyle(panel).position === "fixed") closePanel(); else { stop(); walkTo(0); } }
+  else if (event.key in moves && steps.length) { event.preventDefault(); stop(); walkTo(moves[event.key]); }
+});
+
+// A page opened from a file may have no storage; then the choice lasts as long as the page.
+const remembered = (theme) => {
+  try { return theme ? localStorage.setItem("theme", theme) : localStorage.getItem("theme"); } catch { return null; }
+};
+const saved = remembered();
+if (saved === "light" || saved === "dark") document.documentElement.dataset.theme = saved;
+$("theme").addEventListener("click", () => {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  remembered(document.documentElement.dataset.theme);
+  drawHeats();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawHeats);
+addEventListener("resize", drawWires);
+addEventListener("beforeprint", drawWires);
+
+unfoldDepth(firstDepth());
+drawLedger();
+drawGraph();
+fitWidth();
+walkTo(0);
+if (picture.suspect !== undefined) goTo("op", picture.suspect);
+else if (picture.loss !== undefined && values[picture.loss].made_by !== undefined) choose("op", values[picture.loss].made_by, { sheet: false });
+if (!small || pane.scrollHeight > pane.clientHeight) pane.scrollTop = 0;
+new ResizeObserver(drawWires).observe(pane);
