@@ -4,19 +4,17 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.base import LensError, disk_faults, nearest
 from chainrule.cli.options import RUNS, model_source
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth", ".bin")
 NAMES_SHOWN = 6
+Tensors = dict[str, Any]  # of torch, which this room imports only when a verb is called
 
 
-def open_tensors(what: str) -> tuple[str, dict[str, "Tensor"]]:
+def open_tensors(what: str) -> tuple[str, Tensors]:
     """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
 
     `what` is a file (.npy, .npz, .safetensors, .pt), a run, a checkpoint, a Hugging Face folder, or an expression.
@@ -56,7 +54,7 @@ def split_name(what: str) -> tuple[str, str | None]:
     return what, None
 
 
-def choose(tensors: Mapping[str, "Tensor"], name: str | None, origin: str) -> tuple[str, "Tensor"] | None:
+def choose(tensors: Tensors, name: str | None, origin: str) -> tuple[str, Any] | None:
     """The tensor of that name, or the only one; None when several could be meant and no name was given."""
     if name is None:
         return next(iter(tensors.items())) if len(tensors) == 1 else None
@@ -69,7 +67,7 @@ def choose(tensors: Mapping[str, "Tensor"], name: str | None, origin: str) -> tu
     raise LensError(f"{origin} has no tensor {name!r}.{nearest(name, tensors)} There are: {names}{more}")
 
 
-def _from_file(path: Path) -> dict[str, "Tensor"]:
+def _from_file(path: Path) -> Tensors:
     readers = {".npy": _numpy, ".npz": _numpy, ".safetensors": _safetensors}
     read = readers.get(path.suffix, _torch)
     with disk_faults(path, "reading"):
@@ -79,7 +77,7 @@ def _from_file(path: Path) -> dict[str, "Tensor"]:
     return found
 
 
-def _numpy(path: Path) -> dict[str, "Tensor"]:
+def _numpy(path: Path) -> Tensors:
     import numpy as np
 
     from chainrule.lens import as_tensor
@@ -92,13 +90,13 @@ def _numpy(path: Path) -> dict[str, "Tensor"]:
     return {name: as_tensor(array)[0] for name, array in arrays.items()}
 
 
-def _safetensors(path: Path) -> dict[str, "Tensor"]:
+def _safetensors(path: Path) -> Tensors:
     from chainrule.checkpoint import read_tensors
 
     return read_tensors(path)
 
 
-def _torch(path: Path) -> dict[str, "Tensor"]:
+def _torch(path: Path) -> Tensors:
     import torch
 
     try:
@@ -111,7 +109,7 @@ def _torch(path: Path) -> dict[str, "Tensor"]:
     return dict(_named(loaded, ""))
 
 
-def _named(loaded: Any, prefix: str) -> "list[tuple[str, Tensor]]":
+def _named(loaded: Any, prefix: str) -> list[tuple[str, Any]]:
     """The tensors in dicts, lists and tuples, named by the way to them."""
     import torch
 

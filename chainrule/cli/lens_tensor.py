@@ -4,15 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule.base import LensError, write_bytes
-from chainrule.cli.lens_files import choose, open_tensors, split_name
+from chainrule.cli.lens_files import Tensors, choose, open_tensors, split_name
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from chainrule.lens import TensorView
 
 WRITTEN = (".html", ".svg", ".json", ".md", ".txt")
@@ -68,7 +64,7 @@ def _written(view: "TensorView", suffix: str) -> str:
     return {".html": view.html, ".svg": view.svg, ".md": view.markdown, ".txt": view.text}[suffix]()
 
 
-def _list(origin: str, tensors: "Mapping[str, Tensor]", as_json: bool) -> None:
+def _list(origin: str, tensors: Tensors, as_json: bool) -> None:
     """What there is to choose from."""
     shapes = {name: "×".join(map(str, one.shape)) or "()" for name, one in tensors.items()}
     rows = [(name, shapes[name], str(one.dtype)[6:], f"{one.numel():,}") for name, one in tensors.items()]
