@@ -13,6 +13,12 @@ INSTRUMENTS = {
     "spike": "Replay a step that spiked and name the culprit.",
 }
 
-app = App(name="lens", help="See tensors, the computational graph and every gradient, and prove them.")
+HELP = """See tensors, the computational graph and every gradient, and prove them.
+
+Begin with `chainrule lens demo neuron`. Then on your own: `chainrule lens ledger runs/NAME`, `chainrule lens verify
+runs/NAME`, `chainrule lens verify my_module.py:make_model`.
+"""
+
+app = App(name="lens", help=HELP)
 for place, (name, sentence) in enumerate(INSTRUMENTS.items()):
     app.command(f"chainrule.cli.lens_{name}:{name}", name=name, help=sentence, sort_key=place)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import sympy  # type: ignore[import-untyped]
 
-from chainrule.lens import BIAS, INPUT, LABEL, WEIGHT
+from chainrule.lens import NEURON
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,7 @@ def neuron_by_symbols(activation: float, digits: int = 30) -> tuple[Derivative, 
     sigmoid = 1 / (1 + sympy.exp(-(x * w + b)))
     loss_of_a = -(y * sympy.log(a) + (1 - y) * sympy.log(1 - a))
     loss = loss_of_a.subs(a, sigmoid)
-    numbers = {
-        w: sympy.Rational(str(WEIGHT)),
-        b: sympy.Rational(str(BIAS)),
-        x: sympy.Rational(str(INPUT)),
-        y: int(LABEL),
-    }
+    numbers = {letter: sympy.Rational(str(NEURON[str(letter)])) for letter in (w, b, x, y)}
     z = x * w + b
     found = []
     for by in (w, b):
@@ -42,7 +37,7 @@ def neuron_by_symbols(activation: float, digits: int = 30) -> tuple[Derivative, 
         # The same chain with sigmoid's value as a letter of its own: dσ/dz = a(1 − a), and ∂z/∂w = x.
         slope, by_z = sympy.diff(z, by), sympy.cancel(sympy.diff(loss_of_a, a) * a * (1 - a))
         chain = by_z if slope == 1 else sympy.Mul(slope, by_z, evaluate=False)
-        there = chain.subs({a: _exactly(activation), x: _exactly(INPUT), y: int(LABEL)})
+        there = chain.subs({a: _exactly(activation), x: _exactly(NEURON["x"]), y: _exactly(NEURON["y"])})
         found.append(
             Derivative(
                 str(by),

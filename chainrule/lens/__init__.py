@@ -34,6 +34,7 @@ from chainrule.lens.passage import Passage, Portion, Reading, passage
 from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
+from chainrule.lens.rule_book import RuleEntry, find_rule, rule_book
 from chainrule.lens.rules import CONSTANT, RULES, Call, Formula, Gradients, Rule, unbroadcast
 from chainrule.lens.sampling import NumberCheck, Numbers
 from chainrule.lens.segments import Segment
@@ -100,6 +101,7 @@ __all__ = [
     "Report",
     "ReverseStep",
     "Rule",
+    "RuleEntry",
     "Segment",
     "Sharing",
     "Site",
@@ -131,6 +133,7 @@ __all__ = [
     "differentiable",
     "directional_derivative",
     "explain",
+    "find_rule",
     "first_difference",
     "first_suspect",
     "fold",
@@ -162,6 +165,7 @@ __all__ = [
     "reverse",
     "ridders",
     "robust_score",
+    "rule_book",
     "sgd_step",
     "shares",
     "shown_names",

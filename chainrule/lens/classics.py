@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from chainrule.lens.subject import Subject
 
-WEIGHT, BIAS, INPUT, LABEL = 2.2, 0.0, 1.1, 1.0
+NEURON = {"w": 2.2, "b": 0.0, "x": 1.1, "y": 1.0}
 LEARNING_RATE = 0.01
 
 
@@ -20,9 +20,8 @@ def one_neuron(w: Tensor, b: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def neuron(dtype: torch.dtype = torch.float64) -> Subject:
     """The neuron with w = 2.2, b = 0, on x = 1.1 with the label y = 1: its gradients are -0.0898 and -0.0817."""
-    weights = (torch.tensor(number, dtype=dtype, requires_grad=True) for number in (WEIGHT, BIAS))
-    data = (torch.tensor(number, dtype=dtype) for number in (INPUT, LABEL))
-    return Subject("neuron", one_neuron, (*weights, *data))
+    inputs = (torch.tensor(NEURON[name], dtype=dtype, requires_grad=name in "wb") for name in "wbxy")
+    return Subject("neuron", one_neuron, tuple(inputs))
 
 
 class SmallNetwork(nn.Module):

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.lens.classics import BIAS, INPUT, LABEL, WEIGHT
+from chainrule.lens.classics import NEURON
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class HandLine:
     result: float
 
 
-def neuron_by_hand(w: float = WEIGHT, b: float = BIAS, x: float = INPUT, y: float = LABEL) -> tuple[HandLine, ...]:
+def neuron_by_hand() -> tuple[HandLine, ...]:
     """Forward and backward with a pencil: the last two lines are the gradients by w and b. Plain Python floats."""
+    w, b, x, y = (NEURON[name] for name in "wbxy")
     u = x * w
     z = u + b
     a = 1 / (1 + math.exp(-z))

@@ -9,15 +9,24 @@ from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
+import jaxtyping
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from chainrule.lens.tape import Site
 
-# Frames of these places are how an operation came about, not where it was asked for; "<@" are generated wrappers.
+# Frames of these places are how an operation came about, not where it was asked for; "<@" are generated wrappers, and
+# jaxtyping's stand around every function whose shapes are checked.
 OWN = tuple(str(Path(__file__).with_name(name)) for name in ("sites.py", "record.py", "recorder.py"))
-SKIPPED = (str(Path(torch.__file__).parent), "<frozen", "<@", "<eval_with_key", *OWN)
+SKIPPED = (
+    str(Path(torch.__file__).parent),
+    str(Path(jaxtyping.__file__).parent),
+    "<frozen",
+    "<@",
+    "<eval_with_key",
+    *OWN,
+)
 
 
 def calling_site() -> Site | None:
