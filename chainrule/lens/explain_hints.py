@@ -44,9 +44,7 @@ def _candidates(doing: Doing) -> Iterator[ast.expr]:
             yield from _products(alike, doing)
         yield from _products(node, doing)
     if name in names.BROADCAST:
-        for axis in (-1, 0, 1):
-            yield from _one_changed(node, doing, lambda part, _, axis=axis: _method(part, "unsqueeze", axis))
-        yield from _one_changed(node, doing, _turned, matrices=True)
+        yield from _aligned(node, doing)
     if name in ("view", "view_as", "reshape") and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         yield ast.Call(
             ast.Attribute(node.func.value, name.replace("view", "reshape"), ast.Load()), node.args, node.keywords
@@ -72,6 +70,20 @@ def _products(node: ast.expr, doing: Doing) -> Iterator[ast.expr]:
         yield ast.BinOp(places[0][0], ast.MatMult(), places[1][0])
     if len(places) == 2 and min(one.dim() for _, one in places) == 0:
         yield ast.BinOp(places[0][0], ast.Mult(), places[1][0])
+
+
+def _aligned(node: ast.expr, doing: Doing) -> Iterator[ast.expr]:
+    """A reduced operand with its axis kept; one of lower rank with a new axis; a transposed one."""
+    most = max((one.dim() for one in doing.tensors), default=0)
+    for part, _ in _places(node, doing):
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in names.REDUCTIONS:
+            kept = ast.keyword("keepdim", ast.Constant(True))
+            yield _replaced(node, part, ast.Call(part.func, part.args, [*part.keywords, kept]))
+    for axis in range(-1, -1 - most, -1):
+        for part, one in reversed(_places(node, doing)):
+            if one.dim() < most or most == 1:
+                yield _replaced(node, part, _method(part, "unsqueeze", axis))
+    yield from _one_changed(node, doing, _turned, matrices=True)
 
 
 def _works(candidate: ast.expr, values: Mapping[str, Any]) -> bool:

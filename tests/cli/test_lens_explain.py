@@ -1,11 +1,18 @@
 """`chainrule lens explain`: exit code 0 when an expression works, 1 when it breaks, 2 when it is none."""
 
+import contextlib
+import io
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chainrule.cli import main
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "lens" / "tensors.md"
 
 
 def run(capsys, *arguments):
@@ -56,3 +63,22 @@ def test_the_help_has_examples(capsys):
     for verb in ("explain", "tensor"):
         assert main(["lens", verb, "--help"]) == 0
         assert f"chainrule lens {verb}" in capsys.readouterr().out
+
+
+def test_the_page_shows_what_the_commands_print(capsys):
+    page = PAGE.read_text(encoding="utf-8")
+    pairs = re.findall(r"```sh\n([^\n]*)\n```\n\n```text\n(.*?)\n```", page, re.S)
+    assert len(pairs) >= 6
+    for command, text in pairs:
+        main(shlex.split(command)[1:])
+        out, err = capsys.readouterr()
+        assert (out or err).rstrip() == text, command
+
+
+def test_the_python_of_the_page_prints_what_it_shows():
+    page = PAGE.read_text(encoding="utf-8")
+    code, text = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)\n```", page, re.S).groups()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    assert out.getvalue().rstrip() == text

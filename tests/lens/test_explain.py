@@ -176,6 +176,8 @@ def test_every_hint_works(expression):
         ("x.view(6, 2)", "x.view(-1, 2)"),
         ("i.mean()", "i.float().mean()"),
         ("x + x[:, 0]", "x + x[:, 0].unsqueeze(-1)"),
+        ("x - x.mean(1)", "x - x.mean(1, keepdim=True)"),
+        ("x * i[:2]", "x * i[:2].unsqueeze(-1)"),
         ("torch.cat([x, s])", "torch.cat([x, s], dim=1)"),
     ],
 )
