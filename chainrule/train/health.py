@@ -141,7 +141,7 @@ class RunHealth:
         self.model.eval()
         inside = look_inside(self.model, forward, units=units)
         self.model.train(training)
-        self._write(inside_row(session.state.progress.step, inside))
+        self._write(inside_row(session.state.progress.step + 1, inside))
 
     def _write(self, row: dict[str, Any]) -> None:
         append_row(self.session.run.health, row)
@@ -190,7 +190,7 @@ def norms_row(step: int, rows: list[Norms], noise: NoiseScale) -> dict[str, Any]
 
 
 def inside_row(step: int, inside: Inside) -> dict[str, Any]:
-    """A look as one line: four numbers of each output, two of each hidden layer, entropy of each head."""
+    """A look just before `step` as one line: four numbers of each output, two of each hidden layer, all entropies."""
     outputs = {p: [_short(v) for v in (a.mean, a.std, a.largest, a.zeros)] for p, a in inside.outputs.items()}
     units = {path: [_short(one.dead), _short(one.silent)] for path, one in inside.units.items()}
     heads = {

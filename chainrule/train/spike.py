@@ -12,7 +12,7 @@ from chainrule.data import Windows
 from chainrule.lens import Diagnosis, diagnose, layer_in_words, ratio_score
 from chainrule.run import RunFolder
 from chainrule.train.replay import Bundle, case_of, neighbours, open_bundle
-from chainrule.train.spike_text import Surprise, most_frequent, surprises, window_losses
+from chainrule.train.spike_text import Surprise, most_frequent, surprises, window_gradients, window_losses
 
 SENTENCES = {
     "weights": "The weights themselves are not finite, so no batch can pass: a step before, or the disk, damaged them.",
@@ -71,7 +71,7 @@ def explain_spike(
         tuple(bundle.state["what"]),
         loss,
         norm,
-        own is not None and np.float32(own.loss) == np.float32(loss),
+        own is not None and bool(np.float32(own.loss) == np.float32(loss)),
         found,
         SENTENCES[found.cause],
         REMEDIES[found.cause],
@@ -129,12 +129,18 @@ def _text(bundle: Bundle, near: list[Windows]) -> Iterator[str]:
     """Which windows stand out, and by what."""
     own = window_losses(bundle.model, bundle.windows)
     usual = np.concatenate([window_losses(bundle.model, one) for one in near]) if near else own
-    worst = int(own.argmax())
     count = int((own > usual.max()).sum())
-    yield (
-        f"{count} of {len(own)} windows lose more than any of the {len(usual)} around; the worst, window {worst}, "
-        f"loses {own[worst]:.2f} nats per token, and {np.median(usual):.2f} are usual"
-    )
+    if count:
+        yield (
+            f"{count} of {len(own)} windows lose more than any of the {len(usual)} around; the worst, window "
+            f"{own.argmax()}, loses {own.max():.2f} nats per token, and {np.median(usual):.2f} are usual"
+        )
+    pulls = window_gradients(bundle.model, bundle.windows)
+    if len(pulls) > 1 and pulls.max() > FAST * np.median(pulls):
+        yield (
+            f"window {pulls.argmax()} alone has a gradient of {pulls.max():.3g}; {np.median(pulls):.3g} is the median "
+            f"of the {len(pulls)}"
+        )
     frequent = [most_frequent(ids) for ids in bundle.windows.ids]
     share = max(one[1] for one in frequent)
     token, place = next((one[0], number) for number, one in enumerate(frequent) if one[1] == share)

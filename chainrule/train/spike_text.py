@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from chainrule.data import Windows
 from chainrule.model import GPT
 from chainrule.tokenizer import Tokenizer
-from chainrule.train.step import portions
+from chainrule.train.replay import portions_of
+from chainrule.train.step import gradient_norms, portions
 
-MOST_TOKENS, CONTEXT_TOKENS = 8, 12
+MOST_TOKENS, CONTEXT_TOKENS, MOST_WINDOWS = 8, 12, 64
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,21 @@ def window_losses(model: GPT, windows: Windows) -> NDArray[np.float32]:
     """Mean nats per token of each window."""
     mean: NDArray[np.float32] = token_losses(model, windows).mean(1)
     return mean
+
+
+def window_gradients(model: GPT, windows: Windows) -> NDArray[np.float64]:
+    """Norm of the gradient of each window by itself, of at most MOST_WINDOWS, in float32 and without dropout."""
+    training = model.training
+    model.eval()
+    documents = None if windows.documents is None else windows.documents[:MOST_WINDOWS]
+    part = Windows(windows.ids[:MOST_WINDOWS], documents)
+    found = []
+    for portion in portions_of(part, 1):
+        torch.autograd.backward(portion(model))
+        found.append(float(torch.linalg.vector_norm(gradient_norms(model))) * len(part.ids))
+        model.zero_grad(set_to_none=True)
+    model.train(training)
+    return np.array(found)
 
 
 @torch.no_grad()

@@ -129,7 +129,7 @@ def test_portions_add_up_to_the_whole_batch(model):
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
     assert parts.grad_norm == pytest.approx(whole.grad_norm, rel=1e-6)
     assert parts.forward["first"].rms == pytest.approx(whole.forward["first"].rms, rel=1e-6)
-    assert list(whole.forward)[0] == "first" and list(whole.backward)[0] in ("", "head")
+    assert next(iter(whole.forward)) == "first" and next(iter(whole.backward)) in ("", "head")
 
 
 def test_a_pass_leaves_neither_gradients_nor_hooks(model):
