@@ -12,7 +12,11 @@ GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
 def gelu(call: Call, g: Tensor) -> Gradients:
-    """`y = xΦ(x)`, with Φ the normal distribution and φ its density; approximate="tanh" replaces Φ."""
+    """`y = xΦ(x)`, with Φ the normal distribution and φ its density.
+
+    approximate="tanh" is y = ½x(1 + t) with t = tanh u and u = √(2/π)(x + 0.044715x³);
+    ∂y/∂x = ½(1 + t) + ½x(1 − t²)u′ with u′ = √(2/π)(1 + 0.134145x²).
+    """
     x = wide(call["self"])
     local = _gelu_tanh_slope(x) if call["approximate"] == "tanh" else _gelu_slope(x)
     return {"self": local.mul_(g)}
@@ -25,7 +29,7 @@ def _gelu_slope(x: Tensor) -> Tensor:
 
 
 def _gelu_tanh_slope(x: Tensor) -> Tensor:
-    """½(1 + t) + ½x(1 − t²)u' with t = tanh u, u = √(2/π)(x + 0.044715x³)."""
+    """The slope when Φ is approximated by a tanh."""
     square = x * x
     t = (square * (GELU_SCALE * GELU_CUBE)).add_(GELU_SCALE).mul_(x).tanh_()
     slope_of_u = square.mul_(3 * GELU_SCALE * GELU_CUBE).add_(GELU_SCALE).mul_(x)

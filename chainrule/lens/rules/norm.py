@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.rules.notation import onward, wide
-from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
+from chainrule.lens.rules.rule import Call, Formula, Gradients, Pullback, Rule
 
 
 def through_mean_and_deviation(
@@ -87,7 +87,7 @@ def group_norm(call: Call, g: Tensor | None, g_mean: Tensor | None, g_rstd: Tens
 
 
 def batch_norm(call: Call, g: Tensor | None, *g_statistics: Tensor | None) -> Gradients:
-    """Over the batch and all places in training; in evaluation μ and σ are stored numbers, and stand still."""
+    """Over the batch and all places in training; in evaluation μ and σ are stored, and ∂L/∂x = g⊙w/σ."""
     x = wide(call["input"])
     shape = [1, -1] + [1] * (x.dim() - 2)
     training = _in_training(call)
@@ -130,31 +130,31 @@ HAT = (
 NAMES = {"input": "x", "weight": "w", "bias": "b"}
 
 
-def _norm(pullback: object, text: str, latex: str, rest: str = "") -> Rule:
+def _norm(pullback: Pullback, what: Formula) -> Rule:
     formulas = {
-        "input": onward("x", HAT[0] + rest, HAT[1] + (r"\ \text{" + rest.strip() + "}" if rest else "")),
+        "input": onward("x", *HAT),
         "weight": onward("w", "Σ g⊙x̂", r"\sum g \odot \hat x"),
         "bias": onward("b", "Σ g", r"\sum g"),
     }
-    return Rule(pullback, Formula(text, latex), formulas, NAMES)  # type: ignore[arg-type]
+    return Rule(pullback, what, formulas, NAMES)
 
 
-AFFINE = ("y = w⊙x̂ + b, x̂ = (x − μ)/σ", r"y = w \odot \hat x + b, \quad \hat x = \frac{x - \mu}{\sigma}")
+AFFINE = Formula("y = w⊙x̂ + b, x̂ = (x − μ)/σ", r"y = w \odot \hat x + b, \quad \hat x = \frac{x - \mu}{\sigma}")
 STILL = {
     "input": onward("x", "g⊙w/σ", r"\frac{g \odot w}{\sigma}"),
     "weight": onward("w", "Σ g⊙x̂", r"\sum g \odot \hat x"),
     "bias": onward("b", "Σ g", r"\sum g"),
 }
-BATCH = _norm(batch_norm, *AFFINE, " (μ, σ stored: g⊙w/σ)")
-EVALUATION = Rule(batch_norm, Formula(*AFFINE), STILL, NAMES)
+BATCH = _norm(batch_norm, AFFINE)
+EVALUATION = Rule(batch_norm, AFFINE, STILL, NAMES)
 
 NORM: dict[str, Rule] = {
-    "native_layer_norm": _norm(layer_norm, *AFFINE),
-    "native_group_norm": _norm(group_norm, *AFFINE),
+    "native_layer_norm": _norm(layer_norm, AFFINE),
+    "native_group_norm": _norm(group_norm, AFFINE),
     "native_batch_norm": BATCH,
     "_native_batch_norm_legit": BATCH,
     "_native_batch_norm_legit_no_training": EVALUATION,
-    "_batch_norm_with_update": _norm(batch_norm, *AFFINE),
+    "_batch_norm_with_update": _norm(batch_norm, AFFINE),
     "_batch_norm_no_update": EVALUATION,
     "cudnn_batch_norm": BATCH,
     "_fused_rms_norm": Rule(

@@ -1,14 +1,11 @@
 """Rules of operations that pick elements by their size: largest, smallest, median, sorted."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from chainrule.lens.rules.corners import AB, maximum, minimum
 from chainrule.lens.rules.notation import slope, value
 from chainrule.lens.rules.reduce import axes_of, restore
-from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
+from chainrule.lens.rules.rule import Call, Formula, Gradients, Pullback, Rule
 
 
 def _equal_shares(call: Call, g: Tensor, y: Tensor) -> Tensor:
@@ -37,16 +34,6 @@ def extreme(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
     return {"self": _equal_shares(call, g, call.out)}
 
 
-def largest(call: Call, g: Tensor, _: Tensor | None = None) -> Gradients:
-    """Equal ones share, but along one axis with indices the one that the index names takes all."""
-    return maximum(call, g) if call.get("other") is not None else extreme(call, g)
-
-
-def smallest(call: Call, g: Tensor, _: Tensor | None = None) -> Gradients:
-    """Equal ones share, but along one axis with indices the one that the index names takes all."""
-    return minimum(call, g) if call.get("other") is not None else extreme(call, g)
-
-
 def aminmax(call: Call, g_min: Tensor | None, g_max: Tensor | None) -> Gradients:
     """Smallest and largest at once; equal ones share."""
     parts = [_equal_shares(call, g, call.output(slot)) for slot, g in enumerate((g_min, g_max)) if g is not None]
@@ -62,7 +49,7 @@ PICK = slope("xᵢ", "[i = i*]", "[i = i^*]", "x_i")
 SHARE = slope("xᵢ", "[xᵢ = y]/#{j: xⱼ = y}", r"\frac{[x_i = y]}{\#\{j : x_j = y\}}", "x_i")
 
 
-def _picked(pullback: Any, what: Formula, derivative: Formula = PICK) -> Rule:
+def _picked(pullback: Pullback, what: Formula, derivative: Formula = PICK) -> Rule:
     return Rule(pullback, what, {"self": derivative}, {"self": "x"})
 
 
@@ -71,8 +58,8 @@ MIN = slope("xᵢ", "[i = argmin x]", r"[i = \operatorname{argmin} x]", "x_i")
 RUNNING = Formula("∂yⱼ/∂xᵢ = [i = iⱼ]", r"\frac{\partial y_j}{\partial x_i} = [i = i_j]")
 
 ORDER: dict[str, Rule] = {
-    "max": Rule(largest, value("maxᵢ xᵢ", r"\max_i x_i"), {"self": MAX, "other": MAX}, {**AB, "self": "x"}),
-    "min": Rule(smallest, value("minᵢ xᵢ", r"\min_i x_i"), {"self": MIN, "other": MIN}, {**AB, "self": "x"}),
+    "max": _picked(extreme, value("maxᵢ xᵢ", r"\max_i x_i"), MAX),
+    "min": _picked(extreme, value("minᵢ xᵢ", r"\min_i x_i"), MIN),
     "amax": _picked(extreme, value("maxᵢ xᵢ", r"\max_i x_i"), SHARE),
     "amin": _picked(extreme, value("minᵢ xᵢ", r"\min_i x_i"), SHARE),
     "aminmax": _picked(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.rules.notation import onward, slope, value
-from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
+from chainrule.lens.rules.rule import Call, Formula, Gradients, Pullback, Rule
 
 
 def _back(g: Tensor, matrices: Sequence[Tensor]) -> Tensor:
@@ -98,8 +98,8 @@ def resize(call: Call, g: Tensor) -> Gradients:
     return {"self": _back(g, matrices)}
 
 
-def _pool(pullback: object, what: Formula, derivative: Formula) -> Rule:
-    return Rule(pullback, what, {"self": derivative}, {"self": "x"})  # type: ignore[arg-type]
+def _pool(pullback: Pullback, what: Formula, derivative: Formula) -> Rule:
+    return Rule(pullback, what, {"self": derivative}, {"self": "x"})
 
 
 MAX = (
