@@ -85,6 +85,8 @@ def _kind(one: Operand) -> str:
 
 
 def _value(value: Any, width: int) -> list[str]:
+    if not any(isinstance(one, Tensor) for one in flat(value)):
+        return wrap(f"result: {value!r}", width)
     lines = []
     for one in flat(value):
         lines.append(f"result: {_kind(operand('', one))}")

@@ -247,6 +247,10 @@ def test_nothing_is_said_of_dtypes_where_nothing_is_converted():
     assert explained("x + x * 2").steps[-1].dtype == ""
 
 
+def test_a_result_without_tensors_is_told_as_python_does():
+    assert explained("x.shape").text().endswith("result: torch.Size([2, 3])")
+
+
 def test_broadcasting_is_drawn_from_the_right():
     drawn = lens.explain("a + b", a=torch.zeros(8, 1, 6), b=torch.zeros(7, 1)).steps[0].drawing
     assert drawn == ("a       8  1  6", "b          7  1", "result  8  7  6")
