@@ -40,6 +40,7 @@ from chainrule.lens.sampling import NumberCheck, Numbers
 from chainrule.lens.segments import Segment
 from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
 from chainrule.lens.statistics import measure
+from chainrule.lens.step import Step, capture
 from chainrule.lens.subject import Subject
 from chainrule.lens.suspects import Suspect, first_difference, first_suspect
 from chainrule.lens.tape import Level, Meta, Node, Ref, Site, Stats, Tape, Value
@@ -109,6 +110,7 @@ __all__ = [
     "SpikeCase",
     "SpikeDetector",
     "Stats",
+    "Step",
     "Subject",
     "Suspect",
     "Tape",
@@ -127,6 +129,7 @@ __all__ = [
     "by_autograd",
     "by_numbers",
     "by_rules",
+    "capture",
     "cell",
     "coordinate_derivative",
     "diagnose",

@@ -28,6 +28,11 @@ class ParameterCheck:
         return 0.0 if self.difference is None else self.difference.relative
 
     @property
+    def difference_in_limits(self) -> float:
+        """The error as a multiple of what is allowed."""
+        return self.error / self.tolerance.limit if self.tolerance.limit else float(self.error > 0)
+
+    @property
     def ok(self) -> bool:
         """Whether rounding explains the difference."""
         return self.error <= self.tolerance.limit
@@ -41,7 +46,8 @@ class Report:
     explains there; node numbers are those of `tape`. `suspect` is the operation whose gradient is wrong, `place` says
     more about it. `skipped` counts gradients inside custom autograd Functions, which autograd does not know.
     `not_independent` names operations that had no rule and were differentiated by autograd on both sides. `cuts` are
-    the lines where the program itself stops gradients, which numbers do not see.
+    the lines where the program itself stops gradients, which numbers do not see. Of a step as it ran no intermediate
+    gradients are known; `loss_check` holds its loss against float64, and `device` is where it ran.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Report:
     cuts: tuple[str, ...]
     seconds: float
     tape: Tape = field(repr=False)
+    loss_check: ParameterCheck | None = None
+    device: str = "cpu"
 
     @property
     def suspect(self) -> int | None:
@@ -70,7 +78,8 @@ class Report:
     def gradients_agree(self) -> bool:
         """Whether autograd and the rules agree at every value and parameter."""
         wrong = any(error > self.tolerance_of[node] for node, error in self.node_errors.items())
-        return not wrong and all(one.ok for one in self.parameters)
+        forward = self.loss_check is None or self.loss_check.ok
+        return not wrong and forward and all(one.ok for one in self.parameters)
 
     @property
     def contradictions(self) -> tuple[NumberCheck, ...]:
@@ -106,6 +115,15 @@ class Report:
                 f"{self.name}: the gradients of {len(self.parameters)} tensors agree, "
                 f"largest relative error {self.worst_parameter.error:.1e}"
             )
+        off = [one.name for one in self.parameters if not one.ok]
+        if self.place is None and self.loss_check is not None and not self.loss_check.ok:
+            return f"{self.name}: the loss itself is off by {self.loss_check.error:.1e}: the forward pass is wrong"
+        if self.place is None and off:
+            first = max((one for one in self.parameters if not one.ok), key=lambda one: one.difference_in_limits)
+            return (
+                f"{self.name}: {len(off)} of {len(self.parameters)} gradients are further from float64 than rounding "
+                f"explains, most of all {first.name}: {first.error:.1e}, at most {first.tolerance.limit:.1e} expected"
+            )
         if self.place is None:
             return f"{self.name}: numbers contradict the gradient at {len(self.contradictions)} places"
         what = f"custom Function {self.place.function}" if self.place.function else self.place.op
@@ -123,6 +141,8 @@ class Report:
             "summary": self.summary,
             "against": list(self.against),
             "loss": self.loss,
+            "loss_check": None if self.loss_check is None else _parameter(self.loss_check),
+            "device": self.device,
             "parameters": [_parameter(one) for one in self.parameters],
             "nodes": [
                 {

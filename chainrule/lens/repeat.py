@@ -1,7 +1,7 @@
 """Running the same thing again, exactly as the first time: random numbers and buffers are put back."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
-from chainrule.lens.record import loss_in
 from chainrule.lens.subject import Subject
 
 
@@ -74,11 +73,9 @@ class Forward:
     def __call__(self) -> float:
         """The loss of one more run, without gradients."""
         self.n_runs += 1
-        run: Callable[..., Any] = self.subject.target
         self.state.restore()
         with torch.no_grad(), same_buffers(self.modules):
-            result = run(*self.subject.inputs, **self.subject.named)
-            loss = self.subject.loss(result) if self.subject.loss is not None else loss_in(result)
+            loss = self.subject.run()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise LensError(f"{self.subject.name} returned no single number; pass loss=lambda output: …")
         return float(loss)

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
-from chainrule.lens.record import loss_in
 from chainrule.lens.repeat import RandomState, same_buffers, same_random_numbers
 from chainrule.lens.subject import Subject
 from chainrule.lens.tape import Node, Tape
@@ -20,12 +19,10 @@ def check_reproducible(subject: Subject, tape: Tape, state: RandomState, modules
     if tape.loss is None:
         return
     with same_random_numbers(state), same_buffers(modules):
-        result = subject.target(*subject.inputs, **subject.named)
-        loss = subject.loss(result) if subject.loss is not None else loss_in(result)
-    first, second = _kept(tape, tape.loss), loss.detach()
+        second = subject.run().detach()
+    first = _kept(tape, tape.loss)
     if same_bits(first, second):
         return
-    del result, loss
     with same_random_numbers(state), same_buffers(modules):
         again = subject.record(level=tape.level)
     place = first_difference(tape, again)

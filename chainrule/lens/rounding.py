@@ -50,5 +50,6 @@ class Noise:
         if not tensor.is_floating_point() or not relative:
             return tensor
         # Drawn in float32, which takes half the time: that the errors are random matters, not their last digits.
-        error = torch.empty(tensor.shape).uniform_(-1.0, 1.0, generator=self.generator)
-        return torch.addcmul(tensor, tensor, error.to(tensor.dtype), value=relative * self.scale)
+        error = torch.empty(tensor.shape).uniform_(-1.0, 1.0, generator=self.generator).to(tensor.dtype)
+        # A factor above 0 and not a summand: minus infinity, as in a mask, stays what it is.
+        return error.mul_(relative * self.scale).add_(1.0).mul_(tensor)

@@ -17,22 +17,24 @@ from chainrule.lens.limits import Limits, reasons, sampled_limits
 from chainrule.lens.locate import locate
 from chainrule.lens.noisy import formats_of
 from chainrule.lens.proof import ParameterCheck, Report
-from chainrule.lens.record import Target, name_of_target
+from chainrule.lens.record import Target
 from chainrule.lens.repeat import Forward, RandomState, same_buffers, same_random_numbers
 from chainrule.lens.reproducible import check_reproducible
 from chainrule.lens.reverse import loss_to_differentiate
 from chainrule.lens.rules import RULES, Rule
 from chainrule.lens.sampling import Engine, Numbers, Weight, check_by_numbers
 from chainrule.lens.segments import narrower_segments
-from chainrule.lens.subject import Subject
+from chainrule.lens.step import Step
+from chainrule.lens.subject import Subject, subject_of
 from chainrule.lens.tape import Level, Tape, Value
+from chainrule.lens.verify_step import verify_step
 
 WAYS = ("autograd", "rules", "numbers")
 SECONDS = 40.0
 
 
 def verify(
-    target: Target | Subject,
+    target: Target | Subject | None = None,
     batch: Any = (),
     loss: Callable[[Any], Tensor] | None = None,
     *,
@@ -43,6 +45,7 @@ def verify(
     fallback: bool = False,
     level: Level = "op",
     rules: Mapping[str, Rule] = RULES,
+    step: Step | None = None,
 ) -> Report:
     """Holds autograd's gradients, those of the rules and numerical differences against each other; see `Report`.
 
@@ -54,10 +57,18 @@ def verify(
     `against` names two or three of "autograd", "rules", "numbers". `fallback` lets autograd differentiate operations
     that have no rule; the report names them.
 
+    With `step=` (what `capture` returned) and no target: the gradients that a step really left, in its own formats and
+    on its own device, against the rules in float64; `seed`, `seconds`, `fallback` and `rules` go for it too.
+
     Raises LensError when there is nothing to verify (no scalar loss, no parameters), when an operation has no rule,
     when the model cannot run in float64, or when two equal runs differ. Raises DeviceError when it asks for a GPU.
     """
     _check(against, coordinates)
+    if (step is None) == (target is None):
+        raise LensError("verify takes a model or function, or step=capture(…), one of the two")
+    if step is not None:
+        return verify_step(step, rules=rules, fallback=fallback, seed=seed, seconds=seconds or SECONDS)
+    assert target is not None
     settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, fallback, rules)
     given = in_float64(subject_of(target, batch, loss))
     with same_random_numbers(_seeded(seed)), torch.enable_grad():
@@ -67,16 +78,6 @@ def verify(
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
         _seeded(seed + 1).restore()
         return settings.verify(given, tape, Forward(given, state, modules))
-
-
-def subject_of(target: Target | Subject, batch: Any = (), loss: Callable[[Any], Tensor] | None = None) -> Subject:
-    """What `verify` and `capture` were pointed at, as one thing."""
-    if isinstance(target, Subject):
-        return target
-    name = name_of_target(target)
-    if isinstance(batch, Mapping):
-        return Subject(name, target, (), loss, dict(batch))
-    return Subject(name, target, batch if isinstance(batch, tuple) else (batch,), loss)
 
 
 def _check(against: Sequence[str], coordinates: int) -> None:
