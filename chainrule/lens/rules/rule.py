@@ -62,6 +62,10 @@ class Call:
         """The output of that number."""
         return self._tensor(self.node.outputs[slot])
 
+    def tensor(self, ref: Ref) -> Tensor:
+        """What a reference among the arguments stands for."""
+        return self._tensor(ref.value)
+
     def needs(self, name: str) -> bool:
         """Whether the gradient of this argument (of any in it, for a list) leads to a leaf."""
         argument = self.node.arguments.get(name)
