@@ -163,7 +163,7 @@ def _of_user(what: str) -> "Subject":
     if isinstance(found, Subject):
         return found
     if not callable(found):
-        raise LensError(f"{what} is a {type(found).__name__}, not a function; {RETURNS}")
+        raise LensError(f"{what} is not a function but one {type(found).__name__}; {RETURNS}")
     return as_subject(_calling(what, found), what)
 
 

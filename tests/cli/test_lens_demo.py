@@ -1,0 +1,65 @@
+"""`chainrule lens demo …`: the classics, as they are told."""
+
+import json
+
+import pytest
+from rich.cells import cell_len
+
+from chainrule.cli import main
+from chainrule.cli.lens_demo_network import sparkline
+from chainrule.cli.lens_symbols import neuron_by_symbols
+
+pytestmark = pytest.mark.xdist_group("trained")
+
+
+def told(capsys, *arguments):
+    assert main(["lens", "demo", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_neuron_is_found_five_ways(capsys):
+    out = told(capsys, "neuron")
+    for way in ("by hand", "by the rules", "by autograd"):
+        assert f"  {way:<13} -0.08982628100775408              -0.08166025546159461" in out
+    assert "by SymPy      -0.0898262810077541158836625094778 -0.0816602554615946508033295540708" in out
+    assert "∂loss/∂w = x*(a - y), ∂loss/∂b = a - y" in out
+
+
+def test_the_neuron_as_json_has_the_distances_in_ulps(capsys):
+    facts = json.loads(told(capsys, "neuron", "--json"))
+    assert set(facts["ways"]) == {"by hand", "by the rules", "by autograd", "by numbers"}
+    for one in facts["sympy"].values():
+        assert one["ulps_at_activation"] < 1 and one["ulps_exact"] < 4
+
+
+def test_sympys_derivative_at_the_rounded_activation_is_near_the_exact_one():
+    for one in neuron_by_symbols(0.9183397445384054):
+        assert float(one.at_activation) == pytest.approx(float(one.digits), rel=1e-15)
+        assert float(one.exact) == float(one.digits)
+
+
+def test_the_network_goes_through_five_stages_and_learns(capsys):
+    out = told(capsys, "network")
+    places = [out.index(f"\n{number}. ") for number in range(1, 6)]
+    assert places == sorted(places) and "What zero_grad() prevents" in out[places[-1] :]
+    assert "61 weights" in out and "‖gradient‖ = 2.984423" in out
+    facts = json.loads(told(capsys, "network", "--json"))
+    assert facts["losses"][-1] <= 0.01 < facts["losses"][0] and facts["output"] > 0.99
+    assert facts["zero_grad"]["without"] == pytest.approx(2 * facts["zero_grad"]["first"])
+    assert max(facts["differences_from_by_hand"].values()) < 1e-9
+
+
+def test_a_gpt_of_the_user_is_summed_up_followed_and_proved(runs_folder, capsys):
+    out = told(capsys, "gpt", "--run", str(runs_folder / "first"))
+    assert "blocks.0.attention.qkv" in out and "so ∂loss/∂blocks.0.attention.qkv.weight[" in out
+    assert "the gradients of 15 tensors agree" in out
+
+
+@pytest.mark.parametrize("words", [("neuron",), ("network",), ("network", "--seed", "7")], ids=" ".join)
+def test_the_classics_fit_a_wide_terminal(words, capsys):
+    assert max(cell_len(line) for line in told(capsys, *words).splitlines()) <= 108
+
+
+def test_a_sparkline_falls_as_the_numbers_do():
+    assert sparkline([8, 4, 0], 10) == "█▅▁"
+    assert len(sparkline([1.0] * 500, 60)) == 60
