@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chainrule.lens import HealthRecord
 from chainrule.run import RunFolder, is_running, read_rows
 
 Row = Mapping[str, Any]
@@ -28,6 +29,7 @@ class Facts:
     held_out: Sequence[Row]
     samples: Sequence[Row]
     events: Sequence[Row]
+    health: HealthRecord = field(default_factory=HealthRecord)
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -69,6 +71,7 @@ def read_facts(run: RunFolder) -> Facts:
         held_out=[row for row in metrics if row.get("kind") == "eval"],
         samples=[row for row in read_rows(run.samples) if "step" in row and "text" in row],
         events=list(read_rows(run.events))[-MOST_EVENTS:],
+        health=HealthRecord.of_rows(read_rows(run.health)),
     )
 
 

@@ -11,11 +11,13 @@ from chainrule.report import appendix, sections
 from chainrule.report.copied import Copied, search_copies
 from chainrule.report.curves import curves
 from chainrule.report.facts import Facts, read_facts
+from chainrule.report.health import health
 from chainrule.report.html import Html, join, tag
 from chainrule.run import RunFolder
 
 PARTS = {
     "learning": "Learning",
+    "health": "Inside",
     "samples": "Samples",
     "baselines": "Baselines",
     "copying": "Copying",
@@ -37,6 +39,7 @@ def page(facts: Facts, copied: Copied) -> Html:
     """The whole document."""
     parts = [
         sections.learning(facts) if facts.train or facts.held_out else None,
+        health(facts),
         sections.samples(facts),
         sections.baselines(facts),
         sections.copying(copied) if facts.samples or facts.summary.get("completions") else None,

@@ -122,6 +122,14 @@ def _updates(bundle: Bundle) -> Iterator[str]:
     if grown and max(grown)[0] > GROWN:
         factor, layer = max(grown)
         yield f"the weights of {layer_in_words(layer)} grew {factor:.1f} times in {len(past)} steps"
+    pulls = []
+    for place, layer in enumerate(layers):
+        earlier = [row["gradient"][place] for row in past if row["gradient"][place]]
+        if earlier and bundle.state["gradient"][place]:
+            pulls.append((bundle.state["gradient"][place] / median(earlier), layer))
+    if pulls:
+        factor, layer = max(pulls)
+        yield f"the gradient of {layer_in_words(layer)} is {factor:.3g} times its median of the steps before"
     yield f"learning rate at this step: {bundle.state['lr']:.3g}"
 
 

@@ -1,0 +1,117 @@
+"""The health of the run: what is wrong and what to try, and layer × time pictures of what was measured."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from chainrule.lens import HealthRecord, judge
+from chainrule.report.facts import Facts
+from chainrule.report.heatmap import Heatmap, heatmap
+from chainrule.report.html import Html, join, tag
+from chainrule.report.sections import MARKS, section
+
+Cell = float | None
+MOST_COLUMNS = 96
+
+
+def health(facts: Facts) -> Html | None:
+    """Findings and pictures; nothing for a run that measured no health."""
+    record = facts.health
+    pictures = [heatmap(one) for one in heatmaps(record) if one.cells]
+    if not pictures:
+        return None
+    found = [tag("li", tag("b", MARKS[v.mark], class_=v.mark), tag("span", v.sentence)) for v in judge(record)]
+    return section(
+        "health",
+        "Inside the model",
+        tag("ul", join(found), class_="findings") if found else None,
+        tag("div", join(pictures), class_="heatmaps"),
+        note="Every layer (from the input at the top to the output at the bottom) through the run, from left to right.",
+    )
+
+
+def heatmaps(record: HealthRecord) -> list[Heatmap]:
+    """Gradient norm and update ratio of every layer; spread, dead units and entropy from the looks inside."""
+    steps = [int(row["step"]) for row in record.norms]
+    looks = [int(row["step"]) for row in record.inside]
+    return [
+        _picture("gradient", "Gradient norm", record.layers, steps, _column(record, "gradient"), log=True),
+        _picture(
+            "ratio", "Update, as a share of the weights", record.layers, steps, _column(record, "ratio"), log=True
+        ),
+        _of_looks(record, looks, "std", "Spread of the outputs (standard deviation)", _std, log=True),
+        _of_looks(record, looks, "dead", "Dead units", _dead, bounds=(0.0, 1.0)),
+        _of_looks(record, looks, "entropy", "Entropy of attention (1: looks everywhere)", _entropy, bounds=(0.0, 1.0)),
+    ]
+
+
+def _column(record: HealthRecord, name: str) -> list[list[Cell]]:
+    """Rows of layers, columns of steps."""
+    return [[_number(row[name][place]) for row in record.norms] for place in range(len(record.layers))]
+
+
+def _of_looks(
+    record: HealthRecord,
+    steps: Sequence[int],
+    key: str,
+    title: str,
+    read: Callable[[object], dict[str, Cell]],
+    *,
+    log: bool = False,
+    bounds: tuple[float, float] | None = None,
+) -> Heatmap:
+    looks = [read(row) for row in record.inside]
+    layers = list(dict.fromkeys(path for look in looks for path in look))
+    cells = [[look.get(path) for look in looks] for path in layers]
+    return _picture(key, title, layers, steps, cells, log=log, bounds=bounds)
+
+
+def _std(row: object) -> dict[str, Cell]:
+    return {path: _number(v[1]) for path, v in _part(row, "outputs").items() if isinstance(v, list) and len(v) == 4}
+
+
+def _dead(row: object) -> dict[str, Cell]:
+    return {path: _number(v[0]) for path, v in _part(row, "units").items() if isinstance(v, list) and len(v) == 2}
+
+
+def _entropy(row: object) -> dict[str, Cell]:
+    """The mean over the heads of each layer."""
+    found: dict[str, Cell] = {}
+    for path, one in _part(row, "attention").items():
+        heads = one.get("entropy") if isinstance(one, dict) else None
+        known = [value for head in heads if (value := _number(head)) is not None] if isinstance(heads, list) else []
+        found[path] = sum(known) / len(known) if known else None
+    return found
+
+
+def _picture(
+    key: str,
+    title: str,
+    layers: Sequence[str],
+    steps: Sequence[int],
+    cells: Sequence[Sequence[Cell]],
+    *,
+    log: bool = False,
+    bounds: tuple[float, float] | None = None,
+) -> Heatmap:
+    """Thinned to MOST_COLUMNS by means of neighbours; empty when no cell is known."""
+    if not any(value is not None for row in cells for value in row):
+        return Heatmap(key, title, (), (), ())
+    count = min(MOST_COLUMNS, len(steps))
+    edges = [len(steps) * place // count for place in range(count + 1)]
+    spans = list(pairwise(edges))
+    thin = tuple(tuple(_mean(row[a:b]) for a, b in spans) for row in cells)
+    return Heatmap(key, title, tuple(layers), tuple(steps[b - 1] for _, b in spans), thin, log=log, bounds=bounds)
+
+
+def _mean(values: Sequence[Cell]) -> Cell:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _part(row: object, name: str) -> dict[str, object]:
+    part = row.get(name) if isinstance(row, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _number(value: object) -> Cell:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
