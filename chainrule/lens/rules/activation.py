@@ -38,9 +38,8 @@ def _gelu_tanh_slope(x: Tensor) -> Tensor:
 
 
 def silu(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = xσ(x)`, also called swish."""
-    s = torch.sigmoid(x)
-    return (1 - s).mul_(x).add_(1).mul_(s).mul_(g)
+    """`y = xσ(x)`, also called swish. 1 − σ(x) is made as σ(−x), without cancellation for large x."""
+    return torch.sigmoid(-x).mul_(x).add_(1).mul_(torch.sigmoid(x)).mul_(g)
 
 
 def mish(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
