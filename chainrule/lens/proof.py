@@ -14,13 +14,19 @@ from chainrule.lens.tolerance import Tolerance
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """One parameter, or input that requires a gradient: how far autograd and the rules are apart, and the tolerance."""
+    """One parameter, or input that requires a gradient: how far autograd and the rules are apart, and the tolerance.
+
+    Of a step as it ran also `scale`, the part of the error that makes the whole gradient longer or shorter. Rounding
+    errors of many elements average out in it, so that it notices much smaller faults.
+    """
 
     name: str
     shape: tuple[int, ...]
     difference: Difference | None
     tolerance: Tolerance
     reason: str
+    scale: float = 0.0
+    scale_tolerance: Tolerance | None = None
 
     @property
     def error(self) -> float:
@@ -29,13 +35,15 @@ class ParameterCheck:
 
     @property
     def difference_in_limits(self) -> float:
-        """The error as a multiple of what is allowed."""
-        return self.error / self.tolerance.limit if self.tolerance.limit else float(self.error > 0)
+        """The error, or that of the scale, as a multiple of what is allowed: the larger."""
+        scale = abs(self.scale) / self.scale_tolerance.limit if self.scale_tolerance is not None else 0.0
+        return max(scale, self.error / self.tolerance.limit if self.tolerance.limit else float(self.error > 0))
 
     @property
     def ok(self) -> bool:
         """Whether rounding explains the difference."""
-        return self.error <= self.tolerance.limit
+        scaled = self.scale_tolerance is None or abs(self.scale) <= self.scale_tolerance.limit
+        return scaled and self.error <= self.tolerance.limit
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ class Report:
             first = max((one for one in self.parameters if not one.ok), key=lambda one: one.difference_in_limits)
             return (
                 f"{self.name}: {len(off)} of {len(self.parameters)} gradients are further from float64 than rounding "
-                f"explains, most of all {first.name}: {first.error:.1e}, at most {first.tolerance.limit:.1e} expected"
+                f"explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
             )
         if self.place is None:
             return f"{self.name}: numbers contradict the gradient at {len(self.contradictions)} places"
@@ -178,6 +186,8 @@ def _parameter(one: ParameterCheck) -> dict[str, Any]:
         "tolerance": one.tolerance.limit,
         "expected": one.tolerance.expected,
         "noticed": one.tolerance.noticed,
+        "scale": one.scale,
+        "scale_tolerance": None if one.scale_tolerance is None else one.scale_tolerance.limit,
         "reason": one.reason,
     }
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from chainrule.base import LensError
 from chainrule.lens.compare import difference
 from chainrule.lens.limits import N_SAMPLES, limits_from, reasons
-from chainrule.lens.noisy import noisy_rules
+from chainrule.lens.noisy import Formats, noisy_rules
 from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.replay import replay
 from chainrule.lens.reverse import reverse
@@ -18,6 +18,7 @@ from chainrule.lens.rules import Rule
 from chainrule.lens.segments import narrower_segments
 from chainrule.lens.step import Step
 from chainrule.lens.tape import Tape
+from chainrule.lens.tolerance import Tolerance, tolerance
 
 
 def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: int, seconds: float) -> Report:
@@ -49,7 +50,7 @@ def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: 
         eps = torch.finfo(step.formats[number]).eps
         losses = torch.tensor([loss, step.loss], dtype=torch.float64)
         differences[number] = difference(number, losses[0], losses[1], eps)
-    samples = sample_step(step, reference, loss, rules=rules, fallback=fallback, seed=seed, seconds=seconds)
+    samples, scales = sample_step(step, reference, loss, rules=rules, fallback=fallback, seed=seed, seconds=seconds)
     limits = limits_from(samples, differences, step.formats, engines=1)
     why = reasons(step.tape, step.formats)
     checks = {
@@ -59,6 +60,8 @@ def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: 
             one,
             limits.of(value),
             why.get(value, "the loss does not depend on it"),
+            along(step.gradients.get(value), reference.get(value)),
+            _scale_tolerance(value, scales, step.formats, len(differences)),
         )
         for value, one in differences.items()
     }
@@ -96,8 +99,8 @@ def sample_step(
     fallback: bool,
     seed: int,
     seconds: float,
-) -> list[dict[int, float]]:
-    """The largest error of each gradient, and of the loss, in replays with rounding errors.
+) -> tuple[list[dict[int, float]], list[dict[int, float]]]:
+    """The largest error of each gradient (and of the loss) in replays with rounding errors, and that of its scale.
 
     The errors have their true size, so that what is not proportional (a unit that a rounding switches off) is in them.
     Only where all is float64 are they made 1/√u times as large, and divided again, to stand out from the replay's own.
@@ -105,16 +108,32 @@ def sample_step(
     u = max((unit_roundoff(dtype) for dtype in step.formats.values()), default=unit_roundoff(torch.float64))
     scale = u**-0.5 if u <= unit_roundoff(torch.float64) else 1.0
     samples: list[dict[int, float]] = []
+    scales: list[dict[int, float]] = []
     start = time.perf_counter()
     for number in range(N_SAMPLES):
         noise = Noise(seed + number, scale)
         rough = replay(step.tape, noise=noise, formats=step.formats)
         gradients = reverse(rough, rules=noisy_rules(rough, noise, step.formats, rules, fallback), fallback=fallback)
         found = {value: float((gradients[value] - one).abs().max()) / scale for value, one in reference.items()}
+        scales.append({value: along(gradients[value], one) / scale for value, one in reference.items()})
         samples.append(found | {loss_number(step.tape): abs(loss_of(rough) - loss) / scale})
         if (time.perf_counter() - start) * (number + 2) / (number + 1) > seconds:
             break
-    return samples
+    return samples, scales
+
+
+def _scale_tolerance(value: int, scales: list[dict[int, float]], formats: Formats, n_tensors: int) -> Tolerance | None:
+    if value not in scales[0]:
+        return None
+    return tolerance([one[value] for one in scales], n_tensors, unit_roundoff(formats[value]), engines=1)
+
+
+def along(gradient: Tensor | None, reference: Tensor | None) -> float:
+    """By which part of itself the reference is too long or too short in the gradient: ⟨g − r, r⟩/⟨r, r⟩."""
+    if reference is None or not bool(reference.any()):
+        return 0.0
+    moved = -reference if gradient is None else gradient.to(reference.dtype) - reference
+    return float((moved * reference).sum() / reference.square().sum())
 
 
 def loss_number(tape: Tape) -> int:
