@@ -1,6 +1,10 @@
 """`chainrule lens …`: the instruments; one file for each, imported when it is called."""
 
+from collections.abc import Sequence
+
 from cyclopts import App
+
+from chainrule.cli.lens_demo import classics
 
 INSTRUMENTS = {
     "demo": "The classics: tensors, one neuron, a small network, a GPT.",
@@ -19,6 +23,17 @@ Begin with `chainrule lens demo neuron`. Then on your own: `chainrule lens ledge
 runs/NAME`, `chainrule lens verify my_module.py:make_model`.
 """
 
-app = App(name="lens", help=HELP)
-for place, (name, sentence) in enumerate(INSTRUMENTS.items()):
-    app.command(f"chainrule.cli.lens_{name}:{name}", name=name, help=sentence, sort_key=place)
+
+def instruments(called: Sequence[str] = (), place: int | None = None) -> App:
+    """The application of `lens`; only what stands first in `called` tells its whole help. `place` is its own place."""
+    app = App(name="lens", help=HELP, sort_key=place)
+    for order, (name, sentence) in enumerate(INSTRUMENTS.items()):
+        if name == "demo" and "demo" in called[:1]:
+            app.command(classics(next(iter(called[1:]), None), order))
+        else:
+            target = f"chainrule.cli.lens_{name}:{name}"
+            app.command(target, name=name, help=None if name in called[:1] else sentence, sort_key=order)
+    return app
+
+
+app = instruments()

@@ -34,8 +34,11 @@ Begin with `chainrule quickstart`, or with your own text: `chainrule pretrain my
 """
 
 
-def command_line(called: str | None = None) -> App:
-    """The application; only the verb that is `called` tells its whole help, and only it is imported."""
+def command_line(called: str | None = None, below: Sequence[str] = ()) -> App:
+    """The application; only the verb that is `called` tells its whole help, and only it is imported.
+
+    `below` are the words after it: of the instruments of the lens only the one called tells its whole help.
+    """
     app = App(
         name="chainrule",
         help=HELP,
@@ -48,6 +51,11 @@ def command_line(called: str | None = None) -> App:
         result_action="return_value",
     )
     for place, (verb, sentence) in enumerate(VERBS.items()):
+        if verb == called == "lens":
+            from chainrule.cli.lens import instruments
+
+            app.command(instruments(below, place))
+            continue
         target = f"chainrule.cli.{verb}:{'app' if verb in SUB_APPS else verb}"
         app.command(target, name=verb, help=None if verb == called else sentence, sort_key=place)
     return app
@@ -64,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if debug:
         given.remove("--debug")
     try:
-        code = command_line(next((word for word in given if word in VERBS), None))(given)
+        place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
+        called = given[place] if place < len(given) else None
+        code = command_line(called, given[place + 1 :])(given)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ChainruleError as fault:
