@@ -11,7 +11,8 @@ from chainrule.lens.tape import Site
 class DrawnBox:
     """One call of a module.
 
-    `rows` are its children from top to bottom: ("op", number), ("box", number), ("leaf", value) or ("lane", value).
+    `rows` are its children from top to bottom: left side, middle and right side, each of ("op", number),
+    ("box", number), ("leaf", value) and ("lane", value), where the wire of a value passes.
     """
 
     id: int
@@ -39,7 +40,8 @@ class DrawnRule:
 class DrawnOp:
     """One operation. `saying` is it in words, `reads` pairs its arguments with values, `given` are its other arguments.
 
-    `site` is its place in the picture's list, `rule` a key of its rules. `step` is its place in the reverse walk, from 0, or None when no gradient goes through it.
+    `site` is its place in the picture's list, `rule` a key of its rules, `step` its place in the reverse walk, None
+    when no gradient goes through it.
     """
 
     id: int

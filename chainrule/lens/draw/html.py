@@ -1,4 +1,4 @@
-"""A picture as one HTML file: collapsible graph, the walk back from the loss, every tensor; it asks nothing of any network."""
+"""A picture as one HTML file that asks nothing of any network: the graph, the walk back, every tensor."""
 
 import base64
 import hashlib

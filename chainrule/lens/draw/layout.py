@@ -2,7 +2,8 @@
 
 Each box is laid out by itself, without sizes, so that a page can fold and unfold boxes and a static picture can give
 them any size. Layers by longest path; what nothing leads into (weights) stands right above its reader; the order within
-rows by barycentres (Sugiyama, Tagawa and Toda 1981).
+rows by barycentres (Sugiyama, Tagawa and Toda 1981). A row has a left side, a middle and a right side: what carries the
+data through the network is in the middle, so that it runs in one straight line, and weights stand on the sides.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,8 @@ from chainrule.lens.draw.tree import Item, Tree, child_towards
 from chainrule.lens.tape import Tape
 
 Lane = tuple[str, int]  # ("lane", value)
-Row = tuple[Item | Lane, ...]
+Line = tuple[Item | Lane, ...]
+Row = tuple[Line, Line, Line]
 IN, OUT = -1, -2  # where wires come into a box and leave it
 N_SWEEPS = 4
 
@@ -28,8 +30,29 @@ class Wire:
 
 def lay_out(tape: Tape, tree: Tree) -> list[tuple[Row, ...]]:
     """The rows of each box, by box number."""
-    wires = _wires(tape, tree)
-    return [_rows(box.children, sorted(wires[box.id])) for box in tree.boxes]
+    wires, aside = _wires(tape, tree), _aside(tape)
+    return [tuple(_sides(line, aside) for line in _rows(box.children, sorted(wires[box.id]))) for box in tree.boxes]
+
+
+def _aside(tape: Tape) -> frozenset[Item | Lane]:
+    """The operations that work on weights and constants alone; none where everything does."""
+    found: set[int] = set()
+    for node in tape.nodes:
+        sources = [tape.values[value] for value in node.inputs]
+        if all(one.role != "input" if one.producer is None else one.producer in found for one in sources):
+            found.add(node.id)
+    return frozenset(("op", node) for node in found) if len(found) < len(tape.nodes) else frozenset()
+
+
+def _sides(line: Line, aside: frozenset[Item | Lane]) -> Row:
+    """The row in three: in the middle operations and modules; else the lanes that pass; else all."""
+    main = [item for item in line if item[0] in ("op", "box") and item not in aside]
+    main = main or [item for item in line if item[0] == "lane"]
+    if not main:
+        return (), line, ()
+    half = line.index(main[len(main) // 2])
+    left = tuple(item for item in line[:half] if item not in main)
+    return left, tuple(main), tuple(item for item in line[half:] if item not in main)
 
 
 def _wires(tape: Tape, tree: Tree) -> list[set[tuple[int, int, int]]]:
@@ -55,7 +78,7 @@ def _wires(tape: Tape, tree: Tree) -> list[set[tuple[int, int, int]]]:
     return found
 
 
-def _rows(children: Sequence[Item], wires: Iterable[tuple[int, int, int]]) -> tuple[Row, ...]:
+def _rows(children: Sequence[Item], wires: Iterable[tuple[int, int, int]]) -> tuple[Line, ...]:
     """One box: a row for each layer, its children and lanes from left to right."""
     drawn = [Wire(*wire) for wire in wires]
     layer = _layers(len(children), drawn)
@@ -111,7 +134,7 @@ def _bundles(wires: Iterable[Wire]) -> dict[tuple[int, int], list[int]]:
 
 def _ordered(
     cells: list[list[Item | Lane]], links: Sequence[tuple[int, Item | Lane, int, Item | Lane]]
-) -> tuple[Row, ...]:
+) -> tuple[Line, ...]:
     """Each row sorted by the mean place of what it is joined to, downwards and upwards in turn."""
     up: dict[tuple[int, Item | Lane], list[tuple[int, Item | Lane]]] = {}
     down: dict[tuple[int, Item | Lane], list[tuple[int, Item | Lane]]] = {}

@@ -23,6 +23,8 @@ from chainrule.lens.reverse import ReverseStep, reverse
 from chainrule.lens.rules import RULES, Rule
 from chainrule.lens.tape import Node, Site, Tape, Value
 
+UNSET = frozenset({"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"})
+
 
 class Verified(Protocol):
     """What a picture reads of a verification: `lens.verify` returns such a report."""
@@ -133,7 +135,9 @@ def _results(tape: Tape, tree: Tree) -> list[list[int]]:
 
 
 def _value(tape: Tape, tree: Tree, value: Value, names: Mapping[int, str], readers: tuple[int, ...]) -> DrawnValue:
-    seen = look(value.tensor) if value.tensor is not None else None
+    maker = tape.producer(value)
+    unset = maker is not None and maker.rule_name in UNSET  # whatever was in memory before: no value to show
+    seen = look(value.tensor) if value.tensor is not None and not unset else None
     if seen is None and value.stats is not None:
         s = value.stats
         seen = Look(s.norm, s.smallest, s.largest, s.mean, s.std, s.n_nan, s.n_inf)

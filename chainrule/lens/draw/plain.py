@@ -21,13 +21,13 @@ def to_json(picture: Picture) -> str:
 def plain(thing: Any, digits: int | None = None) -> Any:
     """Data classes as dicts without what is None or empty, bytes in base64, numbers rounded to `digits` digits.
 
-    What is not finite is None where it stands in a list, and left out of a dict.
+    What is not finite is None where it stands in a list, and left out of a dict. Without `digits` empty lists stay.
     """
     if isinstance(thing, float):
         return _number(thing, digits)
     if is_dataclass(thing):
         pairs = ((one.name, plain(getattr(thing, one.name), digits)) for one in fields(thing))
-        return {name: one for name, one in pairs if one is not None and one != []}
+        return {name: one for name, one in pairs if one is not None and (one != [] or digits is None)}
     if isinstance(thing, bytes):
         return base64.b64encode(thing).decode()
     if isinstance(thing, Mapping):
@@ -87,7 +87,8 @@ def _heat(side: int) -> Change:
 
 
 def _without(*names: str) -> Change:
-    return lambda look: replace(look, **dict.fromkeys(names))
+    gone: dict[str, Any] = dict.fromkeys(names)
+    return lambda look: replace(look, **gone)
 
 
 STEPS: tuple[tuple[str, bool, Change], ...] = (

@@ -39,10 +39,13 @@ const compact = (n) => {
   return `${n}`;
 };
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-const shapeOf = (value) => `[${(value.shape || []).join(", ")}]`;
+const shapeOf = (value) => value.shape ? `[${value.shape.join(", ")}]` : "scalar";
+// Long names may break after an underscore or a dot.
+const soft = (text) => text.split(/(?<=[_.])/).flatMap((word) => [word, el("wbr")]).slice(0, -1);
+const isWhole = (value) => !/float|complex/.test(value.dtype);
 const isNumber = (look) => !!look && look.number !== undefined;
 // A tensor in one figure: the number itself, or its norm.
-const figure = (look) => !look ? "" : isNumber(look) ? number(look.number) : look.n_nan || look.n_inf ? "not finite" : `‖${number(look.norm)}‖`;
+const figure = (look) => !look ? "" : isNumber(look) ? number(look.number) : look.n_nan ? "NaN" : `‖${number(look.norm)}‖${look.n_inf ? " and ∞" : ""}`;
 
 const opName = (op) => op.rule.replace(/^_+|_+$/g, "");
 const small = ops.length <= 60;
@@ -67,4 +70,4 @@ const lineOf = (box) => {
   return line;
 };
 const depthOf = (box) => lineOf(box).length - 1;
-const childrenOf = (box) => (boxes[box].rows || []).flat().filter(([kind]) => kind !== "lane");
+const childrenOf = (box) => (boxes[box].rows || []).flat(2).filter(([kind]) => kind !== "lane");

@@ -22,7 +22,7 @@ const boxElement = (id) => {
   if (id) made.append(boxHead(box, open));
   if (open)
     made.append(...(box.rows || []).map((row, place) =>
-      el("div", { class: "row" }, row.map(([kind, number]) => itemElement(id, place, kind, number)))));
+      el("div", { class: "row" }, row.map((side) => el("div", {}, side.map(([kind, number]) => itemElement(id, place, kind, number)))))));
   return made;
 };
 const boxHead = (box, open) => {
@@ -52,7 +52,7 @@ const opCard = (op) => {
   const value = throughOf(op) || output(op);
   return el("button", { class: `card op${op.step === undefined ? " constant" : ""}`, type: "button", "data-item": keyOf("op", op.id),
     onclick: () => choose("op", op.id) },
-    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, opName(op)), " ", value && el("small", {}, value.name)]),
+    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, opName(op)), " ", value && value.name !== opName(op) && el("small", {}, value.name)]),
     value && figures(value), marks(op, value));
 };
 const leafCard = (value) => el("button", { class: `card leaf ${value.role}`, type: "button", "data-item": keyOf("leaf", value.id),
@@ -61,7 +61,7 @@ const leafCard = (value) => el("button", { class: `card leaf ${value.role}`, typ
 // Value to the left, gradient to the right.
 const figures = (value) => el("span", { class: "figures" },
   !isNumber(value.value) && el("span", { class: "quiet" }, shapeOf(value)),
-  value.value && el("span", { class: "value" }, figure(value.value)),
+  value.value && el("span", { class: "value" }, isWhole(value) && !isNumber(value.value) ? `${number(value.value.smallest)} … ${number(value.value.largest)}` : figure(value.value)),
   value.gradient && el("span", { class: "gradient", "data-of": value.id, title: "gradient of the loss" }, figure(value.gradient)));
 const marks = (op, value) => [
   value && value.met && el("span", { class: "met", title: `${value.met.length} contributions meet here` }, `Σ ${value.met.length}`),
@@ -98,7 +98,7 @@ const firstDepth = () => {
   for (let depth = 0; ; depth++) {
     const opened = boxes.filter((box) => depthOf(box.id) <= depth + 1);
     if (opened.length === boxes.filter((box) => depthOf(box.id) <= depth).length) return depth;
-    if (opened.reduce((sum, box) => sum + childrenOf(box.id).length, 0) > 60) return depth;
+    if (opened.reduce((sum, box) => sum + childrenOf(box.id).length, 0) > 40) return depth;
   }
 };
 
@@ -135,17 +135,15 @@ const wires = () => {
 const drawWires = () => {
   const root = $("wires");
   if (!root || pane.hidden) return;
-  const origin = canvas.getBoundingClientRect();
+  const screen = root.getScreenCTM();
   const rect = (element) => {
     const r = element.getBoundingClientRect();
-    return { left: (r.left - origin.left) / zoom, right: (r.right - origin.left) / zoom, top: (r.top - origin.top) / zoom, bottom: (r.bottom - origin.top) / zoom };
+    return { left: (r.left - screen.e) / screen.a, right: (r.right - screen.e) / screen.a, top: (r.top - screen.f) / screen.d, bottom: (r.bottom - screen.f) / screen.d };
   };
   const card = (key) => {
     const element = shown.get(key);
     return key.startsWith("box") && !element.classList.contains("open") ? rect(element.firstChild) : rect(element);
   };
-  root.setAttribute("width", canvas.scrollWidth);
-  root.setAttribute("height", canvas.scrollHeight);
   const drawn = wires().map((wire) => {
     const from = card(wire.from), to = card(wire.to);
     const stops = wire.through.flatMap((key) => lanes.get(key) || []).map(([, lane]) => rect(lane))
@@ -179,7 +177,7 @@ const wirePath = ({ value, from, to, points, end, readers }) => {
   path.wire = { value: value.id, readers };
   return path;
 };
-const arrow = (name) => svg("marker", { id: `arrow-${name}`, class: name, viewBox: "0 0 8 8", refX: 4, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto", markerUnits: "userSpaceOnUse" },
+const arrow = (name) => svg("marker", { id: `arrow-${name}`, class: name, viewBox: "0 0 8 8", refX: 4, refY: 4, markerWidth: name === "lit" ? 10 : 7, markerHeight: name === "lit" ? 10 : 7, orient: "auto-start-reverse", markerUnits: "userSpaceOnUse" },
   svg("path", { d: "M0 0.5L8 4L0 7.5z" }));
 
 const setZoom = (wanted) => {
@@ -187,9 +185,9 @@ const setZoom = (wanted) => {
   canvas.style.zoom = zoom;
   drawWires();
 };
-const fitWidth = (most = 1) => {
+// As large as the width allows; a small graph that fits as a whole may be larger than life, to be read from afar.
+const fitWidth = () => {
   canvas.style.zoom = 1;
-  zoom = 1;
-  const room = pane.clientWidth / canvas.scrollWidth;
-  setZoom(Math.min(most, Math.max(0.45, room)));
+  const across = pane.clientWidth / (shown.get("box 0").scrollWidth + 40), down = pane.clientHeight / (canvas.scrollHeight + 2);
+  setZoom(across < 1 ? Math.max(0.45, across) : Math.max(1, Math.min(across, down, 1.5)));
 };

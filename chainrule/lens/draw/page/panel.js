@@ -48,8 +48,8 @@ const opPanel = (op) => {
     op.error !== undefined && el("p", { class: `proof ${verdict(op)}` }, proofWords(op)),
     !op.independent && el("p", { class: "note" }, "No rule of our own: autograd differentiated this operation, so this step is not independent."),
     rule && formulas(op, rule),
-    site && [el("h3", {}, "Source"), el("p", { class: "quiet" }, `${site.file}:${site.line}, in ${site.function}`), el("pre", {}, site.code)],
     value && tensorParts(value),
+    site && [el("h3", {}, "Source"), el("p", { class: "quiet" }, `${site.file}:${site.line}, in ${site.function}`), el("pre", {}, site.code)],
     el("h3", {}, "Joined to"),
     el("dl", { class: "joined" },
       el("dt", {}, "reads"), el("dd", {}, op.reads ? op.reads.map(([argument, id], i) => [i ? ", " : "", link(values[id]), el("small", {}, ` ${letterOf(op, argument)}`)]).flat() : "nothing"),
@@ -69,7 +69,7 @@ const formulas = (op, rule) => [
   el("p", { class: "formula" }, rule.text),
   Object.values(rule.by).length > 0 && el("ul", { class: "formulas" }, Object.entries(rule.by).map(([argument, [letter, text]]) => {
     const read = (op.reads || []).filter(([name]) => name.split("[")[0] === argument);
-    return read.length > 0 && el("li", {}, el("span", { class: "formula" }, text), el("small", {}, ` ${letter} is ${read.map(([, id]) => values[id].name).join(", ")}`));
+    return read.length > 0 && el("li", {}, el("span", { class: "formula" }, text), read.some(([, id]) => values[id].name !== letter) && el("small", {}, ` ${letter} is ${read.map(([, id]) => values[id].name).join(", ")}`));
   })),
 ];
 const leafPanel = (value) => [

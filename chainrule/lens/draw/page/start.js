@@ -9,6 +9,10 @@ const facts = [
 ].filter(Boolean);
 $("facts").textContent = facts.join(" · ");
 
+$("key").append(...[el("span", { class: "value" }, "value"), steps.length && el("span", { class: "gradient" }, "∇ gradient of the loss"),
+  values.some((value) => value.value && !isNumber(value.value)) && el("span", {}, "‖ ‖ norm of a tensor"),
+  values.some((value) => value.met) && el("span", {}, el("span", { class: "gradient" }, "Σ "), "gradients meet and add up")].filter(Boolean));
+
 const notice = (...parts) => $("notices").append(el("p", { class: "notice" }, ...parts));
 if (picture.verified !== undefined) {
   const suspect = picture.suspect === undefined ? null : ops[picture.suspect];

@@ -83,7 +83,9 @@ const lightWires = () => {
     const isPicked = !isLit && chosen && (readers.includes(picked) || (picked !== null && source === picked) || (chosen[0] === "leaf" && value === chosen[1]));
     path.classList.toggle("lit", isLit);
     path.classList.toggle("picked", !!isPicked);
-    path.setAttribute("marker-end", `url(#arrow-${isLit ? "lit" : isPicked ? "picked" : "plain"})`);
+    // The gradient runs the other way: its arrow is at the upper end.
+    if (isLit) path.setAttribute("marker-start", "url(#arrow-lit)"); else path.removeAttribute("marker-start");
+    if (isLit) path.removeAttribute("marker-end"); else path.setAttribute("marker-end", `url(#arrow-${isPicked ? "picked" : "plain"})`);
   }
 };
 
@@ -93,10 +95,10 @@ const drawLedger = () => {
     const op = ops[step.op], value = values[step.through];
     return el("tr", { "data-step": step.order, class: op.error !== undefined ? verdict(op) : "", onclick: () => { stop(); walkTo(step.order + 1); } },
       el("td", { class: "quiet" }, `${step.order + 1}`),
-      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, small ? op.saying : opName(op)), !small && el("small", {}, ` ${boxes[op.box].path}`)),
+      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, soft(small ? op.saying : opName(op))), !small && el("small", {}, ` ${boxes[op.box].path}`)),
       el("td", { class: "n value" }, figure(value.value)),
       el("td", { class: "n gradient" }, value.met && el("span", { class: "met" }, `Σ ${value.met.length}`), " ", step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`),
-      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part" }, `${shortName(values[part.value].name)} `, el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
+      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, shortName(values[part.value].name)), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
   });
   $("ledger").replaceChildren(steps.length
     ? el("table", { class: "ledger" }, el("caption", {}, "The chain rule, from the loss back"), el("thead", {}, head), el("tbody", {}, lines))
@@ -105,17 +107,20 @@ const drawLedger = () => {
 const shortName = (name) => name.split(".").slice(-2).join(".");
 
 let timer = null;
+const playing = (on) => {
+  $("play").setAttribute("aria-label", on ? "Pause" : "Play");
+  $("play").title = on ? "Pause" : "Play";
+  for (const icon of $("play").children) icon.toggleAttribute("hidden", icon.classList.contains("pause") !== on);
+};
 const stop = () => {
   clearInterval(timer);
   timer = null;
-  $("play").textContent = "▶";
-  $("play").setAttribute("aria-label", "Play");
+  playing(false);
 };
 const play = () => {
   if (timer) return stop();
   if (at === steps.length) walkTo(0);
-  $("play").textContent = "❚❚";
-  $("play").setAttribute("aria-label", "Pause");
+  playing(true);
   const go = () => { walkTo(at + 1); if (at === steps.length) stop(); };
   timer = setInterval(go, steps.length > 100 ? 400 : 1400);
   go();
