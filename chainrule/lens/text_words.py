@@ -26,7 +26,8 @@ SHORT = {
     "safe_softmax": "softmax",
 }
 NUMBERED = re.compile(r"(.*?)((?:_\d+)?)")
-WORD = re.compile(r"[^\W\d_]+")
+# A factor before a letter (αG), a Latin word, or one Greek letter.
+WORD = re.compile(r"[αβ](?=[A-Za-z])|[A-Za-z]+|[Α-ω]")
 SHORT_NAME = 8
 
 
@@ -99,12 +100,8 @@ class Spoken:
         return name if self.replaces or name == part.letter else f"{part.letter}={name}"
 
     def _word(self, found: re.Match[str]) -> str:
-        word = found[0]
+        word, after = found[0], found.string[found.end() : found.end() + 1]
         if word in self.numbers:
-            return f"{self.numbers[word]:g}"
-        if self.replaces and word in self.names:
-            return self.names[word]
-        for letter in "αβ":  # αG, as in αG Bᵀ
-            if word.startswith(letter) and letter in self.numbers:
-                return word[1:] if self.numbers[letter] == 1 else f"{self.numbers[letter]:g}·{word[1:]}"
-        return word
+            number = f"{self.numbers[word]:g}"
+            return number if not after.isalpha() else "" if number == "1" else f"{number}·"
+        return self.names.get(word, word) if self.replaces else word

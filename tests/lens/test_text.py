@@ -142,6 +142,21 @@ def test_wrapping_loses_no_letter(text, width):
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
+def powers_and_products(a, b):
+    c = a @ b
+    t = torch.tanh(c)
+    return (2.5 * t).sum()
+
+
+def test_formulas_are_in_the_programs_words():
+    a, b = torch.ones(2, 3, requires_grad=True), torch.ones(3, 2, requires_grad=True)
+    text = "\n".join(ledger_lines(ledger(record(powers_and_products, a, b))))
+    for formula in ("∂t/∂c = 1 − t²", "∂L/∂a = G bᵀ", "∂L/∂b = aᵀ G", "c = a @ b", "t · 2.5"):
+        assert formula in text, text
+    scaled = ledger_lines(ledger(record(lambda a, b, c: torch.addmm(c, a, b, alpha=3).sum(), a, b, torch.ones(2, 2))))
+    assert any("∂L/∂a = 3·G bᵀ" in line for line in scaled)
+
+
 def test_what_autograd_stood_in_for_is_said():
     lines = ledger_lines(ledger(neuron().record(), rules={}, fallback=True))
     assert lines[-1].startswith("by autograd, not by a rule of ours: add.Tensor, binary_cross_entropy.default")

@@ -1,0 +1,58 @@
+"""A small network of your own under the lens: train it, and see after every hundred steps what reaches its first layer.
+
+python examples/lens_network.py
+python examples/lens_network.py --steps 1000 --lr 0.1
+"""
+
+import argparse
+
+import torch
+from torch import nn
+
+from chainrule.lens import ledger, ledger_lines, record
+
+
+class Network(nn.Module):
+    """Tells points inside the unit circle from those outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2, 8)
+        self.out = nn.Linear(8, 1)
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        """One score for each point; above 0 means inside."""
+        h = self.hidden(points)
+        t = torch.tanh(h)
+        score = self.out(t)
+        return score
+
+
+def main(steps: int, lr: float, seed: int) -> None:
+    """Trains with SGD; prints loss and gradient norms on the way, and the whole ledger at the end."""
+    torch.manual_seed(seed)
+    points = torch.randn(64, 2)
+    inside = (points.norm(dim=1, keepdim=True) < 1).float()
+    model, judge = Network(), nn.BCEWithLogitsLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for step in range(steps + 1):
+        optimizer.zero_grad()
+        loss = judge(model(points), inside)
+        loss.backward()
+        if step % 100 == 0:
+            norms = {
+                name: float(weight.grad.norm()) for name, weight in model.named_parameters() if weight.grad is not None
+            }
+            shown = ", ".join(f"{name} {norm:.4f}" for name, norm in norms.items())
+            print(f"step {step:>5}: loss {float(loss.detach()):.4f}, gradients: {shown}")
+        optimizer.step()
+    tape = record(model, points, loss=lambda score: judge(score, inside))
+    print("\n" + "\n".join(ledger_lines(ledger(tape), title="after training")))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--lr", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))
