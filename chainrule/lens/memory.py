@@ -50,6 +50,7 @@ class Holding:
     value: int
     n_writes: int
     tensor: "weakref.ref[Tensor]"
+    storage: int
 
 
 class Memory:
@@ -68,6 +69,11 @@ class Memory:
         """What `tensor` holds, or None when it was never seen."""
         found = self._holdings.get(id(tensor))
         return found if found is not None and found.tensor() is tensor else None
+
+    def replaced(self, tensor: Tensor) -> bool:
+        """Whether the tensor lies in other memory than when it was last seen: `tensor.data = …` does that unseen."""
+        found = self.holding(tensor)
+        return found is not None and found.storage != self.storage(tensor).number
 
     def storage(self, tensor: Tensor) -> Storage:
         """The storage of `tensor`, numbered when it is new."""
@@ -89,7 +95,7 @@ class Memory:
         storage = self.storage(tensor)
         if value.tensor is not None:
             storage.values.append(value)
-        self._holdings[id(tensor)] = Holding(value.id, len(storage.writes), weakref.ref(tensor))
+        self._holdings[id(tensor)] = Holding(value.id, len(storage.writes), weakref.ref(tensor), storage.number)
 
     def missed(self, tensor: Tensor) -> list[Write]:
         """The writes by way of other tensors to memory that is also this one's, that its value does not have yet."""

@@ -1,8 +1,7 @@
 """Sees every tensor operation of a running program, and writes it on a tape."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from chainrule.base import LensError
 from chainrule.lens.memory import Memory, Write, merged
+from chainrule.lens.operations import by_schema, core_decompositions, is_composite, written_by
 from chainrule.lens.reach import members
 from chainrule.lens.sites import ModuleStack, calling_site
 from chainrule.lens.statistics import measure
@@ -19,16 +18,6 @@ from chainrule.lens.tape import Node, Ref, Role, Tape, Value
 from chainrule.lens.tracking import settle
 
 UPDATE = "write_through"
-
-# These keep running statistics up to date while training, and their schemas do not say that they write.
-UNDECLARED_WRITES = {
-    f"{kind}_batch_norm": ("running_mean", "running_var") for kind in ("native", "cudnn", "miopen", "mkldnn")
-}
-
-
-# Not broken up: `detach` would lose its meaning, and of fused attention the decomposition returns the weights where
-# autograd expects their normalisation.
-WHOLE = ("detach", "flash_attention")
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -40,7 +29,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.modules = ModuleStack(root, self._register_module)
         self.used: dict[str, int] = {}
         self.clock: list[int] = []
-        self.decompositions = _core() if tape.level == "core" else {}
+        self.decompositions = core_decompositions() if tape.level == "core" else {}
         self.pausing = False
 
     @classmethod
@@ -61,8 +50,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         broken_up = self._broken_up(func, args, kwargs)
         if broken_up is not NotImplemented:
             return broken_up
-        arguments = _by_schema(func, args, kwargs)
-        written = _written(func, arguments)
+        arguments = by_schema(func, args, kwargs)
+        written = written_by(func, arguments)
         found = {name: self._refer(argument) for name, argument in arguments.items()}
         for tensor in written:
             self.memory.before_write(tensor)
@@ -78,7 +67,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func in self.decompositions:
             with self:
                 result = self.decompositions[func](*args, **kwargs)
-        if result is NotImplemented and _is_composite(func):
+        if result is NotImplemented and is_composite(func):
             with self:
                 result = func.decompose(*args, **kwargs)
         return result
@@ -99,11 +88,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         buffers = module.named_buffers(prefix=prefix, remove_duplicate=False)
         found: list[tuple[Role, str, Tensor]] = [("parameter", name, tensor) for name, tensor in parameters]
         for role, name, tensor in [*found, *[("buffer", name, tensor) for name, tensor in buffers]]:
-            known = self.memory.holding(tensor)
-            if known is None:
+            if self.memory.holding(tensor) is None:
                 self._leaf(tensor, name, "buffer" if role == "buffer" else "parameter")
-            elif self.tape.values[known.value].name != name:
-                self.tape.tied[name] = self.tape.values[known.value].name
+                continue
+            value = self.tape.values[self._value(tensor)]
+            if value.role in ("constant", "result"):  # the module was made on the way
+                value.name = self._unused(name)
+            elif value.name != name:
+                self.tape.tied[name] = value.name
+
+    def _unused(self, name: str) -> str:
+        """The name, with a number behind it when it was given before."""
+        seen = self.used[name] = self.used.get(name, 0) + 1
+        return name if seen == 1 else f"{name}_{seen - 1}"
 
     def finish(self, result: Any, answer: Any) -> None:
         """Notes what was returned, and what holds at the end."""
@@ -127,11 +124,32 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         holding = self.memory.holding(tensor)
         if holding is None:
             return self._leaf(tensor, "constant", "constant").id
+        if self.memory.replaced(tensor):
+            return self._replace(tensor, self.tape.values[holding.value])
         number, missed = holding.value, self.memory.missed(tensor)
         for write in missed:
             number = self._update(tensor, number, write, latest=write is missed[-1])
         self._keep_at_boundary(tensor, self.tape.values[number])
         return number
+
+    def _replace(self, tensor: Tensor, old: Value) -> int:
+        """The program set `tensor.data`: a weight begins anew, for autograd everything else goes on as before."""
+        old.tensor = None  # its numbers are gone
+        old.requires_grad = tensor.requires_grad and not tensor.is_leaf
+        if not old.requires_grad:
+            self._forget(old)
+            return self._leaf(tensor, old.name, "constant" if old.role == "result" else old.role).id
+        value = self._new(tensor, "set_data", "result", producer=len(self.tape.nodes))
+        self.memory.hold(tensor, value)
+        self._add_node(None, "set_data", {"self": Ref(old.id)}, [value.id])
+        return value.id
+
+    def _forget(self, value: Value) -> None:
+        """The weight that begins anew is no longer what it was, nor what was written to it before."""
+        maker = self.tape.producer(value)
+        value.requires_grad = False
+        if maker is not None and maker.in_place and isinstance(maker.arguments.get("self"), Ref):
+            self._forget(self.tape.values[maker.arguments["self"].value])
 
     def _keep_at_boundary(self, tensor: Tensor, value: Value) -> None:
         """With keep="boundary": keeps what one module hands to another."""
@@ -146,9 +164,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
     def _new(self, tensor: Tensor, name: str, role: Role, **rest: Any) -> Value:
-        seen = self.used[name] = self.used.get(name, 0) + 1
-        called = name if seen == 1 else f"{name}_{seen - 1}"
-        value = Value(len(self.tape.values), called, role, self.memory.meta(tensor), **rest)
+        value = Value(len(self.tape.values), self._unused(name), role, self.memory.meta(tensor), **rest)
         if self.tape.keep == "all" or role in ("parameter", "buffer", "input"):
             value.tensor = tensor
         if self.tape.keep == "stats":
@@ -210,31 +226,3 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments = {"self": Ref(old), "written": Ref(write.value), "place": (write.shape, write.stride, write.offset)}
         self._add_node(None, UPDATE, arguments, [value.id])
         return value.id
-
-
-@lru_cache(maxsize=4096)
-def _is_composite(func: Any) -> bool:
-    """Whether torch always makes it of other operations (`_can_decompose` says yes to more, once it has a table)."""
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
-
-
-def _by_schema(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    """The arguments by their names in the operation's schema, with the defaults that were left out."""
-    schema = func._schema.arguments
-    given = {argument.name: one for argument, one in zip(schema, args, strict=False)} | kwargs
-    return {a.name: given[a.name] if a.name in given else a.default_value for a in schema}  # noqa: SIM401
-
-
-def _written(func: Any, arguments: dict[str, Any]) -> list[Tensor]:
-    """The tensors that the operation writes to in place."""
-    marked = [a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-    if arguments.get("training"):
-        marked += UNDECLARED_WRITES.get(func._overloadpacket.__name__, ())
-    return [leaf for name in marked for leaf in tree_leaves(arguments[name]) if isinstance(leaf, Tensor)]
-
-
-def _core() -> dict[Any, Callable[..., Any]]:
-    table = dict(torch._decomp.core_aten_decompositions())
-    if not table:
-        raise LensError("this version of torch has no decompositions into core ATen; record with level='op'")
-    return {op: simpler for op, simpler in table.items() if not any(word in str(op) for word in WHOLE)}

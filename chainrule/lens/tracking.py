@@ -62,6 +62,8 @@ def _unseen(tape: Tape, node: Node, clock: Sequence[int]) -> bool:
     if not isinstance(target, Ref) or not (node.in_place or node.func is None):
         return False
     before, after = tape.values[target.value], tape.values[node.outputs[0]]
+    if "written" not in node.arguments and node.func is None:
+        return before.requires_grad  # `.data` was set
     if node.func is None:  # the write went by way of another tensor, which autograd followed or not
         written = tape.values[node.arguments["written"].value]
         after.requires_grad = after.requires_grad or before.requires_grad or written.requires_grad

@@ -81,7 +81,9 @@ class Call:
 
     def _tensor(self, value: int) -> Tensor:
         tensor = self.tape.values[value].tensor
-        assert tensor is not None, "reverse checks that every tensor was kept"
+        if tensor is None:
+            name = self.tape.values[value].name
+            raise LensError(f"{self.node.op} at {self.node.site} read {name}, whose .data the program replaced later")
         if self.tape.values[value].role == "buffer":
             check_value(self.tape, value, f", and {self.node.op} at {self.node.site} read it")
         return tensor.detach()

@@ -96,6 +96,12 @@ def unseen_through_a_view(x):
     return row.sum() + y
 
 
+def other_memory_through_data(x):
+    y = x + 2
+    y.data = y.data * 3
+    return y * x
+
+
 def a_buffer_that_is_filled(x):
     y = torch.zeros(3, 4, dtype=x.dtype)
     for i in range(3):
