@@ -19,6 +19,13 @@ from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
 from chainrule.lens.copies import in_float64
 from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
+from chainrule.lens.draw.data import Picture
+from chainrule.lens.draw.formats import FORMATS, picture_text
+from chainrule.lens.draw.html import to_html
+from chainrule.lens.draw.picture import picture
+from chainrule.lens.draw.plain import to_json
+from chainrule.lens.draw.svg import to_svg
+from chainrule.lens.draw.written import to_latex, to_markdown, to_terminal
 from chainrule.lens.explain import Explanation, explain
 from chainrule.lens.explain_given import written_tensor
 from chainrule.lens.fold import Fold, fold
@@ -32,6 +39,7 @@ from chainrule.lens.noise import NoiseScale, noise_scale
 from chainrule.lens.norms import NormMeter, Norms, parameter_norms
 from chainrule.lens.passage import Passage, Portion, Reading, passage
 from chainrule.lens.proof import ParameterCheck, Report
+from chainrule.lens.proof_text import proof_lines
 from chainrule.lens.record import record
 from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
 from chainrule.lens.rule_book import RuleEntry, find_rule, rule_book
@@ -57,6 +65,7 @@ from chainrule.lens.verify import verify
 
 __all__ = [
     "CONSTANT",
+    "FORMATS",
     "NEURON",
     "RULES",
     "Activation",
@@ -94,6 +103,7 @@ __all__ = [
     "Part",
     "Passage",
     "PathStep",
+    "Picture",
     "Place",
     "Portion",
     "Reading",
@@ -163,6 +173,9 @@ __all__ = [
     "passage",
     "path_facts",
     "path_lines",
+    "picture",
+    "picture_text",
+    "proof_lines",
     "ratio_score",
     "record",
     "reverse",
@@ -173,6 +186,12 @@ __all__ = [
     "shares",
     "shown_names",
     "tensor",
+    "to_html",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+    "to_svg",
+    "to_terminal",
     "tour_of_tensors",
     "train_network",
     "ulps",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from chainrule.base import LensError
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.html import to_html
 from chainrule.lens.draw.plain import to_json
@@ -16,3 +17,16 @@ FORMATS: dict[str, Callable[[Picture], str]] = {
     "md": to_markdown,
     "tex": to_latex,
 }
+# In these a depth says how far modules are unfolded.
+UNFOLDING: dict[str, Callable[[Picture, int | None], str]] = {"term": to_terminal, "html": to_html, "svg": to_svg}
+
+
+def picture_text(picture: Picture, format: str, depth: int | None = None) -> str:
+    """The picture in a format of FORMATS. Raises LensError for another, and where `depth` would not be honoured."""
+    if format not in FORMATS:
+        raise LensError(f"there is no format {format!r}; take {', '.join(FORMATS)}")
+    if depth is None:
+        return FORMATS[format](picture)
+    if depth < 0 or format not in UNFOLDING:
+        raise LensError(f"depth={depth} does not go with {format}; it is 0 or more, for {', '.join(UNFOLDING)}")
+    return UNFOLDING[format](picture, depth)

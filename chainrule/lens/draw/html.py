@@ -15,8 +15,8 @@ SCRIPTS = ("data.js", "graph.js", "panel.js", "walk.js", "start.js")
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
-def to_html(picture: Picture, most_bytes: int = MOST_BYTES) -> str:
-    """The whole page. Where `most_bytes` do not hold everything, the page says what was left out."""
+def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_BYTES) -> str:
+    """The whole page, at first with modules unfolded down to `depth`; without it as deep as can be read. Where `most_bytes` do not hold everything, the page says what was left out."""
     style = _asset("page.css")
     script = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in SCRIPTS) + "})();\n"
     # No source of any kind but this very style and this very script: text that slipped through could not act.
@@ -26,6 +26,7 @@ def to_html(picture: Picture, most_bytes: int = MOST_BYTES) -> str:
     slots = {
         "policy": policy,
         "title": html.escape(UNSAFE.sub("\ufffd", picture.title)),
+        "depth": "" if depth is None else str(depth),
         "style": style,
         "picture": UNSAFE.sub("\ufffd", packed(fitted(picture, room))),
         "script": script,

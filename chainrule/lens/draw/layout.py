@@ -45,14 +45,20 @@ def _aside(tape: Tape) -> frozenset[Item | Lane]:
 
 
 def _sides(line: Line, aside: frozenset[Item | Lane]) -> Row:
-    """The row in three: in the middle operations and modules; else the lanes that pass; else all."""
+    """The row in three: in the middle operations and modules; else the lanes that pass; else all.
+
+    Weights are shared out between both sides, since a row is as wide as twice its wider side.
+    """
     main = [item for item in line if item[0] in ("op", "box") and item not in aside]
     main = main or [item for item in line if item[0] == "lane"]
     if not main:
         return (), line, ()
     half = line.index(main[len(main) // 2])
-    left = tuple(item for item in line[:half] if item not in main)
-    return left, tuple(main), tuple(item for item in line[half:] if item not in main)
+    beside = [item for item in line if item not in main and item[0] != "lane"]
+    balance = len(beside) // 2 if len(beside) > 1 else sum(line.index(item) < half for item in beside)
+    to_left = set(beside[:balance]) | {item for item in line[:half] if item[0] == "lane"}
+    left = tuple(item for item in line if item in to_left and item not in main)
+    return left, tuple(main), tuple(item for item in line if item not in to_left and item not in main)
 
 
 def _wires(tape: Tape, tree: Tree) -> list[set[tuple[int, int, int]]]:

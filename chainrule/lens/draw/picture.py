@@ -54,11 +54,13 @@ def picture(
     backward: bool = True,
     rules: Mapping[str, Rule] = RULES,
     fallback: bool = False,
+    title: str = "",
 ) -> Picture:
     """The picture of a tape.
 
     `book` is its ledger, worked out when it is not given; without `backward` there are values and no gradients.
-    `verified` colours the operations by their errors. `rules` and `fallback` are as for `reverse`.
+    `verified` colours the operations by their errors; it must be of this tape. `rules` and `fallback` are as for
+    `reverse`. The title is what was recorded, unless another is given.
 
     Raises LensError as `reverse` does.
     """
@@ -75,7 +77,7 @@ def picture(
     sites = {site: i for i, site in enumerate(dict.fromkeys(node.site for node in tape.nodes if node.site))}
     rows = {row.node: row for row in book.rows} if book else {}
     return Picture(
-        tape.target,
+        title or tape.target,
         tape.level,
         tape.training,
         tape.loss,

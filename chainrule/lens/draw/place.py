@@ -160,7 +160,7 @@ class _Placer:
     def _folded_card(self, number: int) -> Card:
         box: DrawnBox = self.picture.boxes[number]
         return self._figures(
-            Card(("box", number), [f"{box.label}  {box.kind}", box_facts(box)], style="folded"),
+            Card(("box", number), [box.label, f"{box.kind} · {box_facts(box)}"], style="folded"),
             result(self.picture, box),
         )
 

@@ -12,7 +12,8 @@ TITLE = 52.0
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 STYLE = """
 svg { --paper: #fcfcfa; --card: #fff; --raised: #f4f3ee; --ink: #1c1e22; --quiet: #66686d;
-  --line: #d9d6cd; --edge: #a9a79f; --value: #2560bd; --gradient: #b23f0d; --good: #1d7a46; --bad: #b3261e; --warn: #8a6100; }
+  --line: #d9d6cd; --edge: #a9a79f; --value: #2560bd; --gradient: #b23f0d;
+  --good: #1d7a46; --bad: #b3261e; --warn: #8a6100; }
 @media (prefers-color-scheme: dark) { svg { --paper: #131518; --card: #1f2329; --raised: #1b1e23; --ink: #e9e8e3;
   --quiet: #a0a2a7; --line: #343942; --edge: #5d626b; --value: #7fb0f7; --gradient: #f79256; --good: #5cc98c;
   --bad: #ff8a80; --warn: #e5b84b; } }

@@ -116,7 +116,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawHeats)
 addEventListener("resize", drawWires);
 addEventListener("beforeprint", drawWires);
 
-unfoldDepth(firstDepth());
+unfoldDepth(canvas.dataset.depth === "" ? firstDepth() : +canvas.dataset.depth);
 drawLedger();
 drawGraph();
 fitWidth();

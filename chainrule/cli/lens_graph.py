@@ -1,0 +1,88 @@
+"""`chainrule lens graph`: the recorded operations as a picture."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from chainrule.base import LensError
+from chainrule.cli.lens_output import PictureFormat, check_output, write_picture
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+def graph(
+    what: str,
+    /,
+    *,
+    out: Path | None = None,
+    format: PictureFormat | None = None,
+    depth: int | None = None,
+    level: Literal["op", "core"] = "op",
+    verify: Flag = False,
+    no_backward: Flag = False,
+    batch: int = 2,
+    tokens: int | None = None,
+    seed: int = 0,
+    double: Flag = False,
+    fallback: Flag = False,
+) -> None:
+    """Draw the graph: modules, operations, tensors, and the walk back from the loss with every gradient.
+
+    On the terminal as a tree. As HTML one page that needs no network: modules unfold, a slider walks back through the
+    chain rule, and every tensor shows its values.
+
+    For example:
+
+    - `chainrule lens graph neuron`
+    - `chainrule lens graph gpt --out graph.html`
+    - `chainrule lens graph runs/NAME --depth 1 --out graph.svg`
+    - `chainrule lens graph my_module.py:make_model --verify --out graph.html`
+
+    Parameters
+    ----------
+    what
+        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
+        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+    out
+        A file to write; its ending says the format: .html, .svg, .json, .md, .tex or .txt.
+    format
+        term (a tree), html, svg, json, md or tex. Default: by the ending of --out, else term.
+    depth
+        How far modules are unfolded: 0 shows the outermost. For term, html and svg. Default: what can be read at once.
+    level
+        op: the operations as PyTorch names them. core: broken into core ATen, more and simpler ones.
+    verify
+        Prove every gradient in float64 first, and colour the operations by their errors.
+    no_backward
+        Values alone: also for what has no loss, or operations without a rule.
+    batch
+        Windows of text that a GPT is given.
+    tokens
+        Tokens of each window. Default: the context length, 128 at most.
+    seed
+        Which windows, and the random weights of a demo or preset.
+    double
+        Compute in float64.
+    fallback
+        Differentiate operations without a rule by autograd, and say so.
+    """
+    if verify and no_backward:
+        raise LensError("--verify proves gradients, and --no-backward leaves them out; take one of the two")
+    if verify and double:
+        raise LensError("--verify computes in float64 anyway; leave out --double")
+    check_output(format, out)
+    from chainrule.cli.lens_subject import open_subject, recorded
+    from chainrule.cli.output import say
+    from chainrule.lens import picture
+    from chainrule.lens import verify as verified
+
+    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double)
+    if verify:
+        say(f"verifying {subject.name} …")
+        report = verified(subject, coordinates=8, seed=seed, fallback=fallback, level=level)
+        drawn = picture(report.tape, verified=report, fallback=fallback, title=subject.name)
+    else:
+        tape = recorded(subject, level)
+        drawn = picture(tape, backward=not no_backward, fallback=fallback, title=subject.name)
+    write_picture(drawn, format, out, depth)
