@@ -13,6 +13,7 @@ from chainrule.lens.rules.attention import ATTENTION
 from chainrule.lens.rules.convolution import CONVOLUTION
 from chainrule.lens.rules.corners import CORNERS
 from chainrule.lens.rules.elementary import ELEMENTARY
+from chainrule.lens.rules.geometry import GEOMETRY
 from chainrule.lens.rules.index import INDEX
 from chainrule.lens.rules.losses import LOSSES
 from chainrule.lens.rules.matmul import MATMUL
@@ -35,6 +36,7 @@ CHAPTERS: Mapping[str, Mapping[str, Rule]] = {
     "Functions with corners and steps": CORNERS,
     "Smooth activations and dropout": ACTIVATION,
     "Products of matrices": MATMUL,
+    "Vectors in space": GEOMETRY,
     "Softmax": SOFTMAX,
     "Attention": ATTENTION,
     "Normalisation": NORM,

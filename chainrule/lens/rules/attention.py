@@ -85,8 +85,8 @@ def _by_pieces(
                 of_head = torch.arange(heads, device=q.device)[some]
                 places = (of_head // mask.shape[1], of_head % mask.shape[1])
                 scores.add_(mask[:, :, row:last, :seen][places])
-            if causal:
-                scores.masked_fill_(_later(row, last, seen, q.device), -math.inf)
+            if causal and row < seen:
+                scores[..., row:].masked_fill_(_later(row, last, seen, q.device), -math.inf)
             p = scores.softmax(-1)
             if mask is not None:  # a row that is masked whole
                 p.masked_fill_(scores.amax(-1, keepdim=True) == -math.inf, 0)
@@ -101,8 +101,8 @@ def _by_pieces(
 
 
 def _later(row: int, last: int, seen: int, device: torch.device) -> Tensor:
-    """True where a column comes after its row."""
-    return torch.arange(seen, device=device) > torch.arange(row, last, device=device)[:, None]
+    """True where a column comes after its row; all columns before `row` come before each of these rows."""
+    return torch.arange(row, seen, device=device) > torch.arange(row, last, device=device)[:, None]
 
 
 ATTENTION_RULE = Rule(
@@ -117,6 +117,7 @@ ATTENTION_RULE = Rule(
         "key": onward("K", "s dSᵀ Q", r"s \, dS^\top Q"),
         "value": onward("V", "Pᵀ G", r"P^\top G"),
         "attn_mask": onward("M", "dS", "dS"),
+        "attn_bias": onward("M", "dS", "dS"),
     },
     {"query": "Q", "key": "K", "value": "V", "attn_mask": "M", "attn_bias": "M", "scale": "s"},
 )

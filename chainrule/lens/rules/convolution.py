@@ -64,6 +64,19 @@ def _by_weight(
     return swapped.transpose(0, 1)
 
 
+def columns(call: Call, g: Tensor) -> Gradients:
+    """Windows laid out as columns (unfold): windows that overlap add up."""
+    places = [call[name] for name in ("kernel_size", "dilation", "padding", "stride")]
+    return {"self": torch.ops.aten.col2im(g, list(call["self"].shape[-2:]), *places)}
+
+
+def from_columns(call: Call, g: Tensor) -> Gradients:
+    """Columns added up where their windows overlap (fold): each window reads its own place."""
+    return {
+        "self": torch.ops.aten.im2col(g, *(call[name] for name in ("kernel_size", "dilation", "padding", "stride")))
+    }
+
+
 CONVOLUTION: dict[str, Rule] = {
     "convolution": Rule(
         convolution,
@@ -76,5 +89,17 @@ CONVOLUTION: dict[str, Rule] = {
             "bias": onward("b", "Σ G over batch and places", r"\sum_{n, p} G_{n \cdot p}"),
         },
         {"input": "X", "weight": "W", "bias": "b"},
+    ),
+    "im2col": Rule(
+        columns,
+        Formula("Y = windows of X as columns", r"Y = \operatorname{unfold} X"),
+        {"self": onward("X", "fold G", r"\operatorname{fold} G")},
+        {"self": "X"},
+    ),
+    "col2im": Rule(
+        from_columns,
+        Formula("Y = sum of the columns of X at their windows", r"Y = \operatorname{fold} X"),
+        {"self": onward("X", "unfold G", r"\operatorname{unfold} G")},
+        {"self": "X"},
     ),
 }

@@ -75,6 +75,11 @@ def logit(call: Call, g: Tensor) -> Gradients:
     return {"self": found if eps is None else torch.where((x >= eps) & (x <= 1 - eps), found, 0.0)}
 
 
+def nan_to_num(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """What is NaN or infinite is replaced by a constant, and has gradient 0."""
+    return g * x.isfinite()
+
+
 def relu(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """At 0 the gradient is 0."""
     return g * (y > 0)
@@ -190,6 +195,7 @@ CORNERS: dict[str, Rule] = {
         {"self": slope("x", "1/(x(1 − x))", r"\frac{1}{x (1 - x)}")},
         {"self": "x"},
     ),
+    "nan_to_num": unary(nan_to_num, ("x", "x"), ("1", "1")),
     "relu": unary(relu, ("max(0, x)", r"\max(0, x)"), ("[x > 0]", "[x > 0]")),
     "hardtanh": Rule(
         hardtanh,

@@ -127,6 +127,16 @@ def xlogy(call: Call, g: Tensor) -> Gradients:
     )
 
 
+def deg2rad(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """An angle in degrees as one in radians."""
+    return g * (math.pi / 180)
+
+
+def rad2deg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """An angle in radians as one in degrees."""
+    return g * (180 / math.pi)
+
+
 def neg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The sign turns."""
     return -g
@@ -249,6 +259,8 @@ POINTWISE: dict[str, Rule] = {
         {"self": slope("a", "ln b", r"\ln b"), "other": slope("b", "a/b", r"\frac{a}{b}")},
         AB,
     ),
+    "deg2rad": unary(deg2rad, ("πx/180", r"\frac{\pi x}{180}"), ("π/180", r"\frac{\pi}{180}")),
+    "rad2deg": unary(rad2deg, ("180x/π", r"\frac{180 x}{\pi}"), ("180/π", r"\frac{180}{\pi}")),
     "neg": unary(neg, ("−x", "-x"), ("−1", "-1")),
     "reciprocal": unary(reciprocal, ("1/x", r"\frac{1}{x}"), ("−y²", "-y^2")),
     "sqrt": unary(sqrt, ("√x", r"\sqrt{x}"), ("1/(2y)", r"\frac{1}{2y}")),

@@ -23,15 +23,14 @@ def _back(g: Tensor, matrices: Sequence[Tensor]) -> Tensor:
 def max_pool(call: Call, g: Tensor, _: Tensor | None = None) -> Gradients:
     """Of equal ones the index that was recorded takes all; windows that overlap add up."""
     x, places = call["self"], call.output(1)
-    n_axes = len(call.get("kernel_size") or call["output_size"])
-    n_axes = n_axes if call.get("kernel_size") is None else int(call.node.rule_name.split("pool")[1][0])
+    n_axes = _n_axes(call)
     flat = torch.zeros_like(x, dtype=g.dtype).flatten(-n_axes)
     return {"self": flat.scatter_add_(-1, places.flatten(-n_axes), g.flatten(-n_axes)).reshape(x.shape)}
 
 
 def average_pool(call: Call, g: Tensor) -> Gradients:
     """Each window's gradient in equal parts; `count_include_pad` and `divisor_override` say how many parts."""
-    x, n_axes = call["self"], int(call.node.rule_name.split("pool")[1][0])
+    x, n_axes = call["self"], _n_axes(call)
     kernel, stride, padding = (_each(call[name], n_axes) for name in ("kernel_size", "stride", "padding"))
     divisor = call.get("divisor_override")
     matrices = [
@@ -44,6 +43,10 @@ def average_pool(call: Call, g: Tensor) -> Gradients:
             for i, matrix in enumerate(matrices)
         ]
     return {"self": _back(g if divisor is None else g / divisor, matrices)}
+
+
+def _n_axes(call: Call) -> int:
+    return int(call.node.rule_name.split("pool")[1][0])
 
 
 def _each(numbers: Sequence[int] | int, n_axes: int) -> list[int]:

@@ -5,6 +5,7 @@ from chainrule.lens.rules.attention import ATTENTION
 from chainrule.lens.rules.convolution import CONVOLUTION
 from chainrule.lens.rules.corners import CORNERS
 from chainrule.lens.rules.elementary import ELEMENTARY
+from chainrule.lens.rules.geometry import GEOMETRY
 from chainrule.lens.rules.index import INDEX
 from chainrule.lens.rules.losses import LOSSES
 from chainrule.lens.rules.matmul import MATMUL
@@ -39,6 +40,7 @@ RULES: dict[str, Rule] = {
     **REDUCE,
     **ORDER,
     **MATMUL,
+    **GEOMETRY,
     **SOFTMAX,
     **NORM,
     **ATTENTION,

@@ -28,6 +28,27 @@ MATMUL = {
     "_trilinear": [(F.bilinear, (normal(3, 2), normal(3, 4), normal(5, 2, 4), normal(5)))],
 }  # fmt: skip
 
+GEOMETRY = {
+    "linalg_cross": [
+        (torch.linalg.cross, (normal(4, 3), normal(4, 3, seed=1))),
+        (partial(torch.linalg.cross, dim=0), (normal(3, 2), normal(3, 2, seed=1))),
+    ],
+    "_cdist_forward": [
+        *[
+            (partial(torch.cdist, p=p), (20 * normal(2, 3, 4), 20 * normal(5, 4, seed=1)))
+            for p in (2.0, 1.0, 3.0, float("inf"))
+        ],
+        (lambda x: torch.cdist(x, x.flip(0), p=2.0), (normal(4, 2),)),
+    ],
+    "_euclidean_dist": [
+        (partial(torch.cdist, compute_mode="use_mm_for_euclid_dist"), (normal(3, 4), normal(5, 4, seed=1)))
+    ],
+    "linalg_inv_ex": [
+        (torch.linalg.inv, (normal(3, 3) + 2 * torch.eye(3),)),
+        (torch.linalg.inv, (normal(2, 3, 3) + 3 * torch.eye(3),)),
+    ],
+}
+
 
 def masked(function):
     """A row without any number to look at, and one with two."""
@@ -131,6 +152,8 @@ CONVOLUTION = {
         (convolve(1, True, stride=3, padding=1, output_padding=2), (SIGNAL, normal(4, 3, 4))),
         (convolve(2, True, stride=2, dilation=2, groups=2, output_padding=1), (PICTURE, normal(4, 3, 2, 3), normal(6))),
     ],
+    "im2col": [(lambda x: F.unfold(x, (3, 2), padding=(1, 0), stride=(2, 1), dilation=(1, 2)), (PICTURE,))],
+    "col2im": [(lambda x: F.fold(x, (4, 5), (2, 3), padding=1, stride=(1, 2)), (normal(2, 12, 15),))],
 }
 
 FLAT, SPACE = between(-3, 3, 1, 2, 7, 6), between(-3, 3, 1, 2, 4, 5, 3)
@@ -180,4 +203,4 @@ RESIZING = {
     "_upsample_bicubic2d_aa": resized("bicubic", FLAT, antialias=True),
 }
 
-SAMPLES = {**MATMUL, **SOFTMAX, **NORM, **ATTENTION, **CONVOLUTION, **POOLING, **RESIZING}
+SAMPLES = {**MATMUL, **GEOMETRY, **SOFTMAX, **NORM, **ATTENTION, **CONVOLUTION, **POOLING, **RESIZING}
