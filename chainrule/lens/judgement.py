@@ -38,7 +38,7 @@ def _spikes(record: HealthRecord) -> Iterator[Verdict]:
     if not record.spikes:
         return
     first, count = record.spikes[0], len(record.spikes)
-    steps = f"{count} steps were" if count > 1 else "One step was"
+    steps = f"{count} steps were out of line, the first at" if count > 1 else "One step was out of line,"
     causes = [
         f"{one['what']} {_number(one.get('value'))}, usually {_number(one.get('usual'))}"
         for one in first.get("what") or ()
@@ -47,8 +47,8 @@ def _spikes(record: HealthRecord) -> Iterator[Verdict]:
     yield Verdict(
         "spike",
         "note",
-        f"{steps} out of line, the first at step {first['step']:,} ({'; '.join(causes) or 'no figures'}): "
-        "`chainrule lens spike` replays it and says why.",
+        f"{steps} step {first['step']:,} ({'; '.join(causes) or 'no figures'}): "
+        "chainrule lens spike replays it and says why.",
     )
 
 

@@ -76,7 +76,7 @@ def passage(model: nn.Module, portions: Sequence[Portion]) -> Passage:
 
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     model.zero_grad(set_to_none=True)
-    total = 0.0
+    total: Tensor | None = None
     try:
         with ExitStack() as hooks:
             for path, module in model.named_modules():
@@ -84,7 +84,8 @@ def passage(model: nn.Module, portions: Sequence[Portion]) -> Passage:
             for portion in portions:
                 loss = portion(model)
                 torch.autograd.backward(loss)
-                total += float(loss.detach())
+                # Added in the losses' own type and order, as a training step does: the sum is the run's, bit for bit.
+                total = loss.detach() if total is None else total + loss.detach()
         gradients = {name: one.grad for name, one in parameters.items() if one.grad is not None}
         norms = parameter_norms(one.double() for one in gradients.values()).tolist() if gradients else []
     finally:
@@ -93,7 +94,13 @@ def passage(model: nn.Module, portions: Sequence[Portion]) -> Passage:
     forward, backward = (
         {path: one for (way, path), one in readings.items() if way == wanted} for wanted in ("forward", "backward")
     )
-    return Passage(total, math.hypot(*norms), forward, backward, dict(zip(gradients, norms, strict=True)))
+    return Passage(
+        float(total) if total is not None else 0.0,
+        math.hypot(*norms),
+        forward,
+        backward,
+        dict(zip(gradients, norms, strict=True)),
+    )
 
 
 def _reading(parts: list[Tensor], count: int) -> Reading:

@@ -25,7 +25,9 @@ def health(facts: Facts) -> Html | None:
         "Inside the model",
         tag("ul", join(found), class_="findings") if found else None,
         tag("div", join(pictures), class_="heatmaps"),
-        note="Every layer (from the input at the top to the output at the bottom) through the run, from left to right.",
+        note="Every layer, the input at the top and the output at the bottom, through the run from left to right; what "
+        "stands out from the page is larger. Spread is a standard deviation; entropy is 1 where attention looks "
+        "everywhere alike, and 0 where it looks at one place; a dead unit was silent for every token of a look.",
     )
 
 
@@ -38,9 +40,9 @@ def heatmaps(record: HealthRecord) -> list[Heatmap]:
         _picture(
             "ratio", "Update, as a share of the weights", record.layers, steps, _column(record, "ratio"), log=True
         ),
-        _of_looks(record, looks, "std", "Spread of the outputs (standard deviation)", _std, log=True),
+        _of_looks(record, looks, "std", "Spread of the outputs", _std, log=True),
         _of_looks(record, looks, "dead", "Dead units", _dead, bounds=(0.0, 1.0)),
-        _of_looks(record, looks, "entropy", "Entropy of attention (1: looks everywhere)", _entropy, bounds=(0.0, 1.0)),
+        _of_looks(record, looks, "entropy", "Entropy of attention", _entropy, bounds=(0.0, 1.0)),
     ]
 
 
@@ -100,7 +102,8 @@ def _picture(
     edges = [len(steps) * place // count for place in range(count + 1)]
     spans = list(pairwise(edges))
     thin = tuple(tuple(_mean(row[a:b]) for a, b in spans) for row in cells)
-    return Heatmap(key, title, tuple(layers), tuple(steps[b - 1] for _, b in spans), thin, log=log, bounds=bounds)
+    shown = (*(steps[a] for a, _ in spans[:-1]), steps[-1])
+    return Heatmap(key, title, tuple(layers), shown, thin, log=log, bounds=bounds)
 
 
 def _mean(values: Sequence[Cell]) -> Cell:

@@ -71,10 +71,10 @@ def describe(picture: Heatmap) -> str:
 
 
 def row_name(path: str) -> str:
-    """`0 attention` of `blocks.0.attention`; a hidden layer by the part that it belongs to."""
+    """`0 attention` of `blocks.0.attention`, `block 0` of `blocks.0`; a hidden layer by the part that it is in."""
     words = path.split(".")
     place = next((i for i, word in enumerate(words) if word.isdigit()), None)
-    kept = words if place is None else words[place : place + 2]
+    kept = words if place is None else words[place : place + 2] if words[place + 1 :] else ["block", words[place]]
     return " ".join(kept).replace("_", " ")
 
 
