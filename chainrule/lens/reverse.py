@@ -186,4 +186,6 @@ def _contributions(
         assert gradient.shape == meta.shape, (
             f"the rule of {node.op} gave {name} a gradient of shape {list(gradient.shape)} for {list(meta.shape)}"
         )
+        if gradient.is_complex() and not meta.dtype.is_complex:
+            gradient = gradient.real
         yield Contribution(name, ref.value, gradient.to(meta.dtype))

@@ -8,7 +8,7 @@ from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
 
 
 def embedding(call: Call, g: Tensor) -> Gradients:
-    """Y = W[ids]: a row receives the sum over its uses; the padding row nothing."""
+    """`y` = W[ids]: a row receives the sum over its uses; the padding row nothing."""
     weight, ids = call["weight"], call["indices"].flatten()
     rows = g.reshape(len(ids), -1)
     if call["scale_grad_by_freq"]:
@@ -19,14 +19,34 @@ def embedding(call: Call, g: Tensor) -> Gradients:
     return {"weight": g.new_zeros(weight.shape).index_add_(0, ids, rows)}
 
 
+def embedding_bag(call: Call, g: Tensor, *_: Tensor | None) -> Gradients:
+    """`yᵦ` is the sum, mean or elementwise largest of the rows in bag b."""
+    weight, ids, mode = call["weight"], call["indices"], call["mode"]
+    if mode == LARGEST:
+        return {"weight": g.new_zeros(weight.shape).scatter_add_(0, call.output(3).clamp(min=0).long(), g)}
+    starts = call["offsets"][:-1] if call["include_last_offset"] else call["offsets"]
+    bags = torch.bucketize(torch.arange(len(ids), device=g.device), starts, right=True) - 1
+    counted = (ids != call["padding_idx"]).to(g.dtype)
+    shares = counted
+    if mode == MEAN:
+        shares = counted / g.new_zeros(len(g)).index_add_(0, bags, counted).clamp(min=1)[bags]
+    rows = g[bags] * shares.unsqueeze(1)
+    factors = call["per_sample_weights"]
+    found = {} if factors is None else {"per_sample_weights": (rows * weight[ids]).sum(1)}
+    rows = rows if factors is None else rows * factors.unsqueeze(1)
+    if call["scale_grad_by_freq"]:
+        rows = rows / ids.bincount(minlength=len(weight))[ids].unsqueeze(1)
+    return {"weight": g.new_zeros(weight.shape).index_add_(0, ids, rows), **found}
+
+
 def index(call: Call, g: Tensor) -> Gradients:
-    """Y = x[i, j, …]: an element that was read twice receives twice."""
+    """`y` = x[i, j, …]: an element that was read twice receives twice."""
     whole = g.new_zeros(call["self"].shape)
     return {"self": torch.ops.aten.index_put(whole, call["indices"], g, accumulate=True)}
 
 
 def index_select(call: Call, g: Tensor) -> Gradients:
-    """Y = x's rows by number: a row that was read twice receives twice."""
+    """`y` = x's rows by number: a row that was read twice receives twice."""
     x = call["self"]
     if x.dim() == 0:
         return {"self": g.sum()}
@@ -34,24 +54,24 @@ def index_select(call: Call, g: Tensor) -> Gradients:
 
 
 def take(call: Call, g: Tensor) -> Gradients:
-    """Y = x's elements by number, counted through all rows."""
+    """`y` = x's elements by number, counted through all rows."""
     x, ids = call["self"], call["index"].flatten()
     ids = torch.where(ids < 0, ids + x.numel(), ids)
     return {"self": g.new_zeros(x.numel()).index_add_(0, ids, g.flatten()).reshape(x.shape)}
 
 
 def gather(call: Call, g: Tensor) -> Gradients:
-    """Y picks one number per place along an axis; it receives from each place that picked it."""
+    """`y` picks one number per place along an axis; it receives from each place that picked it."""
     return {"self": g.new_zeros(call["self"].shape).scatter_add_(call["dim"], call["index"], g)}
 
 
 def index_add(call: Call, g: Tensor) -> Gradients:
-    """Y = x with α·s added to the rows at i."""
+    """`y` = x with α·s added to the rows at i."""
     return {"self": g, "source": g.index_select(call["dim"], call["index"]) * call["alpha"]}
 
 
 def scatter_add(call: Call, g: Tensor) -> Gradients:
-    """Y = x with s added at the places i."""
+    """`y` = x with s added at the places i."""
     return {"self": g, "src": given_back(call, g)}
 
 
@@ -66,12 +86,23 @@ def given_back(call: Call, g: Tensor) -> Tensor:
     return whole
 
 
+MEAN, LARGEST = 1, 2  # modes of _embedding_bag; 0 is the sum
+
 INDEX: dict[str, Rule] = {
     "embedding": Rule(
         embedding,
         Formula("y = W[i]", "y = W_i"),
         {"weight": onward("W", "Σ g, over the uses of each row; 0 for padding", r"\sum_{t:\, i_t = k} g_t")},
         {"weight": "W", "indices": "i"},
+    ),
+    "_embedding_bag": Rule(
+        embedding_bag,
+        Formula("yᵦ = Σₜ sₜ·W[iₜ], over bag b", r"y_b = \sum_{t \in b} s_t W_{i_t}"),
+        {
+            "weight": onward("W", "Σ sₜ·g, over the uses of each row", r"\sum_{t:\, i_t = k} s_t g_{b(t)}"),
+            "per_sample_weights": onward("s", "g·W[i]", r"g_{b(t)} \cdot W_{i_t}"),
+        },
+        {"weight": "W", "indices": "i", "per_sample_weights": "s"},
     ),
     **dict.fromkeys(
         ("index", "_unsafe_index"),

@@ -9,47 +9,47 @@ from chainrule.lens.rules.shape import X
 
 
 def slice_(call: Call, g: Tensor) -> Gradients:
-    """Y = x[start:end:step]: the rest of x receives nothing."""
+    """`y` = x[start:end:step]: the rest of x receives nothing."""
     whole = g.new_zeros(call["self"].shape)
     torch.ops.aten.slice(whole, call["dim"], call["start"], call["end"], call["step"]).copy_(g)
     return {"self": whole}
 
 
 def select(call: Call, g: Tensor) -> Gradients:
-    """Y = x[i] along one axis: the rest of x receives nothing."""
+    """`y` = x[i] along one axis: the rest of x receives nothing."""
     whole = g.new_zeros(call["self"].shape)
     whole.select(call["dim"], call["index"]).copy_(g)
     return {"self": whole}
 
 
 def diagonal(call: Call, g: Tensor) -> Gradients:
-    """Y is a diagonal of x: what lies off it receives nothing."""
+    """`y` is a diagonal of x: what lies off it receives nothing."""
     whole = g.new_zeros(call["self"].shape)
     whole.diagonal(call["offset"], call["dim1"], call["dim2"]).copy_(g)
     return {"self": whole}
 
 
 def diag_embed(call: Call, g: Tensor) -> Gradients:
-    """Y has x on a diagonal and zeros elsewhere."""
+    """`y` has x on a diagonal and zeros elsewhere."""
     return {"self": g.diagonal(call["offset"], call["dim1"], call["dim2"])}
 
 
 def split(call: Call, *gradients: Tensor | None) -> Gradients:
-    """Y₀, y₁, … are x's pieces; a piece that was not used receives nothing."""
+    """`y₀`, y₁, … are x's pieces; a piece that was not used receives nothing."""
     pieces = [call.output(i) for i in range(len(gradients))]
     parts = [torch.zeros_like(y) if g is None else g for y, g in zip(pieces, gradients, strict=True)]
     return {"self": torch.cat(parts, call["dim"])}
 
 
 def unbind(call: Call, *gradients: Tensor | None) -> Gradients:
-    """Y₀, y₁, … are x[0], x[1], … along one axis."""
+    """`y₀`, y₁, … are x[0], x[1], … along one axis."""
     rows = [call.output(i) for i in range(len(gradients))]
     parts = [torch.zeros_like(y) if g is None else g for y, g in zip(rows, gradients, strict=True)]
     return {"self": torch.stack(parts, call["dim"])}
 
 
 def cat(call: Call, g: Tensor) -> Gradients:
-    """Y has the tensors one after the other; each receives its own piece."""
+    """`y` has the tensors one after the other; each receives its own piece."""
     tensors, dim = call["tensors"], call["dim"]
     # Tensors of shape [0] may stand in the list whatever the others' shape, and are passed over.
     absent = [x.dim() == 1 and x.shape[0] == 0 and g.dim() != 1 for x in tensors]
@@ -61,17 +61,17 @@ def cat(call: Call, g: Tensor) -> Gradients:
 
 
 def stack(call: Call, g: Tensor) -> Gradients:
-    """Y has the tensors side by side along a new axis."""
+    """`y` has the tensors side by side along a new axis."""
     return {"tensors": list(g.unbind(call["dim"]))}
 
 
 def constant_pad_nd(call: Call, g: Tensor) -> Gradients:
-    """Y surrounds x with a constant; the border's gradient is dropped."""
+    """`y` surrounds x with a constant; the border's gradient is dropped."""
     return {"self": torch.constant_pad_nd(g, [-n for n in call["pad"]])}
 
 
 def mirrored_pad(call: Call, g: Tensor) -> Gradients:
-    """Y surrounds x with x's own numbers; each receives from every place where it stands.
+    """`y` surrounds x with x's own numbers; each receives from every place where it stands.
 
     Which number stands where is found by padding the positions themselves.
     """
@@ -85,17 +85,17 @@ def mirrored_pad(call: Call, g: Tensor) -> Gradients:
 
 
 def tril(call: Call, g: Tensor) -> Gradients:
-    """Y keeps the lower triangle of x, and so does the gradient."""
+    """`y` keeps the lower triangle of x, and so does the gradient."""
     return {"self": g.tril(call["diagonal"])}
 
 
 def triu(call: Call, g: Tensor) -> Gradients:
-    """Y keeps the upper triangle of x, and so does the gradient."""
+    """`y` keeps the upper triangle of x, and so does the gradient."""
     return {"self": g.triu(call["diagonal"])}
 
 
 def trace(call: Call, g: Tensor) -> Gradients:
-    """Y = Σ xᵢᵢ."""
+    """`y` = Σ xᵢᵢ."""
     return {"self": g * torch.eye(*call["self"].shape, dtype=g.dtype, device=g.device)}
 
 

@@ -9,37 +9,37 @@ from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcas
 
 
 def same_numbers(call: Call, g: Tensor) -> Gradients:
-    """Y has x's numbers in x's order; so has the gradient."""
+    """`y` has x's numbers in x's order; so has the gradient."""
     return {"self": g.reshape(call["self"].shape)}
 
 
 def converted(call: Call, g: Tensor) -> Gradients:
-    """Y is x in another type or on another device; the gradient goes back to x's."""
+    """`y` is x in another type or on another device; the gradient goes back to x's."""
     name = "a" if "a" in call.node.arguments else "self"
     x = call[name]
     return {name: g.to(device=x.device, dtype=x.dtype)}
 
 
 def transposed(call: Call, g: Tensor) -> Gradients:
-    """Y = xᵀ: two axes change places, and back."""
+    """`y` = xᵀ: two axes change places, and back."""
     if "dim0" in call.node.arguments:
         return {"self": g.transpose(call["dim0"], call["dim1"])}
     return {"self": g.t()}
 
 
 def permute(call: Call, g: Tensor) -> Gradients:
-    """Y has x's axes in another order; the gradient has them in the inverse order."""
+    """`y` has x's axes in another order; the gradient has them in the inverse order."""
     dims = [dim % g.dim() for dim in call["dims"]]
     return {"self": g.permute(sorted(range(len(dims)), key=dims.__getitem__))}
 
 
 def expand(call: Call, g: Tensor) -> Gradients:
-    """Y repeats x along an axis without copying it; the gradients of the repetitions add up."""
+    """`y` repeats x along an axis without copying it; the gradients of the repetitions add up."""
     return {"self": unbroadcast(g, call["self"].shape)}
 
 
 def repeat(call: Call, g: Tensor) -> Gradients:
-    """Y tiles x; the gradients of the tiles add up."""
+    """`y` tiles x; the gradients of the tiles add up."""
     x, repeats = call["self"], call["repeats"]
     sizes = [1] * (len(repeats) - x.dim()) + list(x.shape)
     tiled = [n for pair in zip(repeats, sizes, strict=True) for n in pair]
@@ -48,22 +48,22 @@ def repeat(call: Call, g: Tensor) -> Gradients:
 
 
 def flip(call: Call, g: Tensor) -> Gradients:
-    """Y reads x from the end; so is the gradient."""
+    """`y` reads x from the end; so is the gradient."""
     return {"self": g.flip(call["dims"])}
 
 
 def roll(call: Call, g: Tensor) -> Gradients:
-    """Y shifts x in a circle; the gradient is shifted back."""
+    """`y` shifts x in a circle; the gradient is shifted back."""
     return {"self": g.roll([-n for n in call["shifts"]], call["dims"])}
 
 
 def rot90(call: Call, g: Tensor) -> Gradients:
-    """Y turns x by k quarters; the gradient is turned back."""
+    """`y` turns x by k quarters; the gradient is turned back."""
     return {"self": g.rot90(-call["k"], call["dims"])}
 
 
 def as_strided(call: Call, g: Tensor) -> Gradients:
-    """Y reads x's storage at places of its own; numbers read twice receive twice, and unread ones nothing."""
+    """`y` reads x's storage at places of its own; numbers read twice receive twice, and unread ones nothing."""
     x = call["self"]
     offset = call["storage_offset"]
     start = x.storage_offset() if offset is None else offset
@@ -79,7 +79,7 @@ def as_strided(call: Call, g: Tensor) -> Gradients:
 
 
 def unfold(call: Call, g: Tensor) -> Gradients:
-    """Y lays windows of x side by side; where windows overlap, their gradients add up."""
+    """`y` lays windows of x side by side; where windows overlap, their gradients add up."""
     x, dim = call["self"], call["dimension"]
     whole = torch.arange(x.numel(), device=g.device).reshape(x.shape)
     windows = whole.unfold(dim, call["size"], call["step"])
@@ -87,13 +87,28 @@ def unfold(call: Call, g: Tensor) -> Gradients:
 
 
 def pixel_shuffle(call: Call, g: Tensor) -> Gradients:
-    """Y moves channels into the picture; the gradient moves them back."""
+    """`y` moves channels into the picture; the gradient moves them back."""
     return {"self": torch.pixel_unshuffle(g, call["upscale_factor"])}
 
 
 def pixel_unshuffle(call: Call, g: Tensor) -> Gradients:
-    """Y moves the picture into channels; the gradient moves them back."""
+    """`y` moves the picture into channels; the gradient moves them back."""
     return {"self": torch.pixel_shuffle(g, call["downscale_factor"])}
+
+
+def as_complex(_call: Call, g: Tensor) -> Gradients:
+    """`y` = x₀ + i·x₁: pairs become complex numbers, whose gradient is ∂L/∂re + i·∂L/∂im."""
+    return {"self": torch.view_as_real(g.resolve_conj())}
+
+
+def as_real(_call: Call, g: Tensor) -> Gradients:
+    """`y` = (re x, im x): complex numbers become pairs."""
+    return {"self": torch.view_as_complex(g.contiguous())}
+
+
+def conjugate(_call: Call, g: Tensor) -> Gradients:
+    """`y` is x with the sign of its imaginary part turned."""
+    return {"self": g.conj().resolve_conj()}
 
 
 X = {"self": "x"}
@@ -162,6 +177,19 @@ SHAPE: dict[str, Rule] = {
         {"self": onward("x", "g, the picture into channels", r"\operatorname{shuffle}_r^{-1}(g)")},
         X,
     ),
+    "view_as_complex": Rule(
+        as_complex,
+        Formula("y = x₀ + i·x₁", "y = x_0 + i x_1"),
+        {"self": onward("x", "(re g, im g)", r"(\operatorname{re} g, \operatorname{im} g)")},
+        X,
+    ),
+    "view_as_real": Rule(
+        as_real,
+        Formula("y = (re x, im x)", r"y = (\operatorname{re} x, \operatorname{im} x)"),
+        {"self": onward("x", "g₀ + i·g₁", "g_0 + i g_1")},
+        X,
+    ),
+    "_conj": Rule(conjugate, Formula("y = x̄", r"y = \bar x"), {"self": onward("x", "ḡ", r"\bar g")}, X),
     "pixel_unshuffle": Rule(
         pixel_unshuffle,
         Formula("y = x, the picture into channels", r"y = \operatorname{shuffle}_r^{-1}(x)"),

@@ -12,7 +12,7 @@ from chainrule.lens.rules.shape import X
 
 
 def write_through(call: Call, g: Tensor) -> Gradients:
-    """Y is x after another tensor of the same storage was written to: there its numbers are those of the write."""
+    """`y` is x after another tensor of the same storage was written to: there its numbers are those of the write."""
     x, written = (call.tape.values[call.node.arguments[name].value] for name in ("self", "written"))
     shape, stride, offset = call.node.arguments["place"]
     if x.meta.dtype.itemsize != written.meta.dtype.itemsize:
@@ -34,28 +34,28 @@ def unseen_write(_call: Call, g: Tensor) -> Gradients:
 
 
 def copy(call: Call, g: Tensor) -> Gradients:
-    """X is overwritten with s."""
+    """`x` is overwritten with s."""
     return {"self": torch.zeros_like(g), "src": unbroadcast(g, call["src"].shape).to(call["src"].device)}
 
 
 def fill(call: Call, g: Tensor) -> Gradients:
-    """X is overwritten with one number."""
+    """`x` is overwritten with one number."""
     return {"self": torch.zeros_like(g), "value": g.sum()}
 
 
 def zero(_call: Call, g: Tensor) -> Gradients:
-    """X is overwritten with zeros."""
+    """`x` is overwritten with zeros."""
     return {"self": torch.zeros_like(g)}
 
 
 def masked_fill(call: Call, g: Tensor) -> Gradients:
-    """Y is v where the mask is true, x elsewhere."""
+    """`y` is v where the mask is true, x elsewhere."""
     mask = call["mask"]
     return {"self": unbroadcast(g.masked_fill(mask, 0), call["self"].shape), "value": torch.where(mask, g, 0).sum()}
 
 
 def where(call: Call, g: Tensor) -> Gradients:
-    """Y is a where the condition holds, b elsewhere."""
+    """`y` is a where the condition holds, b elsewhere."""
     chosen, found = call["condition"], {}
     if call.needs("self"):
         found["self"] = unbroadcast(torch.where(chosen, g, 0), call["self"].shape)
@@ -65,7 +65,7 @@ def where(call: Call, g: Tensor) -> Gradients:
 
 
 def masked_scatter(call: Call, g: Tensor) -> Gradients:
-    """Y has s's numbers, one after the other, where the mask is true."""
+    """`y` has s's numbers, one after the other, where the mask is true."""
     mask, source = call["mask"], call["source"]
     taken = g.masked_select(mask)
     flat = g.new_zeros(source.numel())
@@ -74,26 +74,26 @@ def masked_scatter(call: Call, g: Tensor) -> Gradients:
 
 
 def index_put(call: Call, g: Tensor) -> Gradients:
-    """Y = x with y[i] = v, or += v; of a place written twice, all that was written receives."""
+    """`y` = x with y[i] = v, or += v; of a place written twice, all that was written receives."""
     indices = call["indices"]
     kept = g if call["accumulate"] else torch.ops.aten.index_put(g, indices, g.new_zeros(()))
     return {"self": kept, "values": unbroadcast(torch.ops.aten.index(g, indices), call["values"].shape)}
 
 
 def index_copy(call: Call, g: Tensor) -> Gradients:
-    """Y = x with the rows at i replaced by s's."""
+    """`y` = x with the rows at i replaced by s's."""
     dim, index = call["dim"], call["index"]
     return {"self": g.index_fill(dim, index, 0), "source": g.index_select(dim, index).reshape(call["source"].shape)}
 
 
 def index_fill(call: Call, g: Tensor) -> Gradients:
-    """Y = x with one number in the rows at i."""
+    """`y` = x with one number in the rows at i."""
     dim, index = call["dim"], call["index"]
     return {"self": g.index_fill(dim, index, 0), "value": g.index_select(dim, index.unique()).sum()}
 
 
 def scatter(call: Call, g: Tensor) -> Gradients:
-    """Y = x with s at the places i."""
+    """`y` = x with s at the places i."""
     if call.get("reduce") is not None:
         raise LensError(f"no rule for scatter with reduce={call['reduce']!r}; use scatter_add")
     found = {"self": g.scatter(call["dim"], call["index"], 0)}
@@ -101,7 +101,7 @@ def scatter(call: Call, g: Tensor) -> Gradients:
 
 
 def slice_scatter(call: Call, g: Tensor) -> Gradients:
-    """Y = x with x[start:end:step] replaced by s."""
+    """`y` = x with x[start:end:step] replaced by s."""
     kept = g.clone()
     there = torch.ops.aten.slice(kept, call["dim"], call["start"], call["end"], call["step"])
     given = there.clone()
@@ -110,7 +110,7 @@ def slice_scatter(call: Call, g: Tensor) -> Gradients:
 
 
 def select_scatter(call: Call, g: Tensor) -> Gradients:
-    """Y = x with x[i] replaced by s."""
+    """`y` = x with x[i] replaced by s."""
     kept = g.clone()
     there = kept.select(call["dim"], call["index"])
     given = there.clone()

@@ -27,6 +27,16 @@ def after(change, *tensors):
     return (changed, tensors)
 
 
+def turned(x, by):
+    """A rotation of pairs, written with complex numbers."""
+    return torch.view_as_real(torch.view_as_complex(x) * torch.view_as_complex(by))
+
+
+def weighted_bags(table, weights):
+    """Three bags, the first of them empty."""
+    return F.embedding_bag(TWICE, table, torch.tensor([0, 0, 3]), mode="sum", per_sample_weights=weights)
+
+
 SHAPE = {
     "view": [(lambda x: x.view(4, 3), (A,)), (lambda x: x.view(-1), (CUBE,))],
     "_unsafe_view": [of(aten._unsafe_view, A, size=[2, 6])],
@@ -50,6 +60,9 @@ SHAPE = {
                    of(torch.as_strided, A, size=(2, 2), stride=(1, 3), storage_offset=2)],
     "unfold": [(lambda x: x.unfold(1, 3, 1), (A,)), (lambda x: x.unfold(0, 2, 2), (normal(5),))],
     "pixel_shuffle": [of(torch.pixel_shuffle, normal(1, 4, 2, 3), upscale_factor=2)],
+    "view_as_complex": [(turned, (normal(3, 2, 2), normal(2, 2, seed=1)))],
+    "view_as_real": [(turned, (normal(3, 2, 2), normal(2, 2, seed=1)))],
+    "_conj": [(lambda x: torch.view_as_real(torch.view_as_complex(x).conj().resolve_conj()), (normal(3, 2),))],
     "pixel_unshuffle": [of(torch.pixel_unshuffle, normal(1, 1, 4, 6), downscale_factor=2)],
 }  # fmt: skip
 
@@ -81,6 +94,9 @@ PIECE = {
 
 INDEX = {
     "embedding": [(lambda w: F.embedding(TWICE, w), (A,)), (lambda w: F.embedding(TWICE.view(2, 2), w), (A,))],
+    "_embedding_bag": [(lambda w: F.embedding_bag(TWICE.view(2, 2), w, mode="mean"), (A,)),
+                       (lambda w: F.embedding_bag(TWICE.view(2, 2), w, mode="max"), (A,)),
+                       (weighted_bags, (A, ROW))],
     "index": [(lambda x: x[TWICE], (A,)), (lambda x: x[:, TWICE], (A,)), (lambda x: x[TWICE[:3], TWICE[1:]], (A,)),
               (lambda x: x[MASK], (A,)), (lambda x: x[TWICE - 3], (A,))],
     "_unsafe_index": [(lambda x: aten._unsafe_index(x, [None, TWICE]), (A,))],
