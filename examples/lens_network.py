@@ -29,23 +29,21 @@ class Network(nn.Module):
 
 
 def main(steps: int, lr: float, seed: int) -> None:
-    """Trains with SGD; prints loss and gradient norms on the way, and the whole ledger at the end."""
+    """Trains by plain gradient descent; prints loss and gradient norms on the way, and the whole ledger at the end."""
     torch.manual_seed(seed)
     points = torch.randn(64, 2)
     inside = (points.norm(dim=1, keepdim=True) < 1).float()
     model, judge = Network(), nn.BCEWithLogitsLoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     for step in range(steps + 1):
-        optimizer.zero_grad()
         loss = judge(model(points), inside)
-        loss.backward()
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
         if step % 100 == 0:
-            norms = {
-                name: float(weight.grad.norm()) for name, weight in model.named_parameters() if weight.grad is not None
-            }
-            shown = ", ".join(f"{name} {norm:.4f}" for name, norm in norms.items())
+            named = zip(dict(model.named_parameters()), gradients, strict=True)
+            shown = ", ".join(f"{name} {float(gradient.norm()):.4f}" for name, gradient in named)
             print(f"step {step:>5}: loss {float(loss.detach()):.4f}, gradients: {shown}")
-        optimizer.step()
+        with torch.no_grad():
+            for weight, gradient in zip(model.parameters(), gradients, strict=True):
+                weight -= lr * gradient
     tape = record(model, points, loss=lambda score: judge(score, inside))
     print("\n" + "\n".join(ledger_lines(ledger(tape), title="after training")))
 

@@ -1,4 +1,4 @@
-"""README.md and the tutorial are walked: every command and every Python block, in order, in one folder each.
+"""README.md, the tutorial and the guide to the lens are walked: each command and Python block, in order, in one folder.
 
 What is typed is what is run, but for three things. Real training takes minutes, so `chainrule.train.pretrain` is given
 TINY below all layers (what a page's command sets still wins), and no minutes. `--device cuda` is cpu where there is no
@@ -31,7 +31,7 @@ from chainrule.run import folder, read_rows
 pytestmark = pytest.mark.xdist_group("docs")
 
 HERE = Path(__file__).resolve().parents[2]
-README, TUTORIAL = HERE / "README.md", HERE / "docs" / "tutorial.md"
+README, TUTORIAL, LENS = HERE / "README.md", HERE / "docs" / "tutorial.md", HERE / "docs" / "lens" / "index.md"
 ACTIVATE = ". .venv/bin/activate"
 CTRL_C = "press Ctrl-C"
 PREPARES = ("model", "vocabulary", "training", "machine")
@@ -157,6 +157,8 @@ class Walk:
                 if line.strip() and is_chainrule(line):
                     self.command(line)
         elif block.language == "python":
+            if named := re.match(r"# (\S+\.py)\n", block.content):
+                Path(named[1]).write_text(block.content, encoding="utf-8")
             self.run(block.content, lambda: exec(compile(block.content, "page", "exec"), {}))
         elif block.language == "toml":
             Path(re.match(r"# (\S+)\n", block.content)[1]).write_text(block.content, encoding="utf-8")
@@ -209,7 +211,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list[Do
     return walk
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, TUTORIAL, LENS], ids=lambda page: page.name)
 def test_every_command_of_the_page_works(page, walked):
     done = walked(page)
     wrong = [one for one in done if one.code != (130 if CTRL_C in one.command else 0)]
@@ -252,6 +254,31 @@ def test_the_tutorials_tree_of_a_run_is_what_a_run_holds():
     tree = next(block.content for block in blocks(TUTORIAL) if block.language == "text")
     for name in re.findall(r"^  (\S+)", tree, re.M):
         assert re.search(rf"^ +{re.escape(name)} ", folder.__doc__, re.M), name
+
+
+def test_what_the_guide_to_the_lens_shows_is_what_its_commands_print(walked):
+    """Numbers may differ in their last digits between machines, so that they are compared as numbers."""
+    outputs = iter(one for one in walked(LENS) if one.command.startswith("chainrule"))
+    shown, n_lines = "", 0
+    for block in blocks(LENS):
+        if block.language == "sh":
+            shown = "\n".join(next(outputs).out for line in block.content.splitlines() if is_chainrule(line))
+        elif block.language == "text":
+            lines = iter(shown.splitlines())
+            for expected in block.content.splitlines():
+                if expected.strip() not in ("", "…"):
+                    assert any(same(expected, line) for line in lines), f"{expected!r} is not printed:\n{shown}"
+                    n_lines += 1
+    assert n_lines > 50
+
+
+def same(expected: str, line: str) -> bool:
+    """Whether two lines say the same, numbers up to rounding."""
+    number = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
+    if re.sub(number, "0", expected).split() != re.sub(number, "0", line).split():
+        return False
+    pairs = zip(re.findall(number, expected), re.findall(number, line), strict=True)
+    return all(float(a) == pytest.approx(float(b), rel=2e-3, abs=1e-9) for a, b in pairs)
 
 
 def makefile() -> dict[str, list[str]]:

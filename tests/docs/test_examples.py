@@ -11,7 +11,8 @@ import torch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORDS = "the tide brings boats and gulls home before the lamps are lit along the quay".split()  # noqa: SIM905
-TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py", "lens_tensors.py"}
+TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py"}
+TRIED |= {"lens_tensors.py", "lens_neuron.py", "lens_network.py", "lens_gpt.py"}
 
 pytestmark = pytest.mark.xdist_group("docs")
 
@@ -66,6 +67,25 @@ def test_the_lens_looks_at_a_weight_and_at_what_breaks(tmp_path):
     out = run("lens_tensors.py", tmp_path, "page.html")
     assert "weight, rows and rest share one storage" in out and "did you mean x @ w.T" in out
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_one_neuron_under_the_lens_has_its_gradients_three_ways(tmp_path):
+    out = run("lens_neuron.py", tmp_path)
+    assert "3  a = sigmoid(z)" in out
+    for way in ("rules", "autograd", "numbers"):
+        assert f"{way}: ∂loss/∂w = -0.08982628100775" in out
+
+
+def test_a_network_of_ones_own_is_watched_while_it_learns(tmp_path):
+    out = run("lens_network.py", tmp_path, "--steps", "100")
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in out.splitlines() if line.startswith("step")]
+    assert losses[1] < losses[0] and "t = tanh(h)" in out
+
+
+def test_a_gpt_is_read_and_verified_random_or_trained(place):
+    out = run("lens_gpt.py", place, "--coordinate", "3,7")
+    assert "blocks.0.attention.qkv.weight[3, 7]" in out and "the gradients of 26 tensors agree" in out
+    assert "tensors agree" in run("lens_gpt.py", place, "runs/first")
 
 
 def test_every_example_is_tried_here():

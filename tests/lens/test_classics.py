@@ -94,6 +94,7 @@ def test_training_ends_at_a_small_loss_and_never_rises(seed):
     assert losses[-1] <= 0.01 and all(later < earlier for earlier, later in pairwise(losses))
 
 
+@pytest.mark.slow  # torch.optim imports the compiler
 def test_training_is_what_torchs_sgd_does():
     ours, theirs = network(), network()
     losses = train_network(ours, until=0.8)
