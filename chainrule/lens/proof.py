@@ -8,7 +8,7 @@ from chainrule.lens.compare import Difference
 from chainrule.lens.locate import Place
 from chainrule.lens.sampling import NumberCheck, Numbers
 from chainrule.lens.segments import Segment
-from chainrule.lens.tape import Tape
+from chainrule.lens.tape import Site, Tape
 from chainrule.lens.tolerance import Tolerance
 
 
@@ -136,9 +136,10 @@ class Report:
             return f"{self.name}: numbers contradict the gradient at {len(self.contradictions)} places"
         what = f"custom Function {self.place.function}" if self.place.function else self.place.op
         module = f" in {self.place.module}" if self.place.module else ""
+        site = self.place.function_site or self.place.site
         return (
-            f"{self.name}: the gradient of {what}{module} is wrong by {self.place.relative:.1e}, "
-            f"{self.place.function_site or self.place.site}"
+            f"{self.name}: the gradient of {what}{module} is wrong by {self.place.relative:.1e}"
+            f"{'' if site is None else f', {site}'}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class Report:
                     "node": node,
                     "op": self.tape.nodes[node].op,
                     "module": self.tape.nodes[node].module,
-                    "site": str(self.tape.nodes[node].site),
+                    "site": _site(self.tape.nodes[node].site),
                     "error": error,
                     "tolerance": self.tolerance_of[node],
                 }
@@ -192,16 +193,20 @@ def _parameter(one: ParameterCheck) -> dict[str, Any]:
     }
 
 
+def _site(site: Site | None) -> str | None:
+    return None if site is None else str(site)
+
+
 def _place(one: Place) -> dict[str, Any]:
     return {
         "node": one.node,
         "op": one.op,
         "module": one.module,
-        "site": str(one.site),
+        "site": _site(one.site),
         "value": one.value,
         "error": one.relative,
         "function": one.function,
-        "function_site": None if one.function_site is None else str(one.function_site),
+        "function_site": _site(one.function_site),
         "others": list(one.others),
     }
 

@@ -20,7 +20,7 @@ class Segment:
 
     def __str__(self) -> str:
         where = f"inside {self.module}" if self.module else "in the model itself"
-        return f"{name_of(self.dtype)} {where}, since {self.site}"
+        return f"{name_of(self.dtype)} {where}" + ("" if self.site is None else f", since {self.site}")
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -18,7 +18,11 @@ from chainrule.lens.tape import Site
 
 # Frames of these places are how an operation came about, not where it was asked for; "<@" are generated wrappers, and
 # jaxtyping's stand around every function whose shapes are checked.
-OWN = tuple(str(Path(__file__).with_name(name)) for name in ("sites.py", "record.py", "recorder.py"))
+OWN = tuple(
+    str(Path(__file__).with_name(f"{name}.py"))
+    for name in ("sites", "record", "recorder", "subject", "verify", "step", "reproducible")
+)
+COMMANDS = str(Path(__file__).parent.with_name("cli"))
 SKIPPED = (
     str(Path(torch.__file__).parent),
     str(Path(jaxtyping.__file__).parent),
@@ -30,10 +34,12 @@ SKIPPED = (
 
 
 def calling_site() -> Site | None:
-    """The innermost line that belongs neither to torch nor to the recorder."""
+    """The innermost line that belongs neither to torch nor to the recorder; None when a command of ours ran torch."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
+        if file.startswith(COMMANDS):
+            return None
         if not file.startswith(SKIPPED):
             code = linecache.getline(file, frame.f_lineno).strip()
             return Site(_short(file), frame.f_lineno, frame.f_code.co_name, code)

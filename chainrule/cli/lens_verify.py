@@ -1,0 +1,84 @@
+"""`chainrule lens verify`: the gradients of a model, proved three ways."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from chainrule.base import LensError
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from chainrule.lens import Report
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+def verify(
+    what: str,
+    /,
+    *,
+    step: Flag = False,
+    coordinates: int = 64,
+    seconds: float | None = None,
+    level: Literal["op", "core"] = "op",
+    batch: int = 2,
+    tokens: int | None = None,
+    seed: int = 0,
+    fallback: Flag = False,
+    as_json: AsJson = False,
+) -> int:
+    """Prove the gradients: autograd, the rules of the lens and numerical differences must give one answer.
+
+    In float64, for every weight and at every operation. Where they part, the first operation with a wrong gradient is
+    named, with its line; the exit code is then 1.
+
+    For example:
+
+    - `chainrule lens verify network`
+    - `chainrule lens verify runs/NAME`
+    - `chainrule lens verify runs/NAME --step`
+    - `chainrule lens verify my_module.py:make_model --json`
+
+    Parameters
+    ----------
+    what
+        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
+        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+    step
+        Verify one step as it runs in training, in its own number formats and on its device, against float64.
+    coordinates
+        Weights to check by numerical differences.
+    seconds
+        Time for sampling rounding errors and for numerical differences. Default: 40.
+    level
+        op: the operations as PyTorch names them. core: broken into core ATen, more and simpler ones.
+    batch
+        Windows of text that a GPT is given.
+    tokens
+        Tokens of each window. Default: the context length, 128 at most.
+    seed
+        Which windows, which weights are checked, and the random weights of a demo or preset.
+    fallback
+        Differentiate operations without a rule by autograd, and say so.
+    """
+    if seconds is not None and seconds <= 0:
+        raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
+    from chainrule.cli.lens_subject import open_subject
+    from chainrule.lens import proof_lines
+    from chainrule.lens import verify as verified
+
+    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens)
+    say(f"verifying {subject.name} …")
+    report: Report
+    if step:
+        from chainrule.cli.lens_step import captured
+
+        report = verified(step=captured(what, subject), seconds=seconds, seed=seed, fallback=fallback)
+    else:
+        report = verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, fallback=fallback, level=level)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        print("\n".join(proof_lines(report)))
+    return 0 if report.ok else 1
