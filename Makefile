@@ -33,6 +33,7 @@ lint: .venv/.installed
 
 reference: .venv/.installed
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/chainrule lens rules --format md > docs/lens/rules.md
 
 clean:
 	rm -rf .venv build dist

@@ -20,7 +20,7 @@ def said(capsys, *words):
 
 def test_the_page_on_disk_is_what_the_rules_say(capsys):
     fresh = said(capsys, "--format", "md")
-    assert PAGE.read_text(encoding="utf-8") == fresh, "stale: chainrule lens rules --format md > docs/lens/rules.md"
+    assert PAGE.read_text(encoding="utf-8") == fresh, "docs/lens/rules.md is stale: run `make reference`"
 
 
 def test_every_rule_stands_in_the_book_once():

@@ -1,4 +1,4 @@
-"""Rules of the elementary functions: exponentials, logarithms, angles, and the error function."""
+"""Rules of the functions of one number: roots, exponentials, logarithms, angles, and the error function."""
 
 import math
 
@@ -7,6 +7,36 @@ from torch import Tensor
 
 from chainrule.lens.rules.notation import unary
 from chainrule.lens.rules.rule import Rule
+
+
+def deg2rad(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """An angle in degrees as one in radians."""
+    return g * (math.pi / 180)
+
+
+def rad2deg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """An angle in radians as one in degrees."""
+    return g * (180 / math.pi)
+
+
+def neg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The sign turns."""
+    return -g
+
+
+def reciprocal(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`y = 1/x`."""
+    return (y * y).mul_(g).neg_()
+
+
+def sqrt(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`y = √x`. At 0 the gradient is infinite."""
+    return g / (2 * y)
+
+
+def rsqrt(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`y = 1/√x`."""
+    return (y * y).mul_(y).mul_(g).mul_(-0.5)
 
 
 def exp(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -135,6 +165,12 @@ def sinc(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 ELEMENTARY: dict[str, Rule] = {
+    "deg2rad": unary(deg2rad, ("πx/180", r"\frac{\pi x}{180}"), ("π/180", r"\frac{\pi}{180}")),
+    "rad2deg": unary(rad2deg, ("180x/π", r"\frac{180 x}{\pi}"), ("180/π", r"\frac{180}{\pi}")),
+    "neg": unary(neg, ("−x", "-x"), ("−1", "-1")),
+    "reciprocal": unary(reciprocal, ("1/x", r"\frac{1}{x}"), ("−y²", "-y^2")),
+    "sqrt": unary(sqrt, ("√x", r"\sqrt{x}"), ("1/(2y)", r"\frac{1}{2y}")),
+    "rsqrt": unary(rsqrt, ("1/√x", r"\frac{1}{\sqrt{x}}"), ("−y³/2", r"-\frac{y^3}{2}")),
     "exp": unary(exp, ("eˣ", "e^x"), ("y", "y")),
     "exp2": unary(exp2, ("2ˣ", "2^x"), ("y ln 2", r"y \ln 2")),
     "expm1": unary(expm1, ("eˣ − 1", "e^x - 1"), ("y + 1", "y + 1")),

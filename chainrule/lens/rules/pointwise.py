@@ -1,11 +1,11 @@
-"""Rules of arithmetic on each element alone: sums, products, powers, and what mixes several tensors."""
+"""Rules of arithmetic between tensors, element by element: sums, products, powers, and mixtures."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from chainrule.lens.rules.notation import slope, unary, value, wanted
+from chainrule.lens.rules.notation import slope, value, wanted
 from chainrule.lens.rules.rule import Call, Gradients, Rule
 
 
@@ -131,36 +131,6 @@ def xlogy(call: Call, g: Tensor) -> Gradients:
     )
 
 
-def deg2rad(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """An angle in degrees as one in radians."""
-    return g * (math.pi / 180)
-
-
-def rad2deg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """An angle in radians as one in degrees."""
-    return g * (180 / math.pi)
-
-
-def neg(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The sign turns."""
-    return -g
-
-
-def reciprocal(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = 1/x`."""
-    return (y * y).mul_(g).neg_()
-
-
-def sqrt(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = √x`. At 0 the gradient is infinite."""
-    return g / (2 * y)
-
-
-def rsqrt(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = 1/√x`."""
-    return (y * y).mul_(y).mul_(g).mul_(-0.5)
-
-
 AB = {"self": "a", "other": "b"}
 SUM = {"self": slope("a", "1", "1"), "other": slope("b", "α", r"\alpha")}
 ADDC = {"self": "a", "tensor1": "b", "tensor2": "c", "value": "v"}
@@ -263,10 +233,4 @@ POINTWISE: dict[str, Rule] = {
         {"self": slope("a", "ln b", r"\ln b"), "other": slope("b", "a/b", r"\frac{a}{b}")},
         AB,
     ),
-    "deg2rad": unary(deg2rad, ("πx/180", r"\frac{\pi x}{180}"), ("π/180", r"\frac{\pi}{180}")),
-    "rad2deg": unary(rad2deg, ("180x/π", r"\frac{180 x}{\pi}"), ("180/π", r"\frac{180}{\pi}")),
-    "neg": unary(neg, ("−x", "-x"), ("−1", "-1")),
-    "reciprocal": unary(reciprocal, ("1/x", r"\frac{1}{x}"), ("−y²", "-y^2")),
-    "sqrt": unary(sqrt, ("√x", r"\sqrt{x}"), ("1/(2y)", r"\frac{1}{2y}")),
-    "rsqrt": unary(rsqrt, ("1/√x", r"\frac{1}{\sqrt{x}}"), ("−y³/2", r"-\frac{y^3}{2}")),
 }
