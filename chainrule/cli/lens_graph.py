@@ -16,7 +16,7 @@ def graph(
     /,
     *,
     out: Path | None = None,
-    format: PictureFormat | None = None,
+    as_format: Annotated[PictureFormat | None, Parameter(name="--format")] = None,
     depth: int | None = None,
     level: Literal["op", "core"] = "op",
     verify: Flag = False,
@@ -46,7 +46,7 @@ def graph(
         my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
     out
         A file to write; its ending says the format: .html, .svg, .json, .md, .tex or .txt.
-    format
+    as_format
         term (a tree), html, svg, json, md or tex. Default: by the ending of --out, else term.
     depth
         How far modules are unfolded: 0 shows the outermost. For term, html and svg. Default: what can be read at once.
@@ -71,7 +71,7 @@ def graph(
         raise LensError("--verify proves gradients, and --no-backward leaves them out; take one of the two")
     if verify and double:
         raise LensError("--verify computes in float64 anyway; leave out --double")
-    check_output(format, out)
+    check_output(as_format, out, depth)
     from chainrule.cli.lens_subject import open_subject, recorded
     from chainrule.cli.output import say
     from chainrule.lens import picture
@@ -85,4 +85,4 @@ def graph(
     else:
         tape = recorded(subject, level)
         drawn = picture(tape, backward=not no_backward, fallback=fallback, title=subject.name)
-    write_picture(drawn, format, out, depth)
+    write_picture(drawn, as_format, out, depth)

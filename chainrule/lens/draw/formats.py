@@ -21,12 +21,12 @@ FORMATS: dict[str, Callable[[Picture], str]] = {
 UNFOLDING: dict[str, Callable[[Picture, int | None], str]] = {"term": to_terminal, "html": to_html, "svg": to_svg}
 
 
-def picture_text(picture: Picture, format: str, depth: int | None = None) -> str:
+def picture_text(picture: Picture, as_format: str, depth: int | None = None) -> str:
     """The picture in a format of FORMATS. Raises LensError for another, and where `depth` would not be honoured."""
-    if format not in FORMATS:
-        raise LensError(f"there is no format {format!r}; take {', '.join(FORMATS)}")
+    if as_format not in FORMATS:
+        raise LensError(f"there is no format {as_format!r}; take {', '.join(FORMATS)}")
     if depth is None:
-        return FORMATS[format](picture)
-    if depth < 0 or format not in UNFOLDING:
-        raise LensError(f"depth={depth} does not go with {format}; it is 0 or more, for {', '.join(UNFOLDING)}")
-    return UNFOLDING[format](picture, depth)
+        return FORMATS[as_format](picture)
+    if depth < 0 or as_format not in UNFOLDING:
+        raise LensError(f"depth={depth} does not go with {as_format}; it is 0 or more, for {', '.join(UNFOLDING)}")
+    return UNFOLDING[as_format](picture, depth)

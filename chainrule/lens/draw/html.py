@@ -16,7 +16,10 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 
 
 def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_BYTES) -> str:
-    """The whole page, at first with modules unfolded down to `depth`; without it as deep as can be read. Where `most_bytes` do not hold everything, the page says what was left out."""
+    """The whole page, with modules unfolded down to `depth` at first; without it as deep as can be read at once.
+
+    Where `most_bytes` do not hold everything, the page says what was left out.
+    """
     style = _asset("page.css")
     script = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in SCRIPTS) + "})();\n"
     # No source of any kind but this very style and this very script: text that slipped through could not act.
