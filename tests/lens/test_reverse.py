@@ -145,6 +145,20 @@ def test_a_weight_that_was_clamped_before_its_use_receives_the_gradient_of_what_
     assert torch.equal(ours, 2 * weight.detach())
 
 
+def test_a_recording_under_no_grad_has_gradients_all_the_same():
+    weight = normal(3).requires_grad_()
+
+    def program():
+        with torch.no_grad():
+            weight.mul_(2)
+        return (weight * weight).sum()
+
+    with torch.no_grad():
+        tape = record(program)
+    (gradient,) = reverse(tape).values()
+    assert torch.equal(gradient, 2 * weight.detach())
+
+
 def test_contributions_add_up_to_what_arrives_and_keep_their_own_numbers():
     steps = []
     tape = recorded(a_value_used_three_times, X)
