@@ -1,15 +1,15 @@
 """Twenty-seven backward passes that are wrong in ways that happen, each in a small model.
 
-`FAULTS[name]()` gives (model, batch, loss). The forward passes are right; the class at fault is the one in `WRONG[name]`.
+`FAULTS[name]()` gives (model, batch, loss). The forward passes are right; the class at fault is that in `WRONG[name]`.
 """
 
 import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.nn import functional
 
 WRONG: dict[str, type[Function]] = {}
 FAULTS: dict[str, Callable[[], tuple[nn.Module, tuple, Callable]]] = {}
@@ -22,7 +22,11 @@ def fault(name: str, *shapes: tuple[int, ...], ids: Tensor | None = None):
         def make():
             torch.manual_seed(3)
             model = Planted(wrong, shapes, ids)
-            return model, (torch.randn(6, 6),), lambda out: (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum()
+            return (
+                model,
+                (torch.randn(6, 6),),
+                lambda out: (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum(),
+            )
 
         WRONG[name], FAULTS[name] = wrong, make
         return wrong
@@ -188,14 +192,14 @@ class Gelu(Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return F.gelu(x)
+        return functional.gelu(x)
 
     @staticmethod
     def backward(ctx, g):
         (x,) = ctx.saved_tensors
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            return torch.autograd.grad(F.gelu(leaf, approximate="tanh"), leaf, g)[0]
+            return torch.autograd.grad(functional.gelu(leaf, approximate="tanh"), leaf, g)[0]
 
 
 @fault("a branch is detached", (6, 6))
@@ -216,7 +220,7 @@ class Embedding(Function):
     @staticmethod
     def forward(ctx, x, table, ids):
         ctx.save_for_backward(table, ids)
-        return x + F.embedding(ids, table, padding_idx=0)
+        return x + functional.embedding(ids, table, padding_idx=0)
 
     @staticmethod
     def backward(ctx, g):
@@ -229,13 +233,13 @@ class CrossEntropy(Function):
     @staticmethod
     def forward(ctx, logits, targets):
         ctx.save_for_backward(logits, targets)
-        return F.cross_entropy(logits, targets)
+        return functional.cross_entropy(logits, targets)
 
     @staticmethod
     def backward(ctx, g):
         logits, targets = ctx.saved_tensors
         counted = (targets >= 0)[:, None]
-        hot = F.one_hot(targets.clamp(min=0), logits.shape[-1]) * counted
+        hot = functional.one_hot(targets.clamp(min=0), logits.shape[-1]) * counted
         return g * (torch.softmax(logits, -1) * counted - hot) / len(targets), None
 
 
@@ -297,7 +301,7 @@ class LayerNorm(Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return F.layer_norm(x, x.shape[-1:])
+        return functional.layer_norm(x, x.shape[-1:])
 
     @staticmethod
     def backward(ctx, g):
