@@ -43,7 +43,7 @@ def main(steps: int, lr: float, seed: int) -> None:
             print(f"step {step:>5}: loss {float(loss.detach()):.4f}, gradients: {shown}")
         with torch.no_grad():
             for weight, gradient in zip(model.parameters(), gradients, strict=True):
-                weight -= lr * gradient
+                weight.sub_(lr * gradient)
     tape = record(model, points, loss=lambda score: judge(score, inside))
     print("\n" + "\n".join(ledger_lines(ledger(tape), title="after training")))
 

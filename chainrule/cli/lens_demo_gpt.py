@@ -1,18 +1,28 @@
 """`chainrule lens demo gpt`: a GPT under the lens, tiny and random, or trained by the user."""
 
+from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, say
 
 WEIGHT = "blocks.0.attention.qkv"
 
 
-def gpt(*, run: str | None = None, weight: str = WEIGHT, seed: int = 0, as_json: AsJson = False) -> int:
+def gpt(
+    *,
+    run: str | None = None,
+    weight: str = WEIGHT,
+    seed: int = 0,
+    out: Page = None,
+    as_format: PageFormat = None,
+    as_json: AsJson = False,
+) -> int:
     """Look at a GPT: every module in the ledger, one weight followed from the loss, and the proof of all gradients.
 
     For example:
 
     - `chainrule lens demo gpt`
     - `chainrule lens demo gpt --run runs/NAME`
+    - `chainrule lens demo gpt --out gpt.html`
 
     Parameters
     ----------
@@ -27,6 +37,9 @@ def gpt(*, run: str | None = None, weight: str = WEIGHT, seed: int = 0, as_json:
     from chainrule.lens import ledger, ledger_facts, ledger_lines, path_lines, verify
 
     subject = open_subject(run or "gpt", seed=seed)
+    if page_wanted(out, as_format, as_json):
+        write_page(subject, out, as_format)
+        return 0
     tape = recorded(subject)
     book = ledger(tape, coordinate=(weight, None), stats=False)
     if not as_json:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json
 
@@ -14,10 +15,13 @@ STATEMENT = """A small network: ten numbers in, Linear(10, 5), ReLU, Linear(5, 1
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def network(*, seed: int = 0, as_json: AsJson = False) -> None:
+def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
     """Walk through one training step: forward, loss, backward, gradients by name, update; then train to the end.
 
-    Example: `chainrule lens demo network`
+    For example:
+
+    - `chainrule lens demo network`
+    - `chainrule lens demo network --out network.html`
 
     Parameters
     ----------
@@ -37,6 +41,9 @@ def network(*, seed: int = 0, as_json: AsJson = False) -> None:
     from chainrule.lens import network as subject_of
 
     subject = subject_of(seed)
+    if page_wanted(out, as_format, as_json):
+        write_page(subject, out, as_format)
+        return
     tape = subject.record()
     hand = network_by_hand(subject)
     ways = {"rules": by_rules(tape), "autograd": by_autograd(tape), "numbers": by_numbers(subject, tape)}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, say
 
@@ -15,15 +16,21 @@ STATEMENT = """One neuron: a = sigmoid(x·w + b), its loss the binary cross-entr
 w = 2.2, b = 0, x = 1.1, y = 1. How does the loss change when w or b grows a little?"""
 
 
-def neuron(*, as_json: AsJson = False) -> None:
+def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
     """Find the two gradients of one neuron five ways: by hand, by our rules, by autograd, by numbers and by SymPy.
 
-    Example: `chainrule lens demo neuron`
+    For example:
+
+    - `chainrule lens demo neuron`
+    - `chainrule lens demo neuron --out neuron.html`
     """
     from chainrule.lens import by_autograd, by_numbers, by_rules, ledger, ledger_lines, neuron_by_hand
     from chainrule.lens import neuron as subject_of
 
     subject = subject_of()
+    if page_wanted(out, as_format, as_json):
+        write_page(subject, out, as_format)
+        return
     tape = subject.record()
     hand = neuron_by_hand()
     ways = {

@@ -1,12 +1,15 @@
 """`chainrule lens ledger`: the chain rule, line by line, from the loss back to a weight."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.base import LensError
+from chainrule.base import LensError, write_bytes
+from chainrule.cli.lens_output import PictureFormat, check_output, picture_format, write_picture
+from chainrule.cli.lens_page import check_json_alone
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
+from chainrule.cli.output import json_text
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -25,6 +28,8 @@ def ledger(
     seed: int = 0,
     double: Flag = False,
     fallback: Flag = False,
+    out: Path | None = None,
+    as_format: Annotated[PictureFormat | None, Parameter(name="--format")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write out the chain rule: each operation, its value, its derivative, what comes in and what goes out.
@@ -36,7 +41,7 @@ def ledger(
     - `chainrule lens ledger neuron`
     - `chainrule lens ledger gpt --module blocks.0.attention`
     - `chainrule lens ledger runs/NAME --weight blocks.0.attention.qkv --coordinate 3,7`
-    - `chainrule lens ledger my_module.py:make_model --json`
+    - `chainrule lens ledger my_module.py:make_model --out ledger.html`
 
     Parameters
     ----------
@@ -63,24 +68,44 @@ def ledger(
         Compute in float64.
     fallback
         Differentiate operations without a rule by autograd, and say so.
+    out
+        A file to write; its ending says the format: .html, .svg, .md, .tex, .json or .txt.
+    as_format
+        term, html, svg, md, tex or json. Default: by the ending of --out, else term.
     """
+    check_json_alone(out, as_format, as_json)
+    check_output(as_format, out)
+    chosen = "json" if as_json else picture_format(as_format, out)
     if coordinate is not None and weight is None:
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
+    if chosen not in ("term", "json") and (weight, module, depth) != (None, None, None):
+        raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
     index = None if coordinate is None else parse_coordinate(coordinate)
     from chainrule.cli.lens_subject import open_subject, recorded
     from chainrule.lens import ledger as written
-    from chainrule.lens import ledger_facts, ledger_lines, path_lines
+    from chainrule.lens import ledger_facts, ledger_lines, path_lines, picture
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double)
     tape = recorded(subject, level)
     place = None if weight is None else (weight, index)
     found = written(tape, fallback=fallback, coordinate=place, stats=False)
-    if as_json:
-        print_json(ledger_facts(found))
+    if chosen == "json":
+        deliver(json_text(ledger_facts(found)), out)
+    elif chosen != "term":
+        write_picture(picture(tape, found, fallback=fallback, title=subject.name), as_format, out)
     elif found.coordinate is not None:
-        print("\n".join(path_lines(tape, found.coordinate)))
+        deliver("\n".join(path_lines(tape, found.coordinate)), out)
     else:
-        print("\n".join(ledger_lines(found, module=module or "", depth=depth, title=subject.name)))
+        deliver("\n".join(ledger_lines(found, module=module or "", depth=depth, title=subject.name)), out)
+
+
+def deliver(text: str, out: Path | None) -> None:
+    """Prints the text, or writes it to the file and prints where."""
+    if out is None:
+        print(text)
+        return
+    write_bytes(out, f"{text}\n".encode("utf-8", "replace"))
+    print(out)
 
 
 def parse_coordinate(text: str) -> tuple[int, ...]:

@@ -18,7 +18,12 @@ def say(message: str) -> None:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """One object on standard output; NaN and infinity as null."""
-    print(json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False))
+    print(json_text(content))
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """The object as JSON for a person; NaN and infinity as null."""
+    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:

@@ -60,6 +60,18 @@ def test_the_classics_fit_a_wide_terminal(words, capsys):
     assert max(cell_len(line) for line in told(capsys, *words).splitlines()) <= 108
 
 
+@pytest.mark.parametrize("classic", ["neuron", "network", "gpt"])
+def test_a_classic_is_drawn_as_a_page_of_its_own(classic, tmp_path, capsys):
+    page = tmp_path / f"{classic}.html"
+    assert told(capsys, classic, "--out", str(page)).strip() == str(page)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_figures_and_a_picture_at_once_are_refused(tmp_path, capsys):
+    assert main(["lens", "demo", "neuron", "--json", "--out", str(tmp_path / "neuron.html")]) == 2
+    assert "--json prints figures and nothing else" in capsys.readouterr().err
+
+
 def test_a_sparkline_falls_as_the_numbers_do():
     assert sparkline([8, 4, 0], 10) == "█▅▁"
     assert len(sparkline([1.0] * 500, 60)) == 60

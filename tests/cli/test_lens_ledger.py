@@ -82,6 +82,26 @@ def test_a_mistake_is_answered_with_what_is_allowed(arguments, message, capsys):
     assert message in refused(capsys, *arguments)
 
 
+@pytest.mark.parametrize("ending", ["txt", "json", "html", "svg", "md", "tex"])
+def test_the_ledger_goes_into_a_file_of_the_format_that_its_ending_says(ending, tmp_path, capsys):
+    file = tmp_path / f"ledger.{ending}"
+    assert told(capsys, "neuron", "--out", file).strip() == str(file)
+    text = file.read_text(encoding="utf-8")
+    beginnings = {
+        "txt": "neuron: the loss",
+        "json": '{\n  "target"',
+        "html": "<!doctype",
+        "svg": "<svg",
+        "md": "#",
+        "tex": "%",
+    }
+    assert text.startswith(beginnings[ending])
+
+
+def test_a_setting_that_a_picture_would_not_show_is_refused(tmp_path, capsys):
+    assert "leave out --weight" in refused(capsys, "gpt", "--module", "blocks.0", "--out", tmp_path / "gpt.html")
+
+
 def test_progress_is_said_on_standard_error(capsys):
     assert main(["lens", "ledger", "network"]) == 0
     seen = capsys.readouterr()
