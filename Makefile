@@ -17,6 +17,7 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/tokenizer.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/first_minutes.py
+	$(BIN)/python benchmarks/lens_health.py
 
 proof: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1

@@ -30,9 +30,9 @@ from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms, portions
 
-# Rows of each kind in the file of a whole run: GPT-2 124M then takes about 8 MB.
-MOST_ROWS = 1000
-# Rows that a warning during the run is judged by, and past steps that a bundle holds.
+# Rows of each kind in the file of a whole run: GPT-2 124M then takes about 3 MB, and a page shows a quarter of them.
+MOST_ROWS = 400
+# Rows that a warning during the run is judged by, each of them once, and past steps that a bundle holds.
 RECENT, REMEMBERED = 16, 32
 # After a step out of line the next ones usually are too: they belong to the same event.
 QUIET_STEPS = 10
@@ -62,6 +62,7 @@ class RunHealth:
             "samples": session.config.batch_windows,
             "sample_tokens": session.config.model.context_length,
         }
+        self.n_rows = 0
         self.rows: list[Norms] = []
         self.noise = NoiseScale()
         self.small: tuple[int, Tensor] | None = None
@@ -123,7 +124,8 @@ class RunHealth:
         if self.rows and (progress.step % self.row_every == 0 or progress.step in (1, steps)):
             self._write(norms_row(progress.step, self.rows, self.noise))
             self.rows, self.noise = [], NoiseScale()
-            if progress.step >= QUIET_SHARE * steps:
+            self.n_rows += 1
+            if progress.step >= QUIET_SHARE * steps and self.n_rows % RECENT == 0:
                 self._warn()
 
     def _look(self) -> None:

@@ -55,9 +55,9 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     )
     progress.step += 1
     progress.samples += config.batch_windows
-    progress.seconds += time.perf_counter() - started
     if health:
         health.end()
+    progress.seconds += time.perf_counter() - started
     progress.bad_in_row = 0 if result.applied else progress.bad_in_row + 1
     if not result.applied:
         progress.n_skipped += 1

@@ -39,10 +39,9 @@ class Bundle:
 
     @property
     def precision(self) -> Precision:
-        """The run's own, on its device when that is here, else on the CPU."""
-        there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        device = str(self.state["device"])
-        return Precision(device if there.get(device) else "cpu", str(self.state["precision"]))
+        """The run's own, on a CUDA GPU when it ran on one and one is here, else on the CPU (MPS has no float64)."""
+        here = self.state["device"] == "cuda" and torch.cuda.is_available()
+        return Precision("cuda" if here else "cpu", str(self.state["precision"]))
 
     def usual(self, key: str) -> list[float]:
         """The "loss" or "grad_norm" of the steps that it was held against, oldest first."""
