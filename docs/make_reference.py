@@ -65,12 +65,16 @@ def verbs() -> Iterator[str]:
     """Every verb with its help and its own options; the settings that some also take have a section of their own."""
     yield "Every verb also takes `--help` and `--debug`, which adds the traceback to an error."
     for verb in VERBS:
-        app = command_line(verb)[verb]
-        if app.default_command:
-            yield from one_verb(f"chainrule {verb}", app)
-        for name in app if verb in SUB_APPS else ():
-            if not name.startswith("-"):
-                yield from one_verb(f"chainrule {verb} {name}", app[name])
+        yield from verbs_below(f"chainrule {verb}", command_line(verb)[verb], deeper=verb in SUB_APPS)
+
+
+def verbs_below(command: str, app: App, *, deeper: bool = True) -> Iterator[str]:
+    """A verb, and the verbs below it."""
+    if app.default_command:
+        yield from one_verb(command, app)
+    for name in app if deeper else ():
+        if not name.startswith("-"):
+            yield from verbs_below(f"{command} {name}", app[name])
 
 
 def one_verb(command: str, app: App) -> Iterator[str]:
