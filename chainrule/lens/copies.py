@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from functools import partial
 from types import CellType, FunctionType
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
+from chainrule.lens.reach import around, by_name, members
 from chainrule.lens.subject import Subject
 
 Memo = dict[int, Any]
@@ -42,22 +44,22 @@ def in_float64(subject: Subject) -> Subject:
 
 def modules_of(subject: Subject) -> list[nn.Module]:
     """Every module that the subject runs: itself, that of a method, those named by a function, those among inputs."""
-    named = [one for called in (subject.target, subject.loss) for one in _around(called)]
-    found = [subject.target, getattr(subject.target, "__self__", None), subject.loss, *named, *subject.inputs]
-    return list({id(one): one for one in [*found, *subject.named.values()] if isinstance(one, nn.Module)}.values())
-
-
-def _around(called: Any) -> list[Any]:
-    """What a function takes from around it."""
-    if not inspect.isfunction(called):
-        return []
-    around = inspect.getclosurevars(called)
-    return [*around.nonlocals.values(), *around.globals.values()]
+    given = by_name(subject.target, subject.inputs, subject.named)
+    loss = (
+        {} if subject.loss is None else {"loss": subject.loss, **by_name(subject.loss, (), {}), **around(subject.loss)}
+    )
+    found = [
+        one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)
+    ]
+    return list({id(one): one for one in found if isinstance(one, nn.Module)}.values())
 
 
 def _copied(called: Any, memo: Memo) -> Any:
     if isinstance(called, FunctionType):
         return _function(called, memo)
+    if isinstance(called, partial):
+        keywords = {name: _input(one, memo) for name, one in called.keywords.items()}
+        return partial(_copied(called.func, memo), *(_input(one, memo) for one in called.args), **keywords)
     made = copy.deepcopy(called, memo)
     owner = made if isinstance(made, nn.Module) else getattr(made, "__self__", None)
     if isinstance(owner, nn.Module):
@@ -66,18 +68,13 @@ def _copied(called: Any, memo: Memo) -> Any:
 
 
 def _function(function: FunctionType, memo: Memo) -> FunctionType:
-    """The function over copies of the modules and tensors that it uses."""
-
-    def own(one: Any) -> Any:
-        return _copied(one, memo) if isinstance(one, nn.Module) else _tensor(one, memo)
-
-    kinds = (Tensor, nn.Module)
-    around = inspect.getclosurevars(function).globals
-    named = {name: own(one) for name, one in around.items() if isinstance(one, kinds)}
+    """The function over copies of the modules and tensors that it uses, and of lists and dicts of them."""
+    outer = inspect.getclosurevars(function).globals
+    named = {name: _input(one, memo) for name, one in outer.items() if next(members(name, one), None)}
     cells = []
     for cell in function.__closure__ or ():
         held = cell.cell_contents
-        cells.append(CellType(own(held)) if isinstance(held, kinds) else cell)
+        cells.append(CellType(_input(held, memo)) if next(members("", held), None) else cell)
     made = FunctionType(
         function.__code__,
         {**function.__globals__, **named} if named else function.__globals__,
@@ -90,9 +87,9 @@ def _function(function: FunctionType, memo: Memo) -> FunctionType:
 
 
 def _input(one: Any, memo: Memo) -> Any:
-    if isinstance(one, nn.Module):
-        return _copied(one, memo)
-    return tree_map_only(Tensor, lambda tensor: _tensor(tensor, memo), one)
+    return tree_map_only(
+        (Tensor, nn.Module), lambda part: _tensor(part, memo) if isinstance(part, Tensor) else _copied(part, memo), one
+    )
 
 
 def _tensor(tensor: Tensor, memo: Memo) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from chainrule.lens.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
+    UNIT_ROUNDOFF,
     Estimate,
     along,
     computational_noise,
@@ -25,8 +26,8 @@ Engine = Literal["autograd", "rules"]
 ALL_WEIGHTS = "all weights at once"
 # The direction moves every weight by this part of its tensor's root mean square, at first.
 FIRST_DISTANCE = 0.02
-# So small that the loss is a straight line but for its rounding.
-NOISE_DISTANCE = 2.0**-40
+# So small that the loss is a straight line but for its rounding, and still many roundings long.
+NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
 # One false alarm in a thousand verifications of a hundred checks; noise is known from so many third differences.
 ROUNDING = student_quantile(1 - FALSE_ALARM / 100, NOISE_VALUES - NOISE_ORDER)
 
@@ -108,16 +109,24 @@ class Weight:
 
 
 def check_by_numbers(
-    forward: Callable[[], float], weights: Sequence[Weight], n_coordinates: int, *, seed: int, seconds: float
+    forward: Callable[[], float],
+    weights: Sequence[Weight],
+    n_coordinates: int,
+    *,
+    seed: int,
+    seconds: float,
+    u: float = UNIT_ROUNDOFF,
 ) -> Numbers:
     """One direction through all weights, always; then coordinates, until they are done or the time is over.
+
+    `u` is the unit roundoff of the narrowest number format that the loss is computed in.
 
     A coordinate that contradicts an engine is measured a second time with other steps, and counts only when it
     contradicts again: a kink of the loss may have lain within the first.
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
-    direction, noise, n_runs = _direction(forward, weights, generator)
+    direction, noise, n_runs = _direction(forward, weights, generator, min(NOISE_ROUNDINGS * u, LONGEST_NOISE))
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
@@ -136,7 +145,7 @@ def check_by_numbers(
 
 
 def _direction(
-    forward: Callable[[], float], weights: Sequence[Weight], generator: torch.Generator
+    forward: Callable[[], float], weights: Sequence[Weight], generator: torch.Generator, noise_distance: float
 ) -> tuple[NumberCheck, float, int]:
     """The derivative along a random direction, and the noise of the loss, which was measured along it."""
     tensors = [weight.tensor for weight in weights]
@@ -156,7 +165,7 @@ def _direction(
         square += share
         limit += weight.limit**2 * share
     with along(forward, tensors, ways) as loss:
-        noise = computational_noise(loss, NOISE_DISTANCE)
+        noise = computational_noise(loss, noise_distance)
         estimate = ridders(loss, FIRST_DISTANCE, noise=noise)
     check = _check(ALL_WEIGHTS, (), totals, estimate, square**0.5, limit**0.5 / square**0.5 if square else 0.0)
     return check, noise, estimate.n_evaluations + NOISE_VALUES

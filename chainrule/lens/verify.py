@@ -21,6 +21,7 @@ from chainrule.lens.record import Target
 from chainrule.lens.repeat import Forward, RandomState, same_buffers, same_random_numbers
 from chainrule.lens.reproducible import check_reproducible
 from chainrule.lens.reverse import loss_to_differentiate
+from chainrule.lens.rounding import unit_roundoff
 from chainrule.lens.rules import RULES, Rule
 from chainrule.lens.sampling import Engine, Numbers, Weight, check_by_numbers
 from chainrule.lens.segments import narrower_segments
@@ -134,8 +135,9 @@ class Settings:
             gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
         comparison.ours.clear()
         place = locate(tape, limits.exceeded(), rules=self.rules, fallback=self.fallback)
-        numbers = self._numbers(forward, leaves, gradients, limits, self.seconds - (time.perf_counter() - start))
         formats, why = formats_of(tape), reasons(tape, formats_of(tape))
+        left = self.seconds - (time.perf_counter() - start)
+        numbers = self._numbers(forward, leaves, gradients, limits, left, max(map(unit_roundoff, formats.values())))
         kept = tape.values[loss].tensor
         assert kept is not None
         errors, tolerances = _by_node(tape, limits)
@@ -180,6 +182,7 @@ class Settings:
         gradients: Mapping[int, Mapping[Engine, Tensor | None]],
         limits: Limits,
         seconds: float,
+        u: float,
     ) -> Numbers | None:
         if "numbers" not in self.against:
             return None
@@ -188,7 +191,7 @@ class Settings:
         weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
         if not weights:
             return None
-        return check_by_numbers(forward, weights, self.coordinates, seed=self.seed, seconds=max(seconds, 0.0))
+        return check_by_numbers(forward, weights, self.coordinates, seed=self.seed, seconds=max(seconds, 0.0), u=u)
 
 
 def _check_of(leaf: Value, limits: Limits, why: Mapping[int, str]) -> ParameterCheck:
