@@ -150,7 +150,9 @@ def loss_of(tape: Tape) -> float:
 
 
 def _draws(tape: Tape) -> bool:
-    return any(node.func is not None and torch.Tag.nondeterministic_seeded in node.func.tags for node in tape.nodes)
+    """Whether random numbers were drawn; attention without dropout only could have."""
+    drawing = [node for node in tape.nodes if node.func and torch.Tag.nondeterministic_seeded in node.func.tags]
+    return any(node.arguments.get("dropout_p", 1.0) for node in drawing)
 
 
 def _other_numbers(step: Step, loss: float) -> str:
