@@ -122,6 +122,7 @@ def follow(
     steps: list[PathStep] = []
     value, place = leaf.id, index
     while value in uses:
+        _refuse_complex(tape, uses[value][0][0])
         found = _step(tape, value, place, uses[value], wanted)
         steps.append(found)
         if not found.terms:
@@ -129,6 +130,14 @@ def follow(
         value, place = found.terms[0].output, found.terms[0].index
     number, gradient = float(leaf.tensor.detach()[index]), float(gradients[leaf.id][index])
     return CoordinatePath(leaf.name, leaf.id, index, number, gradient, tuple(reversed(steps)))
+
+
+def _refuse_complex(tape: Tape, step: ReverseStep) -> None:
+    values = [tape.values[number] for number in (*step.node.inputs, *step.node.outputs)]
+    if any(value.meta.dtype.is_complex for value in values):
+        raise LensError(
+            f"the way goes through complex numbers ({step.node.op} at {step.node.site}); only real ones can be followed"
+        )
 
 
 def _step(

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from lens.rules.samples import SAMPLES
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
@@ -56,6 +58,32 @@ def test_the_products_add_up_all_the_way_from_the_loss_to_autograds_element(gpts
     element = model.get_parameter(path.name).grad[path.index]
     assert arriving == pytest.approx(path.gradient, rel=1e-13)
     assert path.gradient == pytest.approx(float(element), rel=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_every_rule_can_be_followed_through(name):
+    """The products are read off our own rule, which must survive that; a sum that differed would fail inside."""
+
+    def loss(out):
+        return sum((one * (one.detach() + 0.3)).sum() for one in tree_leaves(out) if isinstance(one, torch.Tensor))
+
+    for function, tensors in SAMPLES[name]:
+        if any(one.is_complex() for one in tree_leaves(function(*tensors)) if isinstance(one, torch.Tensor)):
+            continue
+        tape = record(function, *(one.clone().requires_grad_(one.is_floating_point()) for one in tensors), loss=loss)
+        reached = [tape.values[leaf.value] for leaf in ledger(tape).leaves]
+        for leaf in reached:
+            if leaf.meta.n_elements and not any(value.meta.dtype.is_complex for value in tape.values):
+                path = ledger(tape, coordinate=(leaf.name, None), stats=False).coordinate
+                assert not path.steps[-1].terms or path.steps[-1].total == pytest.approx(path.gradient, rel=1e-10)
+
+
+def test_complex_numbers_are_refused_with_their_place():
+    x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    tape = record(lambda x: torch.view_as_real(torch.view_as_complex(x)).sum(), x)
+    with pytest.raises(LensError, match=r"goes through complex numbers .*test_coordinate\.py"):
+        ledger(tape, coordinate=("x", (0, 0)))
 
 
 def test_without_a_place_it_is_the_element_with_the_largest_gradient(gpts):
