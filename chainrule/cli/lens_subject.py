@@ -66,7 +66,7 @@ def recorded(subject: "Subject", level: "Level" = "op") -> "Tape":
     from chainrule.cli.output import say
 
     say(f"recording {subject.name} …")
-    tape: Tape = _running(f"{subject.name} failed", lambda: subject.record(level=level))
+    tape: Tape = running(f"{subject.name} failed", lambda: subject.record(level=level))
     say(f"{len(tape.nodes)} operations recorded")
     return tape
 
@@ -192,7 +192,7 @@ def _import(place: str) -> ModuleType:
     if not place.endswith(".py"):
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
-        found: ModuleType = _running(f"{place} does not import", lambda: importlib.import_module(place))
+        found: ModuleType = running(f"{place} does not import", lambda: importlib.import_module(place))
         return found
     path = Path(place)
     if not path.is_file():
@@ -206,7 +206,7 @@ def _import(place: str) -> ModuleType:
     sys.modules[name] = module
     load = spec.loader.exec_module
     try:
-        _running(f"{place} does not import", lambda: load(module))
+        running(f"{place} does not import", lambda: load(module))
     except LensError:
         del sys.modules[name]
         raise
@@ -214,10 +214,10 @@ def _import(place: str) -> ModuleType:
 
 
 def _calling(what: str, function: Callable[[], Any]) -> Any:
-    return _running(f"{what} failed", function)
+    return running(f"{what} failed", function)
 
 
-def _running(failing: str, call: Callable[[], Any]) -> Any:
+def running(failing: str, call: Callable[[], Any]) -> Any:
     """What `call` returns; whatever goes wrong in the user's code becomes a LensError with its line."""
     try:
         return call()

@@ -64,19 +64,21 @@ def verify(
     """
     if seconds is not None and seconds <= 0:
         raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
-    from chainrule.cli.lens_subject import open_subject
+    from chainrule.cli.lens_subject import open_subject, running
     from chainrule.lens import proof_lines
     from chainrule.lens import verify as verified
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens)
     say(f"verifying {subject.name} …")
-    report: Report
-    if step:
-        from chainrule.cli.lens_step import captured
 
-        report = verified(step=captured(what, subject), seconds=seconds, seed=seed, fallback=fallback)
-    else:
-        report = verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, fallback=fallback, level=level)
+    def prove() -> "Report":
+        if step:
+            from chainrule.cli.lens_step import captured
+
+            return verified(step=captured(what, subject), seconds=seconds, seed=seed, fallback=fallback)
+        return verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, fallback=fallback, level=level)
+
+    report: Report = running(f"{subject.name} failed", prove)
     if as_json:
         print_json(report.as_dict())
     else:
