@@ -2,17 +2,15 @@
 
 import base64
 import hashlib
-import html
 import re
 from importlib.resources import files
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.plain import fitted, packed
+from chainrule.lens.draw.safe import escaped
 
 MOST_BYTES = 3_000_000
 SCRIPTS = ("data.js", "graph.js", "panel.js", "walk.js", "start.js")
-# Characters that HTML forbids or that UTF-8 cannot hold, and those that reverse the direction of the text around them.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_BYTES) -> str:
@@ -28,17 +26,17 @@ def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_B
     room = most_bytes - len((frame + style + script + policy).encode()) - 4 * len(picture.title)
     slots = {
         "policy": policy,
-        "title": html.escape(UNSAFE.sub("\ufffd", picture.title)),
+        "title": escaped(picture.title),
         "depth": "" if depth is None else str(depth),
         "style": style,
-        "picture": UNSAFE.sub("\ufffd", packed(fitted(picture, room))),
+        "picture": packed(fitted(picture, room)),
         "script": script,
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda slot: slots[slot[1]], frame)
 
 
 def _asset(name: str) -> str:
-    return files("chainrule.lens.draw").joinpath("page", name).read_text(encoding="utf-8")
+    return files("chainrule.lens.draw").joinpath("page", name).readescaped(encoding="utf-8")
 
 
 def _digest(content: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from chainrule.lens.draw.data import DrawnValue, Picture
+from chainrule.lens.draw.safe import clean
 from chainrule.lens.draw.thumbnail import Look, smaller
 
 SCHEMA = 1
@@ -15,7 +16,7 @@ SCHEMA = 1
 
 def to_json(picture: Picture) -> str:
     """The whole picture as JSON; its keys are in docs/lens/pictures.md."""
-    return json.dumps({"schema": SCHEMA, **plain(picture)}, ensure_ascii=False, indent=1, allow_nan=False)
+    return clean(json.dumps({"schema": SCHEMA, **plain(picture)}, ensure_ascii=False, indent=1, allow_nan=False)) + "\n"
 
 
 def plain(thing: Any, digits: int | None = None) -> Any:
@@ -46,7 +47,7 @@ def _number(number: float, digits: int | None) -> float | None:
 def packed(picture: Picture) -> str:
     """The picture as a page carries it: without spaces, numbers to nine digits, and `<` spelt out."""
     content = json.dumps(plain(picture, 9), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return content.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return clean(content).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 Change = Callable[[Look], Look]

@@ -1,15 +1,12 @@
 """A picture as one SVG file, folded to a depth: for a paper, a slide or a README; it follows light and dark."""
 
-import html
-import re
-
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.place import Card, curve, place
+from chainrule.lens.draw.safe import escaped
 from chainrule.lens.draw.words import readable_depth, title_facts
 
 MOST_SHOWN = 60
 TITLE = 52.0
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 STYLE = """
 svg { --paper: #fcfcfa; --card: #fff; --raised: #f4f3ee; --ink: #1c1e22; --quiet: #66686d;
   --line: #d9d6cd; --edge: #a9a79f; --value: #2560bd; --gradient: #b23f0d;
@@ -44,13 +41,13 @@ def to_svg(picture: Picture, depth: int | None = None) -> str:
         '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto" '
         'markerUnits="userSpaceOnUse"><path class="tip" d="M0 0.5L8 4L0 7.5z"/></marker>'
     )
-    title = _text(picture.title)
+    title = escaped(picture.title)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="Graph of {title}">'
         f"<title>{title}</title><style>{STYLE}</style><defs>{tip}</defs>"
         f'<rect class="paper" width="100%" height="100%"/><text class="h1" x="16" y="27">{title}</text>'
-        f'<text class="facts" x="16" y="45">{_text(title_facts(picture))}</text>'
+        f'<text class="facts" x="16" y="45">{escaped(title_facts(picture))}</text>'
         f'<g transform="translate(8 {TITLE})">{boxes}{wires}{cards}</g></svg>\n'
     )
 
@@ -59,8 +56,8 @@ def _open(card: Card) -> str:
     return (
         f'<rect class="open" x="{card.x:.1f}" y="{card.y:.1f}" width="{card.width:.1f}" '
         f'height="{card.height:.1f}" rx="14"/>'
-        f'<text x="{card.x + 14:.1f}" y="{card.y + 20:.1f}"><tspan class="title">{_text(card.lines[0])}</tspan> '
-        f'<tspan class="quiet">{_text(card.lines[1])}</tspan></text>'
+        f'<text x="{card.x + 14:.1f}" y="{card.y + 20:.1f}"><tspan class="title">{escaped(card.lines[0])}</tspan> '
+        f'<tspan class="quiet">{escaped(card.lines[1])}</tspan></text>'
     )
 
 
@@ -75,12 +72,12 @@ def _card(card: Card) -> str:
         left, right = left + 6, right - 6
     for place_, text in enumerate(card.lines[:-1]):
         kind = "quiet" if place_ else "title"
-        parts.append(f'<text class="{kind}" x="{left:.1f}" y="{line + 18 * place_:.1f}">{_text(text)}</text>')
+        parts.append(f'<text class="{kind}" x="{left:.1f}" y="{line + 18 * place_:.1f}">{escaped(text)}</text>')
     below = line + 18 * (len(card.lines) - 1)
-    parts.append(f'<text class="value" x="{left:.1f}" y="{below:.1f}">{_text(card.value)}</text>')
+    parts.append(f'<text class="value" x="{left:.1f}" y="{below:.1f}">{escaped(card.value)}</text>')
     if card.gradient:
         parts.append(
-            f'<text class="gradient" x="{right:.1f}" y="{below:.1f}" text-anchor="end">∇ {_text(card.gradient)}</text>'
+            f'<text class="gradient" x="{right:.1f}" y="{below:.1f}" text-anchor="end">∇ {escaped(card.gradient)}</text>'
         )
     if card.met:
         parts.append(
@@ -89,7 +86,3 @@ def _card(card: Card) -> str:
             f"Σ {card.met}</text>"
         )
     return "".join(parts)
-
-
-def _text(text: str) -> str:
-    return html.escape(UNSAFE.sub("\ufffd", text), quote=True)

@@ -1,5 +1,7 @@
 """Numbers, shapes and tensors in few characters, as all written formats show them."""
 
+import math
+
 from chainrule.base import count_text
 from chainrule.lens.draw.data import DrawnBox, DrawnOp, DrawnValue, Picture
 from chainrule.lens.draw.thumbnail import Look
@@ -13,6 +15,8 @@ def number_text(x: float | None, digits: int = 4) -> str:
         return "–"
     if x == 0:
         return "0"
+    if not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "∞" if x > 0 else "−∞"
     rough = abs(x) >= 1e5 or abs(x) < 1e-3
     text = f"{x:.{digits - 2}e}" if rough else f"{x:.{digits}g}"
     if rough:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from chainrule.lens.draw.data import DrawnBox, DrawnPart, DrawnStep, DrawnValue, Picture
+from chainrule.lens.draw.safe import clean
 from chainrule.lens.draw.words import (
     SMALL,
     box_facts,
@@ -74,6 +75,7 @@ def _columns(name: str, shape: str, value: str, gradient: str) -> str:
 
 
 def _cut(text: str, width: int = WIDTH) -> str:
+    text = clean(text)
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
@@ -128,14 +130,14 @@ def _markdown_leaf(value: DrawnValue) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(clean(text).split()))
 
 
 def to_latex(picture: Picture) -> str:
     """The chain rule as an `align*` environment (amsmath): a line for each gradient, from the loss back."""
     lines = [_latex_line(picture, step, part) for step in picture.steps for part in step.parts]
     body = " \\\\\n".join(f"  {line}" for line in lines)
-    return f"% {' '.join(picture.title.split())}: needs amsmath\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
+    return f"% {' '.join(clean(picture.title).split())}: needs amsmath\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
 
 
 def _latex_line(picture: Picture, step: DrawnStep, part: DrawnPart) -> str:
@@ -166,4 +168,4 @@ def _latex_name(name: str) -> str:
         return name
     special = {"\\": r"\backslash ", "_": r"\_", "{": r"\{", "}": r"\}", "ᵀ": r"$^T$"}
     special |= {one: f"\\{one}" for one in "#$%&"} | {"~": r"\sim ", "^": r"\wedge "}
-    return rf"\text{{{''.join(special.get(letter, letter) for letter in name)}}}"
+    return rf"\text{{{''.join(special.get(letter, letter) for letter in clean(name))}}}"

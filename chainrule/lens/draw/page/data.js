@@ -45,7 +45,7 @@ const soft = (text) => text.split(/(?<=[_.])/).flatMap((word) => [word, el("wbr"
 const isWhole = (value) => !/float|complex/.test(value.dtype);
 const isNumber = (look) => !!look && look.number !== undefined;
 // A tensor in one figure: the number itself, or its norm.
-const figure = (look) => !look ? "" : isNumber(look) ? number(look.number) : look.n_nan ? "NaN" : `‖${number(look.norm)}‖${look.n_inf ? " and ∞" : ""}`;
+const figure = (look) => !look ? "" : isNumber(look) ? number(look.number) : look.n_nan ? "NaN" : look.norm === undefined ? "∞" : `‖${number(look.norm)}‖${look.n_inf ? " and ∞" : ""}`;
 
 const opName = (op) => op.rule.replace(/^_+|_+$/g, "");
 const small = ops.length <= 60;

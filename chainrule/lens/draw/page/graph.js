@@ -67,8 +67,10 @@ const marks = (op, value) => [
   value && value.met && el("span", { class: "met", title: `${value.met.length} contributions meet here` }, `Σ ${value.met.length}`),
   op && !op.independent && el("span", { class: "sign", title: "differentiated by autograd: not independent" }, "autograd"),
   op && op.in_place && el("span", { class: "sign", title: "writes in place" }, "in place"),
-  op && op.error !== undefined && el("span", { class: `proof ${verdict(op)}` }, `${SIGNS[verdict(op)]} ${number(op.error, 2)}`),
+  op && op.error !== undefined && el("span", { class: `proof ${verdict(op)}` }, proofMark(op)),
 ];
+// The culprit's own gradient may be right: wrong is what it hands on.
+const proofMark = (op) => verdict(op) === "wrong" ? "✗ wrong here" : `${SIGNS[verdict(op)]} ${number(op.error, 2)}`;
 const SIGNS = { right: "✓", wrong: "✗", follows: "!" };
 // After a verification: within its tolerance, the culprit, or wrong because of what came before.
 const verdict = (op) => op.id === picture.suspect ? "wrong" : op.tolerance === undefined || op.error <= op.tolerance ? "right" : "follows";
@@ -189,5 +191,6 @@ const setZoom = (wanted) => {
 const fitWidth = () => {
   canvas.style.zoom = 1;
   const across = pane.clientWidth / (shown.get("box 0").scrollWidth + 40), down = pane.clientHeight / (canvas.scrollHeight + 2);
-  setZoom(across < 1 ? Math.max(0.45, across) : Math.max(1, Math.min(across, down, 1.5)));
+  setZoom(across < 1 ? Math.max(0.7, across) : Math.max(1, Math.min(across, down, 1.5)));
+  pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
 };

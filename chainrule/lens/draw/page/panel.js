@@ -33,9 +33,9 @@ const goTo = (kind, id) => {
   if (box !== undefined) unfoldTo(box);
   choose(kind, id, { scroll: true });
 };
-const link = (value) => {
+const link = (value, name = value.name) => {
   const [kind, id] = sourceOf(value);
-  return el("button", { class: "link", type: "button", onclick: () => goTo(kind, id) }, value.name);
+  return el("button", { class: "link", type: "button", onclick: () => goTo(kind, id) }, name);
 };
 const opLink = (op) => el("button", { class: "link", type: "button", onclick: () => goTo("op", op.id) }, small ? op.saying : `${output(op) ? output(op).name : opName(op)}`);
 
@@ -43,7 +43,7 @@ const pathOf = (box) => lineOf(box).slice(1).map((at) => boxes[at].label).join("
 const opPanel = (op) => {
   const site = siteOf(op), rule = rules[op.rule], value = throughOf(op) || output(op);
   return [
-    el("h2", {}, op.saying),
+    el("h2", { class: op.saying.length > 48 ? "long" : null }, ...soft(op.saying)),
     el("p", { class: "quiet" }, [op.op, pathOf(op.box), op.step === undefined ? "no gradient goes through" : `step ${op.step + 1} back`].filter(Boolean).join(" · ")),
     op.error !== undefined && el("p", { class: `proof ${verdict(op)}` }, proofWords(op)),
     !op.independent && el("p", { class: "note" }, "No rule of our own: autograd differentiated this operation, so this step is not independent."),
@@ -61,7 +61,7 @@ const opPanel = (op) => {
 const readersOf = (ids) => ids.length ? ids.flatMap((id, i) => [i ? ", " : "", opLink(ops[id])]) : "nothing after it";
 const proofWords = (op) => ({
   right: `Proved: relative error ${number(op.error, 2)}` + (op.tolerance === undefined ? "" : `, allowed ${number(op.tolerance, 2)}`),
-  wrong: `The gradient is wrong here: relative error ${number(op.error, 2)}`,
+  wrong: "The gradients that this operation hands on are wrong: autograd and the rules give different ones.",
   follows: `Relative error ${number(op.error, 2)}, more than ${number(op.tolerance, 2)}: it follows from an operation nearer to the loss`,
 })[verdict(op)];
 const formulas = (op, rule) => [
@@ -89,7 +89,7 @@ const boxPanel = (box) => {
     box.id ? el("button", { class: "plain", type: "button", onclick: () => { unfoldTo(box.parent); toggle(box.id); } }, unfolded.has(box.id) ? "Fold" : "Unfold") : null,
     weights.length > 0 && [el("h3", {}, "Weights"), el("div", { class: "scroll" }, el("table", { class: "grid" },
       el("thead", {}, el("tr", {}, ["weight", "shape", "norm", "gradient"].map((word) => el("th", { scope: "col" }, word)))),
-      el("tbody", {}, weights.map((value) => el("tr", {}, el("th", { scope: "row" }, link(value)), el("td", {}, shapeOf(value)),
+      el("tbody", {}, weights.map((value) => el("tr", {}, el("th", { scope: "row" }, link(value, box.path && value.name.startsWith(`${box.path}.`) ? value.name.slice(box.path.length + 1) : value.name)), el("td", {}, shapeOf(value)),
         el("td", {}, figure(value.value)), el("td", { class: "gradient" }, figure(value.gradient)))))))],
     results.slice(-3).map((value) => [el("h3", {}, "Result ", link(value)), tensorParts(value)]),
   ];

@@ -33,7 +33,7 @@ const drawTable = () => {
       return el("tr", { class: op.error !== undefined ? verdict(op) : "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
         el("th", { scope: "row" }, el("button", { class: "link", type: "button", onclick: () => choose("op", op.id) }, op.saying)),
         el("td", {}, value ? shapeOf(value) : ""), el("td", { class: "value" }, value ? figure(value.value) : ""), el("td", { class: "gradient" }, value ? figure(value.gradient) : ""),
-        picture.verified !== undefined && el("td", {}, op.error === undefined ? "" : `${SIGNS[verdict(op)]} ${number(op.error, 2)}`),
+        picture.verified !== undefined && el("td", {}, op.error === undefined ? "" : proofMark(op)),
         el("td", { class: "quiet" }, site ? `${site.file.split("/").pop()}:${site.line}` : ""));
     }))));
 };
@@ -123,5 +123,4 @@ fitWidth();
 walkTo(0);
 if (picture.suspect !== undefined) goTo("op", picture.suspect);
 else if (picture.loss !== undefined && values[picture.loss].made_by !== undefined) choose("op", values[picture.loss].made_by, { sheet: false });
-if (!small || pane.scrollHeight > pane.clientHeight) pane.scrollTop = 0;
 new ResizeObserver(drawWires).observe(pane);

@@ -3,7 +3,8 @@ const slider = $("slider");
 const TAB = "\u2002";
 let at = 0;                         // 0: everything is shown; n: the n-th step back
 
-const partial = (name) => `∂L/∂${name}`;
+const short = (name) => name.length > 26 ? `${name.slice(0, 15)}…${name.slice(-8)}` : name;
+const partial = (name) => `∂L/∂${short(name)}`;
 // One line for each input: ∂L/∂w = ∂L/∂u · ∂u/∂w = −0.08 · 1.1 = −0.09; for tensors shapes and norms.
 const chainLines = (step) => {
   const op = ops[step.op], through = values[step.through];
@@ -11,12 +12,11 @@ const chainLines = (step) => {
     const to = values[part.value];
     const scalar = step.incoming !== undefined && part.local !== undefined && part.number !== undefined;
     const made = through.name === "" ? opName(op) : through.name;
-    const names = ops.length <= 400 && made.length + to.name.length < 60;
-    const head = [el("b", {}, partial(to.name)), names ? [" = ", partial(made), " · ", `∂${made}/∂${to.name}`] : [` from ${partial(made)}`]].flat();
-    if (scalar) return el("div", {}, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number, 5)));
+    const head = [el("b", {}, partial(to.name)), " = ", partial(made), " · ", `∂${short(made)}/∂${short(to.name)}`];
+    if (scalar) return el("div", {}, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
     const from = step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`;
     return el("div", {}, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
-      el("span", { class: "gradient" }, from), " → ", el("b", { class: "gradient" }, part.number !== undefined ? number(part.number, 5) : `‖${number(part.norm)}‖`), el("small", {}, ` ${shapeOf(to)}`));
+      el("span", { class: "gradient" }, from), " → ", el("b", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`), el("small", {}, ` ${shapeOf(to)}`));
   });
 };
 const meetingLines = (step) => {
