@@ -86,8 +86,8 @@ def _symbols(symbols: Sequence["Derivative"], rules: dict[str, float]) -> Iterat
     for title, key in (("from a as the machine has it", "at_activation"), ("from the decimal numbers", "exact")):
         distances = ", ".join(f"∂loss/∂{one.by} {_ulps(one, rules[one.by], key):.1f}" for one in symbols)
         yield f"  {title:<29} {distances}"
-    yield "The machine rounds a = 0.918… to 53 bits. a − y is then exact, and 11 times smaller than a: what was half"
-    yield "an ulp of a is up to 4 ulps there. What starts from the rounded a cannot do better; autograd cannot either."
+    yield "The machine rounds a = 0.918… to 53 bits. a − y is then exact, and 11 times smaller than a: half an"
+    yield "ulp of a is 4 ulps there. What starts from the rounded a cannot do better, and autograd does not."
 
 
 def _facts(one: "Derivative", found: float) -> dict[str, Any]:
