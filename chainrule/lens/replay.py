@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
-from chainrule.lens.memory import places
+from chainrule.lens.memory import places, version
 from chainrule.lens.noisy import Formats
 from chainrule.lens.reverse import differentiable
 from chainrule.lens.rounding import EXACT, Noise, accumulator, unit_roundoff
@@ -50,14 +50,16 @@ def replay(tape: Tape, *, noise: Noise | None = None, formats: Formats | None = 
         kept = tape.values[number].tensor
         assert kept is not None
         # A buffer may be written to, by operations that do not say so.
-        again.values[number].tensor = _wide(kept).clone() if tape.values[number].role == "buffer" else _wide(kept)
+        wide = _wide(kept).clone() if tape.values[number].role == "buffer" else _wide(kept)
+        _put(again, number, wide)
     for node in tape.nodes:
         if live.intersection(node.outputs):
             again.nodes[node.id] = _run(again, tape, node, noise, formats or {})
-    for value in again.values:
-        if value.tensor is not None:
-            again.versions[value.id] = value.tensor._version
     return again
+
+
+def _put(tape: Tape, value: int, tensor: Tensor) -> None:
+    tape.values[value].tensor, tape.versions[value] = tensor, version(tensor)
 
 
 def _empty(value: Value) -> Value:
@@ -87,7 +89,7 @@ def _run(again: Tape, tape: Tape, node: Node, noise: Noise | None, formats: Form
     for output, result in zip(node.outputs, results, strict=False):
         if noise is not None and output in formats and not _is_exact(tape, node, formats):
             result = noise(result, unit_roundoff(formats[output]))
-        again.values[output].tensor = result
+        _put(again, output, result)
     return done
 
 
@@ -137,7 +139,11 @@ def _compute(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
     given = {key: _argument(call, key, key in written) for key in node.arguments}
     schema = node.func._schema.arguments
     positional = [given[a.name] for a in schema if not a.kwarg_only]
-    result = node.func(*positional, **{a.name: given[a.name] for a in schema if a.kwarg_only})
+    try:
+        result = node.func(*positional, **{a.name: given[a.name] for a in schema if a.kwarg_only})
+    except (RuntimeError, NotImplementedError) as fault:
+        words = str(fault).splitlines()[0]
+        raise LensError(f"{node.op} at {node.site} cannot be repeated in float64 on the CPU: {words}") from fault
     results = result if isinstance(result, list | tuple) else [result]
     return [one for one in results if isinstance(one, Tensor)], node
 

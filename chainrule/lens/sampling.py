@@ -28,6 +28,8 @@ ALL_WEIGHTS = "all weights at once"
 FIRST_DISTANCE = 0.02
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
 NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
+# A derivative that says itself that it is worse than this is tried with steps so many times wider.
+POOR, WIDER = 1e-4, 16.0
 # One false alarm in a thousand verifications of a hundred checks; noise is known from so many third differences.
 ROUNDING = student_quantile(1 - FALSE_ALARM / 100, NOISE_VALUES - NOISE_ORDER)
 
@@ -220,4 +222,6 @@ def _coordinate(forward: Callable[[], float], weight: Weight, index: tuple[int, 
         again = check(h0 / 3)
         if again.own_error <= found.own_error or all(again.agrees(engine) for engine in weight.gradients):
             found = again
+    if found.own_error > POOR:  # the loss is noisy, as with float32 in it: steps that rise above the noise
+        found = min(found, check(WIDER * h0), key=lambda one: one.own_error)
     return found
