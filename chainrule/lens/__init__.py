@@ -19,13 +19,18 @@ from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
 from chainrule.lens.copies import in_float64
 from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
 from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
-from chainrule.lens.draw.data import Picture
-from chainrule.lens.draw.formats import FORMATS, picture_text
-from chainrule.lens.draw.html import to_html
-from chainrule.lens.draw.picture import picture
-from chainrule.lens.draw.plain import to_json
-from chainrule.lens.draw.svg import to_svg
-from chainrule.lens.draw.written import to_latex, to_markdown, to_terminal
+from chainrule.lens.draw import (
+    FORMATS,
+    Picture,
+    picture,
+    picture_text,
+    to_html,
+    to_json,
+    to_latex,
+    to_markdown,
+    to_svg,
+    to_terminal,
+)
 from chainrule.lens.explain import Explanation, explain
 from chainrule.lens.explain_given import written_tensor
 from chainrule.lens.fold import Fold, fold

@@ -36,7 +36,7 @@ def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_B
 
 
 def _asset(name: str) -> str:
-    return files("chainrule.lens.draw").joinpath("page", name).readescaped(encoding="utf-8")
+    return files("chainrule.lens.draw").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _digest(content: str) -> str:

@@ -77,7 +77,8 @@ def _card(card: Card) -> str:
     parts.append(f'<text class="value" x="{left:.1f}" y="{below:.1f}">{escaped(card.value)}</text>')
     if card.gradient:
         parts.append(
-            f'<text class="gradient" x="{right:.1f}" y="{below:.1f}" text-anchor="end">∇ {escaped(card.gradient)}</text>'
+            f'<text class="gradient" x="{right:.1f}" y="{below:.1f}" text-anchor="end">'
+            f"∇ {escaped(card.gradient)}</text>"
         )
     if card.met:
         parts.append(

@@ -56,8 +56,8 @@ def grow(tape: Tape) -> Tree:
     """The tree of a tape.
 
     A module's call is one stretch of the recording, so boxes follow from the order alone: a box closes when an
-    operation outside of it comes. The same module called again is another box; two calls in a row can only be told apart where
-    the module has operations of its own.
+    operation outside of it comes. The same module called again is another box; two calls in a row
+    can only be told apart where the module has operations of its own.
     """
     builder = _Builder(tape)
     for node in tape.nodes:

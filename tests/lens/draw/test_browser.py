@@ -1,0 +1,226 @@
+"""The picture in a real browser: it walks, folds, fits a phone, and asks nothing of any network."""
+
+from types import SimpleNamespace
+
+import pytest
+from browser import CONTRAST, Browser, needs_browser
+
+from chainrule.lens import network, picture, to_html
+
+pytestmark = needs_browser
+
+CLICK = "document.getElementById('{}').click()"
+LIT = "[...document.querySelectorAll('.now > .head, .card.now')].map(c => c.textContent)"
+SLIDER = "document.getElementById('slider')"
+ROW = "document.querySelector('#ledger tr[aria-current]').dataset.step"
+ORANGE = "document.querySelectorAll('#wires > path.lit').length"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, of_neuron, of_network, of_gpt):
+    folder = tmp_path_factory.mktemp("pages")
+    tape = network().record()
+    errors = {node.id: 0.0 if node.id > 4 else 0.2 for node in tape.nodes}
+    report = SimpleNamespace(ok=False, suspect=4, node_errors=errors, tolerance_of=dict.fromkeys(errors, 1e-12))
+    found = {"neuron": of_neuron, "network": of_network, "gpt": of_gpt, "wrong": picture(tape, verified=report)}
+    found["values"] = picture(tape, backward=False)
+    for name, shown in found.items():
+        (folder / f"{name}.html").write_text(to_html(shown), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in found}
+
+
+def press(browser, key, place="document.body"):
+    event = f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}})"
+    browser.js(f"{place}.dispatchEvent({event})")
+
+
+def put(browser, place, content):
+    browser.js(f"(s => {{ s.value = '{content}'; s.dispatchEvent(new Event('input')) }})({place})")
+
+
+def test_every_page_draws_itself_without_an_error_and_without_a_network(browser, pages):
+    for name, page in pages.items():
+        browser.open(page)
+        assert browser.js("document.querySelectorAll('#wires > path').length") > 3, name
+        assert browser.js("document.querySelectorAll('.card').length") > 5, name
+        assert browser.requests() == {page.as_uri()}
+        assert browser.log("browser") == [], name
+
+
+def test_no_wire_is_lost_and_every_wire_leads_down(browser, pages, of_gpt):
+    browser.open(pages["gpt"])
+    for _ in range(4):
+        ways = browser.js("[...document.querySelectorAll('#wires > path')].map(p => p.getAttribute('d'))")
+        for way in ways:
+            numbers = [float(word) for word in way.replace("M", " ").replace("C", " ").replace("V", " ").split()]
+            assert numbers[1] < numbers[-1], way
+        browser.js(CLICK.format("unfold"))
+    arrows = sum(len({*value.read_by}) for value in of_gpt.values if value.box is not None)
+    assert browser.js("document.querySelectorAll('#wires > path').length") == arrows
+
+
+def test_the_slider_lights_the_operation_its_wires_and_its_line(browser, pages):
+    browser.open(pages["neuron"])
+    assert browser.js(LIT) == []
+    for step, name in enumerate(["loss = ", "a = sigmoid(z)", "z = u + b", "u = x · w"], 1):
+        put(browser, SLIDER, step)
+        assert len(browser.js(LIT)) == 1 and browser.js(LIT)[0].startswith(name)
+        assert browser.js(ROW) == str(step - 1)
+        assert browser.js(ORANGE) == (2 if step == 3 else 1)
+    assert browser.js("document.getElementById('line').textContent").endswith(
+        "∂L/∂w = ∂L/∂u · ∂u/∂w = −0.08166 · 1.1 = −0.08983"
+    )
+    assert browser.js("document.querySelector('#panel h2').textContent") == "u = x · w"
+
+
+def test_gradients_appear_as_the_walk_reaches_them(browser, pages):
+    browser.open(pages["neuron"])
+    hidden = "document.querySelectorAll('.figures .gradient.hidden').length"
+    seen = [browser.js(hidden)]
+    for _ in range(4):
+        browser.js(CLICK.format("forth"))
+        seen.append(browser.js(hidden))
+    assert seen == [0, 4, 3, 1, 0]
+
+
+def test_a_folded_module_is_lit_for_what_is_inside(browser, pages):
+    browser.open(pages["gpt"])
+    browser.js(CLICK.format("fold"))
+    lit = set()
+    for step in range(1, browser.js(f"+{SLIDER}.max") + 1, 6):
+        put(browser, SLIDER, step)
+        assert len(browser.js(LIT)) == 1
+        lit.update(browser.js(LIT))
+    assert all(any(f"{name} Block" in text for text in lit) for name in ("blocks.0", "blocks.1"))
+
+
+def test_keys_walk_search_and_come_back(browser, pages):
+    browser.open(pages["gpt"])
+    press(browser, "End")
+    assert browser.js("document.getElementById('forth').disabled")
+    press(browser, "ArrowLeft")
+    last = browser.js(ROW)
+    press(browser, "Escape")
+    assert browser.js("document.querySelector('#ledger tr[aria-current]')") is None
+    press(browser, "/")
+    assert browser.js("document.activeElement.id") == "search"
+    put(browser, "document.activeElement", "blocks.1 qkv weight")
+    press(browser, "Enter", "document.activeElement")
+    assert "blocks.1.attention.qkv.weight" in browser.js("document.querySelector('#panel h2').textContent")
+    assert browser.js("document.querySelectorAll('.box.open').length") >= 3  # the way to it is unfolded
+    assert int(last) > 50
+
+
+def test_modules_fold_and_unfold_by_mouse_and_by_keyboard(browser, pages):
+    browser.open(pages["gpt"])
+    browser.js(CLICK.format("fold"))
+    cards = "document.querySelectorAll('.card').length"
+    before = browser.js(cards)
+    browser.js("document.querySelector('.chevron').click()")
+    assert browser.js("document.activeElement.getAttribute('aria-expanded')") == "true"
+    assert browser.js(cards) > before
+    browser.js("document.activeElement.click()")  # what Enter and the space bar do to a button
+    assert browser.js("document.activeElement.getAttribute('aria-expanded')") == "false"
+    assert browser.js(cards) == before
+
+
+def test_the_panel_tells_value_gradient_formula_source_and_pictures(browser, pages):
+    browser.open(pages["gpt"])
+    browser.js(CLICK.format("unfold"))
+    browser.js(CLICK.format("unfold"))
+    browser.js("[...document.querySelectorAll('.card.op')].find(c => /layer_norm/.test(c.textContent)).click()")
+    heads = browser.js("[...document.querySelectorAll('#panel h3')].map(h => h.textContent.split(' ')[0])")
+    assert heads == ["Formula", "Value", "Gradient", "Source", "Joined"]
+    assert browser.js("document.querySelectorAll('#panel canvas.heat').length") == 2
+    painted = "[...document.querySelector('canvas.heat').getContext('2d').getImageData(0, 0, 8, 8).data]"
+    assert len(set(browser.js(painted))) > 8
+    assert browser.js("document.querySelector('#panel pre').textContent")
+
+
+def test_where_gradients_meet_it_says_how_many(browser, pages):
+    browser.open(pages["gpt"])
+    mark = "document.querySelector('.card.leaf .met').textContent"
+    assert browser.js(mark) == "Σ 2"
+    browser.js("document.querySelector('.card.leaf:has(.met)').click()")
+    assert "2 contributions meet here" in browser.js("document.querySelector('#panel').textContent")
+
+
+def test_a_wrong_gradient_is_shown_where_it_is(browser, pages):
+    browser.open(pages["wrong"])
+    assert browser.js("document.querySelectorAll('.card .proof.wrong').length") == 1
+    assert browser.js("document.querySelectorAll('.card .proof.follows').length") == 4
+    assert browser.js("document.querySelectorAll('.card .proof.right').length") == 2
+    assert browser.js("document.querySelectorAll('.legend .proof').length") == 3
+    assert "hands on are wrong" in browser.js("document.getElementById('panel').textContent")
+    card, pane = "document.querySelector('.card:has(.proof.wrong)')", "document.getElementById('graph')"
+    top, bottom, least, most = browser.js(
+        f"[{card}, {pane}].flatMap(e => [e.getBoundingClientRect().top, e.getBoundingClientRect().bottom])"
+    )
+    assert least <= top < bottom <= most
+
+
+def test_the_table_says_the_same_as_the_graph(browser, pages, of_gpt):
+    browser.open(pages["gpt"])
+    browser.js(CLICK.format("as-table"))
+    assert browser.js("document.querySelectorAll('#table tbody tr').length") == len(of_gpt.ops)
+    assert browser.js("document.querySelectorAll('#table thead th[scope=col]').length") == 7
+    assert browser.js("getComputedStyle(document.getElementById('graph')).display") == "none"
+
+
+def test_every_control_has_a_name(browser, pages):
+    browser.open(pages["gpt"])
+    named = "b => b.getAttribute('aria-label') || b.textContent.trim()"
+    assert browser.js(f"[...document.querySelectorAll('button, input')].every({named})")
+    assert browser.js("document.getElementById('slider').getAttribute('aria-valuetext')") == "all gradients shown"
+    assert browser.js("document.getElementById('line').getAttribute('aria-live')") == "polite"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (390, True), (320, False)])
+def test_nothing_is_wider_than_the_screen(browser, pages, width, dark):
+    for name in ("neuron", "gpt", "wrong"):
+        browser.open(pages[name], width, dark=dark)
+        browser.js(CLICK.format("unfold"))
+        press(browser, "ArrowRight")
+        assert browser.js("[innerWidth, document.documentElement.scrollWidth]") == [width, width], name
+
+
+def test_on_a_phone_the_panel_comes_up_and_goes(browser, pages):
+    browser.open(pages["gpt"], 390, 844)
+    shown = "getComputedStyle(document.getElementById('panel')).visibility"
+    assert browser.js(shown) == "hidden"
+    browser.js("document.querySelector('.card.op').click()")
+    assert browser.js(shown) == "visible"
+    browser.js("document.querySelector('#panel .close').click()")
+    assert browser.js("document.getElementById('panel').classList.contains('up')") is False
+
+
+def test_it_is_dark_where_the_system_is_and_the_button_turns_it(browser, pages):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    browser.open(pages["neuron"], dark=True)
+    dark = browser.js(paper)
+    browser.js(CLICK.format("theme"))
+    light = browser.js(paper)
+    browser.js("localStorage.clear()")
+    browser.open(pages["neuron"])
+    assert browser.js(paper) == light != dark
+
+
+def test_text_can_be_read_on_its_ground(browser, pages):
+    for dark in (False, True):
+        browser.open(pages["wrong"], dark=dark)
+        browser.js(CLICK.format("forth"))
+        for place in ("#facts", ".card .value", ".card .gradient", ".quiet", ".proof.wrong", ".proof.follows", "small"):
+            assert browser.js(CONTRAST.replace("PLACE", place)) >= 4.5, (place, dark)
+
+
+def test_without_gradients_there_is_no_walk(browser, pages):
+    browser.open(pages["values"])
+    assert browser.js("document.getElementById('walk').hidden")
+    assert "no gradients" in browser.js("document.getElementById('ledger').textContent")
