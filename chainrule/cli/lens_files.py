@@ -1,9 +1,9 @@
 """Tensors from files, runs and expressions, by what a person writes on the command line."""
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from chainrule.base import LensError, disk_faults, nearest
@@ -101,7 +101,7 @@ def _torch(path: Path) -> Tensors:
 
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as fault:
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as fault:
         raise LensError(
             f"{path} is no file of tensors that can be read safely ({str(fault).splitlines()[0][:120]}); read are "
             f"{', '.join(SUFFIXES)}, and of torch.save only tensors, never code"
