@@ -1,19 +1,38 @@
 """`chainrule lens demo neuron`: one neuron's gradients by hand, by the rules, by autograd, by numbers and by SymPy."""
 
-import time
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from chainrule.base import LensError
 from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import print_json
 
 if TYPE_CHECKING:
-    from chainrule.cli.lens_symbols import Derivative
     from chainrule.lens import HandLine
 
 STATEMENT = """One neuron: a = sigmoid(x·w + b), its loss the binary cross-entropy against the label y.
 w = 2.2, b = 0, x = 1.1, y = 1. How does the loss change when w or b grows a little?"""
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """The derivative of the loss by `by`, as SymPy found it.
+
+    `expression` is SymPy's, in a = sigmoid(z). `digits` is the value for the decimal numbers 2.2, 0, 1.1 and 1,
+    `exact` the same with twice the digits, and `at_activation` the exact value at the `a` that was given.
+    """
+
+    by: str
+    expression: str
+    digits: str
+    exact: Fraction
+    at_activation: Fraction
 
 
 def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -24,13 +43,23 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
     - `chainrule lens demo neuron`
     - `chainrule lens demo neuron --out neuron.html`
     """
-    from chainrule.lens import by_autograd, by_numbers, by_rules, ledger, ledger_lines, neuron_by_hand
+    if page_wanted(out, as_format, as_json):
+        from chainrule.lens import neuron as subject_of
+
+        write_page(subject_of(), out, as_format)
+        return
+    with subprocess.Popen(
+        [sys.executable, "-m", "chainrule.cli.lens_symbols"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as sympy:
+        _five_ways(sympy, as_json)
+
+
+def _five_ways(sympy: subprocess.Popen[str], as_json: bool) -> None:
+    """Prints the demo. SymPy's process imports it meanwhile, and answers last."""
+    from chainrule.lens import NEURON, by_autograd, by_numbers, by_rules, ledger, ledger_lines, neuron_by_hand
     from chainrule.lens import neuron as subject_of
 
     subject = subject_of()
-    if page_wanted(out, as_format, as_json):
-        write_page(subject, out, as_format)
-        return
     tape = subject.record()
     hand = neuron_by_hand()
     ways = {
@@ -46,15 +75,22 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
         print("\nAs the lens writes it down (incoming gradient × local derivative = outgoing gradient):\n")
         print(*ledger_lines(ledger(tape), title="neuron")[2:], sep="\n")
         print("\nFive ways to the two gradients:\n", *_table(ways), sep="\n", flush=True)
-    started = time.perf_counter()
-    from chainrule.cli.lens_symbols import neuron_by_symbols
-
-    symbols = neuron_by_symbols(hand[2].result)
+    symbols = _by_symbols(sympy, {"neuron": NEURON, "activation": hand[2].result})
     if as_json:
         print_json({"ways": ways, "sympy": {one.by: _facts(one, ways["by the rules"][one.by]) for one in symbols}})
         return
     print(*_symbols(symbols, ways["by the rules"]), sep="\n")
-    say(f"(SymPy took {time.perf_counter() - started:.1f} s, most of it its import)")
+
+
+def _by_symbols(sympy: subprocess.Popen[str], request: dict[str, Any]) -> tuple[Derivative, ...]:
+    """SymPy's derivatives by w and b; raises LensError when its process fails."""
+    answer, _ = sympy.communicate(json.dumps(request) + "\n")
+    if sympy.returncode:
+        raise LensError("SymPy could not be run; `python -m chainrule.cli.lens_symbols` says why")
+    return tuple(
+        Derivative(one["by"], one["expression"], one["digits"], Fraction(one["exact"]), Fraction(one["at_activation"]))
+        for one in json.loads(answer)
+    )
 
 
 def _numbers(gradients: Any) -> dict[str, float]:
@@ -76,7 +112,7 @@ def _table(ways: dict[str, dict[str, float]]) -> Iterator[str]:
         yield f"  {way:<13} {found['w']!r:<33} {found['b']!r}"
 
 
-def _symbols(symbols: Sequence["Derivative"], rules: dict[str, float]) -> Iterator[str]:
+def _symbols(symbols: Sequence[Derivative], rules: dict[str, float]) -> Iterator[str]:
     """SymPy's line of the table, then what the last digits say."""
     by_w, by_b = symbols
     yield f"  {'by SymPy':<13} {by_w.digits:<33} {by_b.digits}"
@@ -90,12 +126,12 @@ def _symbols(symbols: Sequence["Derivative"], rules: dict[str, float]) -> Iterat
     yield "ulp of a is 4 ulps there. What starts from the rounded a cannot do better, and autograd does not."
 
 
-def _facts(one: "Derivative", found: float) -> dict[str, Any]:
+def _facts(one: Derivative, found: float) -> dict[str, Any]:
     distances = {f"ulps_{key}": _ulps(one, found, key) for key in ("at_activation", "exact")}
     return {"expression": one.expression, "digits": one.digits, **distances}
 
 
-def _ulps(one: "Derivative", found: float, key: str) -> float:
+def _ulps(one: Derivative, found: float, key: str) -> float:
     from chainrule.lens import ulps
 
     return ulps(found, getattr(one, key))

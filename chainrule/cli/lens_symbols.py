@@ -1,35 +1,29 @@
-"""The one neuron by symbols: SymPy differentiates the loss, and its value to as many digits as are asked for."""
+"""The one neuron by symbols: SymPy differentiates the loss, and its value to as many digits as are asked for.
 
-from dataclasses import dataclass
+`python -m chainrule.cli.lens_symbols` is a process of its own that reads one JSON object, the arguments of
+`neuron_by_symbols`, and prints its derivatives: so SymPy is imported on one core while torch is on another.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
 from fractions import Fraction
 
 import sympy  # type: ignore[import-untyped]
 
-from chainrule.lens import NEURON
+from chainrule.cli.lens_demo_neuron import Derivative
 
 
-@dataclass(frozen=True)
-class Derivative:
-    """The derivative of the loss by `by`.
+def neuron_by_symbols(neuron: Mapping[str, float], activation: float, digits: int = 30) -> tuple[Derivative, ...]:
+    """The derivatives by w and b of the neuron with these w, b, x and y, read as the decimal numbers that they print.
 
-    `expression` is SymPy's, in a = sigmoid(z). `digits` is the value for the decimal numbers 2.2, 0, 1.1 and 1,
-    `exact` the same with twice the digits, and `at_activation` the exact value at the `a` that was given.
+    `activation` is sigmoid(z) as a machine has rounded it.
     """
-
-    by: str
-    expression: str
-    digits: str
-    exact: Fraction
-    at_activation: Fraction
-
-
-def neuron_by_symbols(activation: float, digits: int = 30) -> tuple[Derivative, ...]:
-    """The derivatives by w and b. `activation` is sigmoid(z) as a machine has rounded it."""
     w, b, x, y, a = sympy.symbols("w b x y a")
     sigmoid = 1 / (1 + sympy.exp(-(x * w + b)))
     loss_of_a = -(y * sympy.log(a) + (1 - y) * sympy.log(1 - a))
     loss = loss_of_a.subs(a, sigmoid)
-    numbers = {letter: sympy.Rational(str(NEURON[str(letter)])) for letter in (w, b, x, y)}
+    numbers = {letter: sympy.Rational(str(neuron[str(letter)])) for letter in (w, b, x, y)}
     z = x * w + b
     found = []
     for by in (w, b):
@@ -37,7 +31,7 @@ def neuron_by_symbols(activation: float, digits: int = 30) -> tuple[Derivative, 
         # The same chain with sigmoid's value as a letter of its own: dσ/dz = a(1 − a), and ∂z/∂w = x.
         slope, by_z = sympy.diff(z, by), sympy.cancel(sympy.diff(loss_of_a, a) * a * (1 - a))
         chain = by_z if slope == 1 else sympy.Mul(slope, by_z, evaluate=False)
-        there = chain.subs({a: _exactly(activation), x: _exactly(NEURON["x"]), y: _exactly(NEURON["y"])})
+        there = chain.subs({a: _exactly(activation), x: _exactly(neuron["x"]), y: _exactly(neuron["y"])})
         found.append(
             Derivative(
                 str(by),
@@ -50,5 +44,15 @@ def neuron_by_symbols(activation: float, digits: int = 30) -> tuple[Derivative, 
     return tuple(found)
 
 
+def main() -> None:
+    """Answers the one request on standard input."""
+    found = neuron_by_symbols(**json.loads(sys.stdin.readline()))
+    print(json.dumps([{key: str(value) for key, value in vars(one).items()} for one in found]))
+
+
 def _exactly(number: float) -> sympy.Rational:
     return sympy.Rational(*number.as_integer_ratio())
+
+
+if __name__ == "__main__":
+    main()
