@@ -1,11 +1,16 @@
 """`chainrule lens graph`: every format, by its ending, on demos and on the user's own code."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 from chainrule.cli import main
+from chainrule.lens.draw.plain import STEPS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "lens"
 
 MODEL = """
 import torch
@@ -111,3 +116,20 @@ def test_what_cannot_be_differentiated_can_be_looked_at(capsys, mine):
 def test_what_would_not_be_honoured_is_refused_before_anything_runs(capsys, arguments, said):
     seen = graph(capsys, "neuron", *arguments, code=2)
     assert said in seen.err and "recording" not in seen.err
+
+
+def test_the_commands_of_the_guide_run(capsys, mine, tmp_path, monkeypatch):
+    """As they stand there, but for the user's own model and run, which here are a small one."""
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "pictures.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^chainrule (lens graph .*)$", page, re.M)
+    assert len(commands) >= 8
+    for command in commands:
+        words = command.replace("my_module.py:make_model --verify", "network").replace("runs/NAME", "network").split()
+        assert main(words) == 0, command
+    for code in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(code, {})
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", page):
+        assert (DOCS / picture).stat().st_size < 100_000
+    for sentence, *_ in STEPS:
+        assert f". {sentence}\n" in page

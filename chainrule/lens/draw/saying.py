@@ -13,12 +13,18 @@ LONGEST = 60
 
 def saying(node: Node, names: Mapping[int, str]) -> str:
     """The operation as a line of mathematics or as a call, with the values by their names."""
-    made = ", ".join(names[value] for value in node.outputs)
+    made = ", ".join(_told(node, names))
     read = [_word(names, node.arguments[name]) for name in _operands(node)]
     sign = SIGNS.get(node.rule_name)
     if sign and len(read) == 2 and node.arguments.get("alpha", 1) == 1:
         return f"{made} = {read[0]} {sign} {read[1]}"
     return f"{made} = {node.rule_name.strip('_')}({', '.join(read)})"
+
+
+def _told(node: Node, names: Mapping[int, str]) -> list[str]:
+    """The results: the first, and of the others those that the program gave a name."""
+    first, *others = [names[value] for value in node.outputs] or [""]
+    return [first, *(name for name in others if not name.startswith(node.rule_name.strip("_")))]
 
 
 def given(node: Node) -> Iterator[tuple[str, str]]:

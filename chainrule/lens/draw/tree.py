@@ -113,13 +113,17 @@ class _Builder:
 def _plant_leaves(tape: Tape, tree: Tree) -> None:
     """Puts each leaf before the first that reads it, in the innermost box that holds all its readers."""
     readers = tape.consumers()
-    for value in tape.values:
-        if value.producer is not None or value.id not in readers:
-            continue
+    leaves = [value for value in tape.values if value.producer is None and value.id in readers]
+    for value in sorted(leaves, key=lambda leaf: _first_use(tape, readers[leaf.id][0], leaf.id)):
         box = 0 if value.role == "input" else tree.around(tree.of_op[node] for node in readers[value.id])
         tree.of_leaf[value.id] = box
         children = tree.boxes[box].children
         children.insert(_first_reader(tree, box, children, readers[value.id]), ("leaf", value.id))
+
+
+def _first_use(tape: Tape, node: int, value: int) -> tuple[int, int]:
+    """Who reads it first, and as which argument: leaves stand in the order of the formula."""
+    return node, tape.nodes[node].inputs.index(value)
 
 
 def _first_reader(tree: Tree, box: int, children: Sequence[Item], readers: Sequence[int]) -> int:

@@ -191,6 +191,6 @@ const setZoom = (wanted) => {
 const fitWidth = () => {
   canvas.style.zoom = 1;
   const across = pane.clientWidth / (shown.get("box 0").scrollWidth + 40), down = pane.clientHeight / (canvas.scrollHeight + 2);
-  setZoom(across < 1 ? Math.max(0.7, across) : Math.max(1, Math.min(across, down, 1.5)));
+  setZoom(across < 1 ? Math.max(0.7, across) : Math.max(1, Math.min(across, down, 1.6)));
   pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
 };

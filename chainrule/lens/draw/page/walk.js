@@ -12,7 +12,7 @@ const chainLines = (step) => {
     const to = values[part.value];
     const scalar = step.incoming !== undefined && part.local !== undefined && part.number !== undefined;
     const made = through.name === "" ? opName(op) : through.name;
-    const head = [el("b", {}, partial(to.name)), " = ", partial(made), " · ", `∂${short(made)}/∂${short(to.name)}`];
+    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", `∂${short(made)}/∂${short(to.name)}`)];
     if (scalar) return el("div", {}, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
     const from = step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`;
     return el("div", {}, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
