@@ -56,16 +56,19 @@ Change = Callable[[Look], Look]
 def fitted(picture: Picture, most_bytes: int) -> Picture:
     """The picture with as much left out, step by step, as is needed for `packed` to stay within `most_bytes`.
 
-    What was left out stands in `omitted`. After the last step it is as small as it gets, within the limit or not.
+    What was left out stands in `omitted`. After the last step it is as small as it gets, and says so when that is not
+    within the limit.
     """
     inner = _inside_modules(picture)
     for sentence, only_inner, change in STEPS:
         if len(packed(picture).encode()) <= most_bytes:
-            break
+            return picture
         values = tuple(
             _changed(value, change) if not only_inner or value.id in inner else value for value in picture.values
         )
         picture = replace(picture, values=values, omitted=(*picture.omitted, sentence))
+    if len(packed(picture).encode()) > most_bytes:
+        return replace(picture, omitted=(*picture.omitted, TOO_MANY))
     return picture
 
 
@@ -92,6 +95,7 @@ def _without(*names: str) -> Change:
     return lambda look: replace(look, **gone)
 
 
+TOO_MANY = "With so many operations the file is still larger than it should be; record a part of the program."
 STEPS: tuple[tuple[str, bool, Change], ...] = (
     ("Heatmaps have 16 × 16 squares instead of 32 × 32.", False, _heat(16)),
     ("Tensors inside modules have no heatmap; results of modules, weights and inputs have.", True, _without("heat")),
