@@ -10,17 +10,19 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import get_gradient_edge
 
-from chainrule.lens.tape import Node, Site, Tape, Value
+from chainrule.lens.tape import Node, Ref, Site, Tape, Value
 
 
 def autograd_gradients(tape: Tape, only: Iterable[int] | None = None) -> dict[int, Tensor | None]:
     """Autograd's gradient of the loss by every value that it knows (or by those of `only`); None where it has none.
 
-    Of the same run, so of the same dropout masks. The graph stays, to be asked again. Values inside the forward pass of
-    a custom autograd Function, or under `torch.no_grad()`, are not in autograd's graph and not in the answer.
+    Of the same run, so of the same dropout masks. The graph stays, to be asked again. Not in autograd's graph and not
+    in the answer are values inside the forward pass of a custom autograd Function, or under `torch.no_grad()`, and
+    tensors that were written to in parts: autograd books what their views receive on the whole, the tape does not.
     """
     values = [tape.values[one] for one in only] if only is not None else tape.values
-    known = [value for value in values if _edge(value) is not None]
+    written = written_in_parts(tape)
+    known = [value for value in values if value.id not in written and _edge(value) is not None]
     assert tape.loss is not None
     loss = tape.values[tape.loss]
     found = torch.autograd.grad(
@@ -31,6 +33,18 @@ def autograd_gradients(tape: Tape, only: Iterable[int] | None = None) -> dict[in
         allow_unused=True,
     )
     return {value.id: gradient for value, gradient in zip(known, found, strict=True)}
+
+
+def written_in_parts(tape: Tape) -> frozenset[int]:
+    """The values that lie in memory that was written to by way of a view."""
+    storages: set[int] = set()
+    for node in tape.nodes:
+        target = node.arguments.get("self")
+        if isinstance(target, Ref) and (node.in_place or node.func is None):
+            value = tape.values[target.value]
+            if value.view_of is not None or node.func is None:
+                storages.add(value.meta.storage)
+    return frozenset(value.id for value in tape.values if value.meta.storage in storages and not value.is_leaf)
 
 
 def _edge(value: Value) -> Any:

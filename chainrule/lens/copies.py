@@ -68,22 +68,27 @@ def _copied(called: Any, memo: Memo) -> Any:
 
 
 def _function(function: FunctionType, memo: Memo) -> FunctionType:
-    """The function over copies of the modules and tensors that it uses, and of lists and dicts of them."""
-    outer = inspect.getclosurevars(function).globals
-    named = {name: _input(one, memo) for name, one in outer.items() if next(members(name, one), None)}
-    cells = []
-    for cell in function.__closure__ or ():
-        held = cell.cell_contents
-        cells.append(CellType(_input(held, memo)) if next(members("", held), None) else cell)
-    made = FunctionType(
-        function.__code__,
-        {**function.__globals__, **named} if named else function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        tuple(cells) or None,
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
+    """The function over copies of the modules and tensors that it uses, and that functions beside it use."""
+    if id(function) in memo:
+        found: FunctionType = memo[id(function)]
+        return found
+    cells = tuple(CellType() for _ in function.__closure__ or ())
+    variables = dict(function.__globals__)
+    made = FunctionType(function.__code__, variables, function.__name__, function.__defaults__, cells or None)
+    made.__kwdefaults__, made.__module__ = function.__kwdefaults__, function.__module__
+    memo[id(function)] = made
+    for cell, old in zip(cells, function.__closure__ or (), strict=True):
+        cell.cell_contents = _held(old.cell_contents, function, memo)
+    for name in inspect.getclosurevars(function).globals:
+        variables[name] = _held(variables[name], function, memo)
     return made
+
+
+def _held(one: Any, holder: FunctionType, memo: Memo) -> Any:
+    """A variable of a function: copied if it leads to a tensor; functions if they were written in the same file."""
+    if isinstance(one, FunctionType):
+        return _function(one, memo) if one.__module__ == holder.__module__ else one
+    return _input(one, memo) if next(members("", one), None) is not None else one
 
 
 def _input(one: Any, memo: Memo) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chainrule.lens.fallback import local_fallback
 from chainrule.lens.reverse import ReverseStep, reverse
-from chainrule.lens.rounding import BILINEAR, EXACT, Noise, accumulator, unit_roundoff
+from chainrule.lens.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
 from chainrule.lens.rules import Call, Formula, Gradients, Rule
 from chainrule.lens.tape import Tape
 from chainrule.lens.terms import terms_of_gradient
@@ -18,8 +18,8 @@ Formats = Mapping[int, torch.dtype]
 
 
 def formats_of(tape: Tape) -> dict[int, torch.dtype]:
-    """The number format of each floating-point value."""
-    return {value.id: value.meta.dtype for value in tape.values if value.meta.dtype.is_floating_point}
+    """The number format of each value that can have a gradient."""
+    return {value.id: value.meta.dtype for value in tape.values if value.differentiable}
 
 
 def sample_reverse(
@@ -72,7 +72,7 @@ class NoisyCall(Call):
         super().__init__(call.tape, call.node, wanted)
         self.noise, self.formats = noise, formats
         self.read: dict[int, Tensor] = {}
-        self.exact = call.node.rule_name in EXACT | BILINEAR
+        self.exact = call.node.rule_name in EXACT | READ_AS_IS
 
     def _tensor(self, value: int) -> Tensor:
         tensor = super()._tensor(value)

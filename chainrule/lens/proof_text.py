@@ -97,7 +97,8 @@ def _nodes(report: Report, width: int) -> list[str]:
         width,
     )
     if report.skipped:
-        lines.append(f"{report.skipped} more lie inside custom autograd Functions, where autograd has none")
+        what = "inside custom Functions, or of tensors that were written to in parts"
+        lines.append(f"{report.skipped} more are not known to autograd: {what}")
     if report.not_independent:
         lines += wrapped(
             f"Not independent (no rule, autograd on both sides): {', '.join(report.not_independent)}", width

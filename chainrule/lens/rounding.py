@@ -14,18 +14,21 @@ ACCUMULATOR = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 # The results of these are copies of numbers that were there: nothing is rounded.
 _COPYING = """
-    alias amax amin arange as_strided bernoulli cat ceil chunk clamp clamp_max clamp_min clone constant_pad_nd copy
-    detach diagonal embedding empty empty_like empty_permuted expand fill flip floor full full_like gather index
-    index_fill index_select lift_fresh masked_fill masked_scatter max max_pool2d_with_indices maximum
-    median min minimum narrow neg new_empty new_full new_ones new_zeros ones ones_like permute pixel_shuffle relu repeat
-    reshape roll round scalar_tensor scatter select select_scatter sign slice slice_scatter sort split split_with_sizes
-    squeeze stack t threshold topk transpose tril triu trunc unbind unfold unsafe_split unsqueeze view view_as where
-    write_through zero zeros zeros_like _reshape_alias _unsafe_view _local_scalar_dense
+    adaptive_max_pool2d alias amax amin aminmax arange as_strided bernoulli cat ceil chunk clamp clamp_max clamp_min
+    clone constant_pad_nd copy cummax cummin detach diagonal embedding empty empty_like empty_permuted expand fill
+    flip floor full full_like gather index index_fill index_select kthvalue lift_fresh _local_scalar_dense
+    masked_fill masked_scatter max max_pool2d_with_indices max_pool3d_with_indices maximum median min minimum mode
+    nanmedian narrow neg new_empty new_full new_ones new_zeros ones ones_like permute pixel_shuffle relu repeat
+    reshape _reshape_alias roll round scalar_tensor scatter select select_scatter sign slice slice_scatter sort
+    split split_with_sizes squeeze stack t threshold topk transpose tril triu trunc unbind unfold unsafe_split
+    _unsafe_view unsqueeze view view_as where write_through zero zeros zeros_like
 """
 EXACT = frozenset(_COPYING.split())
 
-# Linear in each tensor: their rules multiply by what they read and have no inner differences that could cancel.
-BILINEAR = frozenset({"addmm", "baddbmm", "bmm", "convolution", "div", "dot", "mm", "mul", "mv"})
+# Rules that read no more than factors, so that there is nothing inside that could cancel, or that compare what they
+# read with the result, which noise would make unequal.
+_READING = "_cdist_forward addmm baddbmm bmm convolution div dot linalg_vector_norm mm mul mv"
+READ_AS_IS = frozenset(_READING.split())
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:
@@ -47,9 +50,9 @@ class Noise:
 
     def __call__(self, tensor: Tensor, relative: float) -> Tensor:
         """The tensor, each element wrong by up to `relative`·scale of itself; integers stay as they are."""
-        if not tensor.is_floating_point() or not relative:
+        if not (tensor.is_floating_point() or tensor.is_complex()) or not relative:
             return tensor
         # Drawn in float32, which takes half the time: that the errors are random matters, not their last digits.
-        error = torch.empty(tensor.shape).uniform_(-1.0, 1.0, generator=self.generator).to(tensor.dtype)
+        error = torch.empty(tensor.shape).uniform_(-1.0, 1.0, generator=self.generator).to(tensor.dtype.to_real())
         # A factor above 0 and not a summand: minus infinity, as in a mask, stays what it is.
-        return error.mul_(relative * self.scale).add_(1.0).mul_(tensor)
+        return error.mul_(relative * self.scale).add_(1.0) * tensor

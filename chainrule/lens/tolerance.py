@@ -32,10 +32,12 @@ def tolerance(samples: Sequence[float], n_tensors: int, floor: float, engines: i
     t is the quantile of Student's distribution with as many degrees of freedom as there are samples, at 1 − 0.001/n (n
     tensors are looked at, so each may raise a thousandth of 1/n false alarms: Bonferroni), two-sided. It is exact for a
     single number with normal errors; the largest error of many varies less, so that there the limit is wide. Two
-    engines that both round differ √2 times as much as one from the truth. No limit is below `floor`, one rounding.
+    engines that both round differ √2 times as much as one from the truth. No limit is below `floor`, one rounding. A
+    sample that is not finite says nothing and is left out.
     """
-    usual = math.sqrt(engines * sum(one * one for one in samples) / len(samples))
-    limit = student_quantile(1 - FALSE_ALARM / max(n_tensors, 1), len(samples)) * usual
+    finite = [one for one in samples if math.isfinite(one)] or [0.0]
+    usual = math.sqrt(engines * sum(one * one for one in finite) / len(finite))
+    limit = student_quantile(1 - FALSE_ALARM / max(n_tensors, 1), len(finite)) * usual
     return Tolerance(max(limit, floor), max(usual, floor), len(samples))
 
 

@@ -256,6 +256,32 @@ def test_a_model_that_differs_from_run_to_run_is_named_with_its_line():
     assert "fixed seed" in str(fault.value)
 
 
+def test_writes_to_parts_of_a_tensor_are_no_false_alarm_and_a_fault_behind_them_is_named():
+    class Bent(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2.1
+
+    layer = nn.Linear(4, 4)
+
+    def program(x, twice):
+        y = layer(x)
+        y[:, 0] = twice(y[:, 1].clone())
+        y[1].mul_(3.0)
+        rows = y.view(2, 2, 4)
+        rows[0].add_(layer.bias)
+        return (y * y.sin()).sum() + rows.exp().mean()
+
+    x = torch.randn(4, 4)
+    assert verify(lambda x: program(x, lambda one: one * 2), x, coordinates=10).ok
+    report = verify(lambda x: program(x, Bent.apply), x, coordinates=10)
+    assert report.place.function == "Bent"
+
+
 def test_dropout_does_not_make_a_model_differ_from_run_to_run():
     model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1))
     assert verify(model, torch.randn(3, 4), square, coordinates=5).ok
