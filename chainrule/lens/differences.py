@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 UNIT_ROUNDOFF = 2.0**-53
-SHRINK = 2.0
+SHRINK, LEVELS = 2.0, 8
 NOISE_VALUES = 8
 NOISE_ORDER = 3
 
@@ -29,7 +29,7 @@ class Estimate:
 
 
 def ridders(
-    f: Callable[[float], float], h0: float = 0.1, levels: int = 6, at: float = 0.0, noise: float = 0.0
+    f: Callable[[float], float], h0: float = 0.1, levels: int = LEVELS, at: float = 0.0, noise: float = 0.0
 ) -> Estimate:
     """The derivative of `f` at `at`, by Ridders' method: central differences at h0, h0/2, h0/4, … taken to h = 0.
 
@@ -83,7 +83,7 @@ def coordinate_derivative(
     index: Sequence[int],
     *,
     h0: float | None = None,
-    levels: int = 6,
+    levels: int = LEVELS,
     noise: float = 0.0,
 ) -> Estimate:
     """The derivative of `forward()` by one element of `tensor`, which is moved in place and put back bit for bit.
@@ -130,7 +130,7 @@ def directional_derivative(
     direction: Sequence[Tensor],
     *,
     h0: float = 0.1,
-    levels: int = 6,
+    levels: int = LEVELS,
     noise: float = 0.0,
 ) -> Estimate:
     """The derivative of `forward()` when all `tensors` move along `direction`; they are put back bit for bit."""

@@ -50,12 +50,13 @@ class ParameterCheck:
 class Report:
     """Autograd, the rules and numerical differences, held against each other on one run.
 
-    `node_errors` has the largest relative error of the gradients at each node's results, `tolerance_of` what rounding
-    explains there; node numbers are those of `tape`. `suspect` is the operation whose gradient is wrong, `place` says
-    more about it. `skipped` counts gradients that autograd does not know: inside custom Functions, and of tensors that
-    were written to in parts. `not_independent` names operations that had no rule and were differentiated by autograd on both sides. `cuts` are
-    the lines where the program itself stops gradients, which numbers do not see. Of a step as it ran no intermediate
-    gradients are known; `loss_check` holds its loss against float64, and `device` is where it ran.
+    `node_errors` has the largest relative error of the gradients at each node's results, `tolerance_of` what
+    rounding explains there; node numbers are those of `tape`. `suspect` is the operation whose gradient is wrong,
+    `place` says more about it. `skipped` counts gradients that autograd does not know: inside custom Functions, and
+    of tensors that were written to in parts. `not_independent` names operations that had no rule and were
+    differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients, which
+    numbers do not see. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
+    float64, and `device` is where it ran.
     """
 
     name: str
