@@ -40,18 +40,21 @@ class Difference:
 
 def difference(value: int, one: Tensor | None, other: Tensor | None, eps: float) -> Difference:
     """Holds `one` against `other`; None is a gradient of zeros. `eps` is that of the number format."""
-    size = max(_largest(one), _largest(other))
-    absolute = size if one is None or other is None else _largest(one.detach() - other.detach())
+    size = max(largest(one), largest(other))
+    absolute = size if one is None or other is None else largest(one.detach() - other.detach())
     spacing = eps * 2.0 ** math.floor(math.log2(size)) if 0 < size < math.inf else 0.0
     return Difference(value, absolute, size, spacing)
 
 
-def _largest(tensor: Tensor | None) -> float:
-    """The largest absolute value; NaN and infinity count as infinite."""
+def largest(tensor: Tensor | None) -> float:
+    """The largest absolute value, 0 of nothing; NaN and infinity count as infinite."""
     if tensor is None or not tensor.numel():
         return 0.0
-    largest = float(tensor.detach().abs().max())
-    return largest if math.isfinite(largest) else math.inf
+    if tensor.is_complex():
+        tensor = tensor.abs()
+    low, high = torch.aminmax(tensor.detach())  # one pass, where abs() would make a copy
+    found = max(-float(low), float(high))
+    return found if math.isfinite(found) else math.inf
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from chainrule.lens.compare import largest
 from chainrule.lens.fallback import local_fallback
 from chainrule.lens.reverse import ReverseStep, reverse
 from chainrule.lens.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
@@ -38,7 +39,7 @@ def sample_reverse(
         exact = reference.get(value)
         if exact is not None and exact.numel():
             moved = exact if gradient is None else exact - gradient
-            found[value] = float(moved.abs().max()) / noise.scale
+            found[value] = largest(moved) / noise.scale
 
     def see(step: ReverseStep) -> None:
         for value, gradient in zip(step.node.outputs, step.incoming, strict=True):

@@ -9,6 +9,8 @@ the distance from 1 to the next number. In a sum of n terms each term is wrong b
 import torch
 from torch import Tensor
 
+BLOCK = 2**20
+
 # Sums of 16-bit numbers are kept in float32 by every kernel of torch.
 ACCUMULATOR = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
@@ -42,17 +44,38 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
 
 
 class Noise:
-    """Random relative errors, drawn from one seed, `scale` times as large as rounding makes them."""
+    """Random relative errors, drawn from one seed, `scale` times as large as rounding makes them.
+
+    A tensor of more than `BLOCK` elements gets the same errors again after so many: to draw anew for each weight of a
+    large model would take most of the time, and errors that far apart do not meet in one sum in the same order.
+    """
 
     def __init__(self, seed: int, scale: float = 1.0) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.scale = scale
+        self.stock: Tensor | None = None
 
     def __call__(self, tensor: Tensor, relative: float) -> Tensor:
         """The tensor, each element wrong by up to `relative`·scale of itself; integers stay as they are."""
-        if not (tensor.is_floating_point() or tensor.is_complex()) or not relative:
+        if not (tensor.is_floating_point() or tensor.is_complex()) or not relative or not tensor.numel():
             return tensor
-        # Drawn in float32, which takes half the time: that the errors are random matters, not their last digits.
-        error = torch.empty(tensor.shape).uniform_(-1.0, 1.0, generator=self.generator).to(tensor.dtype.to_real())
-        # A factor above 0 and not a summand: minus infinity, as in a mask, stays what it is.
-        return error.mul_(relative * self.scale).add_(1.0) * tensor
+        # Factors above 0 and not summands: minus infinity, as in a mask, stays what it is.
+        factors = self._errors(min(tensor.numel(), BLOCK)).mul(relative * self.scale).add_(1.0)
+        factors = factors.to(tensor.dtype.to_real())
+        if tensor.numel() <= BLOCK:
+            return tensor * factors.reshape(tensor.shape)
+        flat, made = tensor.reshape(-1), torch.empty(tensor.shape, dtype=tensor.dtype)
+        out = made.view(-1)
+        for start in range(0, len(flat), BLOCK):
+            part = flat[start : start + BLOCK]
+            torch.mul(part, factors[: len(part)], out=out[start : start + BLOCK])
+        return made
+
+    def _errors(self, n: int) -> Tensor:
+        """Uniform in ±1: new ones for a small tensor, a piece of a stock for a large one."""
+        if n < BLOCK:
+            return torch.empty(n, dtype=torch.float64).uniform_(-1.0, 1.0, generator=self.generator)
+        if self.stock is None:
+            self.stock = torch.empty(2 * BLOCK, dtype=torch.float64).uniform_(-1.0, 1.0, generator=self.generator)
+        start = int(torch.randint(BLOCK, (), generator=self.generator))
+        return self.stock[start : start + BLOCK]

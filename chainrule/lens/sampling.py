@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from chainrule.lens.compare import largest
 from chainrule.lens.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
@@ -106,8 +107,7 @@ class Weight:
     @property
     def size(self) -> float:
         """The largest element of any engine's gradient."""
-        found = [float(one.abs().max()) for one in self.gradients.values() if one is not None and one.numel()]
-        return max(found, default=0.0)
+        return max((largest(one) for one in self.gradients.values()), default=0.0)
 
 
 def check_by_numbers(
@@ -132,7 +132,7 @@ def check_by_numbers(
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        if found and time.perf_counter() > end:
+        if time.perf_counter() > end:
             break
         check = _coordinate(forward, weight, index, noise)
         n_runs += check.numbers.n_evaluations

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
-from chainrule.lens.compare import difference
+from chainrule.lens.compare import difference, largest
 from chainrule.lens.limits import N_SAMPLES, limits_from, reasons
 from chainrule.lens.noisy import Formats, noisy_rules
 from chainrule.lens.proof import ParameterCheck, Report
@@ -114,7 +114,7 @@ def sample_step(
         noise = Noise(seed + number, scale)
         rough = replay(step.tape, noise=noise, formats=step.formats)
         gradients = reverse(rough, rules=noisy_rules(rough, noise, step.formats, rules, fallback), fallback=fallback)
-        found = {value: float((gradients[value] - one).abs().max()) / scale for value, one in reference.items()}
+        found = {value: largest(gradients[value] - one) / scale for value, one in reference.items()}
         scales.append({value: along(gradients[value], one) / scale for value, one in reference.items()})
         samples.append(found | {loss_number(step.tape): abs(loss_of(rough) - loss) / scale})
         if (time.perf_counter() - start) * (number + 2) / (number + 1) > seconds:

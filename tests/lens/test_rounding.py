@@ -46,6 +46,9 @@ def test_noise_is_uniform_within_its_bound_and_leaves_masks_and_integers_alone()
     found = noise(torch.ones(50_000, dtype=torch.float64), 1e-3) - 1
     assert found.abs().max() <= 4e-3
     assert float(found.square().mean().sqrt()) == pytest.approx(4e-3 / math.sqrt(3), rel=0.02)
+    large = noise(torch.ones(2**20 + 99, 2, dtype=torch.float64), 1e-3) - 1
+    assert large.abs().max() <= 4e-3
+    assert float(large.square().mean().sqrt()) == pytest.approx(4e-3 / math.sqrt(3), rel=0.02)
     masked = noise(torch.tensor([-math.inf, 0.0], dtype=torch.float64), 1e-3)
     assert masked.tolist() == [-math.inf, 0.0]
     assert noise(torch.tensor([3]), 0.5).tolist() == [3]
