@@ -1,15 +1,13 @@
 """Tensors from files, runs and expressions, by what a person writes on the command line."""
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from chainrule.base import LensError, disk_faults, nearest
 from chainrule.cli.options import RUNS, model_source
 
-SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth", ".bin")
+SUFFIXES = (".npy", ".npz", ".safetensors")
 NAMES_SHOWN = 6
 Tensors = dict[str, Any]  # of torch, which this room imports only when a verb is called
 
@@ -17,7 +15,7 @@ Tensors = dict[str, Any]  # of torch, which this room imports only when a verb i
 def open_tensors(what: str) -> tuple[str, Tensors]:
     """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
 
-    `what` is a file (.npy, .npz, .safetensors, .pt), a run, a checkpoint, a Hugging Face folder, or an expression.
+    `what` is a file (.npy, .npz, .safetensors), a run, a checkpoint, a Hugging Face folder, or an expression.
     Raises LensError when it is none, CheckpointError or RunError for a damaged model.
     """
     path = Path(what)
@@ -69,7 +67,12 @@ def choose(tensors: Tensors, name: str | None, origin: str) -> tuple[str, Any] |
 
 def _from_file(path: Path) -> Tensors:
     readers = {".npy": _numpy, ".npz": _numpy, ".safetensors": _safetensors}
-    read = readers.get(path.suffix, _torch)
+    read = readers.get(path.suffix)
+    if read is None:
+        raise LensError(
+            f"{path} is not read; {', '.join(SUFFIXES)} are. A file of torch.save is a pickle, which can hold code: "
+            "where you trust it, load it and write it with safetensors.torch.save_file"
+        )
     with disk_faults(path, "reading"):
         found = read(path)
     if not found:
@@ -94,34 +97,6 @@ def _safetensors(path: Path) -> Tensors:
     from chainrule.checkpoint import read_tensors
 
     return read_tensors(path)
-
-
-def _torch(path: Path) -> Tensors:
-    import torch
-
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as fault:
-        raise LensError(
-            f"{path} is no file of tensors that can be read safely ({str(fault).splitlines()[0][:120]}); read are "
-            f"{', '.join(SUFFIXES)}, and of torch.save only tensors, never code"
-        ) from fault
-    return dict(_named(loaded, ""))
-
-
-def _named(loaded: Any, prefix: str) -> list[tuple[str, Any]]:
-    """The tensors in dicts, lists and tuples, named by the way to them."""
-    import torch
-
-    if isinstance(loaded, torch.Tensor):
-        return [(prefix, loaded)]
-    if isinstance(loaded, Mapping):
-        items = [(str(key), value) for key, value in loaded.items()]
-    elif isinstance(loaded, list | tuple):
-        items = [(str(place), value) for place, value in enumerate(loaded)]
-    else:
-        return []
-    return [pair for key, value in items for pair in _named(value, f"{prefix}.{key}" if prefix else key)]
 
 
 def _beside(path: Path) -> list[str]:

@@ -4,7 +4,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,29 @@ def _random_ids(vocab_size: int, batch: int, length: int, seed: int) -> Any:
 def _of_user(what: str) -> "Subject":
     """What the user's function returns, as a subject."""
     place, _, name = what.rpartition(":")
-    module = _import(place)
+    with _beside(Path(place).parent if place.endswith(".py") else Path()):
+        return _made_by(what, _import(place), name)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """What is imported is looked for in `folder` first, as Python does for a script; afterwards there last.
+
+    Left in front, a file called random.py would stand for Python's own in all that is imported later.
+    """
+    where = str(folder.resolve())
+    sys.path.insert(0, where)
+    try:
+        yield
+    finally:
+        sys.path.remove(where)
+        if where not in sys.path:
+            sys.path.append(where)
+
+
+def _made_by(what: str, module: ModuleType, name: str) -> "Subject":
+    """What the function of that name in the module returns, as a subject."""
+    place = what.rpartition(":")[0]
     if not hasattr(module, name):
         own = [key for key, one in vars(module).items() if not key.startswith("_") and callable(one)]
         raise LensError(f"{place} has no {name!r}.{nearest(name, own)}")
@@ -190,8 +213,6 @@ def as_subject(made: Any, what: str) -> "Subject":
 def _import(place: str) -> ModuleType:
     """The module at a path or of a dotted name; raises LensError with the module's own error and its line."""
     if not place.endswith(".py"):
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
         found: ModuleType = running(f"{place} does not import", lambda: importlib.import_module(place))
         return found
     path = Path(place)
@@ -202,7 +223,6 @@ def _import(place: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
     sys.modules[name] = module
     load = spec.loader.exec_module
     try:
