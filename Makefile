@@ -18,6 +18,9 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/first_minutes.py
 	$(BIN)/python benchmarks/lens_health.py
+	$(BIN)/python benchmarks/lens_accuracy.py
+	$(BIN)/python benchmarks/lens_sensitivity.py
+	$(BIN)/python benchmarks/lens_speed.py
 
 proof: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1

@@ -51,7 +51,7 @@ def _table(report: Report, of_step: bool, width: int) -> list[str]:
     shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
     numbers = _by_name(report)
     heads = ["gradient of", "shape", "error"]
-    heads += ["expected", "allowed", "scale", "allowed to"] if of_step else ["ulps", "allowed", "numbers"]
+    heads += ["expected", "noticed from", "scale", "scale from"] if of_step else ["ulps", "allowed", "numbers"]
     lines = table_lines(
         heads,
         [_row(one, of_step, numbers) for one in shown],
@@ -68,8 +68,8 @@ def _row(one: ParameterCheck, of_step: bool, numbers: dict[str, float]) -> Seque
     mark = "" if one.ok else " ✗"
     start = [one.name + mark, shape_text(one.shape), _error(one.error if one.difference is not None else None)]
     if of_step:
-        limit = None if one.scale_tolerance is None else one.scale_tolerance.limit
-        return [*start, _error(one.tolerance.expected), _error(one.tolerance.limit), _error(one.scale), _error(limit)]
+        scale = None if one.scale_tolerance is None else one.scale_tolerance.noticed
+        return [*start, _error(one.tolerance.expected), _error(one.tolerance.noticed), _error(one.scale), _error(scale)]
     ulps = "" if one.difference is None else f"{one.difference.ulps:.3g}"
     return [*start, ulps, _error(one.tolerance.limit or None), _error(numbers.get(one.name))]
 
@@ -98,7 +98,7 @@ def _nodes(report: Report, width: int) -> list[str]:
     )
     if report.skipped:
         what = "inside custom Functions, or of tensors that were written to in parts"
-        lines.append(f"{report.skipped} more are not known to autograd: {what}")
+        lines += wrapped(f"{report.skipped} more are not known to autograd: {what}", width)
     if report.not_independent:
         lines += wrapped(
             f"Not independent (no rule, autograd on both sides): {', '.join(report.not_independent)}", width
