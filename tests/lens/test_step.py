@@ -36,7 +36,7 @@ PRECISIONS = {
 
 
 @pytest.mark.parametrize(("dtype", "context"), PRECISIONS.values(), ids=PRECISIONS)
-@pytest.mark.parametrize("shape", [SMALL, {**SMALL, **MODERN}], ids=["gpt2", "llama"])
+@pytest.mark.parametrize("shape", [{}, pytest.param(MODERN, marks=pytest.mark.slow)], ids=["gpt2", "llama"])
 def test_the_error_of_a_step_is_about_the_one_to_be_expected(shape, dtype, context):
     """With dropout: the masks of the step are used again."""
     model = small_gpt(dtype, **shape)

