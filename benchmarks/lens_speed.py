@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -22,14 +24,6 @@ from chainrule.lens import record, reverse, verify
 from chainrule.model import GPT
 
 SMALL = {"vocab_size": 256, "context_length": 16, "emb_dim": 32, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
-DEMO = """
-import time, torch
-start = time.perf_counter()
-from chainrule.cli import main
-assert main(["lens", "demo", "neuron"]) == 0
-import sys
-print(time.perf_counter() - start, file=sys.stderr)
-"""
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -50,12 +44,16 @@ def gpt(shape: ModelConfig, length: int, dtype: torch.dtype) -> tuple[GPT, tuple
 
 
 def demo(repeats: int) -> None:
-    """The neuron's demo in a fresh process, from after `import torch`."""
-    seconds = []
+    """The neuron's demo as a command, beside a process that only imports torch."""
+    torch_alone = [sys.executable, "-c", "import torch"]
+    command = [sys.executable, "-m", "chainrule", "lens", "demo", "neuron"]
+    alone: list[float] = []
+    whole: list[float] = []
     for _ in range(repeats):
-        done = subprocess.run([sys.executable, "-c", DEMO], capture_output=True, text=True, check=True)
-        seconds.append(float(done.stderr.split()[-1]))
-    print(f"chainrule lens demo neuron, after importing torch: {spread(seconds)} s")
+        for words, seconds in ((torch_alone, alone), (command, whole)):
+            seconds.append(timed(partial(subprocess.run, words, capture_output=True, check=True)))
+    beyond = median(whole) - median(alone)
+    print(f"chainrule lens demo neuron: {spread(whole)} s; importing torch: {spread(alone)} s; the rest {beyond:.2f} s")
 
 
 def small(repeats: int) -> None:
@@ -84,12 +82,20 @@ def large(shape: ModelConfig, length: int, dtype: torch.dtype, repeats: int) -> 
     print(f"{name}, T={length}: autograd {spread(theirs)} s, lens {spread(ours)} s, ratio {ratio:.2f}", flush=True)
 
 
+def peak_kib() -> int:
+    """This process's largest memory. getrusage would count that of the process that started it, up to its start."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+
+
 def verified(name: str, length: int) -> None:
     """One verification in this process, with its largest memory."""
     model, batch = gpt(resolve([preset(name)]).config.model, length, torch.float32)
     start = time.perf_counter()
     report = verify(model.loss, batch)
-    seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, peak = time.perf_counter() - start, peak_kib()
     assert report.numbers is not None
     sampled = f"{len(report.numbers.coordinates)} of {report.numbers.n_asked} coordinates, {report.n_samples} roundings"
     print(

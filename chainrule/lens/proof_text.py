@@ -70,7 +70,7 @@ def _row(one: ParameterCheck, of_step: bool, numbers: dict[str, float]) -> Seque
     if of_step:
         scale = None if one.scale_tolerance is None else one.scale_tolerance.noticed
         return [*start, _error(one.tolerance.expected), _error(one.tolerance.noticed), _error(one.scale), _error(scale)]
-    ulps = "" if one.difference is None else f"{one.difference.ulps:.3g}"
+    ulps = "" if one.difference is None else f"{one.difference.ulps:z.3g}"
     return [*start, ulps, _error(one.tolerance.limit or None), _error(numbers.get(one.name))]
 
 
