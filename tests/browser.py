@@ -62,6 +62,9 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.cdp("Emulation.setEmulatedMedia", features=[scheme])
         self.call("POST", "/url", {"url": page.as_uri()})
+        # Pages draw when they know their size, which is after loading; on a busy machine that can be a while.
+        drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+        self.call("POST", "/execute/async", {"script": drawn, "args": []})
 
     def js(self, code):
         return self.call("POST", "/execute/sync", {"script": f"return {code}", "args": []})

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.base import LensError
@@ -16,6 +17,7 @@ from chainrule.cli.output import print_json
 if TYPE_CHECKING:
     from chainrule.lens import HandLine
 
+SYMBOLS = Path(__file__).with_name("lens_symbols.py")
 STATEMENT = """One neuron: a = sigmoid(x·w + b), its loss the binary cross-entropy against the label y.
 w = 2.2, b = 0, x = 1.1, y = 1. How does the loss change when w or b grows a little?"""
 
@@ -48,9 +50,8 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
 
         write_page(subject_of(), out, as_format)
         return
-    with subprocess.Popen(
-        [sys.executable, "-m", "chainrule.cli.lens_symbols"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as sympy:
+    words = [sys.executable, "-P", str(SYMBOLS)]  # -P: SymPy's imports are not looked for beside the file
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sympy:  # noqa: S603
         _five_ways(sympy, as_json)
 
 
@@ -86,7 +87,7 @@ def _by_symbols(sympy: subprocess.Popen[str], request: dict[str, Any]) -> tuple[
     """SymPy's derivatives by w and b; raises LensError when its process fails."""
     answer, _ = sympy.communicate(json.dumps(request) + "\n")
     if sympy.returncode:
-        raise LensError("SymPy could not be run; `python -m chainrule.cli.lens_symbols` says why")
+        raise LensError("SymPy could not be run, for the reason above; see `python -c 'import sympy'`")
     return tuple(
         Derivative(one["by"], one["expression"], one["digits"], Fraction(one["exact"]), Fraction(one["at_activation"]))
         for one in json.loads(answer)

@@ -1,7 +1,8 @@
 """The one neuron by symbols: SymPy differentiates the loss, and its value to as many digits as are asked for.
 
-`python -m chainrule.cli.lens_symbols` is a process of its own that reads one JSON object, the arguments of
-`neuron_by_symbols`, and prints its derivatives: so SymPy is imported on one core while torch is on another.
+The file is run by itself, as a process that reads one JSON object, the arguments of `neuron_by_symbols`, and prints
+what that returns: so SymPy is imported on one core while torch is on another. It imports nothing else, to be there in
+time.
 """
 
 import json
@@ -11,13 +12,11 @@ from fractions import Fraction
 
 import sympy  # type: ignore[import-untyped]
 
-from chainrule.cli.lens_demo_neuron import Derivative
 
-
-def neuron_by_symbols(neuron: Mapping[str, float], activation: float, digits: int = 30) -> tuple[Derivative, ...]:
+def neuron_by_symbols(neuron: Mapping[str, float], activation: float, digits: int = 30) -> list[dict[str, str]]:
     """The derivatives by w and b of the neuron with these w, b, x and y, read as the decimal numbers that they print.
 
-    `activation` is sigmoid(z) as a machine has rounded it.
+    `activation` is sigmoid(z) as a machine has rounded it. The keys are those of `lens_demo_neuron.Derivative`.
     """
     w, b, x, y, a = sympy.symbols("w b x y a")
     sigmoid = 1 / (1 + sympy.exp(-(x * w + b)))
@@ -33,21 +32,20 @@ def neuron_by_symbols(neuron: Mapping[str, float], activation: float, digits: in
         chain = by_z if slope == 1 else sympy.Mul(slope, by_z, evaluate=False)
         there = chain.subs({a: _exactly(activation), x: _exactly(neuron["x"]), y: _exactly(neuron["y"])})
         found.append(
-            Derivative(
-                str(by),
-                str(chain),
-                str(sympy.N(derivative.subs(numbers), digits)),
-                Fraction(str(sympy.N(derivative.subs(numbers), 2 * digits))),
-                Fraction(int(there.p), int(there.q)),
-            )
+            {
+                "by": str(by),
+                "expression": str(chain),
+                "digits": str(sympy.N(derivative.subs(numbers), digits)),
+                "exact": str(Fraction(str(sympy.N(derivative.subs(numbers), 2 * digits)))),
+                "at_activation": str(Fraction(int(there.p), int(there.q))),
+            }
         )
-    return tuple(found)
+    return found
 
 
 def main() -> None:
     """Answers the one request on standard input."""
-    found = neuron_by_symbols(**json.loads(sys.stdin.readline()))
-    print(json.dumps([{key: str(value) for key, value in vars(one).items()} for one in found]))
+    print(json.dumps(neuron_by_symbols(**json.loads(sys.stdin.readline()))))
 
 
 def _exactly(number: float) -> sympy.Rational:
