@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -60,9 +61,10 @@ def _five_ways(sympy: subprocess.Popen[str], as_json: bool) -> None:
     from chainrule.lens import NEURON, by_autograd, by_numbers, by_rules, ledger, ledger_lines, neuron_by_hand
     from chainrule.lens import neuron as subject_of
 
+    hand = neuron_by_hand()
+    _ask(sympy, {"neuron": NEURON, "activation": hand[2].result})
     subject = subject_of()
     tape = subject.record()
-    hand = neuron_by_hand()
     ways = {
         "by hand": {"w": hand[-2].result, "b": hand[-1].result},
         "by the rules": _numbers(by_rules(tape)),
@@ -76,16 +78,24 @@ def _five_ways(sympy: subprocess.Popen[str], as_json: bool) -> None:
         print("\nAs the lens writes it down (incoming gradient × local derivative = outgoing gradient):\n")
         print(*ledger_lines(ledger(tape), title="neuron")[2:], sep="\n")
         print("\nFive ways to the two gradients:\n", *_table(ways), sep="\n", flush=True)
-    symbols = _by_symbols(sympy, {"neuron": NEURON, "activation": hand[2].result})
+    symbols = _answer(sympy)
     if as_json:
         print_json({"ways": ways, "sympy": {one.by: _facts(one, ways["by the rules"][one.by]) for one in symbols}})
         return
     print(*_symbols(symbols, ways["by the rules"]), sep="\n")
 
 
-def _by_symbols(sympy: subprocess.Popen[str], request: dict[str, Any]) -> tuple[Derivative, ...]:
-    """SymPy's derivatives by w and b; raises LensError when its process fails."""
-    answer, _ = sympy.communicate(json.dumps(request) + "\n")
+def _ask(sympy: subprocess.Popen[str], request: dict[str, Any]) -> None:
+    """Hands SymPy's process its question; it works on it from now on."""
+    assert sympy.stdin is not None, "it was started with a pipe"
+    with suppress(BrokenPipeError):  # it has died, which is told when its answer is read
+        sympy.stdin.write(json.dumps(request) + "\n")
+        sympy.stdin.flush()
+
+
+def _answer(sympy: subprocess.Popen[str]) -> tuple[Derivative, ...]:
+    """SymPy's derivatives by w and b; raises LensError when its process failed."""
+    answer, _ = sympy.communicate()
     if sympy.returncode:
         raise LensError("SymPy could not be run, for the reason above; see `python -c 'import sympy'`")
     return tuple(
