@@ -27,7 +27,7 @@ from chainrule.train import look_at_machine
 from chainrule.train.health import RunHealth
 from chainrule.train.session import Session
 from chainrule.train.state import TrainState
-from chainrule.train.step import train_step
+from chainrule.train.step import Precision, train_step
 
 NORMS_TARGET, LOOKS_TARGET = 0.02, 0.05
 
@@ -59,7 +59,7 @@ def make_session(size: Size, folder: Path, threads: int) -> tuple[Session, Windo
     config: Config = resolve([Layer("benchmark", settings)]).config
     facts = look_at_machine(config.machine)
     ids = np.random.default_rng(0).integers(0, config.model.vocab_size, (size.batch, config.model.context_length + 1))
-    state = TrainState.fresh(config, facts.device)
+    state = TrainState.fresh(config, Precision(facts.device, facts.precision))
     none = cast(Any, None)
     session = Session(
         run=RunFolder(folder),

@@ -48,8 +48,8 @@ def gpt(shape: ModelConfig, length: int, dtype: torch.dtype) -> tuple[GPT, tuple
 def demo(repeats: int) -> None:
     """The neuron's demo as a command, beside a process that only imports torch; both from compiled bytecode.
 
-    Python keeps the bytecode of what it once imported, so every call but the first finds it. Here it is kept in a folder
-    of its own, whatever PYTHONDONTWRITEBYTECODE says, and a first round that is not counted fills that.
+    Python keeps the bytecode of what it once imported, so every call but the first finds it. Here it is kept in a
+    folder of its own, whatever PYTHONDONTWRITEBYTECODE says, and a first round that is not counted fills that.
     """
     torch_alone = [sys.executable, "-c", "import torch"]
     command = [sys.executable, "-m", "chainrule", "lens", "demo", "neuron"]

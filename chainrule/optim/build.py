@@ -32,14 +32,16 @@ def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
 
 
 class Optimizer:
-    """Muon and AdamW as one: step, learning rates, and a state that is tensors by parameter name."""
+    """Muon and AdamW as one: step, learning rates, and a state that is tensors by parameter name.
 
-    def __init__(self, model: nn.Module, config: Config) -> None:
+    `dtype` is the number format of matrix products inside the update, which follows that of the run.
+    """
+
+    def __init__(self, model: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> None:
         self.parameters = dict(model.named_parameters())
         groups = parameter_groups(model, config)
-        self.parts = [
-            part for part in (_muon(self.parameters, groups, config), _adamw(self.parameters, groups, config)) if part
-        ]
+        muon, adamw = _muon(self.parameters, groups, config, dtype), _adamw(self.parameters, groups, config)
+        self.parts = [part for part in (muon, adamw) if part]
 
     def step(self, factor: float) -> None:
         """One update at `factor` of the peak learning rates."""
@@ -52,6 +54,12 @@ class Optimizer:
         """Frees all gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
+
+    def forget(self) -> None:
+        """Drops the state and all gradients, as before the first step."""
+        for part in self.parts:
+            part.state.clear()
+        self.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor of the state under "parameter name:state name"; shares memory with the optimizer."""
@@ -74,7 +82,9 @@ class Optimizer:
                     yield parameter, key, value
 
 
-def _muon(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config) -> Muon | None:
+def _muon(
+    parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config, dtype: torch.dtype
+) -> Muon | None:
     settings, model = config.optimizer, config.model
     rows = [heads * model.head_dim for heads in (model.n_heads, model.n_kv_heads, model.n_kv_heads)]
     chosen = [
@@ -84,7 +94,9 @@ def _muon(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], con
     ]
     if not chosen:
         return None
-    return Muon(chosen, lr=settings.muon_lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    return Muon(
+        chosen, lr=settings.muon_lr, momentum=settings.momentum, weight_decay=settings.weight_decay, dtype=dtype
+    )
 
 
 def _adamw(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config) -> torch.optim.AdamW:

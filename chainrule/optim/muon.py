@@ -13,10 +13,12 @@ from torch import Tensor
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalise(matrices: Float[Tensor, "N R C"], n_steps: int = 5) -> Float[Tensor, "N R C"]:
-    """Matrices with the same singular vectors and singular values near 1, computed in bfloat16."""
+def orthogonalise(
+    matrices: Float[Tensor, "N R C"], n_steps: int = 5, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "N R C"]:
+    """Matrices with the same singular vectors and singular values near 1, computed in `dtype`."""
     a, b, c = QUINTIC
-    x = matrices.bfloat16()
+    x = matrices.to(dtype)
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
@@ -32,13 +34,21 @@ class Muon(torch.optim.Optimizer):
 
     An update has a root mean square of about √(max(1, rows / columns) / columns), times lr. Weight decay is decoupled.
     Each group may name `pieces`: for a parameter that stacks several matrices (queries, keys, values), the row counts
-    of each, which are orthogonalised apart. State: one `momentum` a parameter, float32.
+    of each, which are orthogonalised apart. `dtype` is the number format of their iteration: bfloat16 is half the work
+    where the machine has products of it, and many times the work where they are emulated. State: one `momentum` a
+    parameter, float32.
     """
 
     def __init__(
-        self, params: Iterable[dict[str, Any]], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[dict[str, Any]],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "pieces": None})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -46,7 +56,7 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             updates = [self._nesterov(parameter, group["momentum"]) for parameter in moved]
-            for parameter, update in zip(moved, _orthogonal(updates, group["pieces"]), strict=True):
+            for parameter, update in zip(moved, _orthogonal(updates, group["pieces"], self.dtype), strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"])
 
@@ -60,13 +70,13 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(state["momentum"], memory)
 
 
-def _orthogonal(updates: list[Tensor], pieces: list[int] | None) -> list[Tensor]:
+def _orthogonal(updates: list[Tensor], pieces: list[int] | None, dtype: torch.dtype) -> list[Tensor]:
     """Orthogonal updates, scaled for their shape; equal shapes go through the iteration as one batch."""
     parts = [list(torch.split(update, pieces)) if pieces else [update] for update in updates]
     for position in range(len(parts[0]) if parts else 0):
         for shape in {part[position].shape for part in parts}:
             members = [part for part in parts if part[position].shape == shape]
-            batch = orthogonalise(torch.stack([part[position] for part in members]))
+            batch = orthogonalise(torch.stack([part[position] for part in members]), dtype=dtype)
             scale = max(1.0, shape[0] / shape[1]) ** 0.5
             for part, update in zip(members, batch.unbind(), strict=True):
                 part[position] = update * scale

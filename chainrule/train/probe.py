@@ -9,7 +9,6 @@ from chainrule.base import DeviceError, bytes_text, count_text
 from chainrule.config import Config
 from chainrule.data import Windows
 from chainrule.model import GPT
-from chainrule.optim import Optimizer
 from chainrule.plan import memory_bytes
 from chainrule.train.machine import MachineFacts
 from chainrule.train.state import TrainState
@@ -49,7 +48,7 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
             windows.ids[:micro_batch], None if windows.documents is None else windows.documents[:micro_batch]
         )
         try:
-            passing, moving = _timed(state, config, loss_function, part, precision)
+            passing, moving = _timed(state, loss_function, part, precision)
             break
         except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError
             if _is_out_of_memory(fault):
@@ -83,7 +82,7 @@ def wants_compile(config: Config, facts: MachineFacts) -> bool:
 
 
 def _timed(
-    state: TrainState, config: Config, loss_function: LossFunction, windows: Windows, precision: Precision
+    state: TrainState, loss_function: LossFunction, windows: Windows, precision: Precision
 ) -> tuple[float, float]:
     """Seconds of forward and backward, and of the optimizer, in the quickest of a few rounds; the weights are put back.
 
@@ -104,8 +103,7 @@ def _timed(
             state.optimizer.zero_grad()
     finally:
         state.model.load_state_dict(before)
-        state.optimizer = Optimizer(state.model, config)
-        state.optimizer.zero_grad()
+        state.optimizer.forget()
     return min(rounds[1:], key=sum)
 
 

@@ -26,6 +26,7 @@ from chainrule.train.resume import check_fits, checkpoint_to_resume, cut_journal
 from chainrule.train.session import Session, read_json, write_event
 from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
+from chainrule.train.step import Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
@@ -105,7 +106,7 @@ class Start:
         config = resolved.config
         old = old_dataset(self.run)
         batches = training_batches(config, dataset, old)
-        state = TrainState.fresh(config, facts.device)
+        state = TrainState.fresh(config, Precision(facts.device, facts.precision))
         return Session(
             run=self.run,
             config=config,

@@ -16,6 +16,7 @@ from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_che
 from chainrule.config import Config
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
+from chainrule.train.step import Precision
 
 
 @dataclass
@@ -49,12 +50,12 @@ class TrainState:
     progress: Progress
 
     @classmethod
-    def fresh(cls, config: Config, device: str) -> "TrainState":
-        """An untrained model, its weights a function of the seed alone."""
+    def fresh(cls, config: Config, precision: Precision) -> "TrainState":
+        """An untrained model, its weights a function of the seed alone, and an optimizer that computes as it does."""
         torch.manual_seed(config.training.seed)
-        model = GPT(config.model).to(device)
+        model = GPT(config.model).to(precision.device)
         model.checkpointing = config.machine.activation_checkpointing
-        return cls(model, Optimizer(model, config), Progress())
+        return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
 
     def take_weights(self, opened: OpenedModel) -> None:
         """Takes the weights of another model of the same shape."""

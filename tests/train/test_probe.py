@@ -9,13 +9,14 @@ from chainrule.model import GPT
 from chainrule.train.machine import look_at_machine
 from chainrule.train.probe import likely_micro_batch, probe
 from chainrule.train.state import TrainState
+from chainrule.train.step import Precision
 
 
 @pytest.fixture
 def ready(layers):
     config = resolve([*layers(), Layer("f", {"training": {"batch_tokens": 128}, "machine": {"micro_batch": 8}})]).config
     windows = Windows(np.random.default_rng(0).integers(0, 257, (8, 17)), None)
-    return TrainState.fresh(config, "cpu"), config, look_at_machine(config.machine), windows
+    return TrainState.fresh(config, Precision("cpu", "float32")), config, look_at_machine(config.machine), windows
 
 
 def test_probing_leaves_no_trace(ready):
