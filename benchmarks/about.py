@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from chainrule.config import MachineConfig
-from chainrule.train import look_at_machine
+from chainrule.device import look_at_machine
 
 PACKAGES = ("chainrule", "torch", "transformers", "tokenizers", "gigatoken", "numpy")
 

@@ -22,8 +22,8 @@ from about import print_about
 
 from chainrule.config import Config, Layer, resolve
 from chainrule.data import Windows
+from chainrule.device import look_at_machine
 from chainrule.run import RunFolder
-from chainrule.train import look_at_machine
 from chainrule.train.health import RunHealth
 from chainrule.train.session import Session
 from chainrule.train.state import TrainState

@@ -26,8 +26,8 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "reference.md"
 PACKAGE = HERE.parent / "chainrule"
 ROOMS = (
-    *("train", "config", "checkpoint", "generate", "evaluate", "export", "report", "data", "tokenizer", "model"),
-    *("optim", "plan", "run", "base"),
+    *("train", "config", "checkpoint", "generate", "evaluate", "export", "report", "data", "device", "tokenizer"),
+    *("model", "optim", "plan", "run", "base"),
 )
 LIMITS = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "up to {}"}
 EXIT_CODES = (

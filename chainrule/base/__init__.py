@@ -1,5 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
+from chainrule.base.cores import usable_cores
 from chainrule.base.disk import (
     disk_faults,
     folder_bytes,
@@ -25,6 +26,7 @@ from chainrule.base.errors import (
     TrainingError,
 )
 from chainrule.base.finite import finite
+from chainrule.base.memory import usable_memory
 from chainrule.base.nearest import nearest
 from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
 
@@ -53,6 +55,8 @@ __all__ = [
     "nearest",
     "parse_count",
     "sha256_of_file",
+    "usable_cores",
+    "usable_memory",
     "write_bytes",
     "write_json",
 ]

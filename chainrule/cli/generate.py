@@ -91,7 +91,7 @@ def opened(source: str, device: str | None) -> "OpenedModel":
     """The model at `source` on the device; a bare name is also looked for in runs/."""
     wanted = device_setting(device).device
     from chainrule.checkpoint import open_model
-    from chainrule.train import choose_device
+    from chainrule.device import choose_device
 
     chosen, _ = choose_device(wanted)
     return open_model(model_source(source), device=chosen)

@@ -14,8 +14,8 @@ def captured(what: str, subject: "Subject") -> "Step":
     import torch
 
     from chainrule.cli.output import say
+    from chainrule.device import look_at_machine
     from chainrule.lens import capture
-    from chainrule.train import look_at_machine
 
     machine = _machine(Path(model_source(what)))
     facts = look_at_machine(machine)

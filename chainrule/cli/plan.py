@@ -1,12 +1,19 @@
 """`chainrule plan`: what a run will need and take, before anything is trained."""
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from chainrule.base import ConfigError, DeviceError, bytes_text, count_text, duration_text, parse_count
+from chainrule.base import (
+    ConfigError,
+    DeviceError,
+    bytes_text,
+    count_text,
+    duration_text,
+    parse_count,
+    usable_cores,
+    usable_memory,
+)
 from chainrule.cli.config import given_layers, parameter_rows
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, device_setting
@@ -30,7 +37,6 @@ from chainrule.plan import (
 ASSUMED_FLOPS_PER_CORE = 6e10
 # Half of the peak in the data sheet of an RTX 4070: a plan for a machine that is not named should not promise much.
 ASSUMED_GPU_FLOPS, ASSUMED_GPU_MEMORY = 3e13, 12 * 2**30
-ASSUMED_MEMORY = 8 * 2**30  # where the system does not tell (Windows)
 
 
 def plan(
@@ -97,7 +103,7 @@ def plan(
 
 def measured_machine(device: str) -> Machine:
     """The machine under our feet, as a run on it would find it."""
-    from chainrule.train import look_at_machine
+    from chainrule.device import look_at_machine
 
     return look_at_machine(device_setting(device)).planned
 
@@ -107,25 +113,15 @@ def described_machine(device: str, peak: str | None, memory: str | None) -> Mach
     family = device.partition(":")[0]
     if family not in ("cpu", "cuda", "mps"):
         raise DeviceError(f"unknown device {device!r}; use cpu, cuda or mps")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     peak_flops = ASSUMED_FLOPS_PER_CORE * cores if family == "cpu" else ASSUMED_GPU_FLOPS
-    own_memory = physical_memory() if family != "cuda" else ASSUMED_GPU_MEMORY
+    own_memory = usable_memory() if family != "cuda" else ASSUMED_GPU_MEMORY
     return Machine(
         cores=cores,
         memory_bytes=parse_count(memory) if memory else own_memory,
         peak_flops=float(parse_count(peak)) if peak else peak_flops,
         device=device,
     )
-
-
-def physical_memory() -> int:
-    """Bytes of memory that this machine, or this container, may use."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else ASSUMED_MEMORY
-    limits = [pages]
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-        limits.append(int(text))
-    return min(limits)
 
 
 def _fits(config: Config, machine: Machine, precision: str) -> str | None:

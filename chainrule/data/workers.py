@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from chainrule.base import DataError
+from chainrule.base import DataError, usable_cores
 
 Label = TypeVar("Label")
 Given = TypeVar("Given")
@@ -36,8 +36,7 @@ def worker_count(workers: int, total_bytes: int) -> int:
     """How many processes to use: what is asked for; 0 takes one for small texts, else one for each usable core."""
     if workers:
         return workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if total_bytes < SMALL_BYTES else min(cores, MOST_WORKERS)
+    return 1 if total_bytes < SMALL_BYTES else min(usable_cores(), MOST_WORKERS)
 
 
 @contextmanager

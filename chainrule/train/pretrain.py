@@ -8,10 +8,10 @@ from typing import Any
 from chainrule.base import RunError, disk_faults
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
+from chainrule.device import keep_freed_memory
 from chainrule.run import RunFolder, run_lock
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
-from chainrule.train.memory import keep_freed_memory
 from chainrule.train.resume import saved_settings
 from chainrule.train.session import Session, read_json
 from chainrule.train.settings import time_budget

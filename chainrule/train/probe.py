@@ -8,9 +8,9 @@ import torch
 from chainrule.base import DeviceError, bytes_text, count_text
 from chainrule.config import Config
 from chainrule.data import Windows
+from chainrule.device import MachineFacts
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
-from chainrule.train.machine import MachineFacts
 from chainrule.train.state import TrainState
 from chainrule.train.step import LossFunction, Precision, backward, gradient_norms
 from chainrule.train.watch import Watch

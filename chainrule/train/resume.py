@@ -7,9 +7,9 @@ from chainrule.base import CheckpointError, DataError, RunError
 from chainrule.checkpoint import Checkpoint, newest_checkpoint
 from chainrule.config import Layer, Resolved, check_resume, load_toml, resolve
 from chainrule.data import Dataset
+from chainrule.device import MachineFacts
 from chainrule.run import RunFolder, cut_after_step, rewrite_rows
 from chainrule.tokenizer import Tokenizer
-from chainrule.train.machine import MachineFacts
 from chainrule.train.session import environment, write_event
 from chainrule.train.watch import Watch
 

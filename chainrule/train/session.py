@@ -12,9 +12,9 @@ import torch
 
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
+from chainrule.device import MachineFacts
 from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import Tokenizer
-from chainrule.train.machine import MachineFacts
 from chainrule.train.state import TrainState
 from chainrule.train.step import LossFunction, Precision
 from chainrule.train.stop import Stop

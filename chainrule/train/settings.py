@@ -5,6 +5,7 @@ from typing import Any
 
 from chainrule.base import write_bytes
 from chainrule.config import Config, Layer, Resolved, resolve, to_toml
+from chainrule.device import MachineFacts
 from chainrule.plan import (
     DEFAULT_MINUTES,
     Machine,
@@ -17,7 +18,6 @@ from chainrule.plan import (
     with_automatic,
 )
 from chainrule.run import RunFolder
-from chainrule.train.machine import MachineFacts
 
 
 def time_budget(layers: Sequence[Layer], minutes: float | None) -> float | None:

@@ -8,10 +8,10 @@ from typing import Any
 from chainrule.base import write_json
 from chainrule.config import Layer, Resolved
 from chainrule.data import Dataset, open_dataset
+from chainrule.device import MachineFacts, look_at_machine
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.budget import steps_in, with_steps
-from chainrule.train.machine import MachineFacts, look_at_machine
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_held_outs
 from chainrule.train.prepare import (
     data_row,

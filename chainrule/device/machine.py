@@ -1,6 +1,5 @@
 """The machine a run is on: which device, which number format, how many threads, and why."""
 
-import os
 import platform
 import time
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any
 
 import torch
 
-from chainrule.base import DeviceError
+from chainrule.base import DeviceError, usable_cores, usable_memory
 from chainrule.config import MachineConfig
 from chainrule.plan import Machine
 
@@ -110,47 +109,18 @@ def measured_peak(device: str, precision: str) -> float:
     return 2 * size**3 / min(seconds)
 
 
-def usable_cores() -> int:
-    """Processors that this process may use: its affinity, and the container's quota where there is one."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        limit, period = quota.read_text().split()
-        if limit != "max":
-            count = min(count, max(1, int(limit) // int(period)))
-    return min(count, physical_cores() or count)
-
-
-def physical_cores() -> int | None:
-    """Cores of the whole machine where /proc says so; hyper-threads add nothing to matrix products."""
-    info = Path("/proc/cpuinfo")
-    if not info.is_file():
-        return None
-    seen = set()
-    for processor in info.read_text().split("\n\n"):
-        fields = dict(line.split("\t", 1) for line in processor.splitlines() if "\t" in line)
-        clean = {key.strip(): value.strip(": \t") for key, value in fields.items()}
-        if "core id" in clean:
-            seen.add((clean.get("physical id"), clean["core id"]))
-    return len(seen) or None
-
-
 def device_memory(device: str) -> int:
     """Bytes that training may take: the GPU's, or the machine's (the container's limit where it is lower)."""
     if device == "cuda":
         return int(torch.cuda.get_device_properties(0).total_memory)
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (text := limit.read_text().strip()) != "max":
-        total = min(total, int(text))
-    return total
+    return usable_memory()
 
 
 def cpu_name() -> str:
     """The processor's name as the machine gives it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

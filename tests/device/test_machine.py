@@ -1,10 +1,9 @@
 import pytest
 import torch
 
-from chainrule.base import DeviceError
+from chainrule.base import DeviceError, usable_cores
 from chainrule.config import MachineConfig
-from chainrule.train import look_at_machine
-from chainrule.train.machine import choose_device, usable_cores
+from chainrule.device import choose_device, look_at_machine
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 
