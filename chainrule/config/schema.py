@@ -132,6 +132,8 @@ class MachineConfig(Section):
     """torch.compile for the loss; auto compiles on a GPU alone, and falls back with one line when it fails."""
     threads: NonNegativeInt = 0
     """CPU threads; 0 takes all physical cores that this process may use."""
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
     micro_batch: NonNegativeInt = 0
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
     activation_checkpointing: bool = False

@@ -1,20 +1,18 @@
 """The same work in this process or in several, in the same order and with the same result.
 
-Own processes rather than concurrent.futures: a Ctrl-C while that one starts a process leaves children behind for which
-the interpreter then waits for ever (seen), and its workers outlive a parent that was killed.
+Own processes rather than multiprocessing or concurrent.futures: those import the script of whoever calls, which without
+`if __name__ == "__main__"` begins its work again in each of them; a Ctrl-C while they start a process leaves children
+behind for which the interpreter then waits for ever (seen); and their workers outlive a parent that was killed.
 """
 
-import multiprocessing
 import os
-import signal
-import threading
-import traceback
+import pickle
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Generic, TypeVar, cast
 
 from chainrule.base import DataError, usable_cores
 
@@ -27,9 +25,12 @@ OrderedMap = Callable[[Iterable[tuple[Label, Given]]], Generator[tuple[Label, Re
 # Two workers take 0.6 s of two cores to start, and a megabyte takes one process 10 ms, two 7 ms: below this, and with a
 # tokenizer that has threads of its own, one process is done sooner.
 SMALL_BYTES = 160 << 20
-MOST_WORKERS = 16
+# A worker holds some 100 MB, most of it libraries; more of them than this are for a person to ask for.
+MOST_WORKERS = 64
 # Inputs that wait for each worker, so that it never waits for this process.
 AHEAD = 2
+# The modules are found where this process finds them, before anything but `sys` is imported.
+START = "import sys; sys.path[:] = sys.argv[1:]; from chainrule.data.worker_process import live; live()"
 
 
 def worker_count(workers: int, total_bytes: int) -> int:
@@ -43,10 +44,11 @@ def worker_count(workers: int, total_bytes: int) -> int:
 def ordered_map(task: Callable[[Given], Result], workers: int) -> Iterator[OrderedMap[Any, Given, Result]]:
     """A function that does `task` for each input, in order; it may be called several times in turn.
 
-    With one worker all runs in this process, else in spawned processes; `task`, inputs and results are then pickled.
-    They leave Ctrl-C to this process, and end when it does, however it ends.
+    With one worker all runs in this process, else in processes of their own; `task`, inputs and results are then
+    pickled, and what they are made of must live in modules, for a worker never imports the script that runs. Workers
+    leave Ctrl-C to this process, and end when it does, however it ends.
     """
-    if workers <= 1:
+    if workers <= 1 or not _can_start():
 
         def alone(inputs: Iterable[tuple[Label, Given]]) -> Generator[tuple[Label, Result], None, None]:
             for label, given in inputs:
@@ -66,26 +68,22 @@ class _Crew(Generic[Given, Result]):
     """Processes that take turns: input k goes to process k modulo their number, and so does the wait for its result."""
 
     def __init__(self) -> None:
-        self._members: list[tuple[Any, Connection, Connection]] = []
+        self._members: list[_Member] = []
         self._sent = self._received = 0
 
     def start(self, task: Callable[[Given], Result], workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        pickled = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
         for _ in range(workers):
-            inputs, feeding = context.Pipe(duplex=False)
-            collecting, results = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(task, inputs, results), daemon=True)
-            # Before it is started: whatever happens, `end` knows of it.
-            self._members.append((process, feeding, collecting))
-            process.start()
-            # With its own ends closed here, each side sees when the other is gone.
-            inputs.close()
-            results.close()
+            self._members.append(_Member())
+        # Sent when all are on their way, so that they load their libraries at the same time.
+        for member in self._members:
+            member.send(pickled)
 
     def map(self, inputs: Iterable[tuple[Label, Given]]) -> Generator[tuple[Label, Result], None, None]:
         waiting: deque[Label] = deque()
         for label, given in inputs:
-            self._send(given)
+            self._members[self._sent % len(self._members)].send(given)
+            self._sent += 1
             waiting.append(label)
             if len(waiting) > AHEAD * len(self._members):
                 yield waiting.popleft(), self._receive()
@@ -93,63 +91,82 @@ class _Crew(Generic[Given, Result]):
             yield waiting.popleft(), self._receive()
 
     def end(self) -> None:
-        for process, feeding, collecting in self._members:
-            if process.pid is not None:
-                process.kill()
-                process.join()
-            feeding.close()
-            collecting.close()
-
-    def _send(self, given: Given) -> None:
-        try:
-            self._members[self._sent % len(self._members)][1].send(given)
-        except OSError as fault:
-            raise _died() from fault
-        self._sent += 1
+        for member in self._members:
+            member.end()
 
     def _receive(self) -> Result:
-        try:
-            done, result = self._members[self._received % len(self._members)][2].recv()
-        except (EOFError, OSError) as fault:
-            raise _died() from fault
+        done, result = self._members[self._received % len(self._members)].receive()
         self._received += 1
         if not done:
             raise result
-        return result
+        return cast(Result, result)
 
 
-def _died() -> DataError:
-    return DataError(
-        "a worker process died: killed for want of memory, or the script that called this has no "
-        "`if __name__ == '__main__':` around its work; workers=1 uses no processes"
-    )
+class _Member:
+    """One process and the two pipes to it: pickled inputs on its standard input, results on its standard output."""
 
+    def __init__(self) -> None:
+        # One process for each core is parallel enough: the tokenizer's own threads would only be in each other's way.
+        environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
+        here = [os.path.abspath(place) for place in sys.path if isinstance(place, str)]  # noqa: PTH100 (a zip too)
+        # -P: a file of the current folder that is named like a module of Python's is not imported in its place.
+        self._process = subprocess.Popen(  # noqa: S603 (our own entry, with this very interpreter)
+            [sys.executable, "-P", *_utf8_mode(), "-c", START, *here],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            **_own_group(),
+        )
+        self._inputs = cast(IO[bytes], self._process.stdin)
+        self._results = cast(IO[bytes], self._process.stdout)
 
-def _work(task: Callable[[Given], Result], inputs: Connection, results: Connection) -> None:
-    """The life of a worker."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    # One process for each core is parallel enough: the tokenizer's own threads would only get in each other's way.
-    os.environ["RAYON_NUM_THREADS"] = "1"
-    given: SimpleQueue[Given] = SimpleQueue()
-    threading.Thread(target=_take, args=(inputs, given), daemon=True).start()
-    while True:
-        results.send(_answer(task, given.get()))
-
-
-def _answer(task: Callable[[Given], Result], given: Given) -> tuple[bool, Any]:
-    try:
-        return True, task(given)
-    except Exception as fault:  # Whatever it is, it is raised again where the result is waited for.
-        fault.add_note(f"in a worker process:\n{traceback.format_exc()}")
-        return False, fault
-
-
-def _take(inputs: Connection, given: "SimpleQueue[Given]") -> None:
-    """Empties the pipe, so that the parent never waits for a busy worker; without a parent all ends."""
-    while True:
+    def send(self, given: Any) -> None:
         try:
-            given.put(inputs.recv())
-        except (EOFError, OSError):
-            os._exit(1)
+            pickle.dump(given, self._inputs, pickle.HIGHEST_PROTOCOL)
+            self._inputs.flush()
+        except OSError as fault:
+            raise self._died() from fault
+
+    def receive(self) -> tuple[bool, Any]:
+        try:
+            return cast(tuple[bool, Any], pickle.load(self._results))  # noqa: S301 (what our own process wrote)
+        except (EOFError, OSError, pickle.UnpicklingError) as fault:
+            raise self._died() from fault
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._inputs, self._results):
+            with suppress(OSError):  # what was not sent yet has no reader any more
+                pipe.close()
+
+    def _died(self) -> DataError:
+        try:
+            code: int | None = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            code = None
+        # POSIX: minus the signal's number. The kernel kills with 9 when memory runs out.
+        how = {None: "closed its pipes", -9: "was killed (signal 9), as for want of memory"}.get(
+            code, f"ended with code {code}"
+        )
+        return DataError(
+            f"a worker process {how}; what it had to say is above. With fewer workers less memory is used, and with "
+            "one (machine.workers = 1) there are no such processes"
+        )
+
+
+def _own_group() -> dict[str, Any]:
+    """A terminal's Ctrl-C does not reach a group of its own, not even while the process in it is starting."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"process_group": 0}
+
+
+def _utf8_mode() -> list[str]:
+    """Names of files mean the same bytes there as here."""
+    return ["-X", "utf8=1"] if sys.flags.utf8_mode else []
+
+
+def _can_start() -> bool:
+    """False where the interpreter is inside another program, which would begin that program again."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)

@@ -23,7 +23,7 @@ def read_text(config: Config, folder: Path, watch: Watch) -> Survey:
     """Pass 1 over the text; its tables stay in `folder`."""
     if not config.text.paths:
         raise ConfigError("no text was given; name a folder, a file or a glob, such as: chainrule pretrain my_texts/")
-    return survey(config.text, folder, on_progress=partial(_progress, watch))
+    return survey(config.text, folder, workers=config.machine.workers, on_progress=partial(_progress, watch))
 
 
 def make_tokenizer(config: Config, found: Survey, run: RunFolder, watch: Watch) -> Tokenizer:
@@ -43,6 +43,7 @@ def make_shards(config: Config, found: Survey, tokenizer: Tokenizer, run: RunFol
         tokenizer,
         run.data,
         context_length=config.model.context_length,
+        workers=config.machine.workers,
         on_progress=partial(_progress, watch),
     )
     return open_dataset(run.data)

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,35 @@ def die(number):
 
 def refuse(number):
     raise DataError(f"{number} is refused")
+
+
+class Panic(BaseException):
+    """As compiled libraries raise: no Exception."""
+
+
+class PickyError(Exception):
+    """Written by pickle, and not read again: its arguments are not those of its constructor."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def fail(kind):
+    if kind == "panic":
+        raise Panic("too few threads")
+    if kind == "picky":
+        raise PickyError("this", "that")
+    return lambda: kind
+
+
+def chatter(number):
+    print("a library says hello")
+    os.write(1, b"and another, below Python")
+    return number
+
+
+def threads_of_the_tokenizer(_):
+    return os.environ["RAYON_NUM_THREADS"]
 
 
 def test_results_come_in_the_order_of_their_inputs():
@@ -55,8 +85,37 @@ def test_an_error_in_a_worker_is_the_same_error_here():
 
 
 def test_a_worker_that_dies_is_an_error_and_not_a_hang():
-    with pytest.raises(DataError, match="a worker process died"), ordered_map(die, 2) as die_all:
+    with pytest.raises(DataError, match="a worker process ended with code 3"), ordered_map(die, 2) as die_all:
         list(die_all(numbers(3)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("panic", "Panic: too few threads"), ("picky", "PickyError: this and that"), ("result", "pickle")],
+)
+def test_what_cannot_travel_from_a_worker_is_told_in_words(kind, said):
+    with pytest.raises(Exception, match=said) as caught, ordered_map(fail, 2) as fail_all:
+        list(fail_all([(0, kind)]))
+    assert any("in a worker process" in note for note in caught.value.__notes__)
+
+
+def test_what_a_task_prints_does_not_fall_among_the_results():
+    with ordered_map(chatter, 2) as chatter_all:
+        assert [result for _, result in chatter_all(numbers(4))] == [0, 1, 2, 3]
+
+
+def test_a_worker_leaves_the_cores_to_its_neighbours():
+    with ordered_map(threads_of_the_tokenizer, 2) as ask_all:
+        assert list(ask_all([(0, 0)])) == [(0, "1")]
+
+
+def test_a_killed_worker_is_said_to_be_killed():
+    with pytest.raises(DataError, match="signal 9"), ordered_map(kill_oneself, 2) as kill_all:
+        list(kill_all(numbers(3)))
+
+
+def kill_oneself(_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_small_texts_stay_in_this_process():
@@ -70,10 +129,61 @@ import os, sys, time
 sys.path.insert(0, {folder!r})
 from chainrule.data.workers import ordered_map
 from test_workers import report_and_wait
-if __name__ == "__main__":
-    with ordered_map(report_and_wait, 2) as wait_all:
-        list(wait_all([(0, "{out}")]))
+with ordered_map(report_and_wait, 2) as wait_all:
+    list(wait_all([(0, "{out}")]))
 """
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from chainrule.config import TextConfig
+from chainrule.data import survey, write_shards
+from chainrule.tokenizer import byte_tokenizer
+print("the script runs", flush=True)
+texts, data = sys.argv[1], Path(sys.argv[2])
+found = survey(TextConfig(paths=(texts,)), data, workers=2)
+print(write_shards(found, byte_tokenizer(), data, context_length=16, workers=2).fingerprint)
+"""
+
+
+def test_workers_never_import_the_script_that_runs(workshop, tmp_path):
+    workshop.fill()
+    (tmp_path / "pickle.py").write_text("raise RuntimeError('a file of the current folder was imported')")
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "-P", str(script), str(workshop.texts), str(workshop.data)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    together = done.stdout.split("\n")
+    workshop.data = tmp_path / "alone"
+    assert together == ["the script runs", workshop.prepare().fingerprint, ""]
+
+
+IN_THE_SCRIPT = """
+from chainrule.base import DataError
+from chainrule.data.workers import ordered_map
+def double(number):
+    return 2 * number
+try:
+    with ordered_map(double, 2) as double_all:
+        list(double_all([(0, 1)]))
+except DataError as fault:
+    print(fault)
+"""
+
+
+def test_a_task_of_the_script_itself_is_refused_with_the_remedy(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(IN_THE_SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert "Put what is defined there into a module" in done.stdout
+    assert done.stderr == ""
 
 
 def report_and_wait(out):
