@@ -53,16 +53,20 @@ class TokenStore:
         return windows
 
     def document_ids(self, starts: Int64[np.ndarray, "B"], length: int) -> Int64[np.ndarray, "B {length}"]:
-        """For each place of the windows the number of the document that it is in; an end-of-text token ends its own."""
+        """For each place of the windows the number of the document that its token sees: end-of-text opens the next.
+
+        So the first token of a document is predicted from end-of-text alone, as generation from nothing predicts it.
+        Were end-of-text the end of its own document, attention at it would carry that document into the next one.
+        """
         self._shards_of(starts, length)
-        first, last = self._document_at(starts), self._document_at(starts + (length - 1))
-        # Documents that end inside a window are few: each raises the numbers of the places after it by one.
+        first, last = self._ended_before(starts + 1), self._ended_before(starts + length)
+        # Documents that end inside a window are few: each raises the numbers by one, from its end-of-text on.
         counts = last - first
         rows = np.repeat(np.arange(len(starts)), counts)
         ending = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(len(rows))
         steps = np.zeros((len(starts), length), np.int64)
         steps[:, 0] = first
-        steps[rows, self._ends(ending) - starts[rows]] = 1
+        steps[rows, self._ends(ending) - 1 - starts[rows]] = 1
         return np.cumsum(steps, axis=1)
 
     def sources(self) -> dict[str, NDArray[np.int64]]:
@@ -79,10 +83,11 @@ class TokenStore:
         of_stretch = numbers[closes]
         return {self._source_names[number]: stretches[of_stretch == number] for number in np.unique(of_stretch)}
 
-    def _document_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of the document that each position is in."""
+    def _ended_before(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many documents end before each position, which may be the end of the text."""
         numbers = np.empty_like(positions)
-        for shard, places in _groups(self._shard_at(positions), np.arange(len(positions))):
+        shards = np.minimum(self._shard_at(positions), len(self._shards) - 1)
+        for shard, places in _groups(shards, np.arange(len(positions))):
             inside = (positions[places] - self._borders[shard]).astype(np.uint64)
             numbers[places] = self._documents[shard] + np.searchsorted(self._shards[shard].doc_ends, inside, "right")
         return numbers

@@ -33,13 +33,15 @@ def test_gather_equals_slices(store):
         )
 
 
-def test_document_ids_count_the_ends_before(store):
+def test_document_ids_count_the_ends_up_to_each_place(store):
     tokens = everything(store)
-    ends_before = np.concatenate([[0], np.cumsum(tokens == 256)[:-1]])
+    ends = np.cumsum(tokens == 256)
     starts = np.random.default_rng(1).integers(0, store.n_tokens - 3500, 50)
     for length in (1, 200, 3500):
-        expected = np.stack([ends_before[start : start + length] for start in starts])
+        expected = np.stack([ends[start : start + length] for start in starts])
         assert (store.document_ids(starts, length) == expected).all()
+    last = np.array([store.n_tokens - 1])
+    assert store.document_ids(last, 1).tolist() == [[store.n_documents]] == [[ends[-1]]]
     assert store.n_documents == (tokens == 256).sum()
 
 

@@ -10,6 +10,7 @@ import torch
 from chainrule.base import ConfigError, DataError, ModelError
 from chainrule.config import ModelConfig, TextConfig
 from chainrule.data import TokenStore, open_dataset, survey, write_shards
+from chainrule.data.shards import Shard
 from chainrule.evaluate import score
 from chainrule.evaluate.windows import windows_of
 from chainrule.model import GPT
@@ -187,3 +188,18 @@ def test_a_text_of_a_larger_vocabulary_is_refused(store: TokenStore, words: Toke
     small = GPT(ModelConfig(vocab_size=99, context_length=CONTEXT, emb_dim=16, n_heads=2, n_layers=1))
     with pytest.raises(ModelError, match="vocab_size=99"):
         score(small, store, words.byte_lengths)
+
+
+def test_a_document_alone_is_scored_alike_whatever_stands_before_it(words: Tokenizer, model: GPT) -> None:
+    """To the bit, its first token too: end-of-text belongs to the document that it opens."""
+    model.eval()
+    found = []
+    for other in ("another text", "ANOTHER TEXT", "x" * 12):
+        row = [*words.encode(other), words.end_of_text, *words.encode("hers")]
+        n = len(row)
+        store = TokenStore([Shard(np.array(row), np.array([13], np.uint64), np.zeros(1, np.uint32), {})], ("a",))
+        numbers = torch.from_numpy(store.document_ids(np.array([0]), n - 1))
+        assert numbers[0].tolist() == [0] * 12 + [1] * 4
+        with torch.no_grad():
+            found.append(model(torch.tensor([row[:-1]]), documents=numbers)[0, 12:])
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
