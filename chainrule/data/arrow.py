@@ -6,7 +6,7 @@ from typing import IO, Any, Protocol, cast, runtime_checkable
 import pyarrow
 import pyarrow.parquet
 
-from chainrule.base import DataError
+from chainrule.data.policy import DamagedFileError
 
 # A batch holds this many rows; with pages of 1 MiB (the writers' default) memory stays small whatever the row group.
 ROWS_AT_ONCE = 64
@@ -29,9 +29,12 @@ def zstd_stream(raw: IO[bytes]) -> Readable:
 def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:
     """The opened file and the names of its columns."""
     try:
-        opened = pyarrow.parquet.ParquetFile(raw, buffer_size=PAGE_BUFFER, pre_buffer=False)
+        # Few writers add checksums to their pages; where they stand, a flipped bit is damage and no other text.
+        opened = pyarrow.parquet.ParquetFile(
+            raw, buffer_size=PAGE_BUFFER, pre_buffer=False, page_checksum_verification=True
+        )
     except (pyarrow.ArrowInvalid, OSError) as fault:
-        raise DataError(f"{name}: truncated or not a Parquet file: {_first_line(fault)}") from fault
+        raise DamagedFileError(f"{name}: truncated or not a Parquet file: {_first_line(fault)}") from fault
     return opened, list(opened.schema_arrow.names)
 
 
@@ -45,13 +48,46 @@ def largest_chunk_bytes(opened: Any, columns: list[str]) -> int:
     return max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns), default=0)
 
 
-def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[dict[str, Any]]:
-    """The rows in order, with these columns only."""
+def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """The rows in order, with these columns only, each with the places that were no UTF-8 and became U+FFFD."""
     try:
         for batch in opened.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns, use_threads=False):
-            yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as fault:
-        raise DataError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault
+            yield from _rows(batch)
+    except (pyarrow.ArrowException, OSError) as fault:
+        raise DamagedFileError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault
+
+
+def _rows(batch: Any) -> list[tuple[dict[str, Any], int]]:
+    try:
+        return [(row, 0) for row in batch.to_pylist()]
+    except UnicodeDecodeError:
+        # Writers that take any bytes for a string are common; one such value must not cost the other 63 rows.
+        return [_mended_row(batch, index) for index in range(batch.num_rows)]
+
+
+def _mended_row(batch: Any, index: int) -> tuple[dict[str, Any], int]:
+    places: list[int] = []
+    row = {name: _mended(batch.column(name)[index], places) for name in batch.schema.names}
+    return row, sum(places)
+
+
+def _mended(value: Any, places: list[int]) -> Any:
+    """The scalar as Python has it, with U+FFFD in place of what is no UTF-8; adds the number of places to `places`."""
+    if not value.is_valid:
+        return None
+    if isinstance(value, pyarrow.StructScalar):
+        return {name: _mended(part, places) for name, part in value.items()}
+    if isinstance(value, pyarrow.ListScalar | pyarrow.LargeListScalar | pyarrow.FixedSizeListScalar):
+        return [_mended(part, places) for part in value.values]
+    if isinstance(value, pyarrow.DictionaryScalar):
+        return _mended(value.value, places)
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        content = value.as_buffer().to_pybytes()
+        text = content.decode(errors="replace")
+        places.append(text.count("\ufffd") - content.count("\ufffd".encode()))
+        return text
 
 
 def _first_line(fault: Exception) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
 from chainrule.data.pieces import Piece
+from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, row_documents
 from chainrule.data.standard_library import topic_texts
 from chainrule.data.streams import ByteStream, opened
@@ -12,15 +13,20 @@ from chainrule.data.text import row_pieces, text_pieces
 
 
 def read_documents(file: TextFile, config: TextConfig) -> Iterator[tuple[Piece, int]]:
-    """Each piece with the bytes of the file that have been read by then; raises DataError on what `on_bad` forbids.
+    """Each piece with the bytes of the file that have been read by then, whatever `config.on_bad` says of it.
 
-    BinaryFileError is raised before anything is given, when the content is not text.
+    What can be mended is, and tells its place; what cannot be read is a bad piece, and the rest of a damaged file is
+    one. BinaryFileError is raised before anything is given, when the content is not text, and DataError when the file
+    is not what it was when it was listed.
     """
-    with opened(file) as stream:
-        if file.kind != "parquet":
-            stream.refuse_binary()
-        for piece in _pieces(stream, config):
-            yield piece, stream.consumed
+    try:
+        with opened(file) as stream:
+            if file.kind != "parquet":
+                stream.refuse_binary()
+            for piece in _pieces(stream, config):
+                yield piece, stream.consumed
+    except DamagedFileError as fault:
+        yield Piece(b"", True, str(fault)), file.size
 
 
 def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
@@ -28,11 +34,11 @@ def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
     if kind in ROWS:
         return row_documents(stream, config)
     if kind == "topics":
-        return _topics(stream, config)
-    return text_pieces(stream, config.separator, config.on_bad)
+        return _topics(stream)
+    return text_pieces(stream, config.separator)
 
 
-def _topics(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
+def _topics(stream: ByteStream) -> Iterator[Piece]:
     source = b"".join(iter(lambda: stream.read(1 << 20), b""))
     for text in topic_texts(source):
-        yield from row_pieces(text, stream.name, config.on_bad)
+        yield from row_pieces(text, stream.name)

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 
-from chainrule.base import DataError, bytes_text
+from chainrule.base import bytes_text
 from chainrule.data.pieces import Piece
+from chainrule.data.policy import DamagedFileError
 from chainrule.data.streams import ByteStream
-from chainrule.data.text import BYTE_ORDER_MARK, OnBad, checked
+from chainrule.data.text import BYTE_ORDER_MARK, checked
 
 # A row is parsed whole, so its line must fit: a gigabyte without a newline is not a row.
 MOST_LINE_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
 
 
-def decoded_lines(stream: ByteStream, on_bad: OnBad) -> Iterator[tuple[int, Piece]]:
-    """The number of each line, from 1, and the line with its newline; a line left out by `on_bad` is a bad piece."""
+def decoded_lines(stream: ByteStream) -> Iterator[tuple[int, Piece]]:
+    """The number of each line, from 1, and the line with its newline, mended where it was no UTF-8."""
     for number, offset, line in _lines(stream):
-        yield number, checked(line, f"{stream.name}:{number}: byte {{offset}}", offset, on_bad, last=True)
+        yield number, checked(line, f"{stream.name}:{number}: byte {{offset}}", offset, last=True)
 
 
 def _lines(stream: ByteStream) -> Iterator[tuple[int, int, bytes]]:
@@ -30,7 +31,7 @@ def _lines(stream: ByteStream) -> Iterator[tuple[int, int, bytes]]:
             yield number, offset, line
             offset, number = offset + len(line), number + 1
         if len(rest) > MOST_LINE_BYTES:
-            raise DataError(
+            raise DamagedFileError(
                 f"{stream.name}:{number}: the line that starts at byte {offset} is longer than "
                 f"{bytes_text(MOST_LINE_BYTES)}; one row stands on one line"
             )

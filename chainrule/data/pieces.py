@@ -18,9 +18,11 @@ class Piece(NamedTuple):
     last: bool
     """True for the part that ends its document."""
     bad: str | None = None
-    """Why the whole document is left out (always on a last part)."""
+    """Why the whole document cannot be read (always on a last part, which is empty)."""
     invalid: int = 0
-    """Places that were no UTF-8: they became U+FFFD, or are why the document is bad."""
+    """Places that were no UTF-8 and became U+FFFD."""
+    mended: str | None = None
+    """The first of those places: what `text.on_bad` is asked about."""
 
 
 def cut_position(content: bytes | bytearray, limit: int) -> int:

@@ -16,6 +16,7 @@ from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
 from chainrule.data.pieces import Piece
+from chainrule.data.policy import under_policy
 from chainrule.data.similarity import Sketch, sketch
 from chainrule.data.streams import BinaryFileError
 from chainrule.data.table import Recorder, TableFiles
@@ -103,7 +104,7 @@ class Scan:
         for index in range(self._counts.next_file, len(self._files)):
             file = self._files[index]
             try:
-                for piece, consumed in read_documents(file, self._config):
+                for piece, consumed in under_policy(read_documents(file, self._config), self._config.on_bad):
                     yield Item(index, done + consumed, piece)
             except BinaryFileError:
                 if file.named:

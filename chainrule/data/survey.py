@@ -18,6 +18,7 @@ from chainrule.data.documents import read_documents
 from chainrule.data.files import Listing, TextFile, list_files
 from chainrule.data.folders import shown
 from chainrule.data.pieces import line_cut
+from chainrule.data.policy import under_policy
 from chainrule.data.scan import Progress, Scan
 from chainrule.data.similarity import VERSION
 from chainrule.data.table import BAD, CUT, TRAIN, VALIDATION, TableFiles
@@ -84,7 +85,7 @@ class Survey:
         # Columns, because rows of a mapped table cost microseconds each.
         sizes, bad = self.table["bytes"][first : first + len(wanted)], self.states[first : first + len(wanted)] == BAD
         index, size = 0, 0
-        for piece, _ in read_documents(file, self.config):
+        for piece, _ in under_policy(read_documents(file, self.config), self.config.on_bad):
             if index == len(wanted):
                 raise _changed(file)
             size += len(piece.content)

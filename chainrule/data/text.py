@@ -1,53 +1,37 @@
 """Plain text to documents: a whole file, or what stands between separator lines.
 
 One rule for odd bytes: content is kept as it is (CR LF, NUL after the first 8 KiB, U+FFFD, zero-width marks); only a
-UTF-8 byte order mark at the start of a file is dropped. Invalid UTF-8 follows `on_bad`.
+UTF-8 byte order mark at the start of a file is dropped. Invalid UTF-8 becomes U+FFFD, and its place is told: what is
+done about it is decided by policy.py.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 
-from chainrule.base import DataError
 from chainrule.data.pieces import PIECE_BYTES, Piece, cut_position, cut_text
 from chainrule.data.streams import ByteStream
 
-OnBad = Literal["error", "skip", "replace"]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 REPLACEMENT = "\ufffd".encode()
 # Blanks after a separator that still make it one; bounded, so that a line end is never searched for without end.
 MOST_BLANKS = 16
 
 
-def text_pieces(stream: ByteStream, separator: str | None, on_bad: OnBad) -> Iterator[Piece]:
+def text_pieces(stream: ByteStream, separator: str | None) -> Iterator[Piece]:
     """The documents of a plain text file."""
-    parts = _separated(stream, separator) if separator else _whole(stream)
-    bad: str | None = None
-    for content, offset, last in parts:
-        piece = checked(content, f"{stream.name}: byte {{offset}}", offset, on_bad, last=last) if bad is None else None
-        bad = bad or (piece.bad if piece else None)
-        if bad is None and piece:
-            yield piece
-        elif last:
-            yield Piece(b"", True, bad, 1)
-            bad = None
+    for content, offset, last in _separated(stream, separator) if separator else _whole(stream):
+        yield checked(content, f"{stream.name}: byte {{offset}}", offset, last=last)
 
 
-def checked(content: bytes, place: str, offset: int, on_bad: OnBad, *, last: bool) -> Piece:
+def checked(content: bytes, place: str, offset: int, *, last: bool) -> Piece:
     """The bytes as a piece of valid UTF-8; `place` names them, with {offset} for the first invalid byte's."""
     try:
         content.decode()
     except UnicodeDecodeError as fault:
         where = place.replace("{offset}", str(offset + fault.start))
         reason = f"{where}: invalid UTF-8 (byte 0x{content[fault.start]:02x}: {fault.reason})"
-        if on_bad == "error":
-            raise DataError(
-                f"{reason}; convert the file (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
-            ) from None
-        if on_bad == "skip":
-            return Piece(b"", last, reason, 1)
         mended = content.decode(errors="replace").encode()
-        return Piece(mended, last, None, mended.count(REPLACEMENT) - content.count(REPLACEMENT))
+        return Piece(mended, last, None, mended.count(REPLACEMENT) - content.count(REPLACEMENT), reason)
     return Piece(content, last)
 
 
@@ -102,22 +86,19 @@ def _start(stream: ByteStream) -> tuple[bytes, int]:
     return (b"", len(head)) if head == BYTE_ORDER_MARK else (head, 0)
 
 
-def row_pieces(text: str, place: str, on_bad: OnBad, invalid: int = 0) -> Iterator[Piece]:
-    """A document that came out of a row, in which `invalid` places were replaced already.
+def row_pieces(text: str, place: str, invalid: int = 0, mended: str | None = None) -> Iterator[Piece]:
+    """A document that came out of a row, in which `invalid` places were replaced already, the first being `mended`.
 
-    JSON can name lone surrogates, which no UTF-8 has: they follow `on_bad`.
+    JSON can name lone surrogates, which no UTF-8 has: they are replaced like other invalid places.
     """
     try:
         content = text.encode()
     except UnicodeEncodeError as fault:
-        reason = f"{place}: the text holds a lone surrogate (\\u{ord(text[fault.start]):04x}), half a character"
-        if on_bad == "error":
-            raise DataError(f"{reason}; mend the row, or set text.on_bad to skip or replace") from None
-        if on_bad == "skip":
-            yield Piece(b"", True, reason, 1)
-            return
-        mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        invalid += mended.count("\ufffd") - text.count("\ufffd")
-        content = mended.encode()
+        mended = mended or (
+            f"{place}: the text holds a lone surrogate (\\u{ord(text[fault.start]):04x}), half a character"
+        )
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        invalid += whole.count("\ufffd") - text.count("\ufffd")
+        content = whole.encode()
     for part, last in cut_text(content):
-        yield Piece(part, last, None, invalid if last else 0)
+        yield Piece(part, last, None, invalid if last else 0, mended if last else None)

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 
 import pyarrow
 import pyarrow.parquet
@@ -10,12 +11,14 @@ from chainrule.config import TextConfig
 from chainrule.data import lines, streams
 from chainrule.data.documents import read_documents
 from chainrule.data.files import list_files
+from chainrule.data.policy import under_policy
 
 
 def texts(path, **given):
     (file,) = list_files([str(path)]).files
     found, parts = [], []
-    for piece, _ in read_documents(file, TextConfig(**given)):
+    config = TextConfig(**given)
+    for piece, _ in under_policy(read_documents(file, config), config.on_bad):
         parts.append(piece.content.decode())
         if piece.last:
             found.append("".join(parts) if piece.bad is None else None)
@@ -123,15 +126,80 @@ def test_a_malformed_table_names_its_line(workshop, content, reason):
         texts(workshop.write("a.csv", content))
 
 
+def test_a_quote_that_is_never_closed_costs_its_row_and_no_other(workshop):
+    path = workshop.write("a.csv", 'text,b\n"unclosed,1\nnext,2\n"last\nof two lines",3\n')
+    with pytest.raises(DataError, match=r"a\.csv:4: malformed CSV: .*1 lines further down|a\.csv:2: malformed CSV"):
+        texts(path)
+    assert texts(path, on_bad="skip") == [None, "next", "last\nof two lines"]
+    path = workshop.write("b.csv", 'text,b\n"she said \\"hi\\" once",1\nplain,2\n')
+    assert texts(path, on_bad="skip") == [None, "plain"]
+
+
+def test_an_unclosed_quote_is_named_by_the_line_in_which_it_opens(workshop):
+    with pytest.raises(DataError, match=r"a\.csv:3: malformed CSV: a quote opens in this line and is not closed"):
+        texts(workshop.write("a.csv", 'text\none\n"two\nthree\nfour\n'))
+
+
+def test_the_lines_of_a_row_that_was_given_back_keep_their_numbers_and_their_mended_places(workshop):
+    path = workshop.write("a.csv", b'text\n"one\ncaf\xe9\n"two\n"\n')
+    with pytest.raises(DataError, match=r"a\.csv:2: malformed"):
+        texts(path)
+    assert texts(path, on_bad="skip") == [None, None, "two\n"]
+    assert texts(path, on_bad="replace") == [None, "caf\ufffd", "two\n"]
+    with pytest.raises(DataError, match=r"b\.csv:3: byte 13: invalid UTF-8"):
+        texts(workshop.write("b.csv", b'text\n"one\ncaf\xe9"\ntwo\n'))
+
+
+def test_a_number_that_python_does_not_hold_harms_no_text_beside_it(workshop):
+    assert texts(workshop.write("a.jsonl", '{"text": "one", "id": ' + "9" * 5000 + "}\n")) == ["one"]
+
+
+def spoilt(column_type, values):
+    """A column of text whose bytes nobody checked, as other writers leave it."""
+    return pyarrow.array(values, pyarrow.binary()).view(column_type)
+
+
+def test_invalid_utf8_in_a_parquet_column_is_its_rows_matter_alone(workshop):
+    path = parquet(workshop, text=spoilt(pyarrow.string(), [b"one", b"a\xffb", None, "\ufffd é".encode()]))
+    with pytest.raises(DataError, match=r"a\.parquet: row 2: invalid UTF-8"):
+        texts(path)
+    assert texts(path, on_bad="skip") == ["one", None, None, "\ufffd é"]
+    assert texts(path, on_bad="replace") == ["one", "a\ufffdb", None, "\ufffd é"]
+
+
+def test_a_flipped_byte_is_damage_where_pages_have_checksums(workshop):
+    path = workshop.texts / "a.parquet"
+    table = pyarrow.table({"text": [f"some text {index}" for index in range(50)]})
+    options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    pyarrow.parquet.write_table(table, path, **options)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"some text 7")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.parquet: damaged or truncated Parquet data: .*CRC"):
+        texts(path)
+
+
+def test_rows_before_the_place_at_which_a_file_is_truncated_are_kept(workshop):
+    rows = "".join(f'{{"text": "row {index} {os.urandom(20).hex()}"}}\n' for index in range(5000))
+    whole = gzip.compress(rows.encode())
+    path = workshop.write("a.jsonl.gz", whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a\.jsonl\.gz: truncated at byte"):
+        texts(path)
+    *kept, last = texts(path, on_bad="skip")
+    assert last is None and 1000 < len(kept) < 3000
+    assert kept == [json.loads(row)["text"] for row in rows.splitlines()[: len(kept)]]
+
+
 def test_rows_of_the_wrong_length_are_skipped_on_request(workshop):
     assert texts(workshop.write("a.csv", "text,b\none,2\nthree\nfour,5\n"), on_bad="skip") == ["one", None, "four"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
-def test_a_table_without_the_column_is_refused_even_when_skipping(workshop, name):
+def test_a_table_without_the_column_is_refused_or_left_out_as_a_whole(workshop, name):
     path = parquet(workshop, body=["one"]) if name.endswith("parquet") else workshop.write(name, "body\none\n")
     with pytest.raises(DataError, match=r"no field 'text'.*'body'"):
-        texts(path, on_bad="skip")
+        texts(path)
+    assert texts(path, on_bad="skip") == [None]
     assert texts(path, field="body") == ["one"]
 
 

@@ -7,13 +7,15 @@ from chainrule.config import TextConfig
 from chainrule.data import pieces, text
 from chainrule.data.documents import read_documents
 from chainrule.data.files import list_files
+from chainrule.data.policy import under_policy
 
 
 def documents(path, **given):
     """Each document as (content, why it was left out, replaced places)."""
     (file,) = list_files([str(path)]).files
     found, parts, replaced = [], [], 0
-    for piece, _ in read_documents(file, TextConfig(**given)):
+    config = TextConfig(**given)
+    for piece, _ in under_policy(read_documents(file, config), config.on_bad):
         parts.append(piece.content)
         replaced += piece.invalid
         if piece.last:

@@ -1,0 +1,41 @@
+"""What `text.on_bad` does about documents that had to be mended or cannot be read; reading itself never asks it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from chainrule.base import DataError
+from chainrule.data.pieces import Piece
+
+OnBad = Literal["error", "skip", "replace"]
+MEND = "mend or convert it (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
+LEAVE_OUT = "mend it or take it away, or set text.on_bad to skip"
+
+
+class DamagedFileError(DataError):
+    """From here on nothing of a file can be read."""
+
+
+def under_policy(pieces: Iterable[tuple[Piece, int]], on_bad: OnBad) -> Iterator[tuple[Piece, int]]:
+    """The same pieces, each beside whatever number it came with, as the policy wants them.
+
+    error: DataError at the first that was mended or is bad; skip: a document with a mended piece becomes a bad one;
+    replace: mended pieces stay as they are, bad ones too.
+    """
+    reason: str | None = None
+    for piece, beside in pieces:
+        if on_bad == "error":
+            refuse(piece)
+        elif on_bad == "skip" and (reason := reason or piece.mended):
+            if piece.last:
+                yield Piece(b"", True, piece.bad or reason, max(piece.invalid, 1)), beside
+                reason = None
+            continue
+        yield piece, beside
+
+
+def refuse(piece: Piece) -> None:
+    """Raises DataError when the piece had to be mended or is bad, with its place and what to do."""
+    if piece.bad is not None:
+        raise DataError(f"{piece.bad}; {LEAVE_OUT}")
+    if piece.mended is not None:
+        raise DataError(f"{piece.mended}; {MEND}")
