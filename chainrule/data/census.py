@@ -66,6 +66,7 @@ def figures(
         "empty": int((states == EMPTY).sum()),
         "bad": counts.found["bad"],
         "encoding_errors": counts.found["invalid"],
+        "unreadable": len(listing.left_out),
         "left_out": int((states == LEFT_OUT).sum()),
         "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),
         "shortest": _extreme(listing.files, table, kept, int(np.argmin(sizes))),

@@ -1,10 +1,11 @@
 """From what the user names to the list of files that will be read, with their state at that moment.
 
 A folder is walked without hidden entries; files in it are taken by suffix (formats.py) and all others are counted as
-ignored. A file that is named itself, or matched by a glob, is read whatever its suffix. Something that is not a regular
-readable file is refused with its kind.
+ignored. A file that is named itself, or matched by a glob, is read whatever its suffix. What is no regular file, or
+is not readable, is named with its kind: an error, or left out and listed, as `on_bad` says.
 """
 
+import errno
 import glob
 import os
 import stat
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from chainrule.base import DataError
 from chainrule.data.folders import shown, walk
 from chainrule.data.formats import UnreadFormatError, named_kind
+from chainrule.data.policy import OnBad
 from chainrule.data.standard_library import LIBRARY, TOPICS, library_files
 
 # A table of figures by source stays readable; a folder with more entries than this is one source.
@@ -49,10 +51,18 @@ class TextFile:
 
 @dataclass
 class Listing:
-    """All files to read, in reading order, and how many were passed over, by reason."""
+    """All files to read, in reading order, how many were passed over, by reason, and what could not be read."""
 
+    on_bad: OnBad = "error"
     files: list[TextFile] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
+
+    def leave_out(self, reason: str, remedy: str) -> None:
+        """Notes why a file or folder is left out; raises DataError when `on_bad` is error."""
+        if self.on_bad == "error":
+            raise DataError(f"{reason}; {remedy}, or set text.on_bad to skip")
+        self.left_out.append(reason)
 
 
 class Root(NamedTuple):
@@ -63,21 +73,25 @@ class Root(NamedTuple):
     """False for what a glob matched."""
 
 
-def list_files(paths: Sequence[str]) -> Listing:
-    """The files below `paths` (folders, files, globs, or `python`); raises DataError when one of them gives nothing."""
+def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
+    """The files below `paths` (folders, files, globs, or `python`).
+
+    Raises DataError when a path is not there or none gives a file, and for what cannot be read when `on_bad` is error.
+    """
     if not paths:
         raise DataError("no text was named; give folders, files or globs, or `python` for the standard library")
-    listing, seen = Listing(), set[tuple[int, int]]()
+    listing, seen = Listing(on_bad), set[tuple[int, int]]()
     for file, identity in _found([root for path in paths for root in _roots(path)], listing):
         if identity not in seen:
             seen.add(identity)
             listing.files.append(file)
     if not listing.files:
         ignored = ", ".join(f"{count} {reason}" for reason, count in listing.ignored.most_common(5))
+        left_out = f"; left out: {len(listing.left_out)}, such as {listing.left_out[0]}" if listing.left_out else ""
         raise DataError(
-            f"{', '.join(map(shown, paths))}: no text there (ignored: {ignored or 'nothing'}). In a folder, files "
-            "are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2); a file that is "
-            "named itself is read whatever its suffix"
+            f"{', '.join(map(shown, paths))}: no text there (ignored: {ignored or 'nothing'}{left_out}). In a folder, "
+            "files are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2); a file "
+            "that is named itself is read whatever its suffix"
         )
     return listing
 
@@ -86,6 +100,10 @@ def _roots(path: str) -> list[Root]:
     """The path itself, or what it matches as a glob."""
     if path == LIBRARY:
         return [Root(LIBRARY)]
+    if not path.strip():
+        raise DataError(
+            "a path is empty (a shell variable that is not set?); name a folder, a file or a glob, `.` for this folder"
+        )
     expanded = str(Path(path).expanduser())
     if os.path.lexists(expanded):
         return [Root(expanded)]
@@ -106,12 +124,12 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tupl
         source = MANY if crowded else names[root.path]
         if root.path == LIBRARY:
             for path, part in library_files():
-                yield _inspect(path, "topics" if part == TOPICS else "text", "", part, named=False)
-        elif Path(root.path).is_dir():
-            entries = list(walk(root.path, listing.ignored))
+                yield from _inspect(listing, path, "topics" if part == TOPICS else "text", "", part)
+        elif os.path.isdir(root.path):  # noqa: PTH112 (Path.is_dir raises for a link to itself)
+            entries = list(walk(root.path, listing.ignored, listing.leave_out))
             by_entry = len(roots) == 1 and len({entry.top for entry in entries}) <= MOST_SOURCES
             for entry in entries:
-                yield _inspect(*entry[:3], entry.top if by_entry else source, named=False)
+                yield from _inspect(listing, *entry[:3], entry.top if by_entry else source)
         else:
             try:
                 kind, codec = named_kind(Path(root.path).name)
@@ -120,7 +138,7 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tupl
                     raise DataError(f"{shown(root.path)}: {fault}") from None
                 listing.ignored[Path(root.path).suffix.lower()] += 1
             else:
-                yield _inspect(root.path, kind, codec, source, named=root.named)
+                yield from _inspect(listing, root.path, kind, codec, source, named=root.named)
 
 
 def _name(path: str) -> str:
@@ -128,16 +146,28 @@ def _name(path: str) -> str:
     return shown(name if name not in ("", "..") else Path(os.path.realpath(path)).name)
 
 
-def _inspect(path: str, kind: str, codec: str, source: str, *, named: bool) -> tuple[TextFile, tuple[int, int]]:
-    """The file as it is now, and its identity on the machine; raises DataError unless it is regular and readable."""
+def _inspect(
+    listing: Listing, path: str, kind: str, codec: str, source: str, *, named: bool = False
+) -> Iterator[tuple[TextFile, tuple[int, int]]]:
+    """The file as it is now, and its identity on the machine; nothing when it is not regular or not readable."""
     try:
         state = os.stat(path)  # noqa: PTH116 (a Path for each of a million files takes longer than the call)
     except OSError as fault:
-        what = "a broken symbolic link" if Path(path).is_symlink() else f"unreadable ({fault.strerror})"
-        raise DataError(f"{shown(path)}: is {what}; remove it or put the file there") from fault
+        listing.leave_out(f"{shown(path)}: is {_unreachable(path, fault)}", "remove it or put the file there")
+        return
     if not stat.S_ISREG(state.st_mode):
         what = KINDS.get(stat.S_IFMT(state.st_mode), "something else")
-        raise DataError(f"{shown(path)}: is {what}, not a regular file; copy its content into a file first")
-    if not os.access(path, os.R_OK):
-        raise DataError(f"{shown(path)}: is unreadable: permission was denied")
-    return TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named), (state.st_dev, state.st_ino)
+        listing.leave_out(f"{shown(path)}: is {what}, not a regular file", "copy its content into a file first")
+    elif not os.access(path, os.R_OK):
+        listing.leave_out(f"{shown(path)}: is unreadable: permission was denied", "let it be read")
+    else:
+        identity = state.st_dev, state.st_ino
+        yield TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named), identity
+
+
+def _unreachable(path: str, fault: OSError) -> str:
+    if fault.errno == errno.ELOOP:
+        return "a symbolic link that leads back to itself"
+    if Path(path).is_symlink() and isinstance(fault, FileNotFoundError):
+        return "a broken symbolic link"
+    return f"unreadable ({fault.strerror})"

@@ -2,11 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from chainrule.base import DataError
 from chainrule.data.formats import kind_and_codec
 from chainrule.run import RunFolder
 
@@ -29,25 +28,29 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def walk(root: str, ignored: Counter[str]) -> Iterator[Entry]:
+def walk(root: str, ignored: Counter[str], leave_out: Callable[[str, str], None]) -> Iterator[Entry]:
     """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once.
 
-    What is passed over is counted in `ignored` by its reason.
+    What is passed over is counted in `ignored` by its reason; `leave_out` is called with reason and remedy for a folder
+    that cannot be listed.
     """
     entered = set[tuple[int, int]]()
     waiting = [(root, "")]
     while waiting:
         folder, top = waiting.pop()
-        if not _first_time(folder, entered):
+        try:
+            entries = _entries(folder) if _first_time(folder, entered) else []
+        except OSError as fault:
+            leave_out(f"{shown(folder)}: cannot be listed: {fault.strerror}", "let it be read")
             continue
-        if _is_ours(Path(folder)):
+        if _is_ours(Path(folder), {entry.name for entry in entries}):
             ignored["run folder"] += 1
             continue
         below = []
-        for entry in _entries(folder):
+        for entry in entries:
             if entry.name.startswith(".") or entry.name == "__pycache__":
                 ignored["hidden"] += 1
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 below.append((entry.path, top or shown(entry.name)))
             else:
                 kind, codec = kind_and_codec(entry.name)
@@ -59,11 +62,15 @@ def walk(root: str, ignored: Counter[str]) -> Iterator[Entry]:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as scan:
+        return sorted(scan, key=lambda entry: os.fsencode(entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        with os.scandir(folder) as scan:
-            return sorted(scan, key=lambda entry: os.fsencode(entry.name))
-    except OSError as fault:
-        raise DataError(f"{shown(folder)}: cannot be listed: {fault.strerror}") from fault
+        return entry.is_dir()
+    except OSError:  # A link that leads back to itself; it is told of where files are looked at.
+        return False
 
 
 def _first_time(folder: str, entered: set[tuple[int, int]]) -> bool:
@@ -73,9 +80,11 @@ def _first_time(folder: str, entered: set[tuple[int, int]]) -> bool:
     return not known
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_ours(folder: Path, names: set[str]) -> bool:
     """True for what a run or a preparation wrote: runs/ often stands beside the text, and is none."""
-    if (folder / "survey" / "documents.bin").exists():
+    if "survey" in names and (folder / "survey" / "documents.bin").exists():
         return True
     run = RunFolder(folder)
+    if run.config.name not in names:
+        return False
     return run.config.is_file() and (run.data.exists() or run.tokenizer.exists() or run.events.exists())

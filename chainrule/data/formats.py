@@ -25,14 +25,20 @@ class UnreadFormatError(ValueError):
 
 def kind_and_codec(name: str) -> tuple[str | None, str]:
     """How a file of this name is read: its kind (None: the name is not one of a text) and its compression."""
-    path = PurePath(name)
-    codec = CODECS.get(path.suffix.lower(), "")
-    inner = PurePath(path.stem) if codec else path
-    suffix = inner.suffix.lower()
+    stem, suffix = _split(name)
+    codec = CODECS.get(suffix, "")
+    if codec:
+        name, suffix = stem, _split(stem)[1]
     if suffix in STRUCTURED:
         return STRUCTURED[suffix], codec
-    known = suffix in TEXT_SUFFIXES or (not suffix and inner.name in TEXT_NAMES)
+    known = suffix in TEXT_SUFFIXES or (not suffix and name in TEXT_NAMES)
     return ("text" if known else None), codec
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem and suffix in small letters, as pathlib has them, whose objects are slow for a million names."""
+    stem, _, suffix = name.rpartition(".")
+    return (stem, f".{suffix.lower()}") if suffix and stem.strip(".") else (name, "")
 
 
 def named_kind(name: str) -> tuple[str, str]:

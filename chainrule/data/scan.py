@@ -79,6 +79,11 @@ class Scan:
                     on_progress("reading", items[-1].done, total)
         return self._counts
 
+    def note_left_out(self, reasons: Sequence[str]) -> None:
+        """Adds what could not even be opened to the list of what was left out."""
+        for reason in reasons:
+            append_row(self._left_out, {"reason": reason})
+
     def forget(self) -> None:
         """Removes what only an interrupted scan needs."""
         self._journal.unlink(missing_ok=True)

@@ -106,7 +106,7 @@ def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: P
     interrupted one goes on. `workers`: processes; 0 chooses. Raises DataError for every file or row that cannot be used
     and that `config.on_bad` does not forgive; those forgiven are listed in survey/left_out.jsonl.
     """
-    listing = list_files(config.paths)
+    listing = list_files(config.paths, config.on_bad)
     key = _key(config, listing)
     place = folder / "survey"
     with disk_faults(place, "creating"):
@@ -118,6 +118,7 @@ def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: P
     (place / "survey.json").unlink(missing_ok=True)
     scan = Scan(listing.files, config, place, key)
     counts = scan.run(workers, on_progress)
+    scan.note_left_out(listing.left_out)
     held = decide(scan.tables, config)
     refuse_empty(held.states, counts, config)
     report = figures(listing, counts, scan.tables.read(), held, _sources(listing.files))

@@ -1,5 +1,7 @@
 import os
 import socket
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,7 @@ def bind_socket(path):
         (os.mkfifo, "FIFO"),
         (lambda path: path.symlink_to("/nowhere/at/all"), "broken symbolic link"),
         (lambda path: path.symlink_to("/dev/zero"), "character device"),
+        (lambda path: path.symlink_to(path), "symbolic link that leads back to itself"),
         (bind_socket, "socket"),
     ],
 )
@@ -128,6 +131,42 @@ def test_what_is_no_regular_file_is_refused_with_its_kind(workshop, monkeypatch,
         with pytest.raises(DataError, match=kind) as caught:
             list_files([given])
         assert "a.txt" in str(caught.value)
+    Path("b.txt").write_text("text")
+    for on_bad in ("skip", "replace"):
+        listing = list_files(["."], on_bad)
+        assert names(listing) == ["b.txt"]
+        assert len(listing.left_out) == 1 and kind in listing.left_out[0] and "a.txt" in listing.left_out[0]
+
+
+def test_two_links_to_each_other_are_told_and_end(workshop):
+    workshop.write("a.txt", "text")
+    (workshop.texts / "b").symlink_to(workshop.texts / "c.txt")
+    (workshop.texts / "c.txt").symlink_to(workshop.texts / "b")
+    assert names(list_files([str(workshop.texts)], "skip")) == ["a.txt"]
+    with pytest.raises(DataError, match=r"c\.txt: is a symbolic link that leads back to itself; remove it"):
+        list_files([str(workshop.texts)])
+
+
+def test_what_cannot_be_opened_is_listed_and_counted_when_skipping(workshop):
+    workshop.fill(10)
+    (workshop.texts / "gone.txt").symlink_to("/nowhere/at/all")
+    os.mkfifo(workshop.texts / "pipe.txt")
+    found = workshop.survey(on_bad="skip")
+    assert (found.report["unreadable"], found.report["documents"]) == (2, 10)
+    listed = (workshop.data / "survey" / "left_out.jsonl").read_text()
+    assert "gone.txt: is a broken symbolic link" in listed and "pipe.txt: is a named pipe" in listed
+
+
+def test_when_all_is_left_out_the_error_names_the_first_of_it(workshop):
+    (workshop.texts / "gone.txt").symlink_to("/nowhere/at/all")
+    with pytest.raises(DataError, match=r"no text there .*left out: 1, such as .*gone\.txt: is a broken symbolic link"):
+        list_files([str(workshop.texts)], "skip")
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_no_path(path):
+    with pytest.raises(DataError, match=r"a path is empty"):
+        list_files([path])
 
 
 def test_devices_and_folders_in_place_of_files_are_refused():
@@ -140,6 +179,36 @@ def test_an_unreadable_file_is_refused(workshop):
     workshop.write("a.txt", "x").chmod(0)
     with pytest.raises(DataError, match="permission was denied"):
         list_files([str(workshop.texts)])
+
+
+@contextmanager
+def nobody():
+    """This process without root's right to read everything."""
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become nobody")
+def test_unreadable_files_and_folders_are_left_out_or_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("a.txt", "b.txt", "c/d.txt"):
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Path(folder, name).write_text("text")
+        Path(folder).chmod(0o755)
+        Path(folder, "b.txt").chmod(0)
+        Path(folder, "c").chmod(0)
+        with nobody():
+            listing = list_files([folder], "skip")
+            with pytest.raises(DataError, match=r"permission was denied; let it be read|cannot be listed"):
+                list_files([folder])
+    assert names(listing) == ["a.txt"]
+    assert sorted(reason.removeprefix(folder) for reason in listing.left_out) == [
+        "/b.txt: is unreadable: permission was denied",
+        "/c: cannot be listed: Permission denied",
+    ]
 
 
 @pytest.mark.parametrize(
