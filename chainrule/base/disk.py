@@ -4,12 +4,13 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 from chainrule.base.errors import DiskError
 from chainrule.base.units import bytes_text
@@ -22,7 +23,29 @@ REFUSALS = {
     errno.EPERM: "the operation is not permitted",
     errno.EFBIG: "the file would be larger than allowed",
     errno.EIO: "the disk reported an input/output error",
+    errno.ENODEV: "the device is gone",
+    errno.ENXIO: "the device is gone",
+    errno.ESTALE: "the network folder lost this file (stale handle); mount it again",
+    errno.ETIMEDOUT: "the network folder did not answer in time",
+    errno.EHOSTDOWN: "the host of the network folder is down",
+    errno.EHOSTUNREACH: "the host of the network folder cannot be reached",
+    errno.ENOTCONN: "the network folder is no longer connected; mount it again",
+    errno.ECONNABORTED: "the connection to the network folder broke; mount it again",
+    errno.ENOLCK: "the file system has no locks to give (a network folder without its lock service?)",
+    errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n)",
+    errno.ENFILE: "the system has too many files open",
+    errno.ENAMETOOLONG: "the name or the whole path is too long; use a shorter one",
+    errno.ELOOP: "a symbolic link stands in its place, or links lead in a circle",
+    errno.ENOTDIR: "a part of the path is a file and not a folder",
+    errno.EBUSY: "another program holds it",
+    errno.ENOSYS: "the file system cannot do that",
+    errno.EOPNOTSUPP: "the file system cannot do that",
 }
+# What network and FUSE mounts (SMB, Drive, s3fs, sshfs) answer to a request that they do not know.
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EISDIR})
+INODES = "the file system holds as many files as it can (its inodes are used up); remove some files, bytes are"
+# The system allows 255 bytes for a name; some file systems fewer.
+MOST_STEM = 100
 
 
 @contextmanager
@@ -33,40 +56,88 @@ def disk_faults(path: Path, doing: str) -> Iterator[None]:
     except OSError as fault:
         if fault.errno not in REFUSALS:
             raise
-        free = f" ({bytes_text(free_bytes(path))} free)" if fault.errno == errno.ENOSPC else ""
-        raise DiskError(f"{doing} {path}: {REFUSALS[fault.errno]}{free}. What was saved before is intact.") from fault
+        raise DiskError(f"{doing} {path}: {_refusal(path, fault.errno)}. What was saved before is intact.") from fault
+
+
+def _refusal(path: Path, number: int) -> str:
+    if number != errno.ENOSPC:
+        return REFUSALS[number]
+    free = f"({bytes_text(free_bytes(path))} free)"
+    return f"{INODES} left {free}" if _inodes_are_used_up(path) else f"{REFUSALS[number]} {free}"
+
+
+def _inodes_are_used_up(path: Path) -> bool:
+    """False where the file system counts none (btrfs, FAT) and on Windows, which has none."""
+    if not hasattr(os, "statvfs"):
+        return False
+    state = os.statvfs(_existing(path))
+    return state.f_files > 0 and state.f_favail == 0 and state.f_bavail > 0
 
 
 def free_bytes(path: Path) -> int:
     """Free bytes on the file system of `path` or of its nearest existing parent."""
-    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(_existing(path)).free
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+def fsync_file(stream: IO[Any]) -> None:
+    """Makes what was written durable, as far as the file system knows how to."""
+    stream.flush()
+    with _if_supported():
+        os.fsync(stream.fileno())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Makes renames and new names inside `folder` durable (a folder is a file of names; nothing to do on Windows)."""
+    """Makes renames and new names inside `folder` durable, as far as the file system knows how to (Windows does not).
+
+    A folder is a file of names. Several network and FUSE mounts refuse to sync one, and some refuse to open it.
+    """
     if sys.platform == "win32":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    with _if_supported():
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _if_supported() -> Iterator[None]:
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as fault:
+        if fault.errno not in UNSUPPORTED:
+            raise
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes `content` under a temporary name, makes it durable and renames it: readers see the old file or the new."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose content becomes `path` when the block ends well, durably: readers see the old file or the new.
+
+    It is written under a temporary name that no one can guess and that is never a link, so that in a folder which
+    others may write nothing of theirs is overwritten.
+    """
+    temporary = path.with_name(f".{path.name[:MOST_STEM]}.tmp-{secrets.randbelow(10**12):012d}")
     with disk_faults(path, "writing"):
         try:
-            with temporary.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
+            # "x" is O_EXCL, which also refuses a link, wherever that leads.
+            with temporary.open("xb") as stream:
+                yield stream
+                fsync_file(stream)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         fsync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` as a `whole_file`."""
+    with whole_file(path) as stream:
+        stream.write(content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

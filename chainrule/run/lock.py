@@ -1,50 +1,70 @@
 """A run folder has one writer."""
 
+import errno
 import json
 import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from chainrule.base import RunError, disk_faults
+from chainrule.base import RunError, disk_faults, write_json
 from chainrule.run.folder import RunFolder
+
+# What network and FUSE mounts answer when they know no locks.
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 @contextmanager
 def run_lock(run: RunFolder) -> Iterator[None]:
     """Holds the folder's lock inside the block; raises RunError naming the holder when another process has it.
 
-    The operating system frees the lock when its holder dies, however it dies.
+    The operating system frees the lock when its holder dies, however it dies. On a file system without locks a file
+    that is there or not takes its place, which can outlive a killed holder on another machine.
     """
     holder = run.path / "lock.json"
-    lock = FileLock(run.lock, timeout=0)
     with disk_faults(run.lock, "locking"):
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{run.path} is in use by {_describe(holder)}; wait for it, or give the new run another name"
-            ) from None
+        lock = _acquired(run, holder)
     try:
-        with disk_faults(holder, "writing"):
-            holder.write_text(
-                json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")})
-            )
+        write_json(holder, {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")})
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
 
 
+def _acquired(run: RunFolder, holder: Path) -> BaseFileLock:
+    lock: BaseFileLock = FileLock(run.lock, timeout=0)
+    in_use = f"{run.path} is in use by {_describe(holder)}; wait for it, or give the new run another name"
+    try:
+        with warnings.catch_warnings():
+            # It warns before it falls back by itself, which it does for one of the answers that a mount may give.
+            warnings.simplefilter("ignore")
+            lock.acquire()
+    except Timeout:
+        raise RunError(in_use) from None
+    except (OSError, NotImplementedError) as fault:
+        if isinstance(fault, OSError) and fault.errno not in NO_LOCKS:
+            raise
+        lock = SoftFileLock(run.lock.with_suffix(".file"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{in_use}. This file system has no locks: if that process is gone, remove {lock.lock_file}"
+            ) from None
+    return lock
+
+
 def is_running(run: RunFolder) -> bool:
     """Whether the process that last took the lock still lives; on another host its mark alone says so."""
     try:
-        who = json.loads((run.path / "lock.json").read_text())
+        who = json.loads((run.path / "lock.json").read_text("utf-8"))
         if who["host"] != platform.node() or sys.platform == "win32":
             return True
         os.kill(int(who["pid"]), 0)  # signal 0 reaches nobody; it only asks
@@ -57,7 +77,7 @@ def is_running(run: RunFolder) -> bool:
 
 def _describe(holder: Path) -> str:
     try:
-        who = json.loads(holder.read_text())
+        who = json.loads(holder.read_text("utf-8"))
         return f"process {who['pid']} on {who['host']} since {who['since']}"
     except (OSError, ValueError, KeyError):
         return "another process"

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import secrets
 
 import pytest
 
@@ -13,6 +14,7 @@ from chainrule.base import (
     free_bytes,
     fsync_folder,
     sha256_of_file,
+    whole_file,
     write_bytes,
     write_json,
 )
@@ -45,6 +47,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path, monkeypat
         (errno.EACCES, "permission was denied"),
         (errno.EDQUOT, "quota"),
         (errno.EIO, "input/output error"),
+        (errno.ESTALE, "stale handle"),
+        (errno.ETIMEDOUT, "did not answer in time"),
+        (errno.ENOTCONN, "no longer connected"),
+        (errno.EMFILE, "too many files open; raise its limit"),
+        (errno.ENFILE, "too many files open"),
+        (errno.ENOLCK, "no locks to give"),
+        (errno.ENAMETOOLONG, "too long"),
+        (errno.ELOOP, "symbolic link"),
+        (errno.ENOTDIR, "a file and not a folder"),
     ],
 )
 def test_the_systems_refusals_become_one_clear_error(tmp_path, number, told):
@@ -85,3 +96,56 @@ def test_free_space_of_a_folder_that_is_yet_to_be_made(tmp_path):
 
 def test_a_folder_can_be_made_durable(tmp_path):
     fsync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS])
+def test_a_file_system_that_cannot_sync_is_written_to_all_the_same(tmp_path, monkeypatch, number):
+    def refuse(handle: int) -> None:
+        raise OSError(number, "as a network mount words it")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    fsync_folder(tmp_path)
+    write_bytes(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one"
+
+
+def test_a_planted_link_under_a_guessed_temporary_name_is_not_written_through(tmp_path, monkeypatch):
+    treasure = tmp_path / "treasure"
+    treasure.write_bytes(b"kept")
+    monkeypatch.setattr(secrets, "randbelow", lambda limit: 7)
+    (tmp_path / ".a.tmp-000000000007").symlink_to(treasure)
+    with pytest.raises(FileExistsError):
+        write_bytes(tmp_path / "a", b"new")
+    assert treasure.read_bytes() == b"kept"
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_and_its_target_kept(tmp_path):
+    (tmp_path / "treasure").write_bytes(b"kept")
+    (tmp_path / "a").symlink_to(tmp_path / "treasure")
+    write_bytes(tmp_path / "a", b"new")
+    assert (tmp_path / "treasure").read_bytes() == b"kept"
+    assert (tmp_path / "a").read_bytes() == b"new" and not (tmp_path / "a").is_symlink()
+
+
+def test_a_long_name_has_a_temporary_name_that_is_not_too_long(tmp_path):
+    path = tmp_path / ("n" * 255)
+    write_bytes(path, b"one")
+    assert path.read_bytes() == b"one"
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+    write_bytes(tmp_path / "a", b"old")
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "a") as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "statvfs"), reason="no inodes there")
+def test_inodes_that_are_used_up_are_no_full_disk(tmp_path, monkeypatch):
+    state = os.statvfs(tmp_path)
+    empty = os.statvfs_result((*state[:7], 0, *state[8:]))
+    monkeypatch.setattr(os, "statvfs", lambda path: empty if str(path) == str(tmp_path) else state)
+    with pytest.raises(DiskError, match=r"inodes are used up.* free\)\. What"), disk_faults(tmp_path, "writing"):
+        raise OSError(errno.ENOSPC, "No space left on device")

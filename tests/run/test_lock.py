@@ -1,5 +1,6 @@
 """A run folder has one writer."""
 
+import errno
 import json
 import os
 import subprocess
@@ -65,3 +66,60 @@ def test_a_run_is_running_while_its_writer_lives(tmp_path, holder):
     holder.wait()
     assert not is_running(RunFolder(tmp_path))
     assert not is_running(RunFolder(tmp_path / "never"))
+
+
+UNLOCKABLE = """
+import errno, fcntl, os, sys
+from pathlib import Path
+from chainrule.base import RunError
+from chainrule.run import RunFolder, run_lock
+
+def refuse(handle, how):
+    raise OSError(int(sys.argv[2]), "as the mount words it")
+
+fcntl.flock = refuse
+folder = RunFolder(Path(sys.argv[1]))
+with run_lock(folder):
+    print("held", flush=True)
+    if len(sys.argv) > 3:
+        os._exit(9)
+    try:
+        with run_lock(folder):
+            print("twice")
+    except RunError as told:
+        print(told)
+with run_lock(folder):
+    print("free again")
+"""
+
+
+def unlockable(folder, number, *more):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", UNLOCKABLE, str(folder), str(number), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no flock")
+def test_a_folder_without_locks_still_has_one_writer(tmp_path, number):
+    ended = unlockable(tmp_path, number)
+    assert ended.returncode == 0, ended.stderr
+    held, told, free = ended.stdout.splitlines()
+    assert held == "held" and "is in use by process" in told and free == "free again"
+
+
+def test_a_link_in_the_place_of_the_holders_note_is_not_written_through(tmp_path):
+    (tmp_path / "treasure").write_text("kept")
+    (tmp_path / "lock.json").symlink_to(tmp_path / "treasure")
+    with run_lock(RunFolder(tmp_path)):
+        assert json.loads((tmp_path / "lock.json").read_text())["pid"] == os.getpid()
+    assert (tmp_path / "treasure").read_text() == "kept"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no flock")
+def test_where_no_locks_are_a_holder_that_was_killed_is_not_waited_for(tmp_path):
+    assert unlockable(tmp_path, errno.ENOLCK, "die").returncode == 9
+    assert unlockable(tmp_path, errno.ENOLCK).stdout.endswith("free again\n")
