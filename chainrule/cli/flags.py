@@ -1,5 +1,6 @@
 """Every setting of the schema as a flag: `--model.n-layers 8` is `n_layers = 8` in section `[model]`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import CycloptsError, Group, Parameter
@@ -25,8 +26,10 @@ def _shown(default: Any) -> str:
     return {True: "yes", False: "no"}[default] if isinstance(default, bool) else f"{default}"
 
 
-def _section(name: str, place: int) -> tuple[Any, Any]:
-    flags = {key: _flag(field) for key, field in section_type(name).model_fields.items()}
+def _section(name: str, place: int, only: Sequence[str] = ()) -> tuple[Any, Any]:
+    """A section's settings as flags: all of them, or `only` some."""
+    fields = section_type(name).model_fields
+    flags = {key: _flag(field) for key, field in fields.items() if not only or key in only}
     model = create_model(name.title(), __config__=ConfigDict(extra="forbid"), **flags)  # type: ignore[call-overload]
     group = Group(f"Settings: {name}", sort_key=10 + place)
     return Annotated[model | None, Parameter(group=group, show_default=False)], None
@@ -36,6 +39,10 @@ def _section(name: str, place: int) -> tuple[Any, Any]:
 SettingFlags: type[BaseModel] = create_model(  # type: ignore[call-overload]
     "SettingFlags", **{name: _section(name, place) for place, name in enumerate(Config.model_fields)}
 )
+# What says how text is read, and nothing of what is done with it afterwards.
+READING = ("field", "template", "separator", "on_bad")
+ReadingFlags: type[BaseModel] = create_model("ReadingSettingFlags", text=_section("text", 0, READING))  # type: ignore[call-overload]
+TextFlags = Annotated[ReadingFlags | None, Parameter(name="*", show_default=False)]
 Flags = Annotated[SettingFlags | None, Parameter(name="*", show_default=False)]
 
 

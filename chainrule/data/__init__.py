@@ -3,6 +3,7 @@
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.manifest import Manifest, ShardEntry
 from chainrule.data.preparation import write_shards
+from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
 from chainrule.data.survey import Split, Survey, survey
@@ -10,6 +11,7 @@ from chainrule.data.survey import Split, Survey, survey
 __all__ = [
     "Batches",
     "Dataset",
+    "DocumentPart",
     "Manifest",
     "Progress",
     "ShardEntry",
@@ -17,6 +19,7 @@ __all__ = [
     "Survey",
     "TokenStore",
     "Windows",
+    "all_documents",
     "open_dataset",
     "survey",
     "write_shards",

@@ -2,16 +2,28 @@
 
 from chainrule.evaluate.baselines import Baselines, baselines
 from chainrule.evaluate.copies import Copy, longest_copies
+from chainrule.evaluate.documents import DocumentScores, score_documents
+from chainrule.evaluate.held_out import Scoring, check_same_tokenizer, held_out_text, own_scoring, run_beside
 from chainrule.evaluate.python_share import PythonShare, python_share
 from chainrule.evaluate.score import Scores, score
+from chainrule.evaluate.texts import Texts, encode_texts
 
 __all__ = [
     "Baselines",
     "Copy",
+    "DocumentScores",
     "PythonShare",
     "Scores",
+    "Scoring",
+    "Texts",
     "baselines",
+    "check_same_tokenizer",
+    "encode_texts",
+    "held_out_text",
     "longest_copies",
+    "own_scoring",
     "python_share",
+    "run_beside",
     "score",
+    "score_documents",
 ]

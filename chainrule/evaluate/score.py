@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Scores:
 
     def figures(self) -> dict[str, float]:
         """All of it by name, for a file."""
-        names = ("loss", "perplexity", "bits_per_byte", "n_tokens", "n_bytes")
+        names = ("loss", "perplexity", "bits_per_byte", "nats", "n_tokens", "n_bytes")
         return {name: getattr(self, name) for name in names}
 
 
@@ -73,23 +74,35 @@ def score(
     Deterministic; the model's mode and the random state are left as they are. Raises DataError for a store with fewer
     than two tokens, ModelError when the store's vocabulary is larger than the model's.
     """
+    check_vocabulary(model, byte_lengths)
+    windows = windows_of(store.n_tokens, model.config.context_length, stride, max_tokens)
+    tally = _Tally(store, byte_lengths)
+    with evaluating(model):
+        for done, counted in _losses(model, store, windows, micro_batch, autocast, documents):
+            tally.add(counted)
+            if on_progress:
+                on_progress(done, len(windows.ends))
+    return tally.scores()
+
+
+def check_vocabulary(model: GPT, byte_lengths: NDArray[np.int32]) -> None:
+    """Raises ModelError when the text's vocabulary is larger than the model's."""
     if len(byte_lengths) > model.config.vocab_size:
         raise ModelError(
             f"the text has ids of a vocabulary of {len(byte_lengths)}, the model has "
             f"vocab_size={model.config.vocab_size}; prepare the text with the model's tokenizer"
         )
-    windows = windows_of(store.n_tokens, model.config.context_length, stride, max_tokens)
-    tally = _Tally(store, byte_lengths)
+
+
+@contextmanager
+def evaluating(model: GPT) -> Iterator[None]:
+    """Dropout is off inside; a model in training goes on training afterwards."""
     training = model.training
     model.eval()
     try:
-        for done, counted in _losses(model, store, windows, micro_batch, autocast, documents):
-            tally.add(counted)
-            if on_progress:
-                on_progress(done, len(windows.ends))
+        yield
     finally:
         model.train(training)
-    return tally.scores()
 
 
 class _Counted(NamedTuple):

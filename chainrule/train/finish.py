@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.base import finite, write_json
-from chainrule.evaluate import baselines, python_share
+from chainrule.evaluate import Scoring, baselines, python_share
 from chainrule.generate import generate, sampling_rules
 from chainrule.plan import flops_per_token, parameters
 from chainrule.run import read_rows
@@ -31,7 +31,8 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
     """
     with session.stop.at_once():
         _say(session, "scoring all held-out text")
-        scores = score_held_out(session, max_tokens=None, stride=max(1, session.config.model.context_length // 2))
+        scoring = final_scoring(session)
+        scores = score_held_out(session, max_tokens=scoring.max_tokens, stride=scoring.stride)
         store = session.dataset
         _say(session, "measuring the baselines")
         measured = baselines(store.split("train"), store.split("validation"), session.tokenizer)
@@ -42,6 +43,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
             "val_loss": scores.loss,
             "val_perplexity": scores.perplexity,
             "val_bits_per_byte": scores.bits_per_byte,
+            "scored": {**scoring.row(), "n_tokens": scores.n_tokens, "n_bytes": scores.n_bytes},
             "by_source": {name: one.figures() for name, one in scores.by_source.items()},
             "baselines": dict(measured),
             "python": python_figures(session),
@@ -51,6 +53,21 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
     summary["total_seconds"] = round(time.perf_counter() - begun, 3)
     write_json(session.run.summary, finite(summary))
     return summary
+
+
+def final_scoring(session: Session) -> Scoring:
+    """How the run scores itself at its end; summary.json says it, so that `chainrule evaluate` gives the same figure.
+
+    What is scored must be the windows of one call with these settings: whoever bounds it by time sets `max_tokens`.
+    """
+    return Scoring(
+        max_tokens=None,
+        stride=max(1, session.config.model.context_length // 2),
+        micro_batch=session.micro_batch,
+        precision=session.facts.precision,
+        documents=not session.config.text.cross_documents,
+        threads=session.facts.threads,
+    )
 
 
 def interrupted(session: Session | None, signal_number: int, begun: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from chainrule.base import count_text
 from chainrule.cli import main
 from chainrule.cli.runs import at_equal_tokens, overview
+from chainrule.config import TextConfig
+from chainrule.data import survey, write_shards
 from chainrule.run import RunFolder
+from chainrule.tokenizer import byte_tokenizer
 
 pytestmark = pytest.mark.xdist_group("trained")
 
@@ -124,11 +128,17 @@ def test_a_bad_setting_of_generate_is_one_message(options, told, runs_folder, ca
     assert out == "" and told in err and len(err.splitlines()) <= 2
 
 
-def test_evaluate_agrees_with_the_run(runs_folder, capsys):
+def test_evaluate_gives_the_runs_own_figure_to_the_last_digit(runs_folder, capsys):
     run = runs_folder / "first"
     summary = json.loads((run / "summary.json").read_text())
-    told = read_json(capsys, "evaluate", run, "--stride", 16)
-    assert told["bits_per_byte"] == pytest.approx(summary["val_bits_per_byte"], rel=1e-4)
+    told = read_json(capsys, "evaluate", run)
+    assert told["bits_per_byte"] == summary["val_bits_per_byte"] and told["loss"] == summary["val_loss"]
+    assert told["n_tokens"] == summary["scored"]["n_tokens"] and told["n_bytes"] == summary["scored"]["n_bytes"]
+    assert {key: summary["scored"][key] for key in told["scored"]} == told["scored"]
+    assert main(["evaluate", str(run)]) == 0
+    assert "the same figure as in the run's summary, to the last digit" in capsys.readouterr().err
+    assert main(["evaluate", str(run), "--stride", "3"]) == 0
+    assert "other settings were asked for" in capsys.readouterr().err
 
 
 def test_evaluate_measures_other_text_by_source(runs_folder, tmp_path, capsys):
@@ -138,6 +148,75 @@ def test_evaluate_measures_other_text_by_source(runs_folder, tmp_path, capsys):
     told = read_json(capsys, "evaluate", runs_folder / "first", tmp_path / "one", tmp_path / "two")
     assert told["n_tokens"] == sum(part["n_tokens"] for part in told["by_source"].values())
     assert len(told["by_source"]) == 2
+
+
+def test_evaluate_scores_all_bytes_that_it_was_given_copies_too(runs_folder, tmp_path, capsys):
+    texts = ["the quick brown fox " * 40, "the quick brown fox " * 40, "the quick brown fox " * 39, "é", "a" * 700]
+    for place, text in enumerate(texts):
+        (tmp_path / f"{place}.txt").write_text(text)
+    (tmp_path / "empty.txt").write_text("")
+    told = read_json(capsys, "evaluate", runs_folder / "first", tmp_path)
+    assert told["n_bytes"] == sum(len(text.encode()) for text in texts)
+    assert (told["documents"], told["empty"], told["left_out"]) == (5, 1, [])
+    one = read_json(capsys, "evaluate", runs_folder / "first", tmp_path / "0.txt")
+    two = read_json(capsys, "evaluate", runs_folder / "first", tmp_path / "0.txt", tmp_path / "1.txt")
+    assert two["nats"] == pytest.approx(2 * one["nats"], rel=1e-6) and two["n_tokens"] == 2 * one["n_tokens"]
+
+
+def test_evaluate_tells_each_row_so_that_pairs_can_be_compared(runs_folder, tmp_path, capsys):
+    rows = [{"good": "the quick fox jumps", "bad": "quick the jumps fox"}, {"good": "a lazy dog", "bad": "a dog lazy"}]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for field in ("good", "bad"):
+        told = read_json(
+            capsys,
+            "evaluate",
+            runs_folder / "first",
+            tmp_path / "pairs.jsonl",
+            "--text.field",
+            field,
+            "--by",
+            "document",
+        )
+        assert [row["n_bytes"] for row in told["by_document"]] == [len(row[field]) for row in rows]
+        assert sum(row["nats"] for row in told["by_document"]) == pytest.approx(told["nats"])
+        assert [row["name"].rsplit(":")[-1] for row in told["by_document"]] == ["1", "2"]
+
+
+def test_evaluate_says_what_it_left_out(runs_folder, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("the quick brown fox")
+    (tmp_path / "b.txt").write_bytes(b"\x00\x01 no text")
+    (tmp_path / "c.png").write_bytes(b"picture")
+    (tmp_path / "d.jsonl").write_text('{"text": "a lazy dog"}\n{"text": \n')
+    told = read_json(capsys, "evaluate", runs_folder / "first", tmp_path, "--text.on-bad", "skip")
+    assert told["documents"] == 2 and len(told["left_out"]) == 3
+    assert ".png" in told["left_out"][0] and "b.txt" in told["left_out"][1] and "d.jsonl:2" in told["left_out"][2]
+
+
+@pytest.mark.parametrize("options", [["--by", "document"], ["--text.field", "body"]])
+def test_options_of_texts_are_refused_without_texts(options, runs_folder, capsys):
+    assert main(["evaluate", str(runs_folder / "first"), *options]) == 2
+    assert "for texts that are named" in capsys.readouterr().err
+
+
+def test_evaluate_leaves_nothing_in_the_temporary_folder_and_refuses_text_without_a_token(
+    runs_folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "empty.txt").write_text("")
+    assert main(["evaluate", str(runs_folder / "first"), str(tmp_path / "empty.txt")]) == 2
+    assert "there is nothing to score" in capsys.readouterr().err
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_text_of_another_tokenizer_is_refused(runs_folder, texts, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(runs_folder / "first", other)
+    shutil.rmtree(other / "data")
+    found = survey(TextConfig(paths=(str(texts),)), other / "data")
+    write_shards(found, byte_tokenizer(), other / "data", context_length=32)
+    assert main(["evaluate", str(other)]) == 2
+    assert "with another tokenizer" in capsys.readouterr().err
 
 
 def test_what_is_no_model_is_refused(tmp_path, capsys):
