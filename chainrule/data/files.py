@@ -85,6 +85,8 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
         if identity not in seen:
             seen.add(identity)
             listing.files.append(file)
+        else:
+            listing.ignored["another name of a file that is read"] += 1
     if not listing.files:
         ignored = ", ".join(f"{count} {reason}" for reason, count in listing.ignored.most_common(5))
         left_out = f"; left out: {len(listing.left_out)}, such as {listing.left_out[0]}" if listing.left_out else ""
