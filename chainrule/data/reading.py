@@ -28,7 +28,8 @@ def all_documents(config: TextConfig, on_left_out: Callable[[str], None]) -> Ite
     """Every document of `config.paths`, with neither deduplication nor split; nothing is written anywhere.
 
     What is passed over (a binary file in a folder, a suffix that is no text, a row that on_bad = skip forgives) and
-    what on_bad = replace mended is told to `on_left_out`, a sentence each. Raises DataError for what `on_bad` forbids, and when a path gives nothing.
+    what on_bad = replace mended is told to `on_left_out`, a sentence each. Raises DataError for what `on_bad` forbids,
+    and when a path gives nothing.
     """
     listing = list_files(config.paths, config.on_bad)
     for reason, count in listing.ignored.most_common():
