@@ -30,10 +30,12 @@ def room_of(path: Path) -> str:
 
 
 def imports(tree: ast.Module) -> list[tuple[str, int, bool]]:
-    """(module, line, stands at the top of the file) of every import; under TYPE_CHECKING counts as the top."""
-    guarded = [
-        node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-    ]
+    """(module, line, stands at the top of the file) of every import; under TYPE_CHECKING counts as the top.
+
+    So does a module that one system alone has, under `sys.platform`.
+    """
+    conditions = ("TYPE_CHECKING", "sys.platform != 'win32'", "sys.platform == 'win32'")
+    guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) in conditions]
     top = {id(node) for node in tree.body} | {id(node) for block in guarded for node in block.body}
     found = []
     for node in ast.walk(tree):

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import disk_faults, sha256_of_file, write_bytes
+from chainrule.base import DataError, disk_faults, write_bytes
 from chainrule.data.manifest import FILE_NAME, ShardEntry
+from chainrule.data.shards import read_layout, sha256_of
 from chainrule.data.survey import Split
 from chainrule.run import append_row, read_rows
 
@@ -32,11 +33,25 @@ class TextPlace:
 
 @dataclass(frozen=True)
 class FinishedShard:
-    """A shard on the disk, where the text goes on after it, and the bytes of text in it."""
+    """A shard on the disk, where the text goes on after it, and what was counted while it was filled."""
 
     entry: ShardEntry
     place: TextPlace
     n_bytes: int
+    """Bytes of text in it."""
+    source_tokens: dict[str, int]
+    """Tokens of each source, by its number; JSON's keys are text."""
+    mtime_ns: int
+    """When its file was written."""
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether the file is what was written: by its time and checksums, or by all its bytes when it was touched."""
+        path = folder / self.entry.file
+        try:
+            known = read_layout(path).root == self.entry.root
+            return known and (path.stat().st_mtime_ns == self.mtime_ns or sha256_of(path) == self.entry.sha256)
+        except DataError:
+            return False
 
 
 class ShardJournal:
@@ -46,6 +61,8 @@ class ShardJournal:
         self._folder = folder
         self._path = folder / "survey" / "shards.jsonl"
         self.finished: list[FinishedShard] = []
+        self.n_bytes = 0
+        """Bytes of text in all finished shards."""
         self._final: list[str] = []
         rows = list(read_rows(self._path))
         if rows and rows[0].get("key") == key:
@@ -53,11 +70,6 @@ class ShardJournal:
         self._clean()
         kept = [{"key": key}, *self._rows()]
         write_bytes(self._path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of text in all finished shards."""
-        return sum(shard.n_bytes for shard in self.finished)
 
     def of(self, split: Split) -> list[FinishedShard]:
         """The finished shards of one side."""
@@ -75,7 +87,7 @@ class ShardJournal:
     def add(self, shard: FinishedShard) -> None:
         """Records a shard that is on the disk."""
         append_row(self._path, asdict(shard))
-        self.finished.append(shard)
+        self._keep(shard)
 
     def finish(self, split: Split) -> None:
         """Records that no shard of this side is missing."""
@@ -88,11 +100,14 @@ class ShardJournal:
             if "final" in row:
                 self._final.append(row["final"])
                 continue
-            entry = ShardEntry(**row["entry"])
-            path = self._folder / entry.file
-            if not path.is_file() or sha256_of_file(path) != entry.sha256:
+            shard = FinishedShard(**{**row, "entry": ShardEntry(**row["entry"]), "place": TextPlace(**row["place"])})
+            if not shard.is_whole(self._folder):
                 return
-            self.finished.append(FinishedShard(entry, TextPlace(**row["place"]), row["n_bytes"]))
+            self._keep(shard)
+
+    def _keep(self, shard: FinishedShard) -> None:
+        self.finished.append(shard)
+        self.n_bytes += shard.n_bytes
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         for split in ("validation", "train"):

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import DataError, sha256_of_file, write_json
+from chainrule.base import DataError, write_json
+from chainrule.data.shards import system_fault
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -23,6 +24,8 @@ class ShardEntry:
     documents: int
     """Documents that end in it."""
     sha256: str
+    root: str = ""
+    """SHA-256 of its header and of the checksums of its blocks; empty in shards from before there were any."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,21 @@ def make_manifest(
 
 def fingerprint(manifest: Manifest) -> str:
     """What checkpoints remember: equal fingerprints mean equal tokens in equal order."""
-    content = {key: value for key, value in asdict(manifest).items() if key not in ("fingerprint", "report")}
+    content = _content(manifest)
+    del content["fingerprint"], content["report"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    content = asdict(manifest)
+    # A shard without checksums of its blocks says nothing of them: the fingerprints of older manifests stay true.
+    shards = ({key: value for key, value in shard.items() if key != "root" or value} for shard in content["shards"])
+    return {**content, "shards": tuple(shards)}
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
     """Writes `folder`/manifest.json, whole or not at all."""
-    write_json(folder / FILE_NAME, asdict(manifest))
+    write_json(folder / FILE_NAME, _content(manifest))
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -79,7 +90,9 @@ def load_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as fault:
         raise DataError(f"{folder}: holds no prepared text (no {FILE_NAME}); prepare it first") from fault
-    except (OSError, ValueError) as fault:
+    except OSError as fault:
+        raise system_fault(path, fault) from fault
+    except ValueError as fault:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     return _checked(content, path)
 
@@ -97,17 +110,3 @@ def _checked(content: Any, path: Path) -> Manifest:
     if not whole or any(Path(shard.file).name != shard.file for shard in shards):
         raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")
     return manifest
-
-
-def damaged_shards(manifest: Manifest, folder: Path) -> list[str]:
-    """A line for each shard that is missing or whose bytes are not the ones that were written."""
-    found = []
-    for shard in manifest.shards:
-        path = folder / shard.file
-        try:
-            damage = "" if sha256_of_file(path) == shard.sha256 else "was changed (its SHA-256 differs)"
-        except OSError as fault:
-            damage = "is missing" if isinstance(fault, FileNotFoundError) else f"is unreadable ({fault.strerror})"
-        if damage:
-            found.append(f"{shard.file} {damage}")
-    return found

@@ -3,56 +3,104 @@
 A shard ends with the part that fills it, so where each one begins depends on the text alone.
 """
 
-from collections.abc import Callable
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base import disk_faults
 from chainrule.data.encoding import EncodeAll, batches
 from chainrule.data.journal import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.manifest import ShardEntry
-from chainrule.data.shards import narrowed, write_shard
+from chainrule.data.shards import MOST_COUNTED, narrowed, token_dtype, write_shard
 from chainrule.data.survey import Part, Split, Survey
 from chainrule.tokenizer import Tokenizer
 
-MOST_LOOSE = 2048
+MOST_LOOSE, MOST_LOOSE_BYTES = 2048, 16 << 20
+# A shard of up to this stays in memory while it is filled; more of it waits in a nameless file.
+HELD_BYTES = 64 << 20
 
 
 @dataclass
 class OpenShard:
     """The shard that is being filled."""
 
-    blocks: list[NDArray[Any]] = field(default_factory=list)
-    loose: list[NDArray[Any]] = field(default_factory=list)
-    """The newest tokens in small arrays, which would weigh more than their content if there were many."""
+    folder: Path
+    vocab_size: int
     n_tokens: int = 0
     n_bytes: int = 0
-    doc_ends: list[int] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)
+    doc_ends: "array[int]" = field(default_factory=lambda: array("Q"))
+    sources: "array[int]" = field(default_factory=lambda: array("I"))
+    source_tokens: Counter[int] = field(default_factory=Counter)
+    _loose: list[NDArray[Any]] = field(default_factory=list)
+    """The newest tokens in small arrays, which would weigh more than their content if there were many."""
+    _loose_bytes: int = 0
+    _blocks: list[NDArray[Any]] = field(default_factory=list)
+    _held_bytes: int = 0
+    _spool: IO[bytes] | None = None
+    _counts: NDArray[np.int64] | None = None
 
     def add(self, ids: NDArray[Any], end_of_text: NDArray[Any], part: Part, source: int) -> None:
         """Appends the tokens of a part, and the end-of-text token when it ends its document."""
-        self.loose.append(ids)
+        self._loose.append(ids)
+        self._loose_bytes += ids.nbytes
         self.n_tokens += len(ids)
         self.n_bytes += len(part.content)
+        self.source_tokens[source] += len(ids) + part.last
         if part.last:
-            self.loose.append(end_of_text)
+            self._loose.append(end_of_text)
             self.n_tokens += 1
             self.doc_ends.append(self.n_tokens)
             self.sources.append(source)
-        if len(self.loose) >= MOST_LOOSE:
-            self.join()
+        if len(self._loose) >= MOST_LOOSE or self._loose_bytes >= MOST_LOOSE_BYTES:
+            self._join()
 
-    def join(self) -> list[NDArray[Any]]:
-        """All tokens, in few arrays."""
-        if self.loose:
-            self.blocks.append(np.concatenate(self.loose))
-            self.loose = []
-        return self.blocks
+    def tokens(self) -> Iterator[NDArray[Any]]:
+        """All tokens in order, once they are all there."""
+        if self._spool is not None:
+            self._spool.seek(0)
+            while content := self._spool.read(HELD_BYTES):
+                yield np.frombuffer(content, token_dtype(self.vocab_size))
+        yield from self._blocks
+
+    def close(self) -> None:
+        """Lets go of the nameless file."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What stands before the tokens; no token may be added any more."""
+        self._join()
+        found = {"doc_ends": np.array(self.doc_ends, "<u8"), "sources": np.array(self.sources, "<u4")}
+        return found if self._counts is None else {**found, "counts": self._counts.astype("<u4")}
+
+    def _join(self) -> None:
+        if not self._loose:
+            return
+        block = np.concatenate(self._loose)
+        self._loose, self._loose_bytes = [], 0
+        if self.vocab_size <= MOST_COUNTED:
+            counts = np.bincount(block, minlength=self.vocab_size)
+            self._counts = counts if self._counts is None else self._counts + counts
+        self._blocks.append(block)
+        self._held_bytes += block.nbytes
+        if self._held_bytes >= HELD_BYTES:
+            self._unload()
+
+    def _unload(self) -> None:
+        with disk_faults(self.folder, "writing tokens into"):
+            if self._spool is None:
+                self._spool = TemporaryFile(dir=self.folder)  # noqa: SIM115 (it goes with its last token)
+            for block in self._blocks:
+                self._spool.write(block.tobytes())
+        self._blocks, self._held_bytes = [], 0
 
 
 @dataclass
@@ -69,23 +117,29 @@ class Packing:
 
     def write(self, split: Split, encode_all: EncodeAll) -> None:
         """Writes the shards of one side that are not finished yet."""
-        place, shard = self.journal.next_place(split), OpenShard()
+        place, shard = self.journal.next_place(split), self._fresh()
         parts = islice(self.survey.parts(split, place.document), place.part, None)
         end_of_text = narrowed(np.array([self.tokenizer.end_of_text]), self.tokenizer.vocab_size)
         source_of = self._document_sources()
-        for batch, encoded in encode_all(batches(parts)):
-            for part, ids in zip(batch, encoded, strict=True):
-                shard.add(ids, end_of_text, part, int(source_of[part.document]))
-                place = place.after(part.document, last=part.last)
-                if shard.n_tokens >= self.shard_tokens:
-                    self._close(split, shard, place)
-                    shard = OpenShard()
-            self.on_bytes(self.journal.n_bytes + shard.n_bytes)
-        if shard.n_tokens:
-            self._close(split, shard, place)
+        try:
+            for batch, encoded in encode_all(batches(parts)):
+                for part, ids in zip(batch, encoded, strict=True):
+                    shard.add(ids, end_of_text, part, int(source_of[part.document]))
+                    place = place.after(part.document, last=part.last)
+                    if shard.n_tokens >= self.shard_tokens:
+                        self._finish(split, shard, place)
+                        shard = self._fresh()
+                self.on_bytes(self.journal.n_bytes + shard.n_bytes)
+            if shard.n_tokens:
+                self._finish(split, shard, place)
+        finally:
+            shard.close()
         self.journal.finish(split)
 
-    def _close(self, split: Split, shard: OpenShard, place: TextPlace) -> None:
+    def _fresh(self) -> OpenShard:
+        return OpenShard(self.folder, self.tokenizer.vocab_size)
+
+    def _finish(self, split: Split, shard: OpenShard, place: TextPlace) -> None:
         index = len(self.journal.of(split))
         name = f"{split}-{index:05d}.safetensors"
         metadata = {
@@ -95,10 +149,13 @@ class Packing:
             "split": split,
             "index": str(index),
         }
-        doc_ends, sources = np.array(shard.doc_ends, "<u8"), np.array(shard.sources, "<u4")
-        sha256 = write_shard(self.folder / name, shard.join(), doc_ends, sources, metadata)
-        entry = ShardEntry(name, split, shard.n_tokens, len(doc_ends), sha256)
-        self.journal.add(FinishedShard(entry, place, shard.n_bytes))
+        dtype, arrays = token_dtype(self.tokenizer.vocab_size), shard.arrays()
+        written = write_shard(self.folder / name, arrays, shard.tokens(), shard.n_tokens, dtype, metadata)
+        shard.close()
+        entry = ShardEntry(name, split, shard.n_tokens, len(shard.doc_ends), written.sha256, written.root)
+        mtime_ns = (self.folder / name).stat().st_mtime_ns
+        sources = {str(number): n_tokens for number, n_tokens in sorted(shard.source_tokens.items())}
+        self.journal.add(FinishedShard(entry, place, shard.n_bytes, sources, mtime_ns))
 
     def _document_sources(self) -> NDArray[np.uint32]:
         number = {name: index for index, name in enumerate(self.survey.sources)}

@@ -12,7 +12,6 @@ from chainrule.data.manifest import Manifest, make_manifest, save_manifest
 from chainrule.data.packing import Packing
 from chainrule.data.scan import Progress
 from chainrule.data.shards import token_dtype
-from chainrule.data.store import TokenStore, open_shards
 from chainrule.data.survey import Split, Survey
 from chainrule.data.workers import ordered_map, worker_count
 from chainrule.tokenizer import Tokenizer
@@ -20,7 +19,10 @@ from chainrule.tokenizer import Tokenizer
 # Held-out text first: should there be too little of it, that is known early.
 SPLITS: tuple[Split, ...] = ("validation", "train")
 SIDES = {"validation": "held-out", "train": "training"}
-SHARD_BYTES = 64 << 20
+# The number of shards stays below a few hundred whatever the size of the text, and a small text's work is saved often.
+LEAST_SHARD_BYTES, MOST_SHARD_BYTES, SHARDS = 64 << 20, 2 << 30, 256
+# Part of every key: shards of an older way of writing are not gone on with.
+FORMAT = 2
 
 
 def write_shards(
@@ -31,19 +33,21 @@ def write_shards(
     context_length: int,
     workers: int = 0,
     on_progress: Progress | None = None,
-    shard_bytes: int = SHARD_BYTES,
+    shard_bytes: int = 0,
 ) -> Manifest:
     """Writes the token shards and manifest.json of `survey` into `folder`; returns the manifest.
 
     What an interrupted call with the same survey and tokenizer finished is kept, and the end is the same to the byte.
-    `workers`: processes; 0 chooses. Raises DataError when either side of the split has fewer tokens than one window
-    (context_length + 1), when a file is not what it was, or when an id is beyond the vocabulary.
+    `workers`: processes; 0 chooses. `shard_bytes`: bytes of tokens in a shard; 0 lets them grow with the text. Raises
+    DataError when either side of the split has fewer tokens than one window (context_length + 1), when a file is not
+    what it was, or when an id is beyond the vocabulary.
     """
+    total = sum(map(survey.split_bytes, SPLITS))
+    shard_bytes = shard_bytes or fitting_shard_bytes(total)
     shard_tokens = shard_bytes // token_dtype(tokenizer.vocab_size).itemsize
     with disk_faults(folder, "creating"):
         (folder / "survey").mkdir(parents=True, exist_ok=True)
     journal = ShardJournal(folder, _key(survey, tokenizer, shard_bytes))
-    total = sum(map(survey.split_bytes, SPLITS))
 
     def tell(done: int) -> None:
         if on_progress:
@@ -61,6 +65,15 @@ def write_shards(
     return manifest
 
 
+def fitting_shard_bytes(text_bytes: int) -> int:
+    """Bytes of tokens in a shard: a power of two between 64 MiB and 2 GiB, a 256th of the text or more.
+
+    Two bytes for three to four of text: 1 TB becomes some 300 shards.
+    """
+    wanted = 1 << max(0, text_bytes // SHARDS - 1).bit_length()
+    return min(max(wanted, LEAST_SHARD_BYTES), MOST_SHARD_BYTES)
+
+
 def _manifest(survey: Survey, tokenizer: Tokenizer, folder: Path, journal: ShardJournal) -> Manifest:
     return make_manifest(
         tokenizer=tokenizer.fingerprint,
@@ -69,7 +82,7 @@ def _manifest(survey: Survey, tokenizer: Tokenizer, folder: Path, journal: Shard
         dtype=token_dtype(tokenizer.vocab_size).name,
         sources=tuple(survey.sources),
         shards=tuple(shard.entry for shard in journal.finished),
-        report=_report(survey, journal, folder),
+        report=_report(survey, journal),
     )
 
 
@@ -82,7 +95,7 @@ def _refuse_too_little(journal: ShardJournal, split: Split, context_length: int)
         )
 
 
-def _report(survey: Survey, journal: ShardJournal, folder: Path) -> dict[str, Any]:
+def _report(survey: Survey, journal: ShardJournal) -> dict[str, Any]:
     """The survey's figures with those of the tokens."""
     report = {**survey.report, "tokens": {}, "split_bytes": {}, "split_documents": {}}
     sources = {name: {**figures, "tokens": 0, "validation_tokens": 0} for name, figures in report["sources"].items()}
@@ -91,14 +104,16 @@ def _report(survey: Survey, journal: ShardJournal, folder: Path) -> dict[str, An
         report["tokens"][split] = sum(shard.entry.tokens for shard in finished)
         report["split_bytes"][split] = sum(shard.n_bytes for shard in finished)
         report["split_documents"][split] = sum(shard.entry.documents for shard in finished)
-        store = TokenStore(open_shards(folder, [shard.entry.file for shard in finished]), tuple(survey.sources))
-        for name, ranges in store.sources().items():
-            n_tokens = int((ranges[:, 1] - ranges[:, 0]).sum())
-            sources[name]["tokens"] += n_tokens
-            sources[name]["validation_tokens"] += n_tokens if split == "validation" else 0
+        for shard in finished:
+            for number, n_tokens in shard.source_tokens.items():
+                figures = sources[survey.sources[int(number)]]
+                figures["tokens"] += n_tokens
+                figures["validation_tokens"] += n_tokens if split == "validation" else 0
     return {**report, "sources": sources}
 
 
 def _key(survey: Survey, tokenizer: Tokenizer, shard_bytes: int) -> str:
-    content = f"{survey.key} {tokenizer.fingerprint} {tokenizer.vocab_size} {tokenizer.end_of_text} {shard_bytes}"
+    content = (
+        f"{FORMAT} {survey.key} {tokenizer.fingerprint} {tokenizer.vocab_size} {tokenizer.end_of_text} {shard_bytes}"
+    )
     return hashlib.sha256(content.encode()).hexdigest()

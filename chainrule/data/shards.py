@@ -4,40 +4,77 @@
 
     doc_ends  U64 [documents]     position after each end-of-text token that stands in this shard
     sources   U32 [documents]     number of each of those documents' source in the manifest
+    counts    U32 [vocabulary]    how often each id occurs (not for vocabularies beyond MOST_COUNTED)
     tokens    U16 or U32 [tokens]
+    sums      U64 [blocks]        a checksum of each BLOCK_BYTES of all the arrays above
 
-A document may begin in one shard and end in a later one. The header is written here and not by the safetensors package,
-because that one orders the metadata differently from run to run, and equal shards must be equal bytes.
+A document may begin in one shard and end in a later one. Older shards have neither counts nor sums. The header is
+written here and not by the safetensors package, because that one orders the metadata differently from run to run, and
+equal shards must be equal bytes.
 """
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import DataError, disk_faults, fsync_folder
+from chainrule.base import ChainruleError, DataError, DiskError, sha256_of_file, whole_file
 
 FORMAT = "chainrule tokens 1"
 NAMES: dict[str, np.dtype[Any]] = {"U16": np.dtype("<u2"), "U32": np.dtype("<u4"), "U64": np.dtype("<u8")}
 LABELS = {dtype: label for label, dtype in NAMES.items()}
 MOST_HEADER_BYTES = 1 << 20
+ARRAYS = ("doc_ends", "sources", "tokens")
+# What is read at once from the disk anyway; 8 bytes for each are one in 8,192.
+BLOCK_BYTES = 1 << 16
+# 4 MB in every shard; no vocabulary of today comes near.
+MOST_COUNTED = 1 << 20
+
+
+class Place(NamedTuple):
+    """Where an array stands in its file."""
+
+    dtype: np.dtype[Any]
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The first byte beyond it."""
+        return self.offset + self.length * self.dtype.itemsize
+
+    def view(self, content: NDArray[np.uint8]) -> NDArray[Any]:
+        """The array as a view of the file's bytes."""
+        return content[self.offset : self.end].view(self.dtype)
 
 
 @dataclass(frozen=True)
-class Shard:
-    """The arrays of one shard, mapped from its file."""
+class Layout:
+    """What the header of a shard says, and the checksums of its blocks (None: an older shard without)."""
 
-    tokens: NDArray[Any]
-    doc_ends: NDArray[np.uint64]
-    sources: NDArray[np.uint32]
+    size: int
+    start: int
+    """The first byte after the header."""
+    places: Mapping[str, Place]
     metadata: Mapping[str, str]
+    sums: NDArray[np.uint64] | None
+    root: str
+    """SHA-256 of header and sums; empty without sums."""
+
+
+class Written(NamedTuple):
+    """The SHA-256 of a whole shard, and of its header and sums alone."""
+
+    sha256: str
+    root: str
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -59,70 +96,123 @@ def narrowed(ids: NDArray[Any], vocab_size: int) -> NDArray[Any]:
 
 def write_shard(
     path: Path,
-    tokens: list[NDArray[Any]],
-    doc_ends: NDArray[np.uint64],
-    sources: NDArray[np.uint32],
+    arrays: Mapping[str, NDArray[Any]],
+    tokens: Iterable[NDArray[Any]],
+    n_tokens: int,
+    dtype: np.dtype[Any],
     metadata: Mapping[str, str],
-) -> str:
-    """Writes the shard whole or not at all (`tokens` are joined in the file, not in memory); returns its SHA-256."""
-    n_tokens = sum(map(len, tokens))
-    parts: list[tuple[str, np.dtype[Any], int]] = [
-        ("doc_ends", doc_ends.dtype, len(doc_ends)),
-        ("sources", sources.dtype, len(sources)),
-        ("tokens", tokens[0].dtype, n_tokens),
-    ]
+) -> Written:
+    """Writes the shard whole or not at all; `tokens`, `n_tokens` of `dtype`, come piece by piece and are not joined."""
+    lengths = [(name, array.dtype, len(array)) for name, array in arrays.items()] + [("tokens", dtype, n_tokens)]
+    n_bytes = sum(kind.itemsize * length for _, kind, length in lengths)
     header: dict[str, Any] = {"__metadata__": dict(sorted({**metadata, "format": FORMAT}.items()))}
     offset = 0
-    for name, dtype, length in parts:
-        end = offset + length * dtype.itemsize
-        header[name] = {"dtype": LABELS[dtype], "shape": [length], "data_offsets": [offset, end]}
+    for name, kind, length in (*lengths, ("sums", NAMES["U64"], -(-n_bytes // BLOCK_BYTES))):
+        end = offset + length * kind.itemsize
+        header[name] = {"dtype": LABELS[kind], "shape": [length], "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return _write_whole(path, [len(text).to_bytes(8, "little"), text], [doc_ends, sources, *tokens])
+    with whole_file(path) as stream:
+        return _write(stream, len(text).to_bytes(8, "little") + text, chain(arrays.values(), tokens))
 
 
-def _write_whole(path: Path, header: list[bytes], arrays: list[NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with disk_faults(path, "writing"):
-        try:
-            with temporary.open("wb") as stream:
-                for part in chain(header, (array.tobytes() for array in arrays)):
-                    digest.update(part)
-                    stream.write(part)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_folder(path.parent)
-    return digest.hexdigest()
+def _write(stream: BinaryIO, header: bytes, arrays: Iterable[NDArray[Any]]) -> Written:
+    whole, root, sums = hashlib.sha256(header), hashlib.sha256(header), bytearray()
+    stream.write(header)
+    for block in _blocks(array.tobytes() for array in arrays):
+        whole.update(block)
+        sums += block_sum(block)
+        stream.write(block)
+    for digest in (whole, root):
+        digest.update(sums)
+    stream.write(sums)
+    return Written(whole.hexdigest(), root.hexdigest())
 
 
-def read_shard(path: Path) -> Shard:
-    """Maps the shard's arrays; raises DataError when the file is not a whole shard of this format."""
+def _blocks(parts: Iterable[bytes]) -> Iterator[memoryview]:
+    """The same bytes in blocks of BLOCK_BYTES; the last may be shorter."""
+    rest = bytearray()
+    for part in (memoryview(part) for part in parts):
+        taken = 0
+        if rest:
+            taken = min(BLOCK_BYTES - len(rest), len(part))
+            rest += part[:taken]
+            if len(rest) < BLOCK_BYTES:
+                continue
+            yield memoryview(bytes(rest))
+            rest.clear()
+        whole = taken + (len(part) - taken) // BLOCK_BYTES * BLOCK_BYTES
+        for start in range(taken, whole, BLOCK_BYTES):
+            yield part[start : start + BLOCK_BYTES]
+        rest += part[whole:]
+    if rest:
+        yield memoryview(bytes(rest))
+
+
+def block_sum(block: Any) -> bytes:
+    """Eight bytes that tell a block from a damaged one."""
+    return hashlib.blake2b(block, digest_size=8).digest()
+
+
+def read_layout(path: Path) -> Layout:
+    """What the shard's header says; raises DataError when the file is not a whole shard of this format."""
     try:
-        size = path.stat().st_size
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length)) if length <= min(size, MOST_HEADER_BYTES) else None
-        if not isinstance(header, dict) or header["__metadata__"].get("format") != FORMAT:
-            raise ValueError("it is no shard of this format")
-        start = 8 + length
-        arrays = {name: _mapped(path, header[name], start) for name in ("doc_ends", "sources", "tokens")}
-        if start + max(entry["data_offsets"][1] for name, entry in header.items() if name in arrays) != size:
-            raise ValueError("its length is not what its header says")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise DataError(f"{path}: is not a readable token shard ({fault}); prepare the text again") from fault
-    return Shard(arrays["tokens"], arrays["doc_ends"], arrays["sources"], header["__metadata__"])
+            return _layout(stream)
+    except OSError as fault:
+        raise system_fault(path, fault) from fault
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise DataError(f"{path}: is not a readable token shard ({fault})") from fault
 
 
-def _mapped(path: Path, entry: Mapping[str, Any], start: int) -> NDArray[Any]:
+def _layout(stream: BinaryIO) -> Layout:
+    size = os.fstat(stream.fileno()).st_size
+    first = stream.read(8)
+    length = int.from_bytes(first, "little")
+    text = stream.read(length) if length <= min(size, MOST_HEADER_BYTES) else b""
+    header = json.loads(text)
+    if not isinstance(header, dict) or header["__metadata__"].get("format") != FORMAT:
+        raise ValueError("it is no shard of this format")
+    start = 8 + length
+    places = {name: _place(header[name], start) for name in (*ARRAYS, *(set(header) & {"counts", "sums"}))}
+    if max(place.end for place in places.values()) != size:
+        raise ValueError("its length is not what its header says")
+    if "sums" not in places:
+        return Layout(size, start, places, header["__metadata__"], None, "")
+    stream.seek(places["sums"].offset)
+    sums = stream.read()
+    root = hashlib.sha256(first + text + sums).hexdigest()
+    return Layout(size, start, places, header["__metadata__"], np.frombuffer(sums, "<u8"), root)
+
+
+def _place(entry: Mapping[str, Any], start: int) -> Place:
     dtype, (first, end), (length,) = NAMES[entry["dtype"]], entry["data_offsets"], entry["shape"]
-    if end - first != length * dtype.itemsize:
+    if end - first != length * dtype.itemsize or first < 0:
         raise ValueError("a shape in its header does not fit its offsets")
-    if length == 0:
-        return np.empty(0, dtype)
-    # A plain view of the mapping: np.memmap's own indexing is several times slower.
-    return np.asarray(np.memmap(path, dtype, mode="r", offset=start + first, shape=(length,)))
+    return Place(dtype, start + first, length)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of the whole file; raises as read_layout does when the system refuses it."""
+    try:
+        return sha256_of_file(path)
+    except OSError as fault:
+        raise system_fault(path, fault) from fault
+
+
+def system_fault(path: Path, fault: OSError) -> ChainruleError:
+    """What to raise when the system refuses a shard: only one that is not there is the text's fault."""
+    if isinstance(fault, FileNotFoundError):
+        return DataError(f"{path}: is missing")
+    if fault.errno in (errno.EMFILE, errno.ENFILE):
+        return DiskError(
+            f"{path}: cannot be opened, because too many files are open; the prepared text is well. Close some, or "
+            "allow more, as by `ulimit -n 4096`"
+        )
+    if fault.errno == errno.ENOMEM:
+        return DiskError(
+            f"{path}: cannot be mapped, because the address space of this process is full; the prepared text is "
+            "well. Allow more, as by `ulimit -v unlimited`"
+        )
+    return DiskError(f"{path}: cannot be read ({fault.strerror or fault}); whether its content is well is not known")

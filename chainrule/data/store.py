@@ -1,7 +1,7 @@
 """Prepared text as training reads it: one long row of tokens for each side of the split, mapped from the shards."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,22 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from chainrule.base import DataError
-from chainrule.data.manifest import Manifest, ShardEntry, damaged_shards, load_manifest
-from chainrule.data.shards import Shard, read_shard
+from chainrule.data.manifest import Manifest, ShardEntry, load_manifest
+from chainrule.data.mapped import Shard, ShardFile
+from chainrule.data.shards import sha256_of
+
+COUNTED_AT_ONCE = 1 << 22
 
 
 class TokenStore:
     """The tokens of one side of the split; positions count through all shards."""
 
-    def __init__(self, shards: Sequence[Shard], sources: tuple[str, ...]) -> None:
+    def __init__(self, shards: Sequence[Shard | ShardFile], sources: tuple[str, ...]) -> None:
         self._shards = list(shards)
         self._source_names = sources
         # Borders of the shards in tokens and in documents; the first is 0, the last the total.
-        self._borders = np.cumsum([0, *(len(shard.tokens) for shard in self._shards)], dtype=np.int64)
-        self._documents = np.cumsum([0, *(len(shard.doc_ends) for shard in self._shards)], dtype=np.int64)
+        self._borders = np.cumsum([0, *(shard.n_tokens for shard in self._shards)], dtype=np.int64)
+        self._documents = np.cumsum([0, *(shard.n_documents for shard in self._shards)], dtype=np.int64)
 
     @property
     def n_tokens(self) -> int:
@@ -44,10 +47,8 @@ class TokenStore:
         first = self._shards_of(starts, length)
         last = self._shard_at(starts + (length - 1))
         windows = np.empty((len(starts), length), np.int64)
-        places = np.arange(length)
         for shard, rows in _groups(first, np.flatnonzero(first == last)):
-            inside = starts[rows] - self._borders[shard]
-            windows[rows] = self._shards[shard].tokens[inside[:, None] + places]
+            windows[rows] = self._shards[shard].windows(starts[rows] - self._borders[shard], length)
         for row in np.flatnonzero(first != last):
             windows[row] = self._across(int(starts[row]), length, int(first[row]), int(last[row]))
         return windows
@@ -119,7 +120,7 @@ class TokenStore:
         parts: list[NDArray[Any]] = []
         for shard in range(first, last + 1):
             base = int(self._borders[shard])
-            parts.append(self._shards[shard].tokens[max(start - base, 0) : start + length - base])
+            parts.append(self._shards[shard].stretch(max(start - base, 0), start + length - base))
         return np.concatenate(parts)
 
 
@@ -137,42 +138,58 @@ class Dataset:
 
     folder: Path
     manifest: Manifest
+    shards: tuple[ShardFile, ...] = field(repr=False)
+    """In the order of the manifest; a file is mapped while it is used."""
 
     def split(self, name: str) -> TokenStore:
         """The tokens of "train" or "validation"."""
-        files = [shard.file for shard in self.manifest.shards if shard.split == name]
-        if not files:
+        return TokenStore(self._side(name), self.manifest.sources)
+
+    def counts(self, name: str) -> NDArray[np.int64]:
+        """How often each id occurs on that side, [vocab_size], as it was counted when the shards were written."""
+        total = np.zeros(self.manifest.vocab_size, np.int64)
+        for shard in self._side(name):
+            counts = shard.counts
+            if counts is not None:
+                total += counts
+                continue
+            for start in range(0, shard.n_tokens, COUNTED_AT_ONCE):
+                total += np.bincount(shard.stretch(start, start + COUNTED_AT_ONCE), minlength=len(total))
+        return total
+
+    def _side(self, name: str) -> list[ShardFile]:
+        pairs = zip(self.manifest.shards, self.shards, strict=True)
+        found = [shard for entry, shard in pairs if entry.split == name]
+        if not found:
             raise DataError(f"{self.folder}: has no side {name!r}; there are train and validation")
-        return TokenStore(open_shards(self.folder, files), self.manifest.sources)
+        return found
 
 
-def open_dataset(folder: Path, *, verify: bool = True) -> Dataset:
+def open_dataset(folder: Path, *, verify: bool = False) -> Dataset:
     """Opens what `write_shards` wrote; raises DataError naming each shard that is missing or damaged.
 
-    `verify` reads every shard and compares its SHA-256 (about a second per gigabyte); without it only names and sizes
-    are looked at.
+    Sizes, headers and checksums are compared at once, and each block of a shard with its checksum when it is first
+    read, so that nothing damaged is ever learnt from. `verify` reads every shard at once and compares its SHA-256
+    (about a second per gigabyte), and so do shards from before there were checksums of blocks.
     """
     manifest = load_manifest(folder)
-    damaged = damaged_shards(manifest, folder) if verify else []
-    if damaged:
-        raise DataError(f"{folder}: {'; '.join(damaged)}. Restore the file, or prepare the text again")
+    shards, damage = list[ShardFile](), list[str]()
     for entry in manifest.shards:
-        _check_shard(read_shard(folder / entry.file), entry, manifest, folder / entry.file, verify=verify)
-    return Dataset(folder, manifest)
+        try:
+            shards.append(_opened(folder / entry.file, entry, manifest, verify=verify))
+        except DataError as fault:
+            damage.append(str(fault))
+    if damage:
+        raise DataError(f"{'; '.join(damage)}. Restore what is damaged, or prepare the text again")
+    return Dataset(folder, manifest, tuple(shards))
 
 
-def _check_shard(shard: Shard, entry: ShardEntry, manifest: Manifest, path: Path, *, verify: bool) -> None:
-    known = (len(shard.tokens), len(shard.doc_ends), shard.tokens.dtype.name, shard.metadata.get("tokenizer"))
+def _opened(path: Path, entry: ShardEntry, manifest: Manifest, *, verify: bool) -> ShardFile:
+    shard = ShardFile(path)
+    if shard.layout.root != entry.root or ((verify or not entry.root) and sha256_of(path) != entry.sha256):
+        raise DataError(f"{path}: was changed (its checksum is not that of what was written)")
+    dtype, tokenizer = shard.layout.places["tokens"].dtype.name, shard.layout.metadata.get("tokenizer")
+    known = (shard.n_tokens, shard.n_documents, dtype, tokenizer)
     if known != (entry.tokens, entry.documents, manifest.dtype, manifest.tokenizer):
-        raise DataError(f"{path}: is not the shard that the manifest describes; prepare the text again")
-    if verify and int(shard.tokens.max(initial=0)) >= manifest.vocab_size:
-        place = int(np.argmax(shard.tokens >= manifest.vocab_size))
-        raise DataError(
-            f"{path}: the id {shard.tokens[place]} at token {place} is beyond the vocabulary of {manifest.vocab_size}; "
-            "prepare the text again"
-        )
-
-
-def open_shards(folder: Path, files: Sequence[str]) -> list[Shard]:
-    """The shards of these files, in order."""
-    return [read_shard(folder / name) for name in files]
+        raise DataError(f"{path}: is not the shard that the manifest describes")
+    return shard

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule.base import ConfigError
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset, Survey, open_dataset, survey, write_shards
@@ -16,7 +14,6 @@ from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer, toke
 from chainrule.train.watch import Watch
 
 MANY_EPOCHS = 4
-COUNTED_AT_ONCE = 1 << 22
 
 
 def read_text(config: Config, folder: Path, watch: Watch) -> Survey:
@@ -64,14 +61,9 @@ def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> B
 
 def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_size: int) -> dict[str, Any]:
     """What the tokenizer makes of the training text, with warnings where it does not suit text or model."""
-    counts = np.zeros(tokenizer.vocab_size, np.int64)
-    store = dataset.split("train")
-    for start in range(0, store.n_tokens, COUNTED_AT_ONCE):
-        part = store.read(start, min(COUNTED_AT_ONCE, store.n_tokens - start))
-        counts += np.bincount(part, minlength=tokenizer.vocab_size)
     report = tokenizer_report(
         tokenizer,
-        counts,
+        dataset.counts("train"),
         emb_dim=config.model.emb_dim,
         n_params=parameters(config.model).total,
         asked_size=asked_size,

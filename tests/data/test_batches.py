@@ -3,7 +3,7 @@ import pytest
 
 from chainrule.base import DataError
 from chainrule.data import Batches
-from chainrule.data.shards import Shard
+from chainrule.data.mapped import Shard
 from chainrule.data.store import TokenStore
 
 T = 16
@@ -13,7 +13,7 @@ def store_of(n_tokens, document=100, first=0):
     """Tokens that are their own position, in documents of equal length."""
     ends = np.arange(document, n_tokens + 1, document, dtype=np.uint64)
     return TokenStore(
-        [Shard(np.arange(first, first + n_tokens, dtype=np.uint32), ends, np.zeros(len(ends), np.uint32), {})], ("all",)
+        [Shard(np.arange(first, first + n_tokens, dtype=np.uint32), ends, np.zeros(len(ends), np.uint32))], ("all",)
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chainrule.base import DataError
-from chainrule.data import open_dataset, write_shards
+from chainrule.base import DataError, DiskError
+from chainrule.data import open_dataset, packing, write_shards
+from chainrule.data.preparation import fitting_shard_bytes
 from chainrule.tokenizer import byte_tokenizer, train_bpe
 
 
@@ -101,6 +102,36 @@ def test_two_preparations_are_equal_to_the_byte_and_so_are_two_processes(worksho
     assert done[-1] == totals[-1] == found.report["bytes"]
 
 
+def test_a_shard_that_waits_on_the_disk_ends_with_the_same_bytes(workshop, tmp_path, monkeypatch):
+    workshop.fill(40)
+    workshop.prepare()
+    before, workshop.data = workshop.data, tmp_path / "other"
+    monkeypatch.setattr(packing, "HELD_BYTES", 5000)
+    monkeypatch.setattr(packing, "MOST_LOOSE", 3)
+    workshop.prepare()
+    assert contents(workshop.data) == contents(before)
+
+
+def test_the_number_of_shards_stays_bounded_while_the_text_grows():
+    sizes = [fitting_shard_bytes(10**power) for power in range(3, 15)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 64 << 20 and sizes[-1] == 2 << 30
+    # Two bytes for at least three of text.
+    assert all(10**power * 2 / 3 / size < 350 for power, size in enumerate(sizes, 3) if power <= 12)
+
+
+def test_a_resumed_preparation_trusts_only_files_that_nobody_touched(workshop):
+    workshop.fill(40)
+    workshop.prepare(shard_bytes=10_000)
+    before = contents(workshop.data)
+    shard = workshop.data / "train-00002.safetensors"
+    damaged = bytearray(before[shard.name])
+    damaged[len(damaged) // 2] ^= 4
+    shard.write_bytes(damaged)
+    workshop.prepare(shard_bytes=10_000)
+    assert contents(workshop.data) == before
+
+
 def test_what_is_finished_is_not_written_again(workshop):
     workshop.fill(40)
     manifest = workshop.prepare(shard_bytes=10_000)
@@ -188,5 +219,5 @@ def test_a_file_that_may_not_grow_is_said_and_the_next_start_goes_on(workshop, t
 def test_a_folder_that_cannot_be_made_is_said(workshop):
     workshop.fill(3)
     workshop.data.write_text("a file stands here")
-    with pytest.raises((DataError, OSError)):
+    with pytest.raises(DiskError):
         workshop.survey()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.data import TokenStore
-from chainrule.data.shards import Shard
+from chainrule.data.mapped import Shard
 from chainrule.evaluate import baselines
 from chainrule.evaluate.baselines import NgramCounts
 from chainrule.tokenizer import byte_tokenizer
@@ -28,7 +28,7 @@ def store_of(*documents):
         ids += [*TOKENIZER.encode_bytes(document), TOKENIZER.end_of_text]
         ends.append(len(ids))
     doc_ends = np.array(ends, np.uint64)
-    return TokenStore([Shard(np.array(ids, np.uint16), doc_ends, np.zeros(len(ends), np.uint32), {})], ("text",))
+    return TokenStore([Shard(np.array(ids, np.uint16), doc_ends, np.zeros(len(ends), np.uint32))], ("text",))
 
 
 @pytest.fixture(scope="module")

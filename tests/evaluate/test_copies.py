@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.data import TokenStore
-from chainrule.data.shards import Shard
+from chainrule.data.mapped import Shard
 from chainrule.evaluate import longest_copies
 
 ids = st.lists(st.integers(0, 3), max_size=60)
@@ -13,7 +13,7 @@ ids = st.lists(st.integers(0, 3), max_size=60)
 def store_of(*shards):
     empty = [np.array([len(shard)], np.uint64) for shard in shards]
     return TokenStore(
-        [Shard(np.array(s, np.uint16), e, e.astype(np.uint32) * 0, {}) for s, e in zip(shards, empty, strict=True)],
+        [Shard(np.array(s, np.uint16), e, e.astype(np.uint32) * 0) for s, e in zip(shards, empty, strict=True)],
         ("",),
     )
 
