@@ -15,7 +15,7 @@ from chainrule import __version__
 from chainrule.base import ChainruleError, nearest
 
 VERBS = {
-    "quickstart": "Train a small GPT on Python's own library in five minutes, and show it.",
+    "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
     "pretrain": "Train a language model on your text.",
     "generate": "Let a model write.",
     "evaluate": "Measure a model on held-out text.",

@@ -42,7 +42,7 @@ def pretrain(
     Parameters
     ----------
     paths
-        Folders, files or globs of text; the word python stands for Python's own library. With --resume: the run.
+        Folders, files or globs of text; python: Python's own library, king-james: that Bible. With --resume: the run.
     preset
         A named configuration: gpt2-124m, gpt2-355m, gpt2-774m, gpt2-1558m, cpu-tiny, cpu-small, cpu-medium, gpu-small.
     minutes

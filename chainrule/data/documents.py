@@ -1,15 +1,19 @@
 """The documents of one listed file, in order, as pieces."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
+from chainrule.data.king_james import chapter_texts
 from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, row_documents
 from chainrule.data.standard_library import topic_texts
 from chainrule.data.streams import ByteStream, opened
 from chainrule.data.text import row_pieces, text_pieces
+
+# Modules of literals that hold texts.
+TEXTS_OF: dict[str, Callable[[bytes], Iterator[str]]] = {"topics": topic_texts, "chapters": chapter_texts}
 
 
 def read_documents(file: TextFile, config: TextConfig) -> Iterator[tuple[Piece, int]]:
@@ -33,12 +37,12 @@ def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
     kind = stream.file.kind
     if kind in ROWS:
         return row_documents(stream, config)
-    if kind == "topics":
-        return _topics(stream)
+    if kind in TEXTS_OF:
+        return _literals(stream)
     return text_pieces(stream, config.separator)
 
 
-def _topics(stream: ByteStream) -> Iterator[Piece]:
+def _literals(stream: ByteStream) -> Iterator[Piece]:
     source = b"".join(iter(lambda: stream.read(1 << 20), b""))
-    for text in topic_texts(source):
+    for text in TEXTS_OF[stream.file.kind](source):
         yield from row_pieces(text, stream.name)

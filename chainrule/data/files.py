@@ -18,9 +18,12 @@ from typing import NamedTuple
 from chainrule.base import DataError
 from chainrule.data.folders import shown, walk
 from chainrule.data.formats import UnreadFormatError, named_kind
+from chainrule.data.king_james import KING_JAMES, king_james_files
 from chainrule.data.policy import OnBad
-from chainrule.data.standard_library import LIBRARY, TOPICS, library_files
+from chainrule.data.standard_library import LIBRARY, library_files
 
+# Words that stand for a text: path, kind and source name of each of its files.
+NAMED_TEXTS = {LIBRARY: library_files, KING_JAMES: king_james_files}
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64
 MANY = "text"
@@ -39,7 +42,7 @@ class TextFile:
 
     path: str
     kind: str
-    """text, jsonl, csv, tsv, parquet, or topics (the interpreter's documentation)."""
+    """text, jsonl, csv, tsv, parquet, topics (the interpreter's documentation) or chapters (the King James Bible)."""
     codec: str
     """Compression: gzip, zstd, xz, bz2, or the empty string."""
     size: int
@@ -74,12 +77,12 @@ class Root(NamedTuple):
 
 
 def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
-    """The files below `paths` (folders, files, globs, or `python`).
+    """The files below `paths` (folders, files, globs, named texts).
 
     Raises DataError when a path is not there or none gives a file, and for what cannot be read when `on_bad` is error.
     """
     if not paths:
-        raise DataError("no text was named; give folders, files or globs, or `python` for the standard library")
+        raise DataError(f"no text was named; give folders, files or globs, or one of {', '.join(NAMED_TEXTS)}")
     listing, seen = Listing(on_bad), set[tuple[int, int]]()
     for file, identity in _found([root for path in paths for root in _roots(path)], listing):
         if identity not in seen:
@@ -100,8 +103,8 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
 
 def _roots(path: str) -> list[Root]:
     """The path itself, or what it matches as a glob."""
-    if path == LIBRARY:
-        return [Root(LIBRARY)]
+    if path in NAMED_TEXTS:
+        return [Root(path)]
     if not path.strip():
         raise DataError(
             "a path is empty (a shell variable that is not set?); name a folder, a file or a glob, `.` for this folder"
@@ -124,9 +127,9 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tupl
     crowded = len(set(names.values())) > MOST_SOURCES
     for root in roots:
         source = MANY if crowded else names[root.path]
-        if root.path == LIBRARY:
-            for path, part in library_files():
-                yield from _inspect(listing, path, "topics" if part == TOPICS else "text", "", part)
+        if root.path in NAMED_TEXTS:
+            for path, kind, part in NAMED_TEXTS[root.path]():
+                yield from _inspect(listing, path, kind, "", part)
         elif os.path.isdir(root.path):  # noqa: PTH112 (Path.is_dir raises for a link to itself)
             entries = list(walk(root.path, listing.ignored, listing.leave_out))
             by_entry = len(roots) == 1 and len({entry.top for entry in entries}) <= MOST_SOURCES

@@ -29,8 +29,8 @@ LEFT_OUT = frozenset(
 SOURCES, TOPICS = "python sources", "python topics"
 
 
-def library_files() -> Iterator[tuple[str, str]]:
-    """Path and source name of each file, in the order of their names."""
+def library_files() -> Iterator[tuple[str, str, str]]:
+    """Path, kind and source name of each file, in the order of their names."""
     root = sysconfig.get_path("stdlib")
     found = False
     for folder, below, names in os.walk(root):
@@ -39,7 +39,8 @@ def library_files() -> Iterator[tuple[str, str]]:
             if name.endswith(".py"):
                 found = True
                 path = Path(folder, name)
-                yield str(path), TOPICS if path.parts[-2:] == ("pydoc_data", "topics.py") else SOURCES
+                prose = path.parts[-2:] == ("pydoc_data", "topics.py")
+                yield str(path), "topics" if prose else "text", TOPICS if prose else SOURCES
     if not found:
         raise DataError(f"{LIBRARY}: this Python has no library sources in {root}; give a folder of text instead")
 

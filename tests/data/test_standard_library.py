@@ -6,7 +6,7 @@ from chainrule.data.standard_library import LEFT_OUT, library_files, topic_texts
 
 
 def test_the_library_has_no_tests_and_no_tables():
-    paths = [path for path, _ in library_files()]
+    paths = [path for path, *_ in library_files()]
     assert len(paths) > 300
     assert not any(f"/{name}/" in path for path in paths for name in LEFT_OUT)
 

@@ -328,7 +328,7 @@ def test_every_picture_is_there_and_fetches_nothing():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a machine that others use takes much longer than the minute
-def test_quickstart_as_typed_learns_from_the_whole_library_and_shows_it(tmp_path):
+def test_quickstart_as_typed_learns_from_the_whole_text_and_shows_it(tmp_path):
     """The real thing through the installed command, with one minute instead of five."""
     command = [sys.executable, "-m", "chainrule", "quickstart", "--minutes", "1", "--json"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
