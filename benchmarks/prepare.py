@@ -29,7 +29,7 @@ from chainrule.data import survey
 BLOCK_LINES = 12
 BLOCKS_OF_A_DOCUMENT = (4, 40)
 COPIES, NEAR_COPIES = 0.02, 0.02
-PACKAGES = ("pyarrow", "rensa", "safetensors")
+PACKAGES = ("pyarrow", "safetensors")
 # A process of its own: this one has imported torch and holds the corpus.
 MEASURED = Path(__file__).with_name("prepare_measured.py")
 

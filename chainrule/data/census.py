@@ -1,26 +1,46 @@
 """From the table of all documents to the ones that are kept, their side of the split, and the figures of it all."""
 
+import json
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import DataError
+from chainrule.base import DataError, disk_faults
 from chainrule.config import TextConfig
 from chainrule.data.files import Listing, TextFile
 from chainrule.data.folders import shown
 from chainrule.data.neighbours import clusters, exact_links, near_duplicates, near_links
+from chainrule.data.policy import refuse_flaw
 from chainrule.data.scan import Counts
 from chainrule.data.split import HoldOut, hold_out
-from chainrule.data.table import BAD, CUT, DUPLICATE, EMPTY, LEFT_OUT, NEAR_DUPLICATE, TRAIN, VALIDATION, TableFiles
+from chainrule.data.table import (
+    BAD,
+    CUT,
+    DUPLICATE,
+    EMPTY,
+    LEFT_OUT,
+    MENDED,
+    NEAR_DUPLICATE,
+    TRAIN,
+    VALIDATION,
+    TableFiles,
+)
+
+DECIDING = ("duplicates", "near_duplicates", "near_threshold", "on_bad", "validation_share")
+"""Settings that say what is done with documents; all others of the text say what documents there are."""
 
 
 def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
     """Marks duplicates and near duplicates, then holds out whole documents (or the last share of the text)."""
     table = tables.read()
     states = table["state"].copy()
+    states[states == MENDED] = BAD if config.on_bad == "skip" else TRAIN
     exact = exact_links(table["digest"], states == TRAIN)
     repeated = exact != np.arange(len(table))
     candidates = np.flatnonzero(~repeated & table["signed"] & (states == TRAIN))
@@ -35,12 +55,36 @@ def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
     return hold_out(states, table["bytes"], table["digest"][:, 0], roots, config.validation_share)
 
 
+def refuse_flawed(tables: TableFiles, config: TextConfig) -> None:
+    """With on_bad = error, DataError for the first document that was mended or is bad."""
+    if config.on_bad == "error":
+        for flaw in _flaws(tables):
+            if flaw["kind"] != "binary":
+                refuse_flaw(flaw["kind"], flaw["reason"])
+
+
+def list_left_out(path: Path, listing: Listing, tables: TableFiles, config: TextConfig) -> None:
+    """Writes the reasons for what is left out, one to a line."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    with disk_faults(path, "writing"), temporary.open("w", encoding="utf-8") as stream:
+        wanted = (flaw for flaw in _flaws(tables) if flaw["kind"] != "mended" or config.on_bad == "skip")
+        for reason in chain(listing.left_out, (flaw["reason"] for flaw in wanted)):
+            stream.write(json.dumps({"reason": reason}) + "\n")
+    with disk_faults(path, "writing"):
+        temporary.replace(path)
+
+
+def _flaws(tables: TableFiles) -> Iterator[dict[str, str]]:
+    with tables.flaws.path.open(encoding="utf-8") as stream:
+        yield from map(json.loads, stream)
+
+
 def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) -> None:
     """Raises DataError when no document is left."""
     if np.isin(states, (TRAIN, VALIDATION, CUT)).any():
         return
     found = f"{counts.documents} documents were read: {int((states == EMPTY).sum())} empty, "
-    found += f"{int((states == BAD).sum())} left out as bad; {counts.found['binary']} binary files"
+    found += f"{int((states == BAD).sum())} left out as bad; {counts.binary} binary files"
     raise DataError(f"{', '.join(map(shown, config.paths))}: no text there ({found})")
 
 
@@ -52,8 +96,8 @@ def figures(
     kept = np.flatnonzero(np.isin(states, (TRAIN, VALIDATION, CUT)))
     sizes = table["bytes"][kept]
     ignored = Counter(listing.ignored)
-    if counts.found["binary"]:
-        ignored["binary"] += counts.found["binary"]
+    if counts.binary:
+        ignored["binary"] += counts.binary
     return {
         "files": len(listing.files),
         "skipped": sum(ignored.values()),
@@ -64,8 +108,8 @@ def figures(
         "duplicates": int((states == DUPLICATE).sum()),
         "near_duplicates": int((states == NEAR_DUPLICATE).sum()),
         "empty": int((states == EMPTY).sum()),
-        "bad": counts.found["bad"],
-        "encoding_errors": counts.found["invalid"],
+        "bad": int((states == BAD).sum()),
+        "encoding_errors": counts.places,
         "unreadable": len(listing.left_out),
         "left_out": int((states == LEFT_OUT).sum()),
         "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.jobs import Part
 from chainrule.data.shards import narrowed
-from chainrule.data.survey import Part
 from chainrule.data.workers import OrderedMap
 from chainrule.tokenizer import Tokenizer
 

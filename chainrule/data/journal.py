@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import DataError, disk_faults, write_bytes
+from chainrule.data.jobs import Split
 from chainrule.data.manifest import FILE_NAME, ShardEntry
 from chainrule.data.shards import read_layout, sha256_of
-from chainrule.data.survey import Split
 from chainrule.run import append_row, read_rows
 
 OURS = re.compile(r"(train|validation)-\d{5,}\.safetensors")

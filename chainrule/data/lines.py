@@ -21,8 +21,8 @@ def decoded_lines(stream: ByteStream) -> Iterator[tuple[int, Piece]]:
 
 def _lines(stream: ByteStream) -> Iterator[tuple[int, int, bytes]]:
     """Number, byte offset and content of each line."""
-    buffer, offset, number = stream.read(CHUNK_BYTES), 0, 1
-    if buffer.startswith(BYTE_ORDER_MARK):
+    buffer, offset, number = stream.read(CHUNK_BYTES), stream.span.start, stream.span.first_line
+    if not offset and buffer.startswith(BYTE_ORDER_MARK):
         buffer, offset = buffer[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
     while buffer:
         lines = buffer.splitlines(keepends=True) if b"\r" not in buffer else _split(buffer)

@@ -5,19 +5,23 @@ Two documents of similarity s agree in a band of r places with probability s**r,
 MOST_AT_ONCE rows.
 """
 
+import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.base import disk_faults
 from chainrule.data.similarity import PERMUTATIONS
-from chainrule.data.table import CHUNK_ROWS, TableFiles
+from chainrule.data.table import TableFiles
 
 # A pair exactly at the threshold is proposed at least this often; more similar ones nearly always.
 RECALL = 0.99
 MOST_AT_ONCE = 1 << 22
 # Times that members of a bucket who are not like its first are compared with the first of them.
 ROUNDS = 4
+KEY_BYTES = 8
 
 Indices = NDArray[np.int64]
 
@@ -53,11 +57,16 @@ def near_links(tables: TableFiles, candidates: Indices, n: int, threshold: float
     """
     links = np.arange(n)
     bands, rows = band_shape(threshold)
-    for band in range(bands if candidates.size > 1 else 0):
-        keys = _band_keys(tables, n, band * rows, (band + 1) * rows)
-        for part in _parts(candidates, keys):
-            order = part[np.argsort(keys[part], kind="stable")]
-            _link_buckets(tables, links, order, keys[order], threshold)
+    if candidates.size < 2:
+        return links
+    with tempfile.TemporaryFile(dir=tables.folder) as stream, disk_faults(tables.folder, "writing band keys in"):
+        _write_band_keys(tables, n, bands, rows, stream)
+        for band in range(bands):
+            stream.seek(band * n * KEY_BYTES)
+            keys = np.fromfile(stream, np.uint64, n)
+            for part in _parts(candidates, keys):
+                order = part[np.argsort(keys[part], kind="stable")]
+                _link_buckets(tables, links, order, keys[order], threshold)
     return links
 
 
@@ -108,17 +117,18 @@ def _leaders(first: NDArray[np.bool_]) -> Indices:
     return np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
 
 
-def _band_keys(tables: TableFiles, n: int, start: int, end: int) -> NDArray[np.uint64]:
-    """One hash of the places start..end of each signature."""
-    keys = np.zeros(n, np.uint64)
-    for row in range(0, n, CHUNK_ROWS):
-        chunk = tables.signature_chunk(row, min(CHUNK_ROWS, n - row))[:, start:end]
-        mixed = keys[row : row + CHUNK_ROWS]
-        for place in range(chunk.shape[1]):
-            mixed += chunk[:, place]
-            mixed *= np.uint64(0x9E37_79B9_7F4A_7C15)
-            mixed ^= mixed >> np.uint64(29)
-    return keys
+def _write_band_keys(tables: TableFiles, n: int, bands: int, rows: int, stream: IO[bytes]) -> None:
+    """Band after band, one hash of its places for each document; the signatures are read once for all bands."""
+    for start, chunk in tables.signature_chunks(n):
+        for band in range(bands):
+            mixed = np.zeros(len(chunk), np.uint64)
+            for place in range(band * rows, (band + 1) * rows):
+                mixed += chunk[:, place]
+                mixed *= np.uint64(0x9E37_79B9_7F4A_7C15)
+                mixed ^= mixed >> np.uint64(29)
+            stream.seek((band * n + start) * KEY_BYTES)
+            stream.write(mixed.tobytes())
+    stream.flush()
 
 
 def _parts(documents: Indices, keys: NDArray[np.uint64]) -> Iterator[Indices]:

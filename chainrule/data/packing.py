@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
 from chainrule.data.encoding import EncodeAll, batches
+from chainrule.data.jobs import Part, Split
 from chainrule.data.journal import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.manifest import ShardEntry
 from chainrule.data.shards import MOST_COUNTED, narrowed, token_dtype, write_shard
-from chainrule.data.survey import Part, Split, Survey
+from chainrule.data.survey import Survey
 from chainrule.tokenizer import Tokenizer
 
 MOST_LOOSE, MOST_LOOSE_BYTES = 2048, 16 << 20

@@ -1,7 +1,7 @@
 """What `text.on_bad` does about documents that had to be mended or cannot be read; reading itself never asks it."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, NoReturn
 
 from chainrule.base import DataError
 from chainrule.data.pieces import Piece
@@ -36,6 +36,11 @@ def under_policy(pieces: Iterable[tuple[Piece, int]], on_bad: OnBad) -> Iterator
 def refuse(piece: Piece) -> None:
     """Raises DataError when the piece had to be mended or is bad, with its place and what to do."""
     if piece.bad is not None:
-        raise DataError(f"{piece.bad}; {LEAVE_OUT}")
+        refuse_flaw("bad", piece.bad)
     if piece.mended is not None:
-        raise DataError(f"{piece.mended}; {MEND}")
+        refuse_flaw("mended", piece.mended)
+
+
+def refuse_flaw(kind: str, reason: str) -> NoReturn:
+    """Raises DataError for a document that is "bad" or "mended", with what to do."""
+    raise DataError(f"{reason}; {LEAVE_OUT if kind == 'bad' else MEND}")

@@ -7,12 +7,13 @@ from typing import Any
 
 from chainrule.base import DataError, disk_faults
 from chainrule.data.encoding import encode
+from chainrule.data.jobs import Split
 from chainrule.data.journal import ShardJournal
 from chainrule.data.manifest import Manifest, make_manifest, save_manifest
 from chainrule.data.packing import Packing
 from chainrule.data.scan import Progress
 from chainrule.data.shards import token_dtype
-from chainrule.data.survey import Split, Survey
+from chainrule.data.survey import Survey
 from chainrule.data.workers import ordered_map, worker_count
 from chainrule.tokenizer import Tokenizer
 

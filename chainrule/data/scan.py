@@ -1,56 +1,72 @@
 """Pass 1: every file is read once; of each document its size, digest and signature are written to the table.
 
-The state is journalled at the ends of files, so that an interrupted scan goes on from there to the same bytes.
+Workers read, unit by unit; here the rows are written in order, and the state is journalled now and then at the end of a
+unit, so that an interrupted scan goes on from there to the same bytes. What a document is does not depend on what
+`on_bad` or the held-out share say: that is decided from the tables (census.py).
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from chainrule.base import disk_faults, write_json
+import numpy as np
+
+from chainrule.base import DataError
 from chainrule.config import TextConfig
-from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
-from chainrule.data.folders import shown
-from chainrule.data.pieces import Piece
-from chainrule.data.policy import under_policy
-from chainrule.data.similarity import Sketch, sketch
-from chainrule.data.streams import BinaryFileError
-from chainrule.data.table import Recorder, TableFiles
+from chainrule.data.policy import refuse_flaw
+from chainrule.data.recording import Begun, Flaw, Recorded, Task, chained, halves, record, table_rows
+from chainrule.data.seals import read_sealed, write_sealed
+from chainrule.data.similarity import NO_SHINGLES, PERMUTATIONS
+from chainrule.data.table import BAD, MENDED, TRAIN, UNIT, TableFiles
+from chainrule.data.units import Unit, plan_units
 from chainrule.data.workers import ordered_map, worker_count
-from chainrule.run import append_row
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase ("reading" or "tokens"), the bytes done and the bytes in all."""
 
-BATCH_BYTES = 1 << 18
-# Rows may be short, so their number bounds a batch as well.
-BATCH_PIECES = 1 << 12
 JOURNAL_BYTES = 256 << 20
 
 
-class Item(NamedTuple):
-    """A piece on its way, with its file and the bytes read of all files until then."""
+@dataclass
+class OpenDocument:
+    """A document that is read in several units, as far as it is known."""
 
-    file: int
-    done: int
-    piece: Piece | None
-    """None: the file is binary and has no document."""
+    n_bytes: int = 0
+    digest: str = ""
+    signature: list[int] = field(default_factory=lambda: [NO_SHINGLES] * PERMUTATIONS)
+    flaw: list[str] = field(default_factory=list)
+    """Kind and reason of the first thing that is wrong with it."""
+    places: int = 0
+
+    def join(self, part: Begun) -> None:
+        """Takes the next part."""
+        self.n_bytes += part.n_bytes
+        self.digest = chained(bytes.fromhex(self.digest), part.digests).hex()
+        self.signature = np.minimum(np.array(self.signature, np.uint64), part.signature).tolist()
+        self.places += part.places
+        if part.bad and self.flaw[:1] != ["bad"]:
+            self.flaw = ["bad", part.bad]
+        elif part.mended and not self.flaw:
+            self.flaw = ["mended", part.mended]
 
 
 @dataclass
 class Counts:
-    """What a resumed scan must know beside the table."""
+    """What a resumed scan must know beside the tables."""
 
-    next_file: int = 0
+    file: int = 0
+    start: int = 0
+    """Where the next unit begins: file and byte."""
     documents: int = 0
-    left_out_bytes: int = 0
-    """Length of the list of what was left out."""
-    found: Counter[str] = field(default_factory=Counter)
-    """Of "binary" files, "bad" documents and "invalid" places."""
+    bytes_read: int = 0
+    binary: int = 0
+    places: int = 0
+    """Invalid places in all documents."""
+    open: OpenDocument = field(default_factory=OpenDocument)
 
 
 class Scan:
@@ -58,98 +74,110 @@ class Scan:
 
     def __init__(self, files: Sequence[TextFile], config: TextConfig, folder: Path, key: str) -> None:
         self.tables = TableFiles(folder)
+        self.damaged: list[str] = []
+        """Files of an earlier start that were not as it had left them, so that all is read again."""
         self._files, self._config, self._key = files, config, key
-        self._left_out = folder / "left_out.jsonl"
-        self._journal = folder / "scan.json"
-        self._journalled = 0
+        self._folder, self._journal = folder, folder / "scan.json"
+        for spool in folder.glob("spool-*"):
+            spool.unlink()
         self._counts = self._resumed()
-        self._recorder = Recorder(self.tables)
+        self._journalled = self._counts.bytes_read
 
     def run(self, workers: int, on_progress: Progress | None) -> Counts:
-        """Reads what is not read yet; returns the counts of all."""
+        """Reads what is not read yet; returns the counts of all.
+
+        With on_bad = error, DataError at the first document that had to be mended or is bad; what was read before it
+        stays.
+        """
         total = sum(file.size for file in self._files)
-        with ordered_map(sketch, worker_count(workers, total)) as sketch_all:
-            for items, sketched in sketch_all(self._batches()):
-                for index, item in enumerate(items):
-                    if item.file > self._counts.next_file:
-                        self._next_file(item)
-                    self._add(item, sketched, index)
-                self._counts.documents += self._recorder.flush()
+        left = total - self._counts.bytes_read
+        task = partial(record, self._config, self._folder)
+        with ordered_map(task, worker_count(workers, left)) as record_all:
+            for unit, recorded in record_all(self._tasks()):
+                self._refuse(recorded)
+                self._take(unit, recorded)
+                if self._counts.bytes_read - self._journalled >= JOURNAL_BYTES:
+                    self._save()
                 if on_progress:
-                    on_progress("reading", items[-1].done, total)
+                    on_progress("reading", self._counts.bytes_read, total)
+        if self._counts.bytes_read > self._journalled or not self._journal.exists():
+            self._save()
         return self._counts
 
-    def note_left_out(self, reasons: Sequence[str]) -> None:
-        """Adds what could not even be opened to the list of what was left out."""
-        for reason in reasons:
-            append_row(self._left_out, {"reason": reason})
+    def _tasks(self) -> Iterator[tuple[Unit, Task]]:
+        for unit in plan_units(self._files, self._config, self._counts.file, self._counts.start):
+            yield unit, Task(unit, self._files[unit.file : unit.file + unit.n_files])
 
-    def forget(self) -> None:
-        """Removes what only an interrupted scan needs."""
-        self._journal.unlink(missing_ok=True)
-        self.tables.signatures.unlink(missing_ok=True)
-
-    def _batches(self) -> Iterator[tuple[list[Item], list[bytes]]]:
-        """Items together with their contents, which is all that is sent to a worker."""
-        items: list[Item] = []
-        contents: list[bytes] = []
-        waiting = 0
-        for item in self._items():
-            items.append(item)
-            contents.append(item.piece.content if item.piece else b"")
-            waiting += len(contents[-1])
-            if waiting >= BATCH_BYTES or len(items) >= BATCH_PIECES:
-                yield items, contents
-                items, contents, waiting = [], [], 0
-        if items:
-            yield items, contents
-
-    def _items(self) -> Iterator[Item]:
-        done = sum(file.size for file in self._files[: self._counts.next_file])
-        for index in range(self._counts.next_file, len(self._files)):
-            file = self._files[index]
-            try:
-                for piece, consumed in under_policy(read_documents(file, self._config), self._config.on_bad):
-                    yield Item(index, done + consumed, piece)
-            except BinaryFileError:
-                if file.named:
-                    raise
-                yield Item(index, done, None)
-            done += file.size
-
-    def _add(self, item: Item, sketched: Sketch, index: int) -> None:
-        piece = item.piece
-        if piece is None:
-            self._counts.found["binary"] += 1
-            append_row(self._left_out, {"reason": f"{shown(self._files[item.file].path)}: is binary, not text"})
+    def _refuse(self, recorded: Recorded) -> None:
+        """Raises DataError for what may not be passed over, after what came before it was made durable."""
+        named = (flaw for flaw in recorded.flaws if flaw.kind == "binary" and self._files[flaw.place].named)
+        for flaw in named:
+            raise DataError(flaw.reason)
+        if self._config.on_bad != "error":
             return
-        if piece.bad is not None:
-            self._counts.found["bad"] += 1
-            append_row(self._left_out, {"reason": piece.bad})
-        self._counts.found["invalid"] += piece.invalid
-        self._recorder.add(item.file, piece, sketched.digests[index], sketched.signatures[index])
+        flaws = [flaw for flaw in recorded.flaws if flaw.kind != "binary"]
+        if recorded.fragment and (reason := recorded.fragment.bad or recorded.fragment.mended):
+            flaws.append(Flaw(0, reason, "bad" if recorded.fragment.bad else "mended", 0))
+        if flaws:
+            self._save()
+            refuse_flaw(flaws[0].kind, flaws[0].reason)
 
-    def _next_file(self, item: Item) -> None:
-        """All files before this item's are done; now and then that is journalled."""
-        self._counts.next_file = item.file
-        if item.done - self._journalled < JOURNAL_BYTES:
-            return
-        self._journalled = item.done
-        self._counts.documents += self._recorder.flush()
-        self.tables.sync()
-        self._counts.left_out_bytes = self._left_out.stat().st_size
-        write_json(self._journal, {"key": self._key, **vars(self._counts), "found": dict(self._counts.found)})
+    def _take(self, unit: Unit, recorded: Recorded) -> None:
+        counts = self._counts
+        before = counts.open.n_bytes if unit.fragment else 0
+        row = np.array([(*unit, counts.documents, before)], UNIT)
+        self.tables.units.append(row.tobytes())
+        self.tables.append(recorded.rows)
+        self._note(recorded.flaws)
+        counts.documents += recorded.rows.n
+        files = self._files[unit.file : unit.file + unit.n_files]
+        counts.bytes_read += unit.end - unit.start if unit.end else sum(file.size for file in files)
+        ends = not unit.end or unit.end == files[0].size
+        counts.file, counts.start = (unit.file + unit.n_files, 0) if ends else (unit.file, unit.end)
+        if recorded.fragment:
+            counts.open.join(recorded.fragment)
+            if ends:
+                self._close(unit.file)
+
+    def _close(self, file: int) -> None:
+        """The open document is whole."""
+        found, self._counts.open = self._counts.open, OpenDocument()
+        state, n_bytes, digest = TRAIN, found.n_bytes, bytes.fromhex(found.digest)
+        signature = np.array(found.signature, np.uint64)
+        if found.flaw:
+            kind, reason = found.flaw
+            self._note([Flaw(0, reason, kind, found.places)])
+            state = MENDED
+            if kind == "bad":
+                state, n_bytes, digest = BAD, 0, bytes(len(digest))
+                signature = np.full_like(signature, NO_SHINGLES)
+        self.tables.append(table_rows([(file, state, False, n_bytes, halves(digest))], [signature]))
+        self._counts.documents += 1
+
+    def _note(self, flaws: Sequence[Flaw]) -> None:
+        for flaw in flaws:
+            self._counts.binary += flaw.kind == "binary"
+            self._counts.places += flaw.places
+        rows = [{"kind": flaw.kind, "reason": flaw.reason} for flaw in flaws]
+        self.tables.flaws.append("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def _save(self) -> None:
+        """Makes all until now durable."""
+        self._journalled = self._counts.bytes_read
+        state: dict[str, Any] = {"key": self._key, "seals": self.tables.sync(), "counts": asdict(self._counts)}
+        write_sealed(self._journal, state)
 
     def _resumed(self) -> Counts:
         """The counts of an earlier start of the same scan, with the files cut back to them; else fresh ones."""
-        try:
-            saved = json.loads(self._journal.read_text())
-        except (OSError, ValueError):
-            saved = {}
-        counts = Counts()
-        if saved.pop("key", None) == self._key:
-            counts = Counts(**{**saved, "found": Counter(saved["found"])})
-        self.tables.cut(counts.documents)
-        with disk_faults(self._left_out, "writing"), self._left_out.open("ab") as stream:
-            stream.truncate(counts.left_out_bytes)
+        saved = read_sealed(self._journal)
+        if saved is None and self._journal.exists():
+            self.damaged = [self._journal.name]
+        if saved is None or saved.get("key") != self._key:
+            self.tables.cut({})
+            return Counts()
+        self.damaged = self.tables.cut(saved["seals"])
+        if self.damaged:
+            return Counts()
+        counts = Counts(**saved["counts"])
+        counts.open = OpenDocument(**saved["counts"]["open"])
         return counts

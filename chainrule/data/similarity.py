@@ -1,28 +1,28 @@
-"""Digests and MinHash signatures of pieces of text; the one door to rensa.
+"""Digests and MinHash signatures of pieces of text.
 
 A word is a run of letters, digits and underscores, without case in ASCII; a character of three or more bytes starts a
 word, so that languages without spaces have words. A shingle is five words in a row. The share of places in which two
-signatures agree estimates the Jaccard similarity of the two sets of shingles (Broder 1997; rensa computes them by fast
-similarity sketching, arXiv:1704.04370). Everything runs on whole batches of pieces, in numpy.
+signatures agree estimates the Jaccard similarity of the two sets of shingles (Broder 1997). They are made by fast
+similarity sketching (Dahlgaard, Knudsen and Thorup, arXiv:1704.04370): in each round every shingle is thrown into one
+of the places, which keep the smallest hash of the earliest round; the rounds end when no place is empty. Everything
+runs on whole batches of pieces, in numpy, and which documents are alike depends on nothing but this file.
 """
 
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
-import rensa
 from numpy.typing import NDArray
 
 SHINGLE_WORDS = 5
 PERMUTATIONS = 128
-SEED = 0x6368_6169
 DIGEST_BYTES = 16
-NO_SHINGLES = 2**32 - 1
+NO_SHINGLES = 2**64 - 1
 """A signature without shingles has this in every place."""
-VERSION = version("rensa")
+VERSION = 1
+"""To be raised with any change of the signatures: surveys that have others are made again."""
 
 ODD = 0x9E37_79B9_7F4A_7C15
 INVERSE_OF_ODD = pow(ODD, -1, 2**64)
@@ -30,6 +30,10 @@ MIX = np.uint64(0xBF58_476D_1CE4_E5B9)
 BLANK, LETTER, WIDE = 0, 1, 2
 
 U64 = NDArray[np.uint64]
+# Of a value the highest 8 bits are its round, so that an earlier round wins; the rest is the hash.
+ROUND_SHIFT = 56
+HASH = np.uint64(2**ROUND_SHIFT - 1)
+PLACE_BITS = np.uint64(64 - PERMUTATIONS.bit_length() + 1)
 
 
 class Sketch(NamedTuple):
@@ -37,7 +41,7 @@ class Sketch(NamedTuple):
 
     digests: list[bytes]
     """BLAKE2b of the content, 16 bytes."""
-    signatures: NDArray[np.uint32]
+    signatures: U64
     """[n, 128]; NO_SHINGLES in every place for a piece of fewer than five words."""
 
 
@@ -47,15 +51,24 @@ def sketch(contents: Sequence[bytes]) -> Sketch:
     return Sketch(digests, signatures(contents))
 
 
-def signatures(contents: Sequence[bytes]) -> NDArray[np.uint32]:
+def signatures(contents: Sequence[bytes]) -> U64:
     """[n, 128]: the element-wise minimum over a document's pieces is the document's signature."""
-    rows = np.full((len(contents), PERMUTATIONS), NO_SHINGLES, np.uint32)
     shingles, counts = shingle_hashes(contents)
-    filled = np.flatnonzero(counts)
-    if filled.size:
-        offsets = np.concatenate([[0], np.cumsum(counts[filled])]).tolist()
-        matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(shingles, offsets, PERMUTATIONS, SEED)
-        rows[filled] = np.array(matrix.to_rows(), np.uint32)
+    rows = np.full((len(contents), PERMUTATIONS), NO_SHINGLES, np.uint64)
+    flat = rows.reshape(-1)
+    open_rows = np.flatnonzero(counts)
+    counts = counts[open_rows]
+    throw = 0
+    while open_rows.size and throw < 2 * PERMUTATIONS:
+        hashes = _scrambled(shingles + np.uint64(throw * ODD % 2**64))
+        # By chance some place of few shingles stays empty for long: in the end each has a round of its own.
+        places = hashes >> PLACE_BITS if throw < PERMUTATIONS else np.full_like(hashes, throw - PERMUTATIONS)
+        values = (hashes & HASH) | np.uint64(throw << ROUND_SHIFT)
+        starts = np.repeat((open_rows * PERMUTATIONS).astype(np.uint64), counts)
+        np.minimum.at(flat, (starts + places).view(np.int64), values)
+        still = (rows[open_rows] == NO_SHINGLES).any(axis=1)
+        shingles = shingles[np.repeat(still, counts)]
+        open_rows, counts, throw = open_rows[still], counts[still], throw + 1
     return rows
 
 

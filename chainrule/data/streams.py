@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NamedTuple
 
 from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.arrow import Readable, zstd_stream
@@ -34,16 +34,29 @@ class BinaryFileError(DataError):
     """The content is not text."""
 
 
+class Span(NamedTuple):
+    """A range of a file that is not compressed, from the beginning of a line, a document, or a piece of one."""
+
+    start: int = 0
+    end: int = 0
+    """0: to the end of the file."""
+    first_line: int = 1
+    """Number of the line that stands at `start`."""
+
+
+WHOLE = Span()
+
+
 class ByteStream:
     """Reads exactly as many bytes as asked for, but at the end."""
 
-    def __init__(self, file: TextFile, raw: BinaryIO) -> None:
-        self.file = file
+    def __init__(self, file: TextFile, raw: BinaryIO, span: Span = WHOLE) -> None:
+        self.file, self.span = file, span
         self.name = shown(file.path)
         self.raw = raw
         self.consumed = 0
         """Bytes of the file itself that have been read so far."""
-        self._inner = _decompressed(file, raw)
+        self._inner = _Range(raw, span) if span.end else _decompressed(file, raw)
         self._produced = 0
         self._fault: DamagedFileError | None = None
         self._head = b""
@@ -82,7 +95,7 @@ class ByteStream:
     def refuse_binary(self) -> None:
         """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do."""
         place = self._head.find(0)
-        if place >= 0:
+        if place >= 0 and not self.span.start:
             hint = (
                 "it looks like UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
                 if self._head[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -122,8 +135,21 @@ class ByteStream:
             )
 
 
+class _Range:
+    """The bytes of a span."""
+
+    def __init__(self, raw: BinaryIO, span: Span) -> None:
+        raw.seek(span.start)
+        self._raw, self._left = raw, span.end - span.start
+
+    def read(self, size: int, /) -> bytes:
+        part = self._raw.read(min(size, self._left))
+        self._left -= len(part)
+        return part
+
+
 @contextmanager
-def opened(file: TextFile) -> Iterator[ByteStream]:
+def opened(file: TextFile, span: Span = WHOLE) -> Iterator[ByteStream]:
     """The file's bytes; raises DataError when it is unreadable or not the file that was listed, before or after."""
     try:
         raw = Path(file.path).open("rb")  # noqa: SIM115 (entered below; only the opening is translated)
@@ -132,7 +158,7 @@ def opened(file: TextFile) -> Iterator[ByteStream]:
         raise kind(f"{shown(file.path)}: is unreadable: {fault.strerror}") from fault
     with raw:
         _refuse_changed(file, raw)
-        yield ByteStream(file, raw)
+        yield ByteStream(file, raw, span)
         _refuse_changed(file, raw)
 
 

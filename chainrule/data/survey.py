@@ -6,33 +6,26 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import DataError, disk_faults, write_bytes, write_json
+from chainrule.base import disk_faults
 from chainrule.config import TextConfig
-from chainrule.data.census import decide, figures, refuse_empty
-from chainrule.data.documents import read_documents
+from chainrule.data.census import DECIDING, decide, figures, list_left_out, refuse_empty, refuse_flawed
+from chainrule.data.fields import text_builder
 from chainrule.data.files import Listing, TextFile, list_files
-from chainrule.data.folders import shown
-from chainrule.data.pieces import line_cut
-from chainrule.data.policy import under_policy
+from chainrule.data.jobs import Job, Part, Split, read_job
 from chainrule.data.scan import Progress, Scan
+from chainrule.data.seals import read_sealed, write_sealed
 from chainrule.data.similarity import VERSION
-from chainrule.data.table import BAD, CUT, TRAIN, VALIDATION, TableFiles
+from chainrule.data.streams import Span
+from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 
-Split = Literal["train", "validation"]
-FORMAT = 1
-
-
-class Part(NamedTuple):
-    """A piece of a kept document; `last` ends the document on this side of the split."""
-
-    document: int
-    content: bytes
-    last: bool
+FORMAT = 2
+# What the tokenizer learns from: this much, in so many stretches evenly spread over the text.
+SAMPLE_BYTES, SAMPLE_PLACES = 48 << 20, 256
 
 
 @dataclass(frozen=True)
@@ -42,16 +35,35 @@ class Survey:
     config: TextConfig
     files: Sequence[TextFile] = field(repr=False)
     table: NDArray[Any] = field(repr=False)
+    units: NDArray[Any] = field(repr=False)
     states: NDArray[np.uint8] = field(repr=False)
     cut: tuple[int, int] | None
     report: dict[str, Any]
     key: str
     """Changes with the settings, and with any file's name, size or time."""
+    notes: tuple[str, ...] = ()
+    """What the user should be told of how it was made."""
 
     @property
     def sources(self) -> list[str]:
         """Names of the sources (the top-level files or folders), in reading order."""
         return _sources(self.files)
+
+    @property
+    def n_units(self) -> int:
+        """Units of reading; pass 2 can go on from any of them."""
+        return len(self.units)
+
+    def jobs(self, start: int = 0) -> Iterator[tuple[int, Job]]:
+        """The units from number `start` on that hold kept documents, each with what a worker needs to read it."""
+        # Columns, because rows of a mapped table cost microseconds each.
+        firsts = [*self.units["document"].tolist(), len(self.table)]
+        for number in range(start, self.n_units):
+            unit = self.units[number]
+            first = firsts[number]
+            beyond = first + 1 if unit["fragment"] else firsts[number + 1]
+            if (self.states[first:beyond] <= CUT).any():
+                yield number, self._job(unit, first, beyond)
 
     def texts(self, split: Split) -> Iterator[str]:
         """The kept documents of one side, read again; a long one comes in several texts of up to 256 KiB."""
@@ -64,13 +76,24 @@ class Survey:
 
         Raises DataError naming the file when one is not what it was when it was surveyed.
         """
-        wanted = np.isin(self.states, (CUT, TRAIN if split == "train" else VALIDATION))
-        wanted[:start] = False
-        firsts = np.searchsorted(self.table["file"], np.arange(len(self.files) + 1))
-        for index, file in enumerate(self.files):
-            first, beyond = int(firsts[index]), int(firsts[index + 1])
-            if wanted[first:beyond].any():
-                yield from _one_side(self._file_parts(file, first, wanted[first:beyond]), split, self.cut)
+        firsts = self.units["document"]
+        unit = int(np.searchsorted(firsts, start))
+        for _, job in self.jobs(unit if unit < len(firsts) and firsts[unit] == start else max(unit - 1, 0)):
+            yield from (part for side, part in read_job(job) if side == split and part.document >= start)
+
+    def sample(self, split: Split, n_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
+        """At most about `n_bytes` of `texts`, all of them when they fit, else in stretches evenly spread.
+
+        Units without a stretch are not read: of a large text a small part.
+        """
+        period = max(1, self.split_bytes(split) // SAMPLE_PLACES)
+        at = 0
+        for _, job in self.jobs():
+            size = _kept_bytes(job, split)
+            n_places = -(-(at + size) // period) - -(-at // period)
+            if n_places:
+                yield from _stretches(job, split, size // n_places, n_places, n_bytes // SAMPLE_PLACES)
+            at += size
 
     def split_bytes(self, split: Split) -> int:
         """Bytes of text on one side, to within the length of the line at which a document is cut."""
@@ -80,100 +103,112 @@ class Survey:
         document, byte = self.cut
         return whole + (byte if split == "train" else int(self.table["bytes"][document]) - byte)
 
-    def _file_parts(self, file: TextFile, first: int, wanted: NDArray[np.bool_]) -> Iterator[Part]:
-        """The wanted documents of one file; raises DataError unless all its documents have the sizes of the survey."""
-        # Columns, because rows of a mapped table cost microseconds each.
-        sizes, bad = self.table["bytes"][first : first + len(wanted)], self.states[first : first + len(wanted)] == BAD
-        index, size = 0, 0
-        for piece, _ in under_policy(read_documents(file, self.config), self.config.on_bad):
-            if index == len(wanted):
-                raise _changed(file)
-            size += len(piece.content)
-            if wanted[index]:
-                yield Part(first + index, piece.content, piece.last)
-            if piece.last:
-                if sizes[index] != size and not bad[index]:
-                    raise _changed(file)
-                index, size = index + 1, 0
-        if index != len(wanted):
-            raise _changed(file)
+    def _job(self, unit: Any, first: int, beyond: int) -> Job:
+        file, n_files = int(unit["file"]), int(unit["n_files"])
+        edges = np.searchsorted(self.table["file"][first:beyond], np.arange(file, file + n_files + 1)).tolist()
+        states = self.states[first:beyond]
+        wanted = [index for index in range(n_files) if (states[edges[index] : edges[index + 1]] <= CUT).any()]
+        return Job(
+            self.config,
+            tuple(self.files[file + index] for index in wanted),
+            tuple((edges[index], edges[index + 1]) for index in wanted),
+            first,
+            states,
+            np.array(self.table["bytes"][first:beyond]),
+            Span(int(unit["start"]), int(unit["end"])),
+            bool(unit["fragment"]),
+            int(unit["before"]),
+            self.cut,
+        )
 
 
 def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: Progress | None = None) -> Survey:
     """Reads all files once and decides which documents are kept and which are held out.
 
-    Its tables stay in `folder`/survey; a survey of the same files with the same settings is taken from there, and an
-    interrupted one goes on. `workers`: processes; 0 chooses. Raises DataError for every file or row that cannot be used
-    and that `config.on_bad` does not forgive; those forgiven are listed in survey/left_out.jsonl.
+    Its tables stay in `folder`/survey; a survey of the same files with the same settings is taken from there, an
+    interrupted one goes on, and other settings of what is kept (DECIDING) need no second reading. `workers`: processes;
+    0 chooses. Raises DataError for every file or row that cannot be used and that `config.on_bad` does not forgive;
+    those forgiven are listed in survey/left_out.jsonl.
     """
+    text_builder(config)
     listing = list_files(config.paths, config.on_bad)
-    key = _key(config, listing)
+    reading_key, key = _keys(config, listing)
     place = folder / "survey"
     with disk_faults(place, "creating"):
         place.mkdir(parents=True, exist_ok=True)
     known = _saved(config, listing, place, key)
-    if known is not None:
+    if isinstance(known, Survey):
         return known
     # Should this be cut off, the tables below no longer fit what an earlier survey decided.
     (place / "survey.json").unlink(missing_ok=True)
-    scan = Scan(listing.files, config, place, key)
+    scan = Scan(listing.files, config, place, reading_key)
+    damaged = [*known, *scan.damaged]
     counts = scan.run(workers, on_progress)
-    scan.note_left_out(listing.left_out)
+    refuse_flawed(scan.tables, config)
     held = decide(scan.tables, config)
     refuse_empty(held.states, counts, config)
-    report = figures(listing, counts, scan.tables.read(), held, _sources(listing.files))
-    write_bytes(place / "states.bin", held.states.tobytes())
-    write_json(place / "survey.json", {"key": key, "cut": held.cut, "report": report})
-    scan.forget()
-    return Survey(config, listing.files, scan.tables.read(), held.states, held.cut, report, key)
+    table = scan.tables.read()
+    report = figures(listing, counts, table, held, _sources(listing.files))
+    list_left_out(place / "left_out.jsonl", listing, scan.tables, config)
+    states = SealedFile(place / "states.bin")
+    states.replace(held.states.tobytes())
+    seals = {"states": states.seal, "documents": scan.tables.documents.seal, "units": scan.tables.units.seal}
+    write_sealed(place / "survey.json", {"key": key, "cut": held.cut, "report": report, "seals": seals})
+    notes = tuple(f"{name} in {place} was damaged: surveyed again" for name in dict.fromkeys(damaged))
+    return Survey(config, listing.files, table, scan.tables.read_units(), held.states, held.cut, report, key, notes)
 
 
-def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Survey | None:
-    """The finished survey in `place`, when it is one of these files with these settings."""
-    try:
-        saved = json.loads((place / "survey.json").read_text())
-        states = np.fromfile(place / "states.bin", np.uint8)
-        table = TableFiles(place).read()
-    except (OSError, ValueError):
-        return None
-    if saved["key"] != key or len(states) != len(table):
-        return None
+def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Survey | list[str]:
+    """The finished survey in `place`, when it is one of these files with these settings; else its damaged files."""
+    saved = read_sealed(place / "survey.json")
+    if saved is None:
+        return ["survey.json"] if (place / "survey.json").exists() else []
+    if saved["key"] != key:
+        return []
+    tables = TableFiles(place)
+    files = {"states": SealedFile(place / "states.bin"), "documents": tables.documents, "units": tables.units}
+    damaged = [file.path.name for name, file in files.items() if not file.is_whole(saved["seals"][name])]
+    if damaged:
+        return damaged
+    states = np.fromfile(place / "states.bin", np.uint8)
     cut = None if saved["cut"] is None else (saved["cut"][0], saved["cut"][1])
-    return Survey(config, listing.files, table, states, cut, saved["report"], key)
+    return Survey(config, listing.files, tables.read(), tables.read_units(), states, cut, saved["report"], key)
 
 
-def _one_side(parts: Iterator[Part], split: Split, cut: tuple[int, int] | None) -> Iterator[Part]:
-    """The parts, without what of the cut document is on the other side."""
-    seen = 0
-    for part in parts:
-        if cut is None or part.document != cut[0]:
-            yield part
-            continue
-        start, seen, at = seen, seen + len(part.content), cut[1]
-        if start <= at < seen:
-            place = line_cut(part.content, at - start)
-            train = split == "train"
-            yield (
-                part._replace(content=part.content[:place], last=True)
-                if train
-                else part._replace(content=part.content[place:])
-            )
-        elif (seen <= at) == (split == "train"):
-            yield part
+def _kept_bytes(job: Job, split: Split) -> int:
+    """About how much of the unit's text is on one side."""
+    kept = int(job.sizes[np.isin(job.states, (CUT, TRAIN if split == "train" else VALIDATION))].sum())
+    if not job.fragment:
+        return kept
+    # The sizes are those of the whole document.
+    other_side = job.cut and (job.before > job.cut[1]) == (split == "train")
+    return 0 if other_side or not kept else job.span.end - job.span.start
+
+
+def _stretches(job: Job, split: Split, period: int, n_places: int, stretch: int) -> Iterator[str]:
+    """Texts of the unit that begin in the first `stretch` bytes of each of so many periods."""
+    at = 0
+    for side, part in read_job(job):
+        if at >= (n_places - 1) * period + stretch:
+            return
+        if side == split and part.content:
+            if at % max(1, period) < stretch:
+                yield part.content.decode()
+            at += len(part.content)
 
 
 def _sources(files: Sequence[TextFile]) -> list[str]:
     return list(dict.fromkeys(file.source for file in files))
 
 
-def _key(config: TextConfig, listing: Listing) -> str:
+def _keys(config: TextConfig, listing: Listing) -> tuple[str, str]:
+    """What the reading depends on, and what the survey as a whole does."""
     settings = config.model_dump(mode="json", exclude={"paths", "cross_documents"})
+    deciding = {name: settings.pop(name) for name in DECIDING if name in settings}
     digest = hashlib.sha256(json.dumps([FORMAT, VERSION, settings], sort_keys=True).encode())
     for file in listing.files:
         digest.update(os.fsencode(file.path))
         digest.update(f"\0{file.kind}\0{file.codec}\0{file.size}\0{file.mtime_ns}\0{file.source}\0".encode())
-    return digest.hexdigest()
-
-
-def _changed(file: TextFile) -> DataError:
-    return DataError(f"{shown(file.path)}: its content changed after it was surveyed; prepare again")
+    reading = digest.hexdigest()
+    digest.update(json.dumps(deciding, sort_keys=True).encode())
+    return reading, digest.hexdigest()

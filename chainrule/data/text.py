@@ -7,6 +7,7 @@ done about it is decided by policy.py.
 
 import re
 from collections.abc import Iterator
+from re import Pattern
 
 from chainrule.data.pieces import PIECE_BYTES, Piece, cut_position, cut_text
 from chainrule.data.streams import ByteStream
@@ -18,7 +19,7 @@ MOST_BLANKS = 16
 
 
 def text_pieces(stream: ByteStream, separator: str | None) -> Iterator[Piece]:
-    """The documents of a plain text file."""
+    """The documents of a plain text file; a range that ends inside a document has no last piece of it."""
     for content, offset, last in _separated(stream, separator) if separator else _whole(stream):
         yield checked(content, f"{stream.name}: byte {{offset}}", offset, last=last)
 
@@ -42,7 +43,7 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
         more = stream.read(PIECE_BYTES + 1 - len(buffer))
         buffer = buffer + more if buffer else more
         if len(buffer) <= PIECE_BYTES:
-            yield buffer, offset, True
+            yield buffer, offset, stream.span.end in (0, stream.file.size)
             return
         cut = cut_position(buffer, PIECE_BYTES)
         yield buffer[:cut], offset, False
@@ -51,7 +52,7 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
 
 def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int, bool]]:
     """The same with a document for each stretch between separator lines; nothing after the last one is no document."""
-    line = re.compile(rb"^%s[ \t\r]{0,%d}(?:\n|\Z)" % (re.escape(separator.encode()), MOST_BLANKS), re.MULTILINE)
+    line = separator_line(separator)
     # With this much beyond a piece, every separator line that starts inside the piece is seen whole.
     wanted = PIECE_BYTES + len(separator.encode()) + MOST_BLANKS + 2
     buffer, offset = _start(stream)
@@ -80,8 +81,15 @@ def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int,
             return
 
 
+def separator_line(separator: str) -> Pattern[bytes]:
+    """What matches a line that parts documents."""
+    return re.compile(rb"^%s[ \t\r]{0,%d}(?:\n|\Z)" % (re.escape(separator.encode()), MOST_BLANKS), re.MULTILINE)
+
+
 def _start(stream: ByteStream) -> tuple[bytes, int]:
-    """What was read to look for a byte order mark, without it, and how many bytes went."""
+    """What was read to look for a byte order mark, without it, and its place in the file."""
+    if stream.span.start:
+        return b"", stream.span.start
     head = stream.read(len(BYTE_ORDER_MARK))
     return (b"", len(head)) if head == BYTE_ORDER_MARK else (head, 0)
 

@@ -3,11 +3,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from chainrule.data import neighbours
+from chainrule.data import neighbours, table
 from chainrule.data.neighbours import band_shape, clusters, exact_links, near_duplicates, near_links
 from chainrule.data.pieces import Piece
-from chainrule.data.similarity import sketch
-from chainrule.data.table import Recorder, TableFiles
+from chainrule.data.recording import Recorder
+from chainrule.data.table import TableFiles
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.9, 0.99, 1.0])
@@ -18,13 +18,10 @@ def test_bands_find_pairs_at_the_threshold(threshold):
 
 
 def record(folder, texts):
-    tables = TableFiles(folder)
-    tables.cut(0)
-    recorder = Recorder(tables)
-    found = sketch([text.encode() for text in texts])
-    for index, text in enumerate(texts):
-        recorder.add(0, Piece(text.encode(), True), found.digests[index], found.signatures[index])
-    recorder.flush()
+    tables, recorder = TableFiles(folder), Recorder(folder / "spool")
+    for text in texts:
+        recorder.take(0, Piece(text.encode(), True))
+    tables.append(recorder.finish().rows)
     return tables
 
 
@@ -50,7 +47,7 @@ def test_the_result_is_the_same_in_parts_as_at_once(tmp_path, make_prose, monkey
     tables = record(tmp_path, originals + [changed(text, 0.05, make_prose) for text in originals])
     at_once = near_links(tables, np.arange(120), 120, 0.8)
     monkeypatch.setattr(neighbours, "MOST_AT_ONCE", 7)
-    monkeypatch.setattr(neighbours, "CHUNK_ROWS", 11)
+    monkeypatch.setattr(table, "CHUNK_ROWS", 11)
     assert near_links(tables, np.arange(120), 120, 0.8).tolist() == at_once.tolist()
     digests = tables.read()["digest"]
     assert exact_links(digests, np.ones(120, bool)).tolist() == list(range(120))

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from chainrule.config import TextConfig
+from chainrule.data import pieces, text, units
+from chainrule.data.documents import read_documents
+from chainrule.data.files import list_files
+from chainrule.data.recording import lines_before
+from chainrule.data.streams import Span
+from chainrule.data.units import Unit, plan_units
+
+LAYOUTS = {
+    "lines.jsonl": lambda parts: (
+        b"\xef\xbb\xbf" + b"".join(json.dumps({"text": part}).encode() + b"\n" for part in parts)
+    ),
+    "parted.txt": lambda parts: "\n==  \n".join(parts).encode(),
+    "one.txt": lambda parts: b"\xef\xbb\xbf" + "".join(parts).encode(),
+    "no_lines.txt": lambda parts: "".join(parts).replace("\n", " ").encode(),
+    "no_blanks.txt": lambda parts: "é".join(parts).replace("\n", "").replace(" ", "").encode(),
+    "table.csv": lambda parts: b"text\n" + b"".join(b'"' + part.encode() + b'"\n' for part in parts),
+}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    for module in (pieces, text, units):
+        monkeypatch.setattr(module, "PIECE_BYTES", 700)
+    monkeypatch.setattr(units, "UNIT_BYTES", 3000)
+    monkeypatch.setattr(units, "UNIT_FILES", 4)
+    monkeypatch.setattr(units, "LOOK_BYTES", 64)
+
+
+def separator_of(name):
+    return "==" if name.startswith("parted") else None
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_ranges_of_a_file_hold_its_pieces_once_and_in_order(workshop, make_prose, small, name):
+    path = workshop.write(name, LAYOUTS[name]([make_prose(seed, 20 + 17 * seed % 300) for seed in range(40)]))
+    (file,) = list_files([str(path)]).files
+    config = TextConfig(separator=separator_of(name))
+    planned = list(plan_units([file], config))
+    assert len(planned) == (1 if name == "table.csv" else pytest.approx(file.size / 3200, rel=0.4))
+    found = [piece for unit in planned for piece, _ in read_documents(file, config, Span(unit.start, unit.end))]
+    assert found == [piece for piece, _ in read_documents(file, config)]
+    assert sum(piece.last for piece in found) == (1 if name in ("one.txt", "no_lines.txt", "no_blanks.txt") else 40)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_from_the_beginning_of_any_unit_on_the_same_units_follow(workshop, make_prose, small, name):
+    for index in range(9):
+        workshop.write(f"a{index}.txt", "few words\n")
+    workshop.write(f"b-{name}", LAYOUTS[name]([make_prose(seed) for seed in range(6)]))
+    workshop.write("c.txt", make_prose(7, 100))
+    files, config = list_files([str(workshop.texts)]).files, TextConfig(separator=separator_of(name))
+    planned = list(plan_units(files, config))
+    assert planned[:2] == [Unit(0, 4), Unit(4, 4)]
+    for place, unit in enumerate(planned):
+        assert list(plan_units(files, config, unit.file, unit.start)) == planned[place:]
+
+
+def test_what_has_no_place_to_begin_at_is_read_whole(workshop, small):
+    workshop.write("a.txt", b"GIF\0" + b"\n" * 9000)
+    workshop.write("b.jsonl.gz", b"x" * 9000)
+    files = list_files([str(workshop.texts)]).files
+    assert list(plan_units(files, TextConfig())) == [Unit(0, 1), Unit(1, 1)]
+
+
+def test_lines_are_counted_from_the_last_place_in_the_same_file(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("a\nb\n\nc")
+    assert [lines_before(str(path), place) for place in (0, 1, 2, 5, 4, 6)] == [0, 0, 1, 3, 2, 3]
