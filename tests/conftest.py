@@ -4,7 +4,12 @@ Files that state no shapes are left alone: checking costs 50 µs a call, and the
 operation of a program.
 """
 
+import os
 from pathlib import Path
+
+# One thread for torch, here and in child processes: tests run beside each other, and threads that wait for a core that
+# another test holds made some of them take minutes. Tests of threads ask for their number. Set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
 

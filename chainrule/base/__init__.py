@@ -1,6 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
-from chainrule.base.cores import usable_cores
+from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
     folder_bytes,
@@ -28,14 +28,18 @@ from chainrule.base.errors import (
     TrainingError,
 )
 from chainrule.base.finite import finite
-from chainrule.base.memory import usable_memory
+from chainrule.base.memory import available_memory, usable_memory
 from chainrule.base.nearest import nearest
+from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
+from chainrule.base.spinning import spin_less, spins
 from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
 
 __all__ = [
+    "CLASSES",
     "ChainruleError",
     "CheckpointError",
     "ConfigError",
+    "Cores",
     "DataError",
     "DeviceError",
     "DiskError",
@@ -43,21 +47,28 @@ __all__ = [
     "LensError",
     "MissingPackageError",
     "ModelError",
+    "ProcessorClass",
     "RunError",
     "TokenizerError",
     "TrainingError",
+    "available_memory",
     "bytes_text",
     "count_text",
     "disk_faults",
     "duration_text",
     "finite",
     "folder_bytes",
+    "found_cores",
     "free_bytes",
     "fsync_file",
     "fsync_folder",
     "nearest",
     "parse_count",
+    "processor_class",
+    "processor_name",
     "sha256_of_file",
+    "spin_less",
+    "spins",
     "usable_cores",
     "usable_memory",
     "whole_file",

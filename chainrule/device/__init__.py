@@ -1,6 +1,19 @@
 """The machine a run is on: what its processor can do, which device, number format and threads were chosen, and why."""
 
-from chainrule.device.freed import keep_freed_memory
-from chainrule.device.machine import MachineFacts, choose_device, look_at_machine
+from chainrule.device.facts import MachineFacts, machine_table
+from chainrule.device.freed import freed_memory_kept
+from chainrule.device.machine import choose_device, look_at_machine, on_threads
+from chainrule.device.peak import Peaks, measured_peaks
+from chainrule.device.threads import use_threads
 
-__all__ = ["MachineFacts", "choose_device", "keep_freed_memory", "look_at_machine"]
+__all__ = [
+    "MachineFacts",
+    "Peaks",
+    "choose_device",
+    "freed_memory_kept",
+    "look_at_machine",
+    "machine_table",
+    "measured_peaks",
+    "on_threads",
+    "use_threads",
+]

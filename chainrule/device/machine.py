@@ -1,71 +1,63 @@
-"""The machine a run is on: which device, which number format, how many threads, and why."""
+"""A look at the machine a run is on: which device, which number format, how many threads, and why."""
 
 import platform
-import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 
-from chainrule.base import DeviceError, usable_cores, usable_memory
+from chainrule.base import (
+    DeviceError,
+    available_memory,
+    found_cores,
+    processor_class,
+    processor_name,
+    spins,
+    usable_memory,
+)
 from chainrule.config import MachineConfig
-from chainrule.plan import Machine
+from chainrule.device.facts import MachineFacts
+from chainrule.device.peak import Peaks, is_low, measured_peaks, planned_flops
+from chainrule.device.threads import thread_choices, use_threads
 
-PEAK_SIZES = {"cpu": 1536, "mps": 4096, "cuda": 8192}
-PEAK_REPEATS = 5
 # bfloat16 halves memory traffic, but on a processor without its instructions it is emulated, and many times slower.
 BF16_PAYS = 1.3
-
-
-@dataclass(frozen=True)
-class MachineFacts:
-    """What was found and chosen; `peak_flops` is the FLOP/s of a large matrix product in the chosen precision."""
-
-    cpu: str
-    cores: int
-    threads: int
-    memory_bytes: int
-    device: str
-    device_name: str
-    reason: str
-    precision: str
-    precision_reason: str
-    peak_flops: float
-    torch: str
-    python: str
-
-    @property
-    def planned(self) -> Machine:
-        """What the plan needs of it."""
-        return Machine(self.threads, self.memory_bytes, self.peak_flops, self.device)
-
-    def row(self) -> dict[str, Any]:
-        """All facts by name."""
-        return asdict(self)
+# A slow core of a hybrid processor does about half of what a quick one does.
+SLOW_CORE = 0.5
 
 
 def look_at_machine(settings: MachineConfig) -> MachineFacts:
     """Chooses device, threads and precision as `settings` allow, measures the peak, and sets torch's threads.
 
-    Takes about a third of a second. Raises DeviceError when the device that was asked for is not there.
+    Takes about a third of a second on every machine. Raises DeviceError when the device that was asked for is not
+    there, or more threads are asked for than the machine can make use of or the system grants.
     """
     device, reason = choose_device(settings.device)
-    cores = usable_cores()
-    torch.set_num_threads(settings.threads or cores)
+    cores = found_cores()
+    choices = thread_choices(settings.threads, cores)
+    if device != "cpu":
+        choices = choices[-1:]
+    use_threads(choices[-1])
+    installed, available = device_memory(device)
     facts = MachineFacts(
-        cpu=cpu_name(),
-        cores=cores,
-        threads=settings.threads or cores,
-        memory_bytes=device_memory(device),
+        cpu=processor_name(),
+        cores=cores.usable,
+        threads=choices[-1],
+        memory_bytes=available,
         device=device,
-        device_name=torch.cuda.get_device_name() if device == "cuda" else cpu_name(),
+        device_name=torch.cuda.get_device_name() if device == "cuda" else processor_name(),
         reason=reason,
         precision="float32",
         precision_reason="as set",
         peak_flops=0.0,
         torch=torch.__version__,
         python=platform.python_version(),
+        processor_class=processor_class().name,
+        logical_cores=cores.logical,
+        fast_cores=cores.fast,
+        quota=cores.quota,
+        installed_bytes=installed,
+        thread_choices=choices,
+        spins=spins(),
     )
     return choose_precision(facts, settings.precision)
 
@@ -85,42 +77,73 @@ def choose_device(wanted: str) -> tuple[str, str]:
 
 
 def choose_precision(facts: MachineFacts, wanted: str) -> MachineFacts:
-    """`facts` with the number format of matrix products and its measured peak."""
-    if wanted != "auto":
-        return replace(facts, precision=wanted, peak_flops=measured_peak(facts.device, wanted))
-    single, half = measured_peak(facts.device, "float32"), measured_peak(facts.device, "bfloat16")
-    ratio = f"bfloat16 is {half / single:.1f} times as fast as float32 here"
-    if half >= BF16_PAYS * single:
-        return replace(facts, precision="bfloat16", peak_flops=half, precision_reason=ratio)
-    return replace(facts, precision="float32", peak_flops=single, precision_reason=ratio)
+    """`facts` with the number format of matrix products, what was measured, and the peak to plan with."""
+    peaks = measured_peaks(facts.device, ("float32", "bfloat16") if wanted == "auto" else (wanted,))
+    precision, why = (wanted, "as set") if wanted != "auto" else better_format(peaks)
+    one = planned_flops(peaks, precision, facts.kind) if facts.device == "cpu" else peaks.flops[precision]
+    return replace(
+        facts,
+        precision=precision,
+        precision_reason=why,
+        peak_flops=one * cores_worth(facts, facts.threads),
+        measured={name: round(flops) for name, flops in peaks.flops.items()},
+        measured_seconds=round(peaks.seconds, 3),
+        core_share=round(peaks.core_share, 3),
+        warnings=(*_doubts(facts, peaks, precision),),
+    )
 
 
-def measured_peak(device: str, precision: str) -> float:
-    """FLOP/s of the best of several large square matrix products."""
-    size = PEAK_SIZES[device]
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    a, b = torch.ones(size, size, dtype=dtype, device=device), torch.ones(size, size, dtype=dtype, device=device)
-    seconds = []
-    for _ in range(PEAK_REPEATS):
-        start = time.perf_counter()
-        product = a @ b
-        product[0, 0].item()  # waits for the device
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
+def on_threads(facts: MachineFacts, threads: int) -> MachineFacts:
+    """`facts` with the threads that were taken in the end, and the peak that they can reach."""
+    share = cores_worth(facts, threads) / cores_worth(facts, facts.threads)
+    return replace(facts, threads=threads, peak_flops=facts.peak_flops * share)
 
 
-def device_memory(device: str) -> int:
-    """Bytes that training may take: the GPU's, or the machine's (the container's limit where it is lower)."""
+def cores_worth(facts: MachineFacts, threads: int) -> float:
+    """Quick cores that this many threads are worth; 1 for a GPU."""
+    if facts.device != "cpu":
+        return 1.0
+    cores = max(1, min(threads, facts.cores))
+    quick = min(cores, facts.fast_cores or cores)
+    return quick + SLOW_CORE * (cores - quick)
+
+
+def better_format(peaks: Peaks) -> tuple[str, str]:
+    """The number format that pays, and how the two compare."""
+    ratio = peaks.flops["bfloat16"] / peaks.flops["float32"]
+    reason = f"bfloat16 is {ratio:.{1 if ratio >= 0.1 else 2}f} times as fast as float32 here"
+    return ("bfloat16" if ratio >= BF16_PAYS else "float32"), reason
+
+
+def device_memory(device: str) -> tuple[int, int]:
+    """Bytes that are installed and bytes that can be had now: of the GPU, or of the machine and its container."""
     if device == "cuda":
-        return int(torch.cuda.get_device_properties(0).total_memory)
-    return usable_memory()
+        free, total = torch.cuda.mem_get_info()
+        return int(total), int(free)
+    return usable_memory(), available_memory()
 
 
-def cpu_name() -> str:
-    """The processor's name as the machine gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _doubts(facts: MachineFacts, peaks: Peaks, precision: str) -> list[str]:
+    """What should be known before a plan is believed."""
+    said = []
+    if peaks.busy:
+        late = (
+            ""
+            if facts.spins != "the default"
+            else (
+                "; torch was loaded before chainrule, so that its threads spin long when they wait: import chainrule "
+                "first, or set GOMP_SPINCOUNT=10000"
+            )
+        )
+        said.append(
+            f"another program is using the processor: this one got {peaks.core_share:.0%} of a core's time while it "
+            f"was measured; the plan counts on the whole of it{late}"
+        )
+    if facts.device == "cpu" and is_low(peaks, precision, facts.kind):
+        least = facts.kind.least_flops(precision) / 1e9
+        planned = "planned with the latter" if peaks.busy else "slowed down, shared or emulated; planned with as it is"
+        said.append(
+            f"a core made {peaks.flops[precision] / 1e9:.1f} GFLOP/s in {precision}, and one of its class "
+            f"({facts.processor_class}) makes {least:.0f} at the least: {planned}"
+        )
+    return said

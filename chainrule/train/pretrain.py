@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.base import RunError, disk_faults
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
-from chainrule.device import keep_freed_memory
+from chainrule.device import freed_memory_kept
 from chainrule.run import RunFolder, run_lock
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
@@ -38,9 +38,8 @@ def pretrain(
     """
     begun = time.perf_counter()
     run = RunFolder(run_path)
-    keep_freed_memory()
     _make_folder(run, resume)
-    with run_lock(run), Stop() as stop:
+    with run_lock(run), freed_memory_kept(), Stop() as stop:
         if resume and (done := _finished(run, layers)):
             watch(
                 "notice",

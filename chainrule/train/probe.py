@@ -1,6 +1,5 @@
-"""Before the first step: a micro-batch that fits, a compiler that works, and the seconds of a step."""
+"""Before the first step: a micro-batch that fits, threads and a compiler that pay, and the seconds of a step."""
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -12,29 +11,30 @@ from chainrule.device import MachineFacts
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
 from chainrule.train.state import TrainState
-from chainrule.train.step import LossFunction, Precision, backward, gradient_norms
+from chainrule.train.step import LossFunction, Precision
+from chainrule.train.timing import Timed, first_windows, time_updates
 from chainrule.train.watch import Watch
 
 # Tokens of a forward pass from which larger ones gain nothing: on a CPU the caches hold no more; on a GPU all
 # multiprocessors are busy.
 ENOUGH_TOKENS = {"cpu": 8192, "mps": 16384, "cuda": 65536}
 MEMORY_SHARE = 0.8
-MOST_ROUNDS, PROBE_SECONDS = 6, 2.0
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What the first passes showed: windows of a forward pass, seconds of a whole update."""
+    """What the first passes showed: windows of a forward pass, threads, seconds of a whole update."""
 
     micro_batch: int
+    threads: int
     step_seconds: float
     loss_function: LossFunction
     compiled: bool
 
 
 def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windows, watch: Watch) -> Probed:
-    """Runs updates on real windows, undoes them, and settles micro-batch and compilation.
+    """Runs updates that move nothing on real windows, and settles micro-batch, threads and compilation.
 
     A micro-batch that does not fit is halved, with a notice; the batch of an update stays the same. When torch.compile
     fails, training goes on without it, with a notice. Raises DeviceError when not even one window fits.
@@ -44,11 +44,11 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
     compiled = wants_compile(config, facts)
     loss_function = training_loss(model, compiled=compiled)
     while True:
-        part = Windows(
-            windows.ids[:micro_batch], None if windows.documents is None else windows.documents[:micro_batch]
-        )
+        part = first_windows(windows, micro_batch)
         try:
-            passing, moving = _timed(state, loss_function, part, precision)
+            timed = time_updates(
+                state, loss_function, part, precision, facts.thread_choices or (facts.threads,), same_shape=compiled
+            )
             break
         except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError
             if _is_out_of_memory(fault):
@@ -58,7 +58,9 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
                 loss_function, compiled = model.loss, False
             else:
                 raise
-    return Probed(micro_batch, passing * config.batch_windows / len(part.ids) + moving, loss_function, compiled)
+    _say_threads(timed, watch)
+    seconds = timed.window_seconds * config.batch_windows + timed.moving_seconds
+    return Probed(micro_batch, timed.threads, seconds, loss_function, compiled)
 
 
 def likely_micro_batch(config: Config, facts: MachineFacts) -> int:
@@ -81,30 +83,15 @@ def wants_compile(config: Config, facts: MachineFacts) -> bool:
     return config.machine.compile == "on" or (config.machine.compile == "auto" and facts.device == "cuda")
 
 
-def _timed(
-    state: TrainState, loss_function: LossFunction, windows: Windows, precision: Precision
-) -> tuple[float, float]:
-    """Seconds of forward and backward, and of the optimizer, in the quickest of a few rounds; the weights are put back.
-
-    The first round, which compiles and allocates, is not counted. A single round was up to 1.5 times as slow as the run
-    that followed, which then ended long before its time.
-    """
-    before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
-    rounds: list[tuple[float, float]] = []
-    began = time.perf_counter()
-    try:
-        while len(rounds) < 2 or (len(rounds) <= MOST_ROUNDS and time.perf_counter() - began < PROBE_SECONDS):
-            start = time.perf_counter()
-            backward(loss_function, windows, len(windows.ids), precision).item()
-            passed = time.perf_counter()
-            state.optimizer.step(1.0)
-            gradient_norms(state.model).tolist()  # waits for the device
-            rounds.append((passed - start, time.perf_counter() - passed))
-            state.optimizer.zero_grad()
-    finally:
-        state.model.load_state_dict(before)
-        state.optimizer.forget()
-    return min(rounds[1:], key=sum)
+def _say_threads(timed: Timed, watch: Watch) -> None:
+    """A line when fewer threads than there might be were the quickest."""
+    most = max(timed.tried)
+    if timed.threads < most:
+        one, other = timed.tried[timed.threads], timed.tried[most]
+        threads = f"{timed.threads} thread{'s' if timed.threads > 1 else ''}"
+        watch(
+            "notice", {"message": f"going on with {threads}: {one:.2g} s for what {most} threads do in {other:.2g} s"}
+        )
 
 
 def _halved(micro_batch: int, config: Config, facts: MachineFacts, watch: Watch) -> int:

@@ -13,6 +13,7 @@ from chainrule.base import CheckpointError, LensError
 from chainrule.checkpoint import load_checkpoint, load_weights, step_folder, steps_of
 from chainrule.config import Config, load_toml, resolve
 from chainrule.data import Windows, open_dataset
+from chainrule.device import use_threads
 from chainrule.lens import Portion, SpikeCase
 from chainrule.model import GPT
 from chainrule.run import RunFolder
@@ -87,7 +88,7 @@ def case_of(
 ) -> SpikeCase:
     """What `diagnose` needs: the step's batch and the batches around it, at the step's weights, dropout as it was."""
     if bundle.config.machine.threads:
-        torch.set_num_threads(bundle.config.machine.threads)  # bits depend on it
+        use_threads(bundle.config.machine.threads)  # bits depend on it
     precision = bundle.precision
     model = bundle.model.to(precision.device).train()
     return SpikeCase(

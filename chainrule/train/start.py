@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.base import write_json
 from chainrule.config import Layer, Resolved
 from chainrule.data import Dataset, open_dataset
-from chainrule.device import MachineFacts, look_at_machine
+from chainrule.device import MachineFacts, look_at_machine, on_threads
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.budget import steps_in, with_steps
@@ -127,7 +127,12 @@ class Start:
         first = session.batches.windows(0, session.config.batch_windows)
         probed = probe(session.state, session.config, session.facts, first, self.watch)
         session.loss_function, session.micro_batch = probed.loss_function, probed.micro_batch
-        settled = {"micro_batch": probed.micro_batch, "compile": "on" if probed.compiled else "off"}
+        session.facts = on_threads(session.facts, probed.threads)
+        settled = {
+            "micro_batch": probed.micro_batch,
+            "compile": "on" if probed.compiled else "off",
+            "threads": probed.threads,
+        }
         resolved = pinned(resolved, "machine", settled, "tried at the start")
         if record["minutes"] is not None:
             left = record["minutes"] * 60 - (time.perf_counter() - self.begun)

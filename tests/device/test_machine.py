@@ -1,26 +1,62 @@
+import json
+
 import pytest
 import torch
 
 from chainrule.base import DeviceError, usable_cores
 from chainrule.config import MachineConfig
-from chainrule.device import choose_device, look_at_machine
+from chainrule.device import Peaks, choose_device, look_at_machine, machine_table, on_threads
+from chainrule.device.machine import better_format
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 
 
-def test_every_choice_comes_with_a_reason():
-    facts = look_at_machine(MachineConfig(device="cpu"))
+@pytest.fixture(scope="module")
+def facts():
+    threads = torch.get_num_threads()
+    yield look_at_machine(MachineConfig(device="cpu"))
+    torch.set_num_threads(threads)
+
+
+def test_every_choice_comes_with_a_reason(facts):
     assert facts.reason == "as asked"
     assert facts.precision in ("float32", "bfloat16")
     assert "times as fast as float32" in facts.precision_reason
     assert facts.peak_flops > 1e9
-    assert facts.memory_bytes > 2**28
-    assert 1 <= facts.threads == facts.cores == usable_cores()
+    assert 2**28 < facts.memory_bytes <= facts.installed_bytes
+    assert facts.threads == facts.thread_choices[-1] <= facts.cores == usable_cores()
+
+
+def test_one_table_says_what_was_found_measured_and_chosen(facts):
+    table = machine_table(facts)
+    assert [row[0] for row in table] == sorted((row[0] for row in table), key=["found", "measured", "chosen"].index)
+    said = {name: value for _, name, value in table}
+    assert facts.kind.words in said["class"]
+    assert {"float32", "bfloat16", "precision", "threads", "planned with"} <= set(said)
+
+
+def test_the_facts_of_a_run_are_json(facts):
+    assert json.loads(json.dumps(facts.row()))["processor_class"] == facts.processor_class
+
+
+def test_fewer_threads_are_planned_with_less(facts):
+    wide = on_threads(facts, facts.cores)
+    assert on_threads(wide, 1).peak_flops == pytest.approx(wide.peak_flops / facts.cores)
+    assert on_threads(on_threads(wide, 1), facts.cores).peak_flops == pytest.approx(wide.peak_flops)
 
 
 def test_what_is_set_is_kept():
+    threads = torch.get_num_threads()
     facts = look_at_machine(MachineConfig(device="cpu", precision="float32", threads=1))
     assert (facts.precision, facts.threads, torch.get_num_threads()) == ("float32", 1, 1)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("half", "format_"), [(1e9, "float32"), (1.2e11, "float32"), (2.2e11, "bfloat16")])
+def test_bfloat16_is_taken_where_it_pays_and_the_reason_has_the_figure(half, format_):
+    chosen, reason = better_format(Peaks({"float32": 1e11, "bfloat16": half}, 0.1))
+    assert chosen == format_
+    assert f"{half / 1e11:g}"[:3] in reason
 
 
 @no_cuda

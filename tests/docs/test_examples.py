@@ -24,7 +24,6 @@ def run(script: str, folder: Path, *arguments: str) -> str:
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(out):
         patched.chdir(folder)
         patched.setattr("sys.argv", [script, *arguments])
-        patched.setattr("chainrule.device.machine.usable_cores", lambda: 1)  # the other cores have tests of their own
         runpy.run_path(str(EXAMPLES / script), run_name="__main__")
     torch.set_num_threads(threads)
     return out.getvalue()
