@@ -1,36 +1,27 @@
 """Muon: momentum whose matrices are made orthogonal before they move the weights."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-# A quintic iteration that drives all singular values towards 1 in five steps (Jordan et al. 2024, "Muon: an optimizer
-# for hidden layers in neural networks"): its slope at 0 is as steep as convergence allows, so it ends between 0.7 and
-# 1.2 rather than at 1, which costs nothing in training.
-QUINTIC = (3.4445, -4.7750, 2.0315)
+from chainrule.optim.orthogonal import orthogonal_factors
+
+# Numbers that are orthogonalised at once: a few times as much is alive in the meantime, whatever the model's size.
+SLICE_NUMBERS = 2**22
 
 
-def orthogonalise(
-    matrices: Float[Tensor, "N R C"], n_steps: int = 5, dtype: torch.dtype = torch.float32
-) -> Float[Tensor, "N R C"]:
-    """Matrices with the same singular vectors and singular values near 1, computed in `dtype`."""
-    a, b, c = QUINTIC
-    x = matrices.to(dtype)
-    tall = x.shape[-2] > x.shape[-1]
-    if tall:
-        x = x.mT
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(n_steps):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
-    return (x.mT if tall else x).to(matrices.dtype)
+class _Piece(NamedTuple):
+    """A matrix to be moved, with its gradient and momentum: a whole parameter, or rows of a stacked one."""
+
+    weight: Tensor
+    gradient: Tensor
+    momentum: Tensor
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, for the matrices inside the blocks.
+    """Nesterov momentum, orthogonalised, for the matrices inside the blocks (Jordan et al. 2024).
 
     An update has a root mean square of about √(max(1, rows / columns) / columns), times lr. Weight decay is decoupled.
     Each group may name `pieces`: for a parameter that stacks several matrices (queries, keys, values), the row counts
@@ -55,29 +46,43 @@ class Muon(torch.optim.Optimizer):
         """Moves all parameters that have a gradient."""
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            updates = [self._nesterov(parameter, group["momentum"]) for parameter in moved]
-            for parameter, update in zip(moved, _orthogonal(updates, group["pieces"], self.dtype), strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"])
+            pieces = [piece for parameter in moved for piece in self._remember(parameter, group)]
+            for slice_ in _slices(pieces):
+                self._move(slice_, group)
 
-    def _nesterov(self, parameter: Tensor, memory: float) -> Tensor:
-        state = self.state[parameter]
+    def _remember(self, parameter: Tensor, group: dict[str, Any]) -> list[_Piece]:
+        """The parameter's matrices, the gradient taken into their momentum."""
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        gradient = parameter.grad
-        assert gradient is not None
-        state["momentum"].lerp_(gradient, 1 - memory)
-        return gradient.lerp(state["momentum"], memory)
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        rows = group["pieces"] or [len(parameter)]
+        split = (torch.split(tensor, rows) for tensor in (parameter, gradient, state["momentum"]))
+        return [_Piece(*parts) for parts in zip(*split, strict=True)]
+
+    def _move(self, pieces: list[_Piece], group: dict[str, Any]) -> None:
+        """One update of matrices of the same shape."""
+        updates = pieces[0].weight.new_empty((len(pieces), *pieces[0].weight.shape))
+        for piece, update in zip(pieces, updates, strict=True):
+            torch.lerp(piece.gradient, piece.momentum, group["momentum"], out=update)
+        left, right = orthogonal_factors(updates.to(self.dtype))
+        n_rows, n_columns = pieces[0].weight.shape
+        kept = 1 - group["lr"] * group["weight_decay"]
+        rate = -group["lr"] * max(1.0, n_rows / n_columns) ** 0.5
+        for piece, *factors in zip(pieces, left, right, strict=True):
+            if self.dtype == piece.weight.dtype:
+                # The product lands in the weight: no matrix of updates is written and read again.
+                piece.weight.addmm_(*factors, beta=kept, alpha=rate)
+            else:
+                piece.weight.mul_(kept).add_(torch.mm(*factors), alpha=rate)
 
 
-def _orthogonal(updates: list[Tensor], pieces: list[int] | None, dtype: torch.dtype) -> list[Tensor]:
-    """Orthogonal updates, scaled for their shape; equal shapes go through the iteration as one batch."""
-    parts = [list(torch.split(update, pieces)) if pieces else [update] for update in updates]
-    for position in range(len(parts[0]) if parts else 0):
-        for shape in {part[position].shape for part in parts}:
-            members = [part for part in parts if part[position].shape == shape]
-            batch = orthogonalise(torch.stack([part[position] for part in members]), dtype=dtype)
-            scale = max(1.0, shape[0] / shape[1]) ** 0.5
-            for part, update in zip(members, batch.unbind(), strict=True):
-                part[position] = update * scale
-    return [torch.cat(part) if len(part) > 1 else part[0] for part in parts]
+def _slices(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
+    """Pieces of one shape: as many as have SLICE_NUMBERS numbers, at least one; always in the same order."""
+    shapes: dict[torch.Size, list[_Piece]] = {}
+    for piece in pieces:
+        shapes.setdefault(piece.weight.shape, []).append(piece)
+    for shape, members in shapes.items():
+        at_once = max(1, SLICE_NUMBERS // shape.numel())
+        yield from (members[start : start + at_once] for start in range(0, len(members), at_once))

@@ -3,7 +3,7 @@ import torch
 
 from chainrule.config import Config, Layer, preset, resolve
 from chainrule.model import GPT
-from chainrule.optim import Muon, Optimizer, orthogonalise, parameter_groups
+from chainrule.optim import Optimizer, parameter_groups
 
 TINY = Layer("t", {"model": {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}})
 
@@ -69,27 +69,6 @@ def test_a_state_of_another_model_is_refused():
     optimizer = Optimizer(GPT(settings.model), settings)
     with pytest.raises(KeyError, match=r"blocks\.7"):
         optimizer.load_state({"blocks.7.attention.out.weight:exp_avg": torch.zeros(1)})
-
-
-@pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
-def test_orthogonalising_keeps_the_singular_vectors_and_brings_the_values_near_one(shape):
-    random = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    left, _, right = torch.linalg.svd(random, full_matrices=False)
-    values = torch.linspace(1.0, 0.05, min(shape))
-    result = orthogonalise((left * values @ right)[None])[0]
-    in_its_own_basis = left.mT @ result @ right.mT
-    torch.testing.assert_close(in_its_own_basis, in_its_own_basis.diagonal().diag(), atol=0.03, rtol=0)
-    assert in_its_own_basis.diagonal().min() > 0.6
-    assert in_its_own_basis.diagonal().max() < 1.3
-
-
-def test_stacked_matrices_are_orthogonalised_apart():
-    weight = torch.nn.Parameter(torch.zeros(48, 16))
-    weight.grad = torch.randn(48, 16, generator=torch.Generator().manual_seed(0))
-    Muon([{"params": [weight], "pieces": [16, 16, 16]}], lr=1.0).step()
-    # The first step's Nesterov update is a multiple of the gradient, and the iteration does not see its size.
-    for piece, gradient in zip(weight.detach().split(16), weight.grad.split(16), strict=True):
-        torch.testing.assert_close(piece, -orthogonalise(gradient[None])[0], atol=0.1, rtol=0)
 
 
 def test_the_learning_rate_is_the_peak_times_the_factor():
