@@ -19,16 +19,10 @@ STUMP = re.compile(r"\..+\.tmp-\d+")
 
 @dataclass(frozen=True)
 class TextPlace:
-    """A place in the parts of one side: after `part` parts of the document `document`."""
+    """A place in one side of the text: after `part` parts of it in the unit of reading with this number."""
 
-    document: int = 0
+    unit: int = 0
     part: int = 0
-
-    def after(self, document: int, *, last: bool) -> "TextPlace":
-        """The place after one more part, which belongs to `document`."""
-        if last:
-            return TextPlace(document + 1, 0)
-        return TextPlace(document, self.part + 1 if document == self.document else 1)
 
 
 @dataclass(frozen=True)

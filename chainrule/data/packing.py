@@ -16,17 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
-from chainrule.data.encoding import EncodeAll, batches
-from chainrule.data.jobs import Part, Split
+from chainrule.data.encoding import Encoded, EncodedPart
+from chainrule.data.jobs import Job, Split
 from chainrule.data.journal import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.manifest import ShardEntry
 from chainrule.data.shards import MOST_COUNTED, narrowed, token_dtype, write_shard
 from chainrule.data.survey import Survey
+from chainrule.data.workers import OrderedMap
 from chainrule.tokenizer import Tokenizer
 
 MOST_LOOSE, MOST_LOOSE_BYTES = 2048, 16 << 20
 # A shard of up to this stays in memory while it is filled; more of it waits in a nameless file.
 HELD_BYTES = 64 << 20
+
+
+EncodeAll = OrderedMap[int, tuple[Split, int, Job], Encoded]
 
 
 @dataclass
@@ -48,12 +52,13 @@ class OpenShard:
     _spool: IO[bytes] | None = None
     _counts: NDArray[np.int64] | None = None
 
-    def add(self, ids: NDArray[Any], end_of_text: NDArray[Any], part: Part, source: int) -> None:
+    def add(self, part: EncodedPart, end_of_text: NDArray[Any], source: int) -> None:
         """Appends the tokens of a part, and the end-of-text token when it ends its document."""
+        ids = part.ids
         self._loose.append(ids)
         self._loose_bytes += ids.nbytes
         self.n_tokens += len(ids)
-        self.n_bytes += len(part.content)
+        self.n_bytes += part.n_bytes
         self.source_tokens[source] += len(ids) + part.last
         if part.last:
             self._loose.append(end_of_text)
@@ -119,23 +124,28 @@ class Packing:
     def write(self, split: Split, encode_all: EncodeAll) -> None:
         """Writes the shards of one side that are not finished yet."""
         place, shard = self.journal.next_place(split), self._fresh()
-        parts = islice(self.survey.parts(split, place.document), place.part, None)
         end_of_text = narrowed(np.array([self.tokenizer.end_of_text]), self.tokenizer.vocab_size)
         source_of = self._document_sources()
         try:
-            for batch, encoded in encode_all(batches(parts)):
-                for part, ids in zip(batch, encoded, strict=True):
-                    shard.add(ids, end_of_text, part, int(source_of[part.document]))
-                    place = place.after(part.document, last=part.last)
+            for unit, encoded in encode_all(self._units(split, place.unit)):
+                done = place.part if unit == place.unit else 0
+                for number, part in enumerate(islice(encoded.parts(), done, None), start=done + 1):
+                    shard.add(part, end_of_text, int(source_of[part.document]))
+                    place = TextPlace(unit, number)
                     if shard.n_tokens >= self.shard_tokens:
                         self._finish(split, shard, place)
                         shard = self._fresh()
                 self.on_bytes(self.journal.n_bytes + shard.n_bytes)
+                # Before the next unit is made, not after.
+                del encoded
             if shard.n_tokens:
                 self._finish(split, shard, place)
         finally:
             shard.close()
         self.journal.finish(split)
+
+    def _units(self, split: Split, start: int) -> Iterator[tuple[int, tuple[Split, int, Job]]]:
+        return ((number, (split, number, job)) for number, job in self.survey.jobs(start, split))
 
     def _fresh(self) -> OpenShard:
         return OpenShard(self.folder, self.tokenizer.vocab_size)

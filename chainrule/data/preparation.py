@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import DataError, disk_faults
-from chainrule.data.encoding import encode
+from chainrule.data.encoding import encode_job
 from chainrule.data.jobs import Split
 from chainrule.data.journal import ShardJournal
 from chainrule.data.manifest import Manifest, make_manifest, save_manifest
@@ -23,7 +23,7 @@ SIDES = {"validation": "held-out", "train": "training"}
 # The number of shards stays below a few hundred whatever the size of the text, and a small text's work is saved often.
 LEAST_SHARD_BYTES, MOST_SHARD_BYTES, SHARDS = 64 << 20, 2 << 30, 256
 # Part of every key: shards of an older way of writing are not gone on with.
-FORMAT = 2
+FORMAT = 3
 
 
 def write_shards(
@@ -56,7 +56,7 @@ def write_shards(
 
     packing = Packing(survey, tokenizer, folder, journal, shard_tokens, tell)
     n_workers = 1 if journal.is_final("train") else worker_count(workers, total)
-    with ordered_map(partial(encode, tokenizer), n_workers) as encode_all:
+    with ordered_map(partial(encode_job, tokenizer, folder), n_workers) as encode_all:
         for split in SPLITS:
             if not journal.is_final(split):
                 packing.write(split, encode_all)

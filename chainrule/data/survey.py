@@ -24,6 +24,7 @@ from chainrule.data.streams import Span
 from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 
 FORMAT = 2
+SIDES: dict[Split, int] = {"train": TRAIN, "validation": VALIDATION}
 # What the tokenizer learns from: this much, in so many stretches evenly spread over the text.
 SAMPLE_BYTES, SAMPLE_PLACES = 48 << 20, 256
 
@@ -54,15 +55,21 @@ class Survey:
         """Units of reading; pass 2 can go on from any of them."""
         return len(self.units)
 
-    def jobs(self, start: int = 0) -> Iterator[tuple[int, Job]]:
-        """The units from number `start` on that hold kept documents, each with what a worker needs to read it."""
+    def jobs(self, start: int = 0, split: Split | None = None) -> Iterator[tuple[int, Job]]:
+        """The units from number `start` on that hold kept documents, each with what a worker needs to read it.
+
+        With `split` only those with documents of this side.
+        """
+        sides = [CUT, *(state for side, state in SIDES.items() if split in (None, side))]
         # Columns, because rows of a mapped table cost microseconds each.
         firsts = [*self.units["document"].tolist(), len(self.table)]
         for number in range(start, self.n_units):
             unit = self.units[number]
             first = firsts[number]
             beyond = first + 1 if unit["fragment"] else firsts[number + 1]
-            if (self.states[first:beyond] <= CUT).any():
+            if np.isin(self.states[first:beyond], sides).any() and not (
+                unit["fragment"] and self._beside(number, split)
+            ):
                 yield number, self._job(unit, first, beyond)
 
     def texts(self, split: Split) -> Iterator[str]:
@@ -78,7 +85,7 @@ class Survey:
         """
         firsts = self.units["document"]
         unit = int(np.searchsorted(firsts, start))
-        for _, job in self.jobs(unit if unit < len(firsts) and firsts[unit] == start else max(unit - 1, 0)):
+        for _, job in self.jobs(unit if unit < len(firsts) and firsts[unit] == start else max(unit - 1, 0), split):
             yield from (part for side, part in read_job(job) if side == split and part.document >= start)
 
     def sample(self, split: Split, n_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
@@ -86,9 +93,13 @@ class Survey:
 
         Units without a stretch are not read: of a large text a small part.
         """
-        period = max(1, self.split_bytes(split) // SAMPLE_PLACES)
+        total = self.split_bytes(split)
+        if total <= n_bytes:
+            yield from self.texts(split)
+            return
+        period = max(1, total // SAMPLE_PLACES)
         at = 0
-        for _, job in self.jobs():
+        for _, job in self.jobs(split=split):
             size = _kept_bytes(job, split)
             n_places = -(-(at + size) // period) - -(-at // period)
             if n_places:
@@ -97,11 +108,19 @@ class Survey:
 
     def split_bytes(self, split: Split) -> int:
         """Bytes of text on one side, to within the length of the line at which a document is cut."""
-        whole = int(self.table["bytes"][self.states == (TRAIN if split == "train" else VALIDATION)].sum())
+        whole = int(self.table["bytes"][self.states == (SIDES[split])].sum())
         if self.cut is None:
             return whole
         document, byte = self.cut
         return whole + (byte if split == "train" else int(self.table["bytes"][document]) - byte)
+
+    def _beside(self, number: int, split: Split | None) -> bool:
+        """Whether this part of a document that is cut is wholly on the other side."""
+        document, before = self.units["document"][number : number + 2], self.units["before"][number : number + 2]
+        if split is None or self.cut is None or document[0] != self.cut[0]:
+            return False
+        ends_before = len(document) > 1 and document[1] == document[0] and before[1] <= self.cut[1]
+        return bool(ends_before if split == "validation" else before[0] > self.cut[1])
 
     def _job(self, unit: Any, first: int, beyond: int) -> Job:
         file, n_files = int(unit["file"]), int(unit["n_files"])
@@ -177,12 +196,11 @@ def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Surve
 
 def _kept_bytes(job: Job, split: Split) -> int:
     """About how much of the unit's text is on one side."""
-    kept = int(job.sizes[np.isin(job.states, (CUT, TRAIN if split == "train" else VALIDATION))].sum())
+    kept = int(job.sizes[np.isin(job.states, (CUT, SIDES[split]))].sum())
     if not job.fragment:
         return kept
     # The sizes are those of the whole document.
-    other_side = job.cut and (job.before > job.cut[1]) == (split == "train")
-    return 0 if other_side or not kept else job.span.end - job.span.start
+    return min(kept, job.span.end - job.span.start)
 
 
 def _stretches(job: Job, split: Split, period: int, n_places: int, stretch: int) -> Iterator[str]:

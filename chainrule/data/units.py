@@ -16,8 +16,8 @@ from chainrule.data.pieces import PIECE_BYTES, cut_position
 from chainrule.data.streams import HEAD_BYTES
 from chainrule.data.text import BYTE_ORDER_MARK, separator_line
 
-# A quarter of a second of a core's work: small enough for progress and for a resume, large enough to be worth sending.
-UNIT_BYTES = 8 << 20
+# A tenth of a second of a core: small enough for memory, progress and a resume, large enough to be worth sending.
+UNIT_BYTES = 4 << 20
 UNIT_FILES = 1000
 # Compressed text unfolds into about so many times its size.
 UNFOLDS = 4

@@ -28,7 +28,7 @@ def make_tokenizer(config: Config, found: Survey, run: RunFolder, watch: Watch) 
     if run.tokenizer.is_file():
         return load_tokenizer(run.tokenizer)
     watch("progress", {"phase": "tokenizer", "done": 0, "total": found.split_bytes("train")})
-    tokenizer = build_tokenizer(config.vocabulary, config.model.vocab_size, lambda: found.texts("train"))
+    tokenizer = build_tokenizer(config.vocabulary, config.model.vocab_size, lambda: found.sample("train"))
     tokenizer.save(run.tokenizer)
     return tokenizer
 

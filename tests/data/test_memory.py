@@ -8,9 +8,11 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from chainrule.config import TextConfig
-from chainrule.data import survey, write_shards
+from chainrule.data import survey, units, write_shards
 from chainrule.tokenizer import byte_tokenizer
 
+# Memory grows up to some units; both texts have more of these.
+units.UNIT_BYTES = 1 << 20
 folder, separator, tokenizer = Path(sys.argv[1]), sys.argv[2] or None, byte_tokenizer()
 syllables = np.array([a + b for a in "bdfgklmnprst" for b in "aeiou"])
 words = np.array([a + b + " " for a in syllables for b in syllables])

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.base import DataError, DiskError
-from chainrule.data import open_dataset, packing, write_shards
+from chainrule.data import encoding, open_dataset, packing, write_shards
 from chainrule.data.preparation import fitting_shard_bytes
 from chainrule.tokenizer import byte_tokenizer, train_bpe
 
@@ -221,3 +222,17 @@ def test_a_folder_that_cannot_be_made_is_said(workshop):
     workshop.data.write_text("a file stands here")
     with pytest.raises(DiskError):
         workshop.survey()
+
+
+def test_ids_that_go_through_the_disk_are_the_same(workshop, make_prose, monkeypatch):
+    workshop.fill(40)
+    workshop.write("book.txt", make_prose(99, 4000))
+    workshop.prepare()
+    before = contents(workshop.data)
+    found = workshop.survey()
+    shutil.rmtree(workshop.data)
+    workshop.data.mkdir()
+    monkeypatch.setattr(encoding, "SPOOL_BYTES", 3000)
+    write_shards(found, byte_tokenizer(), workshop.data, context_length=16, workers=1)
+    assert contents(workshop.data) == before
+    assert not [path for path in workshop.data.iterdir() if path.name.startswith(".")]

@@ -1,11 +1,15 @@
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
 from chainrule.base import DataError
-from chainrule.data import survey
+from chainrule.data import jobs, pieces, survey, text, units
+
+# The room's function of that name hides the file.
+survey_file = sys.modules["chainrule.data.survey"]
 
 
 def kept_texts(found):
@@ -181,3 +185,30 @@ def test_several_processes_find_the_same(workshop):
     assert tables == {name: (workshop.data / "survey" / name).read_bytes() for name in tables}
     phases, done, totals = zip(*seen, strict=True)
     assert set(phases) == {"reading"} and list(done) == sorted(done) and done[-1] == totals[-1]
+
+
+@pytest.mark.parametrize("layout", ["many", "one", "parted"])
+def test_a_sample_is_evenly_spread_and_reads_a_part_of_the_text(workshop, make_prose, monkeypatch, layout):
+    for module in (pieces, text, units):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(units, "UNIT_BYTES", 4000)
+    monkeypatch.setattr(survey_file, "SAMPLE_PLACES", 16)
+    parts = [make_prose(seed, 90) for seed in range(300)]
+    if layout == "many":
+        for place, part in enumerate(parts):
+            workshop.write(f"{place:03d}.txt", part)
+    else:
+        workshop.write("a.txt", ("\n==\n" if layout == "parted" else "").join(parts))
+    seen = []
+    monkeypatch.setattr(survey_file, "read_job", lambda job: seen.append(job) or jobs.read_job(job))
+    found = workshop.survey(separator="==" if layout == "parted" else None)
+    whole = "".join(found.texts("train"))
+    n_jobs = len(seen)
+    seen.clear()
+    sample = list(found.sample("train", len(whole) // 10))
+    assert len(whole) / 20 < sum(map(len, sample)) < len(whole) / 4
+    places = [whole.index(part) for part in sample]
+    assert places == sorted(places)
+    assert len({16 * place // len(whole) for place in places}) >= 14
+    assert len(seen) <= 17 < n_jobs
+    assert "".join(found.sample("train", len(whole) + 16)) == whole
