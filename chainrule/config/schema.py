@@ -88,6 +88,10 @@ class ScheduleConfig(Section):
     """Share of the steps, at the end, in which wsd falls."""
     floor: Share = 0.1
     """Rate at the end, as a share of the peak."""
+    first_window: NonNegativeInt = 0
+    """Tokens of the first windows, which double until they are context_length: a half, a quarter, … of it; 0: off."""
+    grow_share: Share = 0.7
+    """Share of the steps over which windows grow from first_window to context_length."""
 
 
 class TrainingConfig(Section):
@@ -160,6 +164,17 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     machine: MachineConfig = MachineConfig()
     origin: OriginConfig = OriginConfig()
+
+    @model_validator(mode="after")
+    def _windows_double(self) -> "Config":
+        first, whole = self.schedule.first_window, self.model.context_length
+        if first and (whole % first or (whole // first).bit_count() != 1):
+            fitting = [whole // 2**k for k in range(1, 5) if whole % 2**k == 0]
+            raise ValueError(
+                f"schedule.first_window={first} does not double to model.context_length={whole}; "
+                f"use 0 or one of {fitting}"
+            )
+        return self
 
     @property
     def batch_windows(self) -> int:

@@ -21,6 +21,12 @@ class Windows(NamedTuple):
     documents: Int64[np.ndarray, "B T+1"] | None
     """Numbers of the documents that the tokens belong to, when they were asked for."""
 
+    def cut(self, n_pieces: int) -> "Windows":
+        """The same targets in `n_pieces` times as many windows of T / n_pieces tokens, which must divide."""
+        if n_pieces == 1:
+            return self
+        return Windows(_cut(self.ids, n_pieces), None if self.documents is None else _cut(self.documents, n_pieces))
+
 
 class Batches:
     """Endless epochs of windows.
@@ -106,3 +112,10 @@ def _interleaved(new: NDArray[np.int64], old: NDArray[np.int64], is_old: NDArray
     both = np.empty((len(is_old), new.shape[1]), np.int64)
     both[~is_old], both[is_old] = new, old
     return both
+
+
+def _cut(rows: NDArray[np.int64], n_pieces: int) -> NDArray[np.int64]:
+    """Pieces of each row that overlap by one, as the windows of a text do."""
+    length = (rows.shape[1] - 1) // n_pieces
+    pieces = np.lib.stride_tricks.sliding_window_view(rows, length + 1, axis=1)[:, ::length]
+    return pieces.reshape(-1, length + 1)

@@ -3,6 +3,6 @@
 from chainrule.optim.build import Optimizer, parameter_groups
 from chainrule.optim.muon import Muon
 from chainrule.optim.orthogonal import orthogonalise
-from chainrule.optim.schedule import SCHEDULES, rate_factor
+from chainrule.optim.schedule import SCHEDULES, rate_factor, window_pieces
 
-__all__ = ["SCHEDULES", "Muon", "Optimizer", "orthogonalise", "parameter_groups", "rate_factor"]
+__all__ = ["SCHEDULES", "Muon", "Optimizer", "orthogonalise", "parameter_groups", "rate_factor", "window_pieces"]

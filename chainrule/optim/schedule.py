@@ -1,4 +1,4 @@
-"""Learning rate schedules: from a step to a factor, and nothing else."""
+"""Schedules: from a step to a factor of the learning rate, or to the length of a window, and nothing else."""
 
 import math
 from collections.abc import Callable
@@ -16,6 +16,19 @@ def rate_factor(step: int, steps: int, schedule: ScheduleConfig) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return SCHEDULES[schedule.kind](step - warmup, max(steps - warmup, 1), steps, schedule)
+
+
+def window_pieces(step: int, steps: int, schedule: ScheduleConfig, context_length: int) -> int:
+    """Into how many pieces each window of update `step` is cut, a power of two; 1 when windows do not grow.
+
+    They begin as `schedule.first_window` tokens and double at equal intervals, until they are whole after `grow_share`
+    of the steps. What stands nearby is learnt from short windows in less time, and copying from farther back is learnt
+    sooner by a model that already knows it from nearby (docs/LOG.md).
+    """
+    if not schedule.first_window or step >= schedule.grow_share * steps:
+        return 1
+    doublings = (context_length // schedule.first_window).bit_length() - 1
+    return 2 ** (doublings - int(step * doublings / (schedule.grow_share * steps)))
 
 
 def _cosine(step: int, remaining: int, steps: int, schedule: ScheduleConfig) -> float:

@@ -68,7 +68,7 @@ def save_bundle(
         "grad_norm": str(result.grad_norm),
         "seed": config.training.seed,
         "first_sample": progress.samples,
-        "micro_batch": session.micro_batch,
+        "micro_batch": session.micro_batch * (len(windows.ids) // config.batch_windows),  # in windows as they were cut
         "factor": factor,
         "lr": config.optimizer.lr * factor,
         "muon_lr": config.optimizer.muon_lr * factor if config.optimizer.kind == "muon" else None,

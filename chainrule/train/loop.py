@@ -2,7 +2,7 @@
 
 import time
 
-from chainrule.optim import rate_factor
+from chainrule.optim import rate_factor, window_pieces
 from chainrule.plan import flops_per_token
 from chainrule.train.guard import keep_skipped, stop_when_lost
 from chainrule.train.health import RunHealth
@@ -37,7 +37,8 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     """One step: the next windows, an update or a skip, and the numbers moved on."""
     progress, config = session.state.progress, session.config
     started = time.perf_counter()
-    windows = session.batches.windows(progress.samples, config.batch_windows)
+    n_pieces = window_pieces(progress.step, config.training.steps, config.schedule, config.model.context_length)
+    windows = session.batches.windows(progress.samples, config.batch_windows).cut(n_pieces)
     if health:
         health.begin(windows)
     seed_step(config.training.seed, progress.step)
@@ -48,7 +49,7 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
         session.loss_function,
         windows,
         factor=rate_factor(progress.step, config.training.steps, config.schedule),
-        micro_batch=session.micro_batch,
+        micro_batch=session.micro_batch * n_pieces,
         grad_clip=config.optimizer.grad_clip,
         precision=session.precision,
         watcher=health,

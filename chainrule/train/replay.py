@@ -115,7 +115,8 @@ def neighbours(bundle: Bundle, run: RunFolder, count: int = ORDINARY) -> list[Wi
     size, first = bundle.config.batch_windows, int(bundle.state["first_sample"])
     distances = [sign * distance for distance in range(1, count + 1) for sign in (-1, 1)]
     starts = [first + distance * size for distance in distances]
-    return [batches.windows(start, size) for start in starts if start >= 0][:count]
+    n_pieces = len(bundle.windows.ids) // size
+    return [batches.windows(start, size).cut(n_pieces) for start in starts if start >= 0][:count]
 
 
 def portions_of(windows: Windows, micro_batch: int) -> list[Portion]:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from chainrule.base import ConfigError
-from chainrule.config import PRESETS, Config, ModelConfig, VocabularyConfig, preset, resolve, section_type
+from chainrule.config import PRESETS, Config, Layer, ModelConfig, VocabularyConfig, preset, resolve, section_type
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
 FIELDS = [(name, key) for name in Config.model_fields for key in section_type(name).model_fields]
@@ -87,3 +87,9 @@ def test_the_batch_in_windows_is_rounded_and_at_least_one():
     small = Config(model=ModelConfig(context_length=100), training={"batch_tokens": 249})
     assert small.batch_windows == 2
     assert Config(training={"batch_tokens": 10}).batch_windows == 1
+
+
+@pytest.mark.parametrize("first_window", [3, 48, 512])
+def test_windows_that_do_not_double_to_the_context_are_refused_with_those_that_do(first_window):
+    with pytest.raises(ConfigError, match=r"first_window=.* use 0 or one of \[128, 64, 32, 16\]"):
+        resolve([Layer("test", {"model": {"context_length": 256}, "schedule": {"first_window": first_window}})])

@@ -93,3 +93,13 @@ def test_a_share_that_makes_no_sense_is_refused(given, share):
 def test_negative_samples_are_refused():
     with pytest.raises(DataError, match="count from 0"):
         Batches(store_of(1000), T, seed=0).windows(-1, 3)
+
+
+@pytest.mark.parametrize("n_pieces", [1, 2, T])
+def test_cut_windows_have_the_same_targets_each_after_the_token_before_it(n_pieces):
+    whole = Batches(store_of(1000), T, seed=1, documents=True).windows(0, 5)
+    cut = whole.cut(n_pieces)
+    assert cut.ids.shape == (5 * n_pieces, T // n_pieces + 1)
+    assert (cut.ids[:, 1:].ravel() == whole.ids[:, 1:].ravel()).all()
+    assert (np.diff(cut.ids, axis=1) == 1).all()
+    assert (cut.documents == cut.ids // 100).all()

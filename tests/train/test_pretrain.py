@@ -86,6 +86,31 @@ def test_a_run_that_died_goes_on_as_if_nothing_had_happened(straight, layers, tm
     assert len(rows) == len(set(rows))
 
 
+def test_windows_that_grow_are_taken_up_by_a_resume_where_they_were(layers, tmp_path):
+    def die(kind, row):
+        if kind == "train" and row["step"] == 5:
+            raise StoppedError
+
+    seen = []
+
+    def note(module, given, result):
+        if module.training and type(module).__name__ == "Block":
+            seen.append(tuple(given[0].shape[:2]))
+
+    grown = layers(schedule={"first_window": 4, "grow_share": 0.5}, machine={"micro_batch": 2})
+    with pytest.raises(StoppedError):
+        pretrain(grown, tmp_path / "killed", watch=die)
+    hook = torch.nn.modules.module.register_module_forward_hook(note)
+    try:
+        pretrain(grown, tmp_path / "straight")
+    finally:
+        hook.remove()
+    # From 4 tokens over 8 to 16: 64 tokens a step in portions of 32, after the probe of whole windows.
+    assert list(dict.fromkeys(shape for shape in seen if shape[1] < 16)) == [(8, 4), (4, 8)]
+    pretrain([], tmp_path / "killed", resume=True)
+    assert_same_run(tmp_path / "straight", tmp_path / "killed")
+
+
 @pytest.mark.parametrize("phase", ["reading", "tokenizer", "tokens"])
 def test_a_run_that_died_before_its_first_step_goes_on(straight, layers, tmp_path, phase):
     def die(kind, row):
