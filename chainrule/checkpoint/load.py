@@ -77,6 +77,12 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     torch would cast another type silently and broadcast nothing; here names, shapes and types must all be equal.
     Raises CheckpointError with the names that are not; `source` says where the tensors came from.
     """
+    check_weights(model, tensors, source)
+    model.load_state_dict(dict(tensors))
+
+
+def check_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Raises CheckpointError unless `load_weights` can do it; the model may be on `meta`, without any memory yet."""
     own = model.state_dict()
     problems = _difference("missing", own.keys() - tensors.keys())
     problems += _difference("not in this model", tensors.keys() - own.keys())
@@ -91,7 +97,6 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     )
     if problems:
         raise CheckpointError(f"{source} does not fit this model; " + "; ".join(problems))
-    model.load_state_dict(dict(tensors))
 
 
 def _difference(what: str, names: Any) -> list[str]:

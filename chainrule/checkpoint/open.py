@@ -1,18 +1,19 @@
 """One door for every place that a trained model can come from."""
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError
+from chainrule.base import CheckpointError, bytes_text, usable_memory
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
-from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
+from chainrule.checkpoint.load import Checkpoint, check_weights, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.config import ModelConfig, load_toml, resolve
@@ -21,6 +22,8 @@ from chainrule.run import RunFolder, open_run, read_rows
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# Cosines, sines, and what is there while they are computed.
+TABLE_BYTES = 4 * 4
 # The hub's oldest models have no owner; any other word without one is a mistyped run, which no network can answer.
 OWNERLESS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 
@@ -35,6 +38,8 @@ class OpenedModel:
     origin: str
     step: int | None = None
     """Of the checkpoint; None for what was not trained here."""
+    passed_over: tuple[str, ...] = ()
+    """Checkpoints that would have been taken and are damaged, with the reason; whoever opens a model says them."""
 
 
 def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> OpenedModel:
@@ -46,7 +51,9 @@ def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> Ope
     """
     path = Path(source)
     if (path / "config.toml").is_file() and not (path / MANIFEST).is_file():
-        return _open_checkpoint(best_checkpoint(RunFolder(path)), device)
+        rejected: list[str] = []
+        chosen = best_checkpoint(RunFolder(path), on_reject=rejected.append)
+        return replace(_open_checkpoint(chosen, device), passed_over=tuple(dict.fromkeys(rejected)))
     if (path / MANIFEST).is_file():
         return _open_checkpoint(load_checkpoint(path), device)
     if (path / "config.json").is_file():
@@ -59,10 +66,11 @@ def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> Ope
     raise AssertionError("unreachable: the path does not exist")
 
 
-def best_checkpoint(run: RunFolder) -> Checkpoint:
+def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None = None) -> Checkpoint:
     """The checkpoint with the lowest held-out loss among those kept; the newest that verifies when that one does not.
 
-    Raises CheckpointError when the run has none, or none that verifies (with the reasons).
+    `on_reject` hears of each that would have been taken and is damaged, with the reason. Raises CheckpointError when
+    the run has none, or none that verifies (with the reasons).
     """
     rejected: list[str] = []
     losses = {row["step"]: row["val_loss"] for row in read_rows(run.metrics) if _is_evaluation(row)}
@@ -76,6 +84,9 @@ def best_checkpoint(run: RunFolder) -> Checkpoint:
     if newest is None:
         why = "; ".join(dict.fromkeys(rejected)) or "it was stopped before its first save"
         raise CheckpointError(f"{run.path} has no checkpoint that can be used: {why}")
+    if on_reject is not None:
+        for reason in dict.fromkeys(rejected):
+            on_reject(reason)
     return newest
 
 
@@ -83,11 +94,24 @@ def build(config: ModelConfig, state_dict: Mapping[str, Tensor], source: str, de
     """The model of `config` with these weights, in evaluation mode; draws no random numbers."""
     with torch.device("meta"):
         model = GPT(config)
+    # Before a byte is allocated: a config.json can ask for any size, and what is there has the last word.
+    check_weights(model, state_dict, source)
+    _check_tables(config, source)
     model.to_empty(device="cpu")
     # Rotary tables are no weights: on `meta` they were not computed.
     model.position_embedding = POSITIONS[config.position](config)
     load_weights(model, state_dict, source)
     return model.to(device).eval()
+
+
+def _check_tables(config: ModelConfig, source: str) -> None:
+    """Raises CheckpointError when the tables of rotary positions, which no weights bear out, are beyond the memory."""
+    needed = TABLE_BYTES * config.context_length * config.head_dim if config.position == "rope" else 0
+    if needed > usable_memory() // 2:
+        raise CheckpointError(
+            f"{source} asks for a context of {config.context_length:,}, whose positions alone take "
+            f"{bytes_text(needed)}, more than half of the memory here; lower it in config.json"
+        )
 
 
 def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> OpenedModel:
@@ -123,7 +147,8 @@ def _is_hub_name(source: str) -> bool:
 
 
 def _is_evaluation(row: Mapping[str, object]) -> bool:
-    return row.get("kind") == "eval" and isinstance(row.get("val_loss"), int | float) and "step" in row
+    loss = row.get("val_loss")
+    return row.get("kind") == "eval" and isinstance(loss, int | float) and math.isfinite(loss) and "step" in row
 
 
 def _not_a_model(path: Path) -> str:

@@ -1,7 +1,7 @@
 """`chainrule generate`: let a model write, once or in a prompt loop."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,15 +15,19 @@ from chainrule.cli.panel_text import clean
 if TYPE_CHECKING:
     from chainrule.checkpoint import OpenedModel
 
+# As the room has it (chainrule.generate.prompts), where it cannot be looked up without loading torch.
+MOST_TOKENS = 10_000_000
+
 
 def generate(
     source: str,
     /,
     *prompts: str,
     max_new_tokens: int = 200,
-    temperature: float = 0.8,
+    temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
     repetition_penalty: float | None = None,
     seed: int = 0,
     stop: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
@@ -44,15 +48,20 @@ def generate(
     source
         A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
     prompts
-        What the text begins with; each gets a completion.
+        What the text begins with; each gets a completion. It may end anywhere, in a word or after a space. Of one
+        that is longer than the model's context the end is read.
     max_new_tokens
         Most tokens to write.
     temperature
-        Below 1 bolder, above 1 wilder; 0 takes the likeliest token each time.
+        Below 1 bolder, above 1 wilder; 0 takes the likeliest token each time. Default: by the model's size, 0.6 to
+        0.9.
     top_k
         Choose only among this many likeliest tokens.
     top_p
         Choose only among the likeliest tokens that have this share of probability together.
+    min_p
+        Choose only among the tokens that have at least this share of the likeliest one's probability. Default: 0.05,
+        when neither top_k nor top_p is given.
     repetition_penalty
         Above 1, tokens that are in the text already become less likely.
     seed
@@ -64,18 +73,26 @@ def generate(
     """
     if copies < 1:
         raise ConfigError(f"copies={copies} writes nothing; use at least 1")
+    if copies * max_new_tokens * max(1, len(prompts)) > MOST_TOKENS:
+        raise ConfigError(
+            f"{copies:,} copies of {max_new_tokens:,} tokens are too many for one call, which writes at most "
+            f"{MOST_TOKENS:,}; ask for fewer, and call again with another --seed"
+        )
     if as_json and not prompts:
         raise ConfigError("--json needs a prompt; the prompt loop is for people")
-    from chainrule.generate import sampling_rules
+    from chainrule.generate import usual_rules
 
+    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    usual_rules(1, repetition_penalty=repetition_penalty, **given)  # refuses before a model is opened
+    model = opened(source, device)
+    n_parameters = sum(parameter.numel() for parameter in model.model.parameters())
     settings = {
-        "rules": sampling_rules(
-            temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
-        ),
+        "rules": usual_rules(n_parameters, repetition_penalty=repetition_penalty, **given),
         "max_new_tokens": max_new_tokens,
         "stop": tuple(text.replace("\\n", "\n") for text in stop),
+        "heal": True,
     }
-    writer = Writer(opened(source, device), settings)
+    writer = Writer(model, settings)
     if not prompts:
         writer.loop(seed)
     elif as_json:
@@ -84,7 +101,7 @@ def generate(
         writer.stream(prompts[0], seed)
     else:
         for completion in writer.many(prompts * copies, seed):
-            print(clean(completion["prompt"] + completion["text"]), end="\n\n")
+            print(clean(f"{completion['prompt']}{completion['text']}"), end="\n\n")
 
 
 def opened(source: str, device: str | None) -> "OpenedModel":
@@ -94,7 +111,15 @@ def opened(source: str, device: str | None) -> "OpenedModel":
     from chainrule.device import choose_device
 
     chosen, _ = choose_device(wanted)
-    return open_model(model_source(source), device=chosen)
+    model = open_model(model_source(source), device=chosen)
+    say_passed_over(model.passed_over, model.origin)
+    return model
+
+
+def say_passed_over(reasons: Sequence[str], origin: str) -> None:
+    """That another checkpoint was taken than the one that a person would expect, and why."""
+    for reason in reasons:
+        say(f"passed over: {reason}; taken instead: {origin}")
 
 
 @dataclass(frozen=True)
@@ -106,20 +131,25 @@ class Writer:
 
     def stream(self, prompt: str, seed: int) -> None:
         """Prints the prompt and, as it comes, the text after it."""
-        from chainrule.generate import stream
+        from chainrule.generate import stream, tokens_cut
 
+        _say_cut(tokens_cut(self.model.model, self.model.tokenizer, prompt), prompt)
         pieces = stream(self.model.model, self.model.tokenizer, prompt, seed=seed, **self.settings)
         print(clean(prompt), end="", flush=True)
         for piece in pieces:
             print(clean(piece), end="", flush=True)
         print()
 
-    def many(self, prompts: tuple[str, ...], seed: int) -> list[dict[str, str]]:
+    def many(self, prompts: tuple[str, ...], seed: int) -> list[dict[str, str | int]]:
         """A completion for each prompt, all at once."""
         from chainrule.generate import generate
 
         found = generate(self.model.model, self.model.tokenizer, prompts, seed=seed, **self.settings)
-        return [{"prompt": one.prompt, "text": one.text, "finish": one.finish} for one in found]
+        for prompt, n_cut in {one.prompt: one.n_cut for one in found}.items():
+            _say_cut(n_cut, prompt)
+        return [
+            {"prompt": one.prompt, "text": one.text, "finish": one.finish, "tokens_cut": one.n_cut} for one in found
+        ]
 
     def loop(self, seed: int) -> None:
         """Asks for prompts until the end of input; Ctrl-C ends a text, at the prompt it leaves."""
@@ -136,3 +166,8 @@ class Writer:
             except ModelError as refusal:
                 say(f"chainrule: {refusal}")
             seed += 1
+
+
+def _say_cut(n_cut: int, prompt: str) -> None:
+    if n_cut:
+        say(f"the prompt {prompt[:20]!r}… is longer than the context: its first {n_cut:,} tokens are cut")

@@ -1,11 +1,13 @@
 """Text from a model: sampling rules, many prompts at once with a cache, and streams of whole characters."""
 
-from chainrule.generate.generate import Completion, generate, stream
-from chainrule.generate.rules import RepetitionPenalty, Rule, Temperature, TopK, TopP, sampling_rules
+from chainrule.generate.generate import Completion, generate, stream, tokens_cut
+from chainrule.generate.rules import MinP, RepetitionPenalty, Rule, Temperature, TopK, TopP, sampling_rules
 from chainrule.generate.text import TextStream
+from chainrule.generate.usual import usual_rules, usual_temperature
 
 __all__ = [
     "Completion",
+    "MinP",
     "RepetitionPenalty",
     "Rule",
     "Temperature",
@@ -15,4 +17,7 @@ __all__ = [
     "generate",
     "sampling_rules",
     "stream",
+    "tokens_cut",
+    "usual_rules",
+    "usual_temperature",
 ]

@@ -1,6 +1,6 @@
 """From prompts to tokens: one forward pass over what all rows have, then one token at a time for all rows at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -9,6 +9,9 @@ from torch import Tensor
 from chainrule.base import ModelError
 from chainrule.generate.rules import NEVER, Rule
 from chainrule.model import GPT, KVCache
+
+NUMBERS_AT_ONCE = 256
+FIRST_ROOM = 1024
 
 
 def decode(
@@ -19,6 +22,7 @@ def decode(
     seeds: Sequence[int],
     max_new_tokens: int,
     n_choices: int,
+    choices: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[dict[int, int]]:
     """Yields, step by step, the new token of each row that has one: {row: id}.
 
@@ -28,27 +32,32 @@ def decode(
     state is untouched, so a row's text does not depend on its neighbours. Ids from `n_choices` on are never chosen
     (rows of a padded vocabulary). When the context is full, its older half is forgotten and the rest read again.
 
+    `choices` holds, for rows whose first new token may not be chosen freely, the ids that it is chosen among.
+
     `model` must be in evaluation mode; `prompts` are non-empty and within the context, their ids in the vocabulary.
     """
     device = model.token_embedding.weight.device
-    uniforms = torch.stack([_uniforms(seed, max_new_tokens) for seed in seeds])
+    dice = [_uniforms(seed) for seed in seeds]
     lengths = [len(prompt) for prompt in prompts]
-    known = min(lengths)
-    text = torch.tensor([list(prompt[:known]) for prompt in prompts], device=device)
-    window = Window(model, len(prompts), min(model.config.context_length, max(lengths) + max_new_tokens))
-    while known < max(lengths) + max_new_tokens:
-        logits = window.next_logits(text)
+    known, longest = min(lengths), max(lengths)
+    text = _Growing([list(prompt[:known]) for prompt in prompts], device)
+    window = Window(model, len(prompts), min(model.config.context_length, longest + max_new_tokens))
+    while known < longest + max_new_tokens:
+        logits = window.next_logits(text.ids)
         if logits.isnan().any():
             raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
         logits[:, n_choices:] = NEVER
-        for rule in rules:
-            logits = rule.apply(logits, text)
         made = [known - length for length in lengths]  # tokens that each row has drawn; negative inside its prompt
-        turn = torch.tensor(made).clamp(0, max_new_tokens - 1)
+        for row, allowed in (choices or {}).items():
+            if made[row] == 0:
+                logits[row] = _only(logits[row], allowed)
+        for rule in rules:
+            logits = rule.apply(logits, text.ids)
         # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
-        drawn = draw(logits.cpu(), uniforms.gather(1, turn[:, None])[:, 0]).tolist()
+        numbers = torch.tensor([next(dice[row]) if n >= 0 else 0.0 for row, n in enumerate(made)])
+        drawn = draw(logits.cpu(), numbers).tolist()
         following = [prompts[row][known] if n < 0 else drawn[row] for row, n in enumerate(made)]
-        text = torch.cat((text, torch.tensor(following, device=device)[:, None]), dim=1)
+        text.append(following)
         known += 1
         yield {row: following[row] for row, n in enumerate(made) if 0 <= n < max_new_tokens}
 
@@ -76,6 +85,26 @@ class Window:
         self.cache = KVCache(self.model.config, self.n_rows, self.max_length, dtype=weight.dtype, device=weight.device)
 
 
+class _Growing:
+    """The rows' ids so far; room is made by doubling, so that a long text does not copy itself at each token."""
+
+    def __init__(self, rows: list[list[int]], device: torch.device) -> None:
+        begun = torch.tensor(rows, device=device)
+        self._room = torch.zeros(len(rows), max(FIRST_ROOM, 2 * begun.shape[1]), dtype=begun.dtype, device=device)
+        self.length = begun.shape[1]
+        self._room[:, : self.length] = begun
+
+    @property
+    def ids(self) -> Int[Tensor, "B T"]:
+        return self._room[:, : self.length]
+
+    def append(self, ids: list[int]) -> None:
+        if self.length == self._room.shape[1]:
+            self._room = torch.cat((self._room, torch.zeros_like(self._room)), dim=1)
+        self._room[:, self.length] = torch.tensor(ids, device=self._room.device)
+        self.length += 1
+
+
 def draw(logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
     """The token at which the running sum of the probabilities passes each row's number in [0, 1)."""
     shares = logits.softmax(-1)
@@ -86,5 +115,14 @@ def draw(logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Ten
     return torch.minimum(places, last)
 
 
-def _uniforms(seed: int, count: int) -> Float[Tensor, " count"]:
-    return torch.rand(count, generator=torch.Generator().manual_seed(seed))
+def _only(logits: Float[Tensor, " V"], allowed: Sequence[int]) -> Float[Tensor, " V"]:
+    kept = torch.full_like(logits, NEVER)
+    places = torch.tensor(allowed, device=logits.device)
+    return kept.scatter(0, places, logits[places])
+
+
+def _uniforms(seed: int) -> Iterator[float]:
+    """Numbers in [0, 1) without an end, made as they are asked for: the length of a text costs nothing beforehand."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield from torch.rand(NUMBERS_AT_ONCE, generator=generator).tolist()

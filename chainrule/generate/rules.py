@@ -79,6 +79,25 @@ class TopP:
 
 
 @dataclass(frozen=True)
+class MinP:
+    """Keeps the tokens that have at least `share` of the likeliest one's probability (Nguyen et al., arXiv 2407.01082).
+
+    Where the model is sure few are left, where it hesitates many: top-k and top-p know only one of the two.
+    """
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"min_p={self.share} is out of range; use a share above 0 and up to 1")
+
+    def apply(self, logits: Float[Tensor, "B V"], ids: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
+        """The other scores are never; the likeliest token always stays."""
+        shares = logits.softmax(-1)
+        return logits.masked_fill(shares < self.share * shares.amax(-1, keepdim=True), NEVER)
+
+
+@dataclass(frozen=True)
 class RepetitionPenalty:
     """Makes tokens that are already in the text less likely (Keskar et al., arXiv 1909.05858); 1 changes nothing."""
 
@@ -99,6 +118,7 @@ def sampling_rules(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
     repetition_penalty: float | None = None,
 ) -> tuple[Rule, ...]:
     """The rules of these settings in the order that Hugging Face applies them; None leaves a rule out."""
@@ -110,4 +130,6 @@ def sampling_rules(
         rules.append(TopK(top_k))
     if top_p is not None:
         rules.append(TopP(top_p))
+    if min_p is not None:
+        rules.append(MinP(min_p))
     return tuple(rules)

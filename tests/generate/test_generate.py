@@ -10,7 +10,8 @@ import transformers
 from chainrule.base import ChainruleError, ConfigError, ModelError
 from chainrule.checkpoint import to_hugging_face
 from chainrule.config import ModelConfig
-from chainrule.generate import Temperature, TopK, generate, sampling_rules, stream
+from chainrule.generate import Temperature, TopK, generate, sampling_rules, stream, tokens_cut
+from chainrule.generate.prompts import batches, row_seeds
 from chainrule.model import GPT
 from chainrule.tokenizer import Tokenizer, byte_tokenizer, train_bpe
 
@@ -75,12 +76,13 @@ def test_greedy_equals_transformers_token_for_token(family: str) -> None:
         assert list(ours.ids) == [token for token in written if token != words.end_of_text]
 
 
+@pytest.mark.parametrize("heal", [False, True])
 @pytest.mark.parametrize(
-    "rules", [(), GREEDY, sampling_rules(temperature=0.8, top_k=40, top_p=0.9, repetition_penalty=1.3)]
+    "rules", [(), GREEDY, sampling_rules(temperature=0.8, top_k=40, top_p=0.9, min_p=0.01, repetition_penalty=1.3)]
 )
-def test_a_batch_writes_what_each_prompt_gets_alone(family: str, rules: Any) -> None:
+def test_a_batch_writes_what_each_prompt_gets_alone(family: str, rules: Any, heal: bool) -> None:
     network, words = model(family), tokenizer()
-    settings = {"max_new_tokens": 70, "rules": rules, "seed": 5, "stop": ["th"]}  # past the context of 48
+    settings = {"max_new_tokens": 70, "rules": rules, "seed": 5, "stop": ["th"], "heal": heal}  # past the context of 48
     together = generate(network, words, PROMPTS, **settings)
     assert together == [generate(network, words, [prompt], **settings)[0] for prompt in PROMPTS]
     assert [done.prompt for done in together] == PROMPTS
@@ -178,6 +180,32 @@ def test_rows_of_a_padded_vocabulary_are_never_drawn() -> None:
         assert max(done.ids, default=0) < words.vocab_size
 
 
+def test_of_a_prompt_longer_than_the_context_the_end_is_read_and_the_cut_is_told(family: str) -> None:
+    network, words = model(family, context_length=16), tokenizer()
+    ids = words.encode("The cat sat on the mat. " * 9)
+    kept = words.decode(ids[-16:])
+    assert words.encode(kept) == ids[-16:]
+    done = generate(network, words, ["The cat sat on the mat. " * 9, kept], max_new_tokens=12, rules=GREEDY)
+    assert done[0].ids == done[1].ids and (done[0].n_cut, done[1].n_cut) == (len(ids) - 16, 0)
+    assert tokens_cut(network, words, done[0].prompt) == len(ids) - 16
+    assert "".join(stream(network, words, done[0].prompt, max_new_tokens=12, rules=GREEDY)) == done[0].text
+
+
+def test_the_seeds_of_many_copies_are_made_in_one_pass() -> None:
+    prompts = ["a", "b"] * 100_000  # counted anew for each, this would take minutes
+    seeds = row_seeds(prompts, 3)
+    assert seeds[:2] == [seeds[0], seeds[0]] and len(set(seeds)) == 100_000
+    assert row_seeds(["b"], 3) == seeds[:1] != row_seeds(["b"], 4)
+
+
+def test_a_batch_has_no_more_rows_than_its_cache_has_room_for() -> None:
+    config = model().config
+    assert [len(rows) for rows in batches(config, [5] * 130, 10)] == [64, 64, 2]
+    large = ModelConfig(vocab_size=300, context_length=2**17, emb_dim=1024, n_heads=16, n_layers=16)
+    assert {len(rows) for rows in batches(large, [5] * 5, 1000)} == {5}
+    assert {len(rows) for rows in batches(large, [5] * 5, 2**17)} == {1}
+
+
 def test_no_prompts_give_no_completions() -> None:
     assert generate(model(), tokenizer(), []) == []
 
@@ -185,7 +213,8 @@ def test_no_prompts_give_no_completions() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"prompts": ["The " * 60]}, ModelError, "context_length is 48; give a shorter"),
+        ({"max_new_tokens": 10**9}, ConfigError, "10,000,000 of one call; ask for fewer tokens or copies"),
+        ({"max_new_tokens": 20_000, "prompts": ["The"] * 600}, ConfigError, "600 texts of up to 20,000 tokens"),
         ({"max_new_tokens": 0}, ConfigError, "at least 1"),
         ({"max_new_tokens": -5}, ConfigError, "at least 1"),
         ({"stop": ["", "x"]}, ConfigError, "non-empty strings"),
@@ -198,8 +227,9 @@ def test_bad_settings_are_refused_with_a_remedy(change: dict[str, Any], error: t
     prompts = settings.pop("prompts")
     with pytest.raises(error, match=message):
         generate(model(), tokenizer(), prompts, **settings)
-    with pytest.raises(error, match=message):
-        stream(model(), tokenizer(), prompts[-1], **settings)
+    if len(prompts) == 1:
+        with pytest.raises(error, match=message):
+            stream(model(), tokenizer(), prompts[-1], **settings)
 
 
 def test_a_tokenizer_with_more_ids_than_the_model_is_refused() -> None:

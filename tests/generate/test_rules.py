@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -14,13 +15,24 @@ from transformers import (
 )
 
 from chainrule.base import ConfigError
-from chainrule.generate import RepetitionPenalty, Rule, Temperature, TopK, TopP, sampling_rules
+from chainrule.generate import (
+    MinP,
+    RepetitionPenalty,
+    Rule,
+    Temperature,
+    TopK,
+    TopP,
+    sampling_rules,
+    usual_rules,
+    usual_temperature,
+)
 from chainrule.generate.decode import draw
 
 PAIRS: list[tuple[Rule, Any]] = [
     *((Temperature(value), TemperatureLogitsWarper(value)) for value in (0.1, 1.0, 3.5)),
     *((TopK(count), TopKLogitsWarper(count)) for count in (1, 7, 50, 1000)),
     *((TopP(share), TopPLogitsWarper(share)) for share in (0.01, 0.5, 0.9, 0.999)),
+    *((MinP(share), MinPLogitsWarper(share)) for share in (0.01, 0.1, 0.5, 1.0)),
     *((RepetitionPenalty(factor), RepetitionPenaltyLogitsProcessor(factor)) for factor in (0.5, 1.0, 1.3)),
 ]
 
@@ -102,3 +114,24 @@ def test_a_draw_at_the_edge_never_takes_an_impossible_token(uniform: float) -> N
     logits[0, 300:700] = scores().flatten().repeat(2)[:400]
     drawn = draw(logits, torch.tensor([uniform]))
     assert 300 <= int(drawn) < 700
+
+
+def test_min_p_keeps_what_has_its_share_of_the_likeliest() -> None:
+    shares = torch.tensor([[0.5, 0.3, 0.1, 0.06, 0.04], [0.2, 0.2, 0.2, 0.2, 0.2]])
+    kept = sampling_rules(min_p=0.15)[-1].apply(shares.log(), torch.zeros(2, 1, dtype=torch.long)).isfinite()
+    assert kept.tolist() == [[True, True, True, False, False], [True] * 5]
+    assert (
+        MinP(1.0).apply(shares.log(), torch.zeros(2, 1, dtype=torch.long)).isfinite()[0].tolist()
+        == [True] + [False] * 4
+    )
+    for share in (0.0, -0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match="min_p"):
+            MinP(share)
+
+
+def test_what_is_usual_depends_on_the_size_and_gives_way_to_what_is_given() -> None:
+    temperatures = [usual_temperature(10**n) for n in range(4, 11)]
+    assert temperatures == sorted(temperatures) and len(set(temperatures)) > 2
+    assert usual_rules(10**6) == (Temperature(temperatures[2]), MinP(0.05))
+    assert usual_rules(10**6, top_k=5) == (Temperature(temperatures[2]), TopK(5))
+    assert usual_rules(10**6, temperature=0.0, min_p=0.2) == (Temperature(0.0), MinP(0.2))
