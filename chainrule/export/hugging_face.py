@@ -1,19 +1,19 @@
 """A folder that AutoModelForCausalLM and AutoTokenizer load without custom code, proved before it gets its name."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
-from chainrule.base import ConfigError, disk_faults, fsync_folder, write_bytes, write_json
+from chainrule.base import ConfigError, disk_faults, write_bytes, write_json
 from chainrule.checkpoint import OpenedModel, open_model, to_hugging_face, write_tensors
 from chainrule.data import open_dataset
 from chainrule.export.card import model_card, run_of
 from chainrule.export.proof import ExportProof, prove
 from chainrule.export.reference import require_transformers
+from chainrule.export.tokenizer import write_tokenizer
+from chainrule.export.unfinished import unfinished_folder
 from chainrule.run import RunFolder
 
 HELD_OUT_SEQUENCES = 4
@@ -33,21 +33,11 @@ def export_hugging_face(source: str | Path, folder: Path) -> ExportProof:
         raise ConfigError(f"{folder} exists and is not empty; give the name of a new folder")
     opened = open_model(source)
     run = run_of(Path(source))
-    unfinished = folder.with_name(f".{folder.name}.new-{token_hex(4)}")
-    with disk_faults(folder, "exporting to"):
-        try:
-            unfinished.mkdir(parents=True)
-            _write(opened, unfinished)
-            proof = replace(prove(opened, unfinished, _held_out(run, opened)), folder=folder)
-            write_bytes(unfinished / "README.md", model_card(opened, proof, run).encode())
-            fsync_folder(unfinished)
-            if folder.exists():
-                folder.rmdir()
-            unfinished.rename(folder)
-            fsync_folder(folder.absolute().parent)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
+    with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
+        _write(opened, unfinished)
+        found = prove(opened, unfinished, _held_out(run, opened))
+        proof = replace(found, folder=folder, origin=opened.origin, passed_over=opened.passed_over)
+        write_bytes(unfinished / "README.md", model_card(opened, proof, run).encode())
     return proof
 
 
@@ -60,7 +50,7 @@ def _write(opened: OpenedModel, folder: Path) -> None:
     write_json(folder / "generation_config.json", {**ends, "pad_token_id": end})
     with (folder / "model.safetensors").open("xb") as stream:
         write_tensors(stream, tensors, {"format": "pt"})  # transformers refuses a file without this word
-    opened.tokenizer.save(folder / "tokenizer.json")
+    write_tokenizer(opened.tokenizer, folder / "tokenizer.json")
     write_json(folder / "tokenizer_config.json", _tokenizer_settings(opened, folder))
 
 

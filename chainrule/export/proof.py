@@ -33,6 +33,10 @@ class ExportProof:
     """Token sequences whose logits were compared."""
     n_greedy_tokens: int
     """Tokens of greedy text that were equal."""
+    origin: str = ""
+    """Where the model came from, in words."""
+    passed_over: tuple[str, ...] = ()
+    """Damaged checkpoints that would have been taken instead, with the reason."""
 
 
 def prove(opened: OpenedModel, folder: Path, held_out: Sequence[Sequence[int]]) -> ExportProof:

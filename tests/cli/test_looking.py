@@ -117,6 +117,9 @@ def test_the_prompt_loop_answers_each_line_and_leaves_at_the_end(runs_folder, ca
         (["--temperature", "-1"], "temperature=-1"),
         (["--top-p", "0"], "top_p=0"),
         (["--top-k", "0"], "top_k=0"),
+        (["--min-p", "2"], "min_p=2"),
+        (["--copies", "1000000"], "1,000,000 copies of 200 tokens are too many"),
+        (["--max-new-tokens", "1000000000"], "copies of 1,000,000,000 tokens are too many"),
         (["--max-new-tokens", "0"], "max_new_tokens=0"),
         (["--device", "cud"], "cud"),
     ],
@@ -126,6 +129,26 @@ def test_a_bad_setting_of_generate_is_one_message(options, told, runs_folder, ca
     assert main(["generate", str(runs_folder / "first"), "the ", *options]) == 2
     out, err = capsys.readouterr()
     assert out == "" and told in err and len(err.splitlines()) <= 2
+
+
+def test_a_prompt_longer_than_the_context_is_cut_from_the_left_and_that_is_said(runs_folder, capsys):
+    run, prompt = runs_folder / "first", "the quick brown fox " * 60
+    told = read_json(capsys, "generate", run, prompt, "--max-new-tokens", 4)
+    assert told["completions"][0]["prompt"] == prompt and told["completions"][0]["tokens_cut"] > 0
+    assert main(["generate", str(run), prompt, "--max-new-tokens", "4"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("the quick brown fox") and "tokens are cut" in err
+
+
+def test_an_older_checkpoint_is_never_taken_without_a_word(runs_folder, tmp_path, capsys):
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(runs_folder / "first", run.path)
+    weights = run.checkpoints / "step-00000003" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    for verb in (["generate", run.path, "the "], ["evaluate", run.path], ["export", "hf", run.path, tmp_path / "out"]):
+        assert main([*map(str, verb)]) == 0
+        err = capsys.readouterr().err
+        assert "passed over:" in err and "step-00000003" in err and "step 2 of" in err
 
 
 def test_evaluate_gives_the_runs_own_figure_to_the_last_digit(runs_folder, capsys):

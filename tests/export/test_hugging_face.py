@@ -1,7 +1,9 @@
 """An export is what AutoModelForCausalLM and AutoTokenizer load and compute the same with, or it is not there."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from chainrule.config import Config, ModelConfig, TextConfig, to_toml
 from chainrule.data import survey, write_shards
 from chainrule.export import export_hugging_face
 from chainrule.export import hugging_face as exporting
+from chainrule.export.unfinished import _host, unfinished_folder
 from chainrule.generate import Temperature, generate
 from chainrule.model import GPT
 from chainrule.run import RunFolder
-from chainrule.tokenizer import train_bpe
+from chainrule.tokenizer import load_tokenizer, train_bpe
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "n_kv_heads": 2}
 FAMILIES = {
@@ -185,3 +188,101 @@ def test_without_transformers_the_remedy_is_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'chainrule\[hf\]'"):
         export_hugging_face(tmp_path, tmp_path / "out")
+
+
+def foreign_tokenizer(folder: Path, **changes: Any) -> Path:
+    """A tokenizer.json as published ones are: words by an expression, control tokens, changed by `changes`."""
+    words = train_bpe(["Once upon a time there were 12345 cats, and they said. " * 9], 290)
+    words.save(folder / "tokenizer.json")
+    document = json.loads((folder / "tokenizer.json").read_text())
+    size = len(document["model"]["vocab"])
+    control = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    names = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"]
+    document["added_tokens"] = [{"id": size + n, "content": name, **control} for n, name in enumerate(names)]
+    del document["model"]["vocab"]["<|endoftext|>"]
+    document["model"]["vocab"]["<unused>"] = size - 1
+    document["added_tokens"].insert(0, {"id": size - 1, "content": "<unused>", **control})
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": r"\p{L}+| ?[^\s\p{L}]+|\s+"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    document["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, level]}
+    document["decoder"] = level
+    (folder / "tokenizer.json").write_text(json.dumps({**document, **changes}))
+    return folder / "tokenizer.json"
+
+
+def begins_with(number: int) -> dict[str, Any]:
+    mark = {"SpecialToken": {"id": "<|begin_of_text|>", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    names = {"id": "<|begin_of_text|>", "ids": [number], "tokens": ["<|begin_of_text|>"]}
+    return {
+        "type": "TemplateProcessing",
+        **{"single": [mark, text], "pair": [mark, text, text], "special_tokens": {"<|begin_of_text|>": names}},
+    }
+
+
+LEVEL = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+BERT = {"type": "BertProcessing", "sep": ["<|end_of_text|>", 291], "cls": ["<|begin_of_text|>", 290]}
+ROBERTA = {**BERT, "type": "RobertaProcessing", "trim_offsets": True, "add_prefix_space": False}
+
+
+@pytest.mark.parametrize(
+    "post",
+    [begins_with(290), {"type": "Sequence", "processors": [LEVEL, begins_with(290)]}, BERT, ROBERTA, LEVEL, None],
+    ids=["template", "llama 3", "bert", "roberta", "byte level", "none"],
+)
+@pytest.mark.parametrize("normalizer", [None, {"type": "NFC"}], ids=["as it is", "NFC"])
+def test_every_tokenizer_that_training_takes_is_exported_with_the_ids_that_it_trained_on(
+    tmp_path: Path, post: dict[str, Any] | None, normalizer: dict[str, Any] | None
+) -> None:
+    words = load_tokenizer(foreign_tokenizer(tmp_path, post_processor=post, normalizer=normalizer))
+    assert words.kind == "file" and words.vocab_size == 293
+    shape = {"vocab_size": words.vocab_size, "context_length": 24, "emb_dim": 32, "n_heads": 4, "n_layers": 1}
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.config.write_text(to_toml(Config(model=ModelConfig(**shape))))
+    words.save(run.tokenizer)
+    torch.manual_seed(0)
+    model = GPT(ModelConfig(**shape))
+    save_checkpoint(run.checkpoints, 1, {"model": model.state_dict()}, {}, [run.config, run.tokenizer])
+    export_hugging_face(run.path, tmp_path / "out")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = "Once upon a time"
+    assert theirs(text)["input_ids"] == words.encode(text) == load_tokenizer(tmp_path / "out").encode(text)
+    assert theirs.eos_token_id == words.end_of_text and theirs.decode(words.encode(text)) == text
+
+
+def test_what_a_killed_export_left_goes_at_the_next_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left, living, foreign = (
+        tmp_path / f".out.new-{name}"
+        for name in (f"{_host()}-{int(ended.stdout)}-aa", f"{_host()}-{os.getpid()}-bb", "abcdef-1-cc")
+    )
+    for folder in (left, living, foreign, tmp_path / ".other.new-1-2-3"):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"half")
+    with unfinished_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("whole")
+    assert (tmp_path / "out" / "a").read_text() == "whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [living.name, foreign.name, ".other.new-1-2-3", "out"]
+    )
+
+
+def test_an_export_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from chainrule.export import hugging_face\n"
+        "from chainrule.cli import main\n"
+        "hugging_face.prove = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.exit(main(['export', 'hf', sys.argv[1], sys.argv[2]]))\n"
+    )
+    (tmp_path / "runs").mkdir()
+    run = make_run(tmp_path / "runs" / "tale", {})
+    ended = subprocess.run([sys.executable, "-c", code, run.path, tmp_path / "out"], capture_output=True)
+    assert ended.returncode == 143
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
