@@ -9,6 +9,9 @@ from torch import Tensor
 from chainrule.base import CheckpointError
 
 NAMES_SHOWN = 5
+LARGEST_SETTING = 2**31 - 1
+# The longest that was published (Llama 4 Scout: 10,485,760), and some.
+LONGEST_CONTEXT = 2**24
 
 
 class ForeignWeights:
@@ -49,8 +52,20 @@ class ForeignWeights:
 def setting(settings: Mapping[str, Any], name: str) -> int:
     """A whole number of a config.json; raises CheckpointError when it is absent or something else."""
     value = settings.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise CheckpointError(f"config.json has {name} = {value!r}; it must be a positive whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_SETTING:
+        raise CheckpointError(
+            f"config.json has {name} = {value!r}; it must be a whole number from 1 to {LARGEST_SETTING:,}"
+        )
+    return value
+
+
+def context_setting(settings: Mapping[str, Any], name: str) -> int:
+    """The same for the length of the context, which no weights need bear out: tables of positions are as long as it."""
+    value = setting(settings, name)
+    if value > LONGEST_CONTEXT:
+        raise CheckpointError(
+            f"config.json has {name} = {value:,}; contexts of up to {LONGEST_CONTEXT:,} are computed here"
+        )
     return value
 
 
@@ -62,6 +77,6 @@ def refuse_settings(settings: Mapping[str, Any], fixed: Mapping[str, Any]) -> No
                 f"config.json has {name} = {settings[name]!r}; this model computes {value!r} only, so its results "
                 "would be wrong"
             )
-    kinds = set(settings.get("layer_types") or ["full_attention"])
-    if kinds != {"full_attention"}:
-        raise CheckpointError(f"config.json has layer_types {sorted(kinds)}; only full_attention is computed here")
+    kinds = settings.get("layer_types") or ["full_attention"]
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+        raise CheckpointError(f"config.json has layer_types {kinds!r}; only full_attention is computed here")

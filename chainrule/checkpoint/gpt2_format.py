@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.checkpoint.foreign import ForeignWeights, refuse_settings, setting
+from chainrule.checkpoint.foreign import ForeignWeights, context_setting, refuse_settings, setting
 from chainrule.config import ModelConfig
 
 NORMS = {"attention_norm": "ln_1", "feed_forward_norm": "ln_2"}
@@ -75,11 +75,11 @@ def from_gpt2_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     emb_dim = setting(settings, "n_embd")
     return {
         "vocab_size": setting(settings, "vocab_size"),
-        "context_length": setting(settings, "n_positions"),
+        "context_length": context_setting(settings, "n_positions"),
         "emb_dim": emb_dim,
         "n_heads": setting(settings, "n_head"),
         "n_layers": setting(settings, "n_layer"),
-        "hidden_dim": settings.get("n_inner") or 4 * emb_dim,
+        "hidden_dim": setting(settings, "n_inner") if settings.get("n_inner") else 4 * emb_dim,
         "norm_eps": settings.get("layer_norm_epsilon", 1e-5),
         "drop_rate": settings.get("resid_pdrop", 0.1),
         "qkv_bias": True,
@@ -92,8 +92,8 @@ def from_gpt2_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dic
     bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     weights = ForeignWeights({name: tensor for name, tensor in bare.items() if not name.endswith(MASKS)})
     ours = {
-        "token_embedding.weight": weights.take("wte.weight"),
-        "position_embedding.weight": weights.take("wpe.weight"),
+        "token_embedding.weight": weights.take("wte.weight", config.vocab_size, config.emb_dim),
+        "position_embedding.weight": weights.take("wpe.weight", config.context_length, config.emb_dim),
     }
     norms = {"final_norm": "ln_f"}
     for layer in range(config.n_layers):

@@ -61,7 +61,7 @@ def from_hugging_face(settings: Mapping[str, Any], tensors: Tensors) -> tuple[Mo
 def model_config(settings: Mapping[str, Any]) -> ModelConfig:
     """Our config of a Hugging Face config.json."""
     kind = settings.get("model_type")
-    if kind not in FORMATS:
+    if not isinstance(kind, str) or kind not in FORMATS:
         raise CheckpointError(f"config.json has model_type {kind!r}; known: {', '.join(FORMATS)}")
     try:
         return ModelConfig(**FORMATS[kind].from_settings(settings))

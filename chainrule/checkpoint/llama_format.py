@@ -1,5 +1,6 @@
 """Llama and Qwen3 in Hugging Face's words: LlamaForCausalLM and Qwen3ForCausalLM, which differ by QK-norm."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import CheckpointError
-from chainrule.checkpoint.foreign import ForeignWeights, refuse_settings, setting
+from chainrule.checkpoint.foreign import ForeignWeights, context_setting, refuse_settings, setting
 from chainrule.config import ModelConfig
 
 CLASSES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -20,6 +21,10 @@ SAME = {
     "feed_forward.down": "mlp.down_proj",
 }
 QK_NORM = {"attention.q_norm": "self_attn.q_norm", "attention.k_norm": "self_attn.k_norm"}
+# Where readers of various ages look for what scales the positions; all of them are asked, so that none is passed over.
+ROPE_SECTIONS = ("rope_parameters", "rope_scaling")
+ROPE_FIXED = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0}
+UNTURNED = {"partial_rotary_factor": 1.0, "rope_ratio": 1.0}
 FIXED = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False}
 
 
@@ -68,18 +73,18 @@ def to_llama_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> d
 
 def from_llama_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """ModelConfig's fields from a Llama or Qwen3 config.json; raises CheckpointError for what it cannot compute."""
-    refuse_settings(settings, FIXED)
+    refuse_settings(settings, FIXED | UNTURNED)
     qwen3 = settings["model_type"] == "qwen3"
     heads = setting(settings, "num_attention_heads")
     # Qwen3Config's own default for head_dim is 128, Llama's the quotient.
     automatic_width = 128 if qwen3 else setting(settings, "hidden_size") // heads
     return {
         "vocab_size": setting(settings, "vocab_size"),
-        "context_length": setting(settings, "max_position_embeddings"),
+        "context_length": context_setting(settings, "max_position_embeddings"),
         "emb_dim": setting(settings, "hidden_size"),
         "n_heads": heads,
-        "n_kv_heads": settings.get("num_key_value_heads") or heads,
-        "head_dim": settings.get("head_dim") or automatic_width,
+        "n_kv_heads": setting(settings, "num_key_value_heads") if settings.get("num_key_value_heads") else heads,
+        "head_dim": setting(settings, "head_dim") if settings.get("head_dim") else automatic_width,
         "n_layers": setting(settings, "num_hidden_layers"),
         "hidden_dim": setting(settings, "intermediate_size"),
         "norm_eps": settings.get("rms_norm_eps", 1e-6),
@@ -94,7 +99,7 @@ def from_llama_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> di
     """The state dict of our model, with queries, keys and values fused."""
     weights = ForeignWeights({name: t for name, t in tensors.items() if not name.endswith("rotary_emb.inv_freq")})
     ours = {
-        "token_embedding.weight": weights.take("model.embed_tokens.weight"),
+        "token_embedding.weight": weights.take("model.embed_tokens.weight", config.vocab_size, config.emb_dim),
         "final_norm.weight": weights.take("model.norm.weight"),
     }
     for layer in range(config.n_layers):
@@ -121,10 +126,28 @@ def _rows(config: ModelConfig) -> list[int]:
 
 
 def _rope_base(settings: Mapping[str, Any]) -> float:
-    scaling = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    if kind != "default" or scaling.get("partial_rotary_factor", 1.0) != 1.0:
-        raise CheckpointError(
-            f"rotary positions of type {kind!r} are not computed here, only 'default' over whole heads"
-        )
-    return float(scaling.get("rope_theta", settings.get("rope_theta", 10_000.0)))
+    """The base of the rotary positions; raises CheckpointError for any other kind of them, however it is spelt."""
+    bases = {}
+    for name in ROPE_SECTIONS:
+        section = settings.get(name) or {}
+        if isinstance(section, Mapping) and set(section) == {"full_attention"}:
+            section = section["full_attention"]  # transformers 5 may write them for each type of layer
+        if not isinstance(section, Mapping):
+            raise CheckpointError(f"config.json has {name} = {section!r}; it must be an object")
+        for key, value in section.items():
+            if key == "rope_theta":
+                bases[f"{name}.rope_theta"] = value
+            elif value not in (None, ROPE_FIXED.get(key)):
+                kind = section.get("rope_type", section.get("type", "default"))
+                raise CheckpointError(
+                    f"config.json has {name}.{key} = {value!r}: rotary positions of type {kind!r} with it are not "
+                    "computed here, only 'default' over whole heads"
+                )
+    if settings.get("rope_theta") is not None:
+        bases["rope_theta"] = settings["rope_theta"]
+    for name, base in bases.items():
+        if isinstance(base, bool) or not isinstance(base, int | float) or not math.isfinite(base):
+            raise CheckpointError(f"config.json has {name} = {base!r}; it must be a number")
+    if len(set(bases.values())) > 1:
+        raise CheckpointError(f"config.json says two things: {', '.join(f'{name} = {bases[name]}' for name in bases)}")
+    return float(next(iter(bases.values()), 10_000.0))

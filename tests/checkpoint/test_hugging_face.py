@@ -2,7 +2,9 @@
 
 import copy
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ import transformers
 from torch import Tensor, nn
 
 from chainrule.base import CheckpointError
-from chainrule.checkpoint import from_hugging_face, load_weights, to_hugging_face
+from chainrule.checkpoint import from_hugging_face, load_weights, open_model, to_hugging_face, write_tensors
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
+from chainrule.tokenizer import train_bpe
 
 TOLERANCE = 1e-5
 SHAPE = {"vocab_size": 97, "context_length": 32, "emb_dim": 48, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
@@ -168,6 +171,17 @@ def test_tensors_that_do_not_fit_are_refused_by_name(change: Any, message: str) 
     [
         ({"model_type": "mamba"}, "model_type 'mamba'; known: gpt2, llama, qwen3"),
         ({"model_type": None}, "model_type None"),
+        ({"model_type": ["gpt2"]}, "model_type"),
+        ({"model_type": {"a": 1}}, "model_type"),
+        ({"layer_types": "full"}, "layer_types"),
+        ({"layer_types": [["full_attention"]]}, "layer_types"),
+        ({"vocab_size": 2_000_000_000}, "wte.weight has shape"),
+        ({"vocab_size": 10**15}, "vocab_size"),
+        ({"n_positions": 10**12}, "n_positions"),
+        ({"n_positions": 2**24}, "wpe.weight has shape"),
+        ({"n_embd": 10**6, "n_head": 1}, "wte.weight has shape"),
+        ({"n_inner": 10**18}, "n_inner"),
+        ({"n_layer": 2**31 - 1}, "is missing"),
         ({"n_embd": None}, "n_embd = None"),
         ({"n_layer": -1}, "n_layer = -1"),
         ({"n_head": "12"}, "n_head = '12'"),
@@ -189,6 +203,18 @@ def test_settings_that_we_do_not_compute_are_refused_by_name(changes: dict[str, 
         ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1.0, "factor": 8}}, "type 'llama3'"),
         ({"rope_parameters": {"rope_theta": 1.0, "partial_rotary_factor": 0.5}}, "over whole heads"),
         ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}, "type 'linear'"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "type 'linear'"),
+        ({"rope_scaling": {"factor": 2.0, "rope_type": "yarn"}}, "type 'yarn'"),
+        ({"rope_scaling": {"factor": 2.0}}, "rope_scaling.factor = 2.0"),
+        ({"rope_scaling": "linear"}, "must be an object"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "factor": 2.0}}}, "type 'dynamic'"),
+        ({"rope_parameters": {"sliding_attention": {"rope_type": "default"}}}, "sliding_attention"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"rope_theta": 1234.0}, "says two things: rope_parameters.rope_theta = 5000.0, rope_theta = 1234.0"),
+        ({"rope_parameters": {"rope_theta": "big"}}, "must be a number"),
+        ({"rope_parameters": {"rope_theta": float("inf")}}, "must be a number"),
+        ({"max_position_embeddings": 10**12}, "max_position_embeddings"),
+        ({"vocab_size": 2**31 - 1}, "embed_tokens.weight has shape"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"attention_bias": True}, "attention_bias"),
         ({"mlp_bias": True}, "mlp_bias"),
@@ -217,3 +243,16 @@ def test_a_matrix_with_rows_for_other_heads_is_refused() -> None:
     tensors["model.layers.0.self_attn.k_proj.weight"] = torch.zeros(24, 48)
     with pytest.raises(CheckpointError, match=r"k_proj\.weight has shape \[24, 48\].*\[48, 48\]"):
         from_hugging_face(settings, tensors)
+
+
+def test_what_a_config_asks_for_is_compared_with_the_weights_before_memory_is_taken(tmp_path: Path) -> None:
+    config = ModelConfig(**SHAPE, **MODERN)
+    settings, tensors = to_hugging_face(config, GPT(config).state_dict())
+    with (tmp_path / "model.safetensors").open("xb") as stream:
+        write_tensors(stream, tensors)
+    train_bpe(["of any text"], 260).save(tmp_path / "tokenizer.json")
+    beyond = [{"intermediate_size": 2**31 - 1}, {"num_hidden_layers": 10**9}, {"head_dim": 2**30}]
+    for changes in beyond:  # forty terabytes of matrices, a billion layers, a gigabyte for each place of the context
+        (tmp_path / "config.json").write_text(json.dumps({**settings, **changes}))
+        with pytest.raises(CheckpointError):
+            open_model(tmp_path)
