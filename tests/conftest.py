@@ -4,7 +4,10 @@ Files that state no shapes are left alone: checking costs 50 µs a call, and the
 operation of a program.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # One thread for torch, here and in child processes: tests run beside each other, and threads that wait for a core that
@@ -12,6 +15,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
+
+# No test writes into the cache of whoever runs it, nor do the processes that a test starts.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="chainrule-test-cache-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 HERE = Path(__file__).resolve().parent.parent
 STATING = [path for path in (HERE / "chainrule").rglob("*.py") if "from jaxtyping import" in path.read_text("utf-8")]

@@ -17,6 +17,7 @@ from chainrule.base import ChainruleError, nearest
 VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
     "pretrain": "Train a language model on your text.",
+    "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",
     "evaluate": "Measure a model on held-out text.",
     "report": "Write a run's report: one HTML page.",
@@ -24,9 +25,10 @@ VERBS = {
     "lens": "See tensors, the graph and every gradient, and prove them.",
     "export": "Write a model in the format of other tools.",
     "plan": "Parameters, operations, memory and time, before anything is trained.",
+    "cache": "List prepared text that is kept, and remove it.",
     "config": "Show all settings, where they come from and what they do.",
 }
-SUB_APPS = ("runs", "lens", "export", "config")
+SUB_APPS = ("runs", "lens", "export", "cache", "config")
 
 HELP = """Pretrain a language model from raw text.
 

@@ -21,7 +21,7 @@ SAFE_ON_RESUME = frozenset(
         "keep_last",
         "bad_steps",
     )
-) | {"machine.workers"}
+) | {"machine.cache", "machine.workers"}
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

@@ -138,6 +138,8 @@ class MachineConfig(Section):
     """CPU threads; 0 takes all physical cores that this process may use."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
+    cache: str = "auto"
+    """Where prepared text is kept for other runs: auto (the user's cache folder; not small texts), off, a folder."""
     micro_batch: NonNegativeInt = 0
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
     activation_checkpointing: bool = False

@@ -1,19 +1,26 @@
 """Files become documents, documents token shards, shards batches."""
 
 from chainrule.data.batches import Batches, Windows
+from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file
+from chainrule.data.files import Listing, list_files
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
+from chainrule.data.links import link_shards
+from chainrule.data.look import look_at_text
 from chainrule.data.manifest import Manifest, ShardEntry
-from chainrule.data.preparation import write_shards
+from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
-from chainrule.data.survey import Survey, survey
+from chainrule.data.survey import Survey, survey, survey_key
 
 __all__ = [
     "Batches",
+    "Cache",
+    "CacheEntry",
     "Dataset",
     "DocumentPart",
+    "Listing",
     "Manifest",
     "Progress",
     "ShardEntry",
@@ -22,8 +29,15 @@ __all__ = [
     "TokenStore",
     "Windows",
     "all_documents",
+    "find_cache",
+    "kept_file",
     "king_james_is_here",
+    "link_shards",
+    "list_files",
+    "look_at_text",
     "open_dataset",
+    "shards_key",
     "survey",
+    "survey_key",
     "write_shards",
 ]

@@ -48,7 +48,7 @@ def write_shards(
     shard_tokens = shard_bytes // token_dtype(tokenizer.vocab_size).itemsize
     with disk_faults(folder, "creating"):
         (folder / "survey").mkdir(parents=True, exist_ok=True)
-    journal = ShardJournal(folder, _key(survey, tokenizer, shard_bytes))
+    journal = ShardJournal(folder, shards_key(survey, tokenizer, shard_bytes))
 
     def tell(done: int) -> None:
         if on_progress:
@@ -113,7 +113,9 @@ def _report(survey: Survey, journal: ShardJournal) -> dict[str, Any]:
     return {**report, "sources": sources}
 
 
-def _key(survey: Survey, tokenizer: Tokenizer, shard_bytes: int) -> str:
+def shards_key(survey: Survey, tokenizer: Tokenizer, shard_bytes: int = 0) -> str:
+    """What the bytes of the shards depend on."""
+    shard_bytes = shard_bytes or fitting_shard_bytes(sum(map(survey.split_bytes, SPLITS)))
     content = (
         f"{FORMAT} {survey.key} {tokenizer.fingerprint} {tokenizer.vocab_size} {tokenizer.end_of_text} {shard_bytes}"
     )

@@ -141,7 +141,14 @@ class Survey:
         )
 
 
-def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: Progress | None = None) -> Survey:
+def survey(
+    config: TextConfig,
+    folder: Path,
+    *,
+    workers: int = 0,
+    on_progress: Progress | None = None,
+    listing: Listing | None = None,
+) -> Survey:
     """Reads all files once and decides which documents are kept and which are held out.
 
     Its tables stay in `folder`/survey; a survey of the same files with the same settings is taken from there, an
@@ -150,7 +157,7 @@ def survey(config: TextConfig, folder: Path, *, workers: int = 0, on_progress: P
     those forgiven are listed in survey/left_out.jsonl.
     """
     text_builder(config)
-    listing = list_files(config.paths, config.on_bad)
+    listing = listing or list_files(config.paths, config.on_bad)
     reading_key, key = _keys(config, listing)
     place = folder / "survey"
     with disk_faults(place, "creating"):
@@ -217,6 +224,11 @@ def _stretches(job: Job, split: Split, period: int, n_places: int, stretch: int)
 
 def _sources(files: Sequence[TextFile]) -> list[str]:
     return list(dict.fromkeys(file.source for file in files))
+
+
+def survey_key(config: TextConfig, listing: Listing) -> str:
+    """What the tables of a survey depend on: the files and how they are read, not what of them is kept."""
+    return _keys(config, listing)[0]
 
 
 def _keys(config: TextConfig, listing: Listing) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.journal import append_row, cut_after_step, read_rows, rewrite_rows
-from chainrule.run.lock import is_running, run_lock
+from chainrule.run.lock import is_running, run_lock, turn_lock
 
 __all__ = [
     "RunFolder",
@@ -14,4 +14,5 @@ __all__ = [
     "read_rows",
     "rewrite_rows",
     "run_lock",
+    "turn_lock",
 ]

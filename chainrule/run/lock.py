@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from chainrule.run.folder import RunFolder
 
 # What network and FUSE mounts answer when they know no locks.
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+
+WAIT_SECONDS = 0.5
 
 
 @contextmanager
@@ -35,6 +37,30 @@ def run_lock(run: RunFolder) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def turn_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock file `path` inside the block, after waiting for whoever has it; `on_wait` is called meanwhile.
+
+    Raises OSError where the file system knows no locks: a file in a lock's place could be waited for for ever.
+    """
+    lock = FileLock(path, timeout=0)
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                lock.acquire()
+            break
+        except Timeout:
+            on_wait()
+            time.sleep(WAIT_SECONDS)
+        except (UserWarning, NotImplementedError) as fault:
+            raise OSError(errno.ENOLCK, "the file system has no locks", str(path)) from fault
+    try:
+        yield
+    finally:
         lock.release()
 
 

@@ -1,5 +1,6 @@
 """The training of a model: from settings and text to a run folder."""
 
+from chainrule.train.prepare import prepare_text
 from chainrule.train.pretrain import pretrain
 from chainrule.train.spike import SpikeReport, explain_spike
 from chainrule.train.stop import Interrupted
@@ -10,6 +11,7 @@ __all__ = [
     "SpikeReport",
     "Watch",
     "explain_spike",
+    "prepare_text",
     "pretrain",
     "silent",
 ]

@@ -1,49 +1,66 @@
 """From raw text to a data set that the model can learn from: survey, tokenizer, token shards."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from chainrule.base import ConfigError
-from chainrule.config import Config
-from chainrule.data import Batches, Dataset, Survey, open_dataset, survey, write_shards
+from chainrule.config import Config, Layer
+from chainrule.data import Batches, Dataset, Survey, find_cache, list_files
+from chainrule.device import look_at_machine
 from chainrule.plan import parameters, run_tokens
 from chainrule.run import RunFolder
-from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer, tokenizer_report
-from chainrule.train.watch import Watch
+from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
+from chainrule.train.settings import draft, settle, time_budget
+from chainrule.train.shared import Preparing
+from chainrule.train.watch import Watch, silent
 
 MANY_EPOCHS = 4
 
 
-def read_text(config: Config, folder: Path, watch: Watch) -> Survey:
-    """Pass 1 over the text; its tables stay in `folder`."""
+def read_text(config: Config, run: RunFolder | None, watch: Watch) -> Survey:
+    """Pass 1 over the text; its tables stay in the cache or in the run's folder."""
     if not config.text.paths:
         raise ConfigError("no text was given; name a folder, a file or a glob, such as: chainrule pretrain my_texts/")
-    return survey(config.text, folder, workers=config.machine.workers, on_progress=partial(_progress, watch))
+    return Preparing(config, watch, run).surveyed(list_files(config.text.paths, config.text.on_bad))
 
 
-def make_tokenizer(config: Config, found: Survey, run: RunFolder, watch: Watch) -> Tokenizer:
+def make_tokenizer(config: Config, found: Survey, run: RunFolder | None, watch: Watch) -> Tokenizer:
     """The run's tokenizer: from its folder when it is there already, else made as `config` says, and saved."""
-    if run.tokenizer.is_file():
+    if run is not None and run.tokenizer.is_file():
         return load_tokenizer(run.tokenizer)
-    watch("progress", {"phase": "tokenizer", "done": 0, "total": found.split_bytes("train")})
-    tokenizer = build_tokenizer(config.vocabulary, config.model.vocab_size, lambda: found.sample("train"))
-    tokenizer.save(run.tokenizer)
+    tokenizer = Preparing(config, watch, run).tokenizer(found)
+    if run is not None:
+        tokenizer.save(run.tokenizer)
     return tokenizer
 
 
-def make_shards(config: Config, found: Survey, tokenizer: Tokenizer, run: RunFolder, watch: Watch) -> Dataset:
-    """Pass 2 over the text, and the data set that it made, verified."""
-    write_shards(
-        found,
-        tokenizer,
-        run.data,
-        context_length=config.model.context_length,
-        workers=config.machine.workers,
-        on_progress=partial(_progress, watch),
-    )
-    return open_dataset(run.data)
+def make_shards(config: Config, found: Survey, tokenizer: Tokenizer, run: RunFolder | None, watch: Watch) -> Dataset:
+    """Pass 2 over the text, and the data set that it made; without a run it is the one in the cache."""
+    return Preparing(config, watch, run).shards(found, tokenizer)
+
+
+def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch: Watch = silent) -> dict[str, Any]:
+    """Prepares the text for every run with these settings, in the cache; returns the folder and the data report.
+
+    Vocabulary and context are chosen as `pretrain` chooses them for these layers and minutes. Raises what that raises,
+    and ConfigError when machine.cache is "off".
+    """
+    minutes = time_budget(layers, minutes)
+    given = draft(layers, minutes)
+    if find_cache(given.config.machine.cache) is None:
+        raise ConfigError("prepared text is kept in the cache, and machine.cache is off; leave it out or name a folder")
+    facts = look_at_machine(given.config.machine)
+    watch("machine", facts.row())
+    found = read_text(given.config, None, watch)
+    config = settle(layers, facts, minutes, found.split_bytes("train")).config
+    tokenizer = make_tokenizer(config, found, None, watch)
+    dataset = make_shards(config, found, tokenizer, None, watch)
+    row = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
+    watch("tokenizer", row)
+    report = data_row(dataset, config)
+    watch("data", report)
+    return {"folder": str(dataset.folder), "tokenizer": row, "data": report}
 
 
 def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> Batches:
@@ -82,7 +99,3 @@ def data_row(dataset: Dataset, config: Config) -> dict[str, Any]:
             "learns from it (Muennighoff et al., arXiv 2305.16264): more text, fewer steps or a smaller model help"
         )
     return {**report, "epochs": round(epochs, 3), "warnings": warnings}
-
-
-def _progress(watch: Watch, phase: str, done: int, total: int) -> None:
-    watch("progress", {"phase": phase, "done": done, "total": total})

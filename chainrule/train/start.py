@@ -55,7 +55,7 @@ class Start:
             layers = [origin.layer(), *layers]
             origin.opened.tokenizer.save(self.run.tokenizer)
             link_old_text(origin, self.run)
-        found = read_text(given.config, self.run.data, self.watch)
+        found = read_text(given.config, self.run, self.watch)
         resolved = on_machine(settle(layers, facts, minutes, found.split_bytes("train")), facts)
         self.watch("plan", plan_row(resolved.config, facts))
         asked_size = resolved.config.model.vocab_size

@@ -1,0 +1,100 @@
+"""`chainrule prepare`: read and tokenize a text once, for all runs that will learn from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from chainrule.base import bytes_text, count_text
+from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.start import check_layers
+from chainrule.config import Layer, load_toml, resolve
+from chainrule.config import preset as preset_layer
+
+
+def prepare(
+    *paths: str,
+    check: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    preset: str | None = None,
+    minutes: float | None = None,
+    config: Path | None = None,
+    on_bad: str | None = None,
+    as_json: AsJson = False,
+    flags: Flags = None,
+) -> int:
+    """Read and tokenize text once, for all runs that will learn from it.
+
+    `pretrain` does this by itself and finds what is here; ten runs on one text prepare it once. It is kept in the
+    user's cache folder (`--machine.cache FOLDER` for another; `chainrule cache` lists it). Examples:
+
+    - `chainrule prepare my_texts/ --check`
+    - `chainrule prepare my_texts/ --minutes 60`
+    - `chainrule prepare "stories/*.jsonl.gz" --text.field story --preset gpt2-124m`
+
+    Parameters
+    ----------
+    paths
+        Folders, files or globs of text, as for `pretrain`.
+    check
+        Only look: which files are there, what would be passed over, what is wrong at the beginnings of the files.
+        Nothing is written.
+    preset
+        A named configuration, as for `pretrain`: vocabulary and context follow from it.
+    minutes
+        The time that a run will have, from which the size of the vocabulary follows. Default: 15.
+    config
+        A TOML file of settings.
+    on_bad
+        error, skip or replace: what to do about invalid UTF-8 and malformed rows.
+    """
+    layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
+    if config is not None:
+        layers.append(load_toml(config))
+    layers.append(flag_layer(flags, {"text.paths": paths or None, "text.on_bad": on_bad}))
+    check_layers(layers, minutes)
+    return _check(layers, as_json) if check else _prepare(layers, minutes, as_json)
+
+
+def _check(layers: list[Layer], as_json: bool) -> int:
+    from chainrule.data import look_at_text
+
+    seen = look_at_text(resolve(layers).config.text)
+    if as_json:
+        print_json(seen)
+        return 0
+    rows = [(kind, f"{row['files']:,}", bytes_text(row["bytes"])) for kind, row in seen["kinds"].items()]
+    print_table("", ("kind", "files", "size"), rows)
+    for reason, count in seen["skipped_by"].items():
+        say(f"passed over: {count:,} × {reason}")
+    for line in (*seen["left_out"], *seen["found"]):
+        say(line)
+    say(f"{seen['looked_at']:,} of {seen['files']:,} files were opened, {bytes_text(seen['head_bytes'])} of each")
+    return 0
+
+
+def _prepare(layers: list[Layer], minutes: float | None, as_json: bool) -> int:
+    from chainrule.cli.panel import make_watch
+    from chainrule.train import prepare_text
+
+    with make_watch(as_json) as watch:
+        made = prepare_text(layers, minutes=minutes, watch=watch)
+    if as_json:
+        print_json(made)
+        return 0
+    _report(made["data"])
+    say(f"prepared: {made['folder']}")
+    return 0
+
+
+def _report(report: Mapping[str, Any]) -> None:
+    columns = ("source", "documents", "size", "tokens")
+    rows = [
+        (name, f"{row['documents']:,}", bytes_text(row["bytes"]), count_text(row["tokens"]))
+        for name, row in report["sources"].items()
+    ]
+    print_table("", columns, rows)
+    for line in report["warnings"]:
+        say(line)
