@@ -19,7 +19,9 @@ from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.arrow import Readable, zstd_stream
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
+from chainrule.data.long_zstd import HEADER_BYTES, ORDINARY_WINDOW, LongWindowStream, window_bytes
 from chainrule.data.policy import DamagedFileError
+from chainrule.data.wide import WideText, marked_encoding, unmarked_order
 
 # gzip reaches 1,032 on zeros, text rarely 20, a log of equal lines some 200.
 RATIO = 250
@@ -59,8 +61,12 @@ class ByteStream:
         self._inner = _Range(raw, span) if span.end else _decompressed(file, raw)
         self._produced = 0
         self._fault: DamagedFileError | None = None
+        self._wide: WideText | None = None
         self._head = b""
         self._head = self.read(HEAD_BYTES)
+        if file.kind != "parquet" and not span.start and (encoding := marked_encoding(self._head)):
+            self._wide, self._head = WideText(self._unfolded, self._head, encoding), b""
+            self._head = self.read(HEAD_BYTES)
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end; raises DamagedFileError where the file is damaged or a bomb.
@@ -80,6 +86,21 @@ class ByteStream:
             raise self._fault
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end or before damage, which will be read again."""
+        self._head = self.read(size)
+        return self._head
+
+    def file_head(self, size: int) -> bytes:
+        """The first `size` bytes of the content, wherever a span begins; to be called before anything is read."""
+        if not self.span.end:
+            return self.peek(size)
+        at = self.raw.tell()
+        self.raw.seek(0)
+        head = self.raw.read(size)
+        self.raw.seek(at)
+        return head
+
     @contextmanager
     def seekable(self) -> Iterator[IO[bytes]]:
         """The content as a file in which one can jump: the file itself, or a temporary copy of what it unfolds to."""
@@ -93,17 +114,24 @@ class ByteStream:
             yield copy
 
     def refuse_binary(self) -> None:
-        """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do."""
+        """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do.
+
+        DamagedFileError when they are text all the same, UTF-16 without the mark that would say so.
+        """
         place = self._head.find(0)
-        if place >= 0 and not self.span.start:
-            hint = (
-                "it looks like UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
-                if self._head[:2] in (b"\xff\xfe", b"\xfe\xff")
-                else "give text, or leave it out"
+        if place < 0 or self.span.start:
+            return
+        if order := unmarked_order(self._head):
+            raise DamagedFileError(
+                f"{self.name}: looks like UTF-16{order} without its mark (byte {place} is NUL); "
+                f"convert it: iconv -f UTF-16{order} -t UTF-8"
             )
-            raise BinaryFileError(f"{self.name}: is binary, not text (byte {place} is NUL); {hint}")
+        raise BinaryFileError(f"{self.name}: is binary, not text (byte {place} is NUL); give text, or leave it out")
 
     def _next(self, size: int) -> bytes:
+        return self._wide.read(size) if self._wide else self._unfolded(size)
+
+    def _unfolded(self, size: int) -> bytes:
         try:
             part = self._inner.read(min(size, UNFOLDED_AT_ONCE) if self.file.codec else size)
         except EOFError as fault:
@@ -178,4 +206,8 @@ def _decompressed(file: TextFile, raw: BinaryIO) -> Readable:
         return bz2.BZ2File(raw)
     if file.codec == "xz":
         return lzma.LZMAFile(raw)
-    return zstd_stream(raw) if file.codec == "zstd" else raw
+    if file.codec == "zstd":
+        header = raw.read(HEADER_BYTES)
+        raw.seek(0)
+        return LongWindowStream(raw) if window_bytes(header) > ORDINARY_WINDOW else zstd_stream(raw)
+    return raw

@@ -38,6 +38,30 @@ def test_several_frames_in_one_file_are_read_to_the_end(workshop, suffix):
     assert read_all(workshop.write(f"a.txt.{suffix}", content)) == b"one two"
 
 
+def long_window(content):
+    """As `zstd --long=30` makes it: the header asks for a gibibyte of window."""
+    settings = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True, write_content_size=False)
+    made = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    return made.compress(content) + made.flush()
+
+
+def test_zstandard_with_a_long_window_is_read_to_the_end(workshop):
+    content = os.urandom(1 << 18).hex().encode()
+    packed = long_window(content)
+    assert zstandard.get_frame_parameters(packed).window_size == 1 << 30
+    assert read_all(workshop.write("a.txt.zst", packed)) == content
+    assert read_all(workshop.write("b.txt.zst", packed + long_window(b" and more"))) == content + b" and more"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_a_long_window_makes_damage_no_other(workshop, share):
+    packed = long_window(os.urandom(1 << 16).hex().encode())
+    with pytest.raises(DataError, match="truncated at byte"):
+        read_all(workshop.write("a.txt.zst", packed[: int(len(packed) * share)]))
+    with pytest.raises(DataError, match="damaged"):
+        read_all(workshop.write("b.txt.zst", packed[:30] + b"nonsense" * 9 + packed[102:]))
+
+
 @pytest.mark.parametrize("suffix", COMPRESS)
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
 def test_a_truncated_file_says_so_and_where(workshop, suffix, share):
@@ -62,6 +86,12 @@ def test_a_bomb_is_refused_while_it_unfolds(workshop, monkeypatch, suffix):
         read_all(path)
 
 
+def test_a_bomb_with_a_long_window_is_refused_while_it_unfolds(workshop, monkeypatch):
+    monkeypatch.setattr(streams, "RATIO_FROM", 1 << 20)
+    with pytest.raises(DataError, match="compression bomb"):
+        read_all(workshop.write("a.txt.zst", long_window(b"0" * (4 << 20))))
+
+
 def test_text_that_compresses_well_is_no_bomb(workshop):
     content = b"2024-01-01 00:00:00 INFO all is well\n" * 100_000
     assert read_all(workshop.write("a.txt.gz", gzip.compress(content))) == content
@@ -69,7 +99,7 @@ def test_text_that_compresses_well_is_no_bomb(workshop):
 
 @pytest.mark.parametrize(
     ("content", "hint"),
-    [(b"\x7fELF\0\0\0", "NUL"), ("words".encode("utf-16"), "UTF-16"), (b"x" * 8000 + b"\0", "byte 8000")],
+    [(b"\x7fELF\0\0\0", "NUL"), (b"x" * 8000 + b"\0", "byte 8000"), (os.urandom(8192), "NUL")],
 )
 def test_binary_content_is_refused(workshop, content, hint):
     with pytest.raises(BinaryFileError, match=hint):
