@@ -5,7 +5,7 @@ No section bears the name of a command: a command-line parser could take the one
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from chainrule.config.model import ModelConfig
 from chainrule.config.section import Section
@@ -20,11 +20,13 @@ class TextConfig(Section):
     paths: tuple[str, ...] = ()
     """Folders, files or globs; `python`: the interpreter's standard library, `king-james`: that Bible (an extra)."""
     field: str = "text"
-    """Column or key that holds the text in .jsonl, .csv and .parquet."""
+    """Column or key that holds the text in .jsonl, .json, .csv and .parquet; a.b is b inside a. Without it a row
+    may have a conversation (messages, conversations)."""
     template: str | None = None
     """Builds the text of a row from its columns, such as "{title}\\n\\n{body}"; replaces `field`."""
-    separator: str | None = None
-    """A line that separates documents inside a plain text file, such as <|endoftext|>; without it a file is one."""
+    separator: str = "auto"
+    """A line that separates documents inside a plain text file. auto recognises <|endoftext|> and its like, form feeds,
+    mailboxes and chats; none: a file is one document."""
     on_bad: Literal["error", "skip", "replace"] = "error"
     """On invalid UTF-8 or a malformed row: stop with its place, skip the document, or replace the bytes; both count."""
     duplicates: Literal["remove", "keep"] = "remove"
@@ -35,8 +37,15 @@ class TextConfig(Section):
     """Estimated Jaccard similarity from which two documents are near duplicates."""
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of the text that is held out, in whole documents, and never trained on."""
+    validation_bytes: PositiveInt = 16_000_000
+    """Most bytes of held-out text, whatever its share: enough for any score, and looks stay short on large texts."""
     cross_documents: bool = True
     """Attention may look across the end-of-text token into the document before; off, each document stands alone."""
+
+    @field_validator("separator", mode="before")
+    @classmethod
+    def _none_is_empty(cls, given: object) -> object:
+        return "" if given is None or given == "none" else given
 
 
 class VocabularyConfig(Section):

@@ -45,7 +45,9 @@ def largest_chunk_bytes(opened: Any, columns: list[str]) -> int:
         for group in range(opened.metadata.num_row_groups)
         for column in range(opened.metadata.num_columns)
     )
-    return max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns), default=0)
+    return max(
+        (chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns), default=0
+    )
 
 
 def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[tuple[dict[str, Any], int]]:

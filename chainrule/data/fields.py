@@ -1,4 +1,4 @@
-"""From a row to its text: one field, or a template of several."""
+"""From a row to its text: one field, a template of several, or the messages of a conversation."""
 
 import string
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.base import DataError, nearest
 from chainrule.config import TextConfig
+from chainrule.data.conversations import conversation_text, messages_text
 
 Fields = Mapping[str, Any]
 Build = Callable[[Fields], tuple[str | None, str]]
@@ -21,9 +22,9 @@ def text_builder(config: TextConfig) -> Build:
 
     def fill(row: Fields) -> tuple[str | None, str]:
         for _, name in parts:
-            if name is not None and row.get(name) is None:
+            if name is not None and _value(row, name) is None:
                 return None, absent(name, row)
-        return "".join(literal + ("" if name is None else str(row[name])) for literal, name in parts), ""
+        return "".join(literal + ("" if name is None else str(_value(row, name))) for literal, name in parts), ""
 
     return fill
 
@@ -44,12 +45,25 @@ def absent(name: str, row: Fields) -> str:
 
 
 def _field(row: Fields, name: str) -> tuple[str | None, str]:
-    value = row.get(name)
+    value = _value(row, name)
     if isinstance(value, str):
         return value, ""
+    conversation = conversation_text(row) if value is None and name not in row else messages_text(value)
+    if conversation is not None:
+        return conversation, ""
     if value is None:
         return None, absent(name, row)
     return None, f"field {name!r} holds {type(value).__name__}, not text"
+
+
+def _value(row: Fields, name: str) -> Any:
+    """The field of that name, or the one that its dots lead to: `a.b` is b inside a."""
+    value: Any = row.get(name)
+    if value is None and "." in name:
+        value = row
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _parsed(template: str) -> list[tuple[str, str | None]]:

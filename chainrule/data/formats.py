@@ -8,14 +8,16 @@ from pathlib import PurePath
 CODECS = {".gz": "gzip", ".zst": "zstd", ".xz": "xz", ".bz2": "bz2"}
 STRUCTURED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
-PROSE = ".txt .text .md .markdown .rst .org .adoc .tex .html .htm .xml"
+PROSE = ".txt .text .md .markdown .mbox"
+MARKUP = ".rst .org .adoc .tex .html .htm .xml"
 CODE = (
     ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .c .h .cc .cpp .cxx .hh .hpp .cu .cuh .m .mm .java .kt .kts .scala"
     " .groovy .cs .fs .vb .go .rs .zig .nim .d .swift .dart .rb .php .pl .pm .lua .r .jl .hs .ml .mli .ex .exs .erl"
     " .clj .lisp .el .scm .rkt .sh .bash .zsh .fish .ps1 .sql .css .scss .less .vue .svelte .proto .thrift .graphql"
     " .cmake .mk .asm .s .f .f90 .pas .v .vhd .sv .tcl .vim .toml .yaml .yml .ini .cfg .conf"
 )
-TEXT_SUFFIXES = frozenset(f"{PROSE} {CODE}".split())
+TEXT_SUFFIXES = frozenset(f"{PROSE} {MARKUP} {CODE}".split())
+CODE_SUFFIXES, MARKUP_SUFFIXES = frozenset(CODE.split()), frozenset(MARKUP.split())
 TEXT_NAMES = frozenset({"Makefile", "Dockerfile", "README", "LICENSE", "COPYING", "NEWS", "AUTHORS", "CHANGES"})
 
 
@@ -47,6 +49,5 @@ def named_kind(name: str) -> tuple[str, str]:
     inner = (PurePath(PurePath(name).stem) if codec else PurePath(name)).suffix.lower()
     if inner in ARCHIVES or inner in CODECS:
         raise UnreadFormatError(f"archives ({inner}) are not read; unpack it and give the folder")
-    if inner == ".json":
-        raise UnreadFormatError(".json is not read as text; write one object per line into a .jsonl file")
-    return kind or "text", codec
+    # In a folder .json mostly holds settings, so only what is named is read as text.
+    return kind or ("json" if inner == ".json" else "text"), codec

@@ -1,4 +1,4 @@
-"""Structured rows (.jsonl, .csv, .tsv, .parquet) to documents.
+"""Structured rows (.jsonl, .json, .csv, .tsv, .parquet) to documents.
 
 To add a format: a function here, a line in ROWS and a suffix in formats.py.
 """
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from chainrule.config import TextConfig
 from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows
+from chainrule.data.conversations import CONVERSATIONS, dated_conversations
 from chainrule.data.csv_rows import table_rows
 from chainrule.data.fields import Fields, absent, text_builder, wanted_fields
+from chainrule.data.json_rows import json_values
 from chainrule.data.lines import decoded_lines
 from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
@@ -71,6 +73,19 @@ def parsed_json(content: bytes) -> Any:
         return json.loads(content, parse_int=str)
 
 
+def _json(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+    """Objects with the text in a field, texts by themselves, or the exports of chat programs."""
+    for number, value in json_values(stream):
+        place = f"{stream.name}: value {number}"
+        texts = [value] if isinstance(value, str) else list(dated_conversations(value))
+        for text in texts:
+            yield Row(place, {config.field: text})
+        if isinstance(value, dict) and not texts:
+            yield Row(place, value)
+        elif not texts:
+            yield Row(place, None, f"a JSON {type(value).__name__}, neither an object nor a text")
+
+
 def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
     """Rows of a table whose first line names the columns."""
     columns: list[str] | None = None
@@ -80,7 +95,7 @@ def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
         place = f"{stream.name}:{number}"
         if columns is None and not fault:
             columns = values
-            _refuse_absent(stream.name, columns, config)
+            _columns_of(stream.name, columns, config)
         elif columns is None:
             raise DamagedFileError(f"{place}: {fault}; it should name the columns")
         elif fault or (values and len(values) != len(columns)):
@@ -90,10 +105,9 @@ def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
 
 
 def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
-    wanted = wanted_fields(config)
     with stream.seekable() as raw:
         opened, columns = parquet_columns(raw, stream.name)
-        _refuse_absent(stream.name, columns, config)
+        wanted = _columns_of(stream.name, columns, config)
         stream.refuse_bomb(largest_chunk_bytes(opened, wanted))
         unfolded = 0
         for number, (row, spoilt) in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
@@ -105,15 +119,22 @@ def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
             yield Row(place, row, "", spoilt, mended)
 
 
-def _refuse_absent(name: str, columns: list[str], config: TextConfig) -> None:
-    """A table without the column has no document at all."""
+def _columns_of(name: str, columns: list[str], config: TextConfig) -> list[str]:
+    """The columns that are needed; a table without one of them has no document at all."""
+    found = list[str]()
     for wanted in wanted_fields(config):
-        if wanted not in columns:
+        column = next((column for column in (wanted, wanted.split(".")[0]) if column in columns), None)
+        if column is None and wanted == config.field:
+            column = next((column for column in CONVERSATIONS if column in columns), None)
+        if column is None:
             raise DamagedFileError(f"{name}: {absent(wanted, dict.fromkeys(columns))}")
+        found.append(column)
+    return found
 
 
 ROWS: dict[str, Callable[[ByteStream, TextConfig], Iterator[Row]]] = {
     "jsonl": _jsonl,
+    "json": _json,
     "csv": _csv,
     "tsv": _csv,
     "parquet": _parquet,

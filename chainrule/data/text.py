@@ -5,22 +5,20 @@ UTF-8 byte order mark at the start of a file is dropped. Invalid UTF-8 becomes U
 done about it is decided by policy.py.
 """
 
-import re
 from collections.abc import Iterator
-from re import Pattern
 
 from chainrule.data.pieces import PIECE_BYTES, Piece, cut_position, cut_text
+from chainrule.data.separators import LOOK_BYTES, Boundary, boundary_of
 from chainrule.data.streams import ByteStream
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 REPLACEMENT = "\ufffd".encode()
-# Blanks after a separator that still make it one; bounded, so that a line end is never searched for without end.
-MOST_BLANKS = 16
 
 
-def text_pieces(stream: ByteStream, separator: str | None) -> Iterator[Piece]:
+def text_pieces(stream: ByteStream, separator: str) -> Iterator[Piece]:
     """The documents of a plain text file; a range that ends inside a document has no last piece of it."""
-    for content, offset, last in _separated(stream, separator) if separator else _whole(stream):
+    boundary = boundary_of(separator, stream.file.path, lambda: stream.file_head(LOOK_BYTES))
+    for content, offset, last in _separated(stream, boundary) if boundary else _whole(stream):
         yield checked(content, f"{stream.name}: byte {{offset}}", offset, last=last)
 
 
@@ -50,21 +48,22 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
         buffer, offset = buffer[cut:], offset + cut
 
 
-def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int, bool]]:
-    """The same with a document for each stretch between separator lines; nothing after the last one is no document."""
-    line = separator_line(separator)
-    # With this much beyond a piece, every separator line that starts inside the piece is seen whole.
-    wanted = PIECE_BYTES + len(separator.encode()) + MOST_BLANKS + 2
+def _separated(stream: ByteStream, boundary: Boundary) -> Iterator[tuple[bytes, int, bool]]:
+    """The same with a document for each stretch between boundaries; nothing after the last one is no document."""
+    # With this much beyond a piece, every boundary that starts inside the piece is seen whole.
+    wanted = PIECE_BYTES + boundary.most_bytes
     buffer, offset = _start(stream)
     start, ended, opened = 0, False, False
+    looked, key = 0, None
     while True:
         if len(buffer) - start < wanted and not ended:
             more = stream.read(4 * wanted)
             # The byte before stays: it tells whether a line starts here.
             gone = max(start - 1, 0)
-            buffer, offset, start, ended = buffer[gone:] + more, offset + gone, start - gone, not more
+            buffer, ended = buffer[gone:] + more, not more
+            offset, start, looked = offset + gone, start - gone, max(looked - gone, 0)
             continue
-        found = line.search(buffer, start)
+        found = boundary.line.search(buffer, max(start, looked))
         if found and not ended and found.end() == len(buffer):
             found = None
         end = found.start() if found else len(buffer)
@@ -73,17 +72,16 @@ def _separated(stream: ByteStream, separator: str) -> Iterator[tuple[bytes, int,
             yield buffer[start:cut], offset + start, False
             start, opened = cut, True
         elif found:
-            yield buffer[start:end], offset + start, True
-            start, opened = found.end(), False
+            looked = found.end()
+            if boundary.by_key and key == (key := found.group(1)):
+                continue
+            if not boundary.kept or end > start or opened:
+                yield buffer[start:end], offset + start, True
+            start, opened = end if boundary.kept else looked, False
         else:
             if end > start or opened:
                 yield buffer[start:], offset + start, True
             return
-
-
-def separator_line(separator: str) -> Pattern[bytes]:
-    """What matches a line that parts documents."""
-    return re.compile(rb"^%s[ \t\r]{0,%d}(?:\n|\Z)" % (re.escape(separator.encode()), MOST_BLANKS), re.MULTILINE)
 
 
 def _start(stream: ByteStream) -> tuple[bytes, int]:
@@ -102,11 +100,16 @@ def row_pieces(text: str, place: str, invalid: int = 0, mended: str | None = Non
     try:
         content = text.encode()
     except UnicodeEncodeError as fault:
-        mended = mended or (
-            f"{place}: the text holds a lone surrogate (\\u{ord(text[fault.start]):04x}), half a character"
-        )
+        mended = mended or f"{place}: {_half_a_character(ord(text[fault.start]))}"
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         invalid += whole.count("\ufffd") - text.count("\ufffd")
         content = whole.encode()
     for part, last in cut_text(content):
         yield Piece(part, last, None, invalid if last else 0, mended if last else None)
+
+
+def _half_a_character(code: int) -> str:
+    # Where Python decodes whole files, bytes that are no UTF-8 become these.
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"invalid UTF-8 (byte 0x{code - 0xDC00:02x})"
+    return f"the text holds a lone surrogate (\\u{code:04x}), half a character"

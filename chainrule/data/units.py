@@ -13,8 +13,11 @@ from typing import BinaryIO, NamedTuple
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
 from chainrule.data.pieces import PIECE_BYTES, cut_position
+from chainrule.data.separators import LOOK_BYTES as RECOGNISED_BYTES
+from chainrule.data.separators import boundary_of
 from chainrule.data.streams import HEAD_BYTES
-from chainrule.data.text import BYTE_ORDER_MARK, separator_line
+from chainrule.data.text import BYTE_ORDER_MARK
+from chainrule.data.wide import marked_encoding
 
 # A tenth of a second of a core: small enough for memory, progress and a resume, large enough to be worth sending.
 UNIT_BYTES = 4 << 20
@@ -58,8 +61,13 @@ def plan_units(files: Sequence[TextFile], config: TextConfig, file: int = 0, sta
         yield Unit(first, len(files) - first)
 
 
+def _head(file: TextFile, size: int) -> bytes:
+    with Path(file.path).open("rb") as raw:
+        return raw.read(size)
+
+
 def _is_one_document(file: TextFile, config: TextConfig) -> bool:
-    return file.kind == "text" and not config.separator
+    return file.kind == "text" and not boundary_of(config.separator, file.path, lambda: _head(file, RECOGNISED_BYTES))
 
 
 def _ends(file: TextFile, config: TextConfig, start: int) -> Iterator[int] | None:
@@ -70,18 +78,20 @@ def _ends(file: TextFile, config: TextConfig, start: int) -> Iterator[int] | Non
     if file.codec or file.kind not in ("text", "jsonl"):
         return None
     try:
-        with Path(file.path).open("rb") as raw:
-            if b"\0" in raw.read(HEAD_BYTES):
-                return None
+        head = _head(file, RECOGNISED_BYTES)
     except OSError:
         # Whoever reads it says so.
         return None
+    if b"\0" in head[:HEAD_BYTES] or marked_encoding(head):
+        return None
     if file.kind == "jsonl":
         return _found_ends(file, start, _line_end)
-    if config.separator:
-        line = separator_line(config.separator)
-        return _found_ends(file, start, lambda raw, at: _boundary_end(raw, at, line))
-    return _piece_ends(file, start)
+    boundary = boundary_of(config.separator, file.path, lambda: head)
+    if boundary is None:
+        return _piece_ends(file, start)
+    if not boundary.divisible:
+        return None
+    return _found_ends(file, start, lambda raw, at: _boundary_end(raw, at, boundary.line))
 
 
 def _found_ends(file: TextFile, start: int, end_after: Callable[[BinaryIO, int], int]) -> Iterator[int]:

@@ -213,12 +213,19 @@ def test_unreadable_files_and_folders_are_left_out_or_refused():
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("a.zip", "unpack it"), ("a.tar.gz", "unpack it"), ("a.txt.gz.gz", "archives"), ("a.json", "jsonl")],
+    [("a.zip", "unpack it"), ("a.tar.gz", "unpack it"), ("a.txt.gz.gz", "archives")],
 )
 def test_formats_that_are_not_read_are_refused_with_advice(workshop, name, advice):
     path = workshop.write(name, "x")
     with pytest.raises(DataError, match=advice):
         list_files([str(path)])
+
+
+def test_json_is_read_when_it_is_named_and_taken_for_settings_in_a_folder(workshop):
+    workshop.write("a.txt", "text")
+    path = workshop.write("a.json", "[]")
+    assert names(list_files([str(workshop.texts)])) == ["a.txt"]
+    assert list_files([str(path)]).files[0].kind == list_files([f"{workshop.texts}/*.json"]).files[0].kind == "json"
 
 
 def test_sources_are_the_entries_of_a_single_folder(workshop):

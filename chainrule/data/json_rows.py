@@ -1,0 +1,110 @@
+"""A .json file to its values: the elements of one array, one object, or objects one after the other.
+
+An array is read element by element, so its file may be of any size.
+"""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from chainrule.base import bytes_text
+from chainrule.data.lines import MOST_LINE_BYTES
+from chainrule.data.policy import DamagedFileError
+from chainrule.data.streams import ByteStream
+
+CHUNK_BYTES = 1 << 20
+BLANKS = " \t\r\n"
+
+
+class Value(NamedTuple):
+    """A value of the file and its number, from 1."""
+
+    number: int
+    content: Any
+
+
+def json_values(stream: ByteStream) -> Iterator[Value]:
+    """The values in order; raises DamagedFileError where the file is no JSON, or one value too large.
+
+    Bytes that are no UTF-8 are lone surrogates in the values, as Python's surrogateescape makes them.
+    """
+    text = _Text(stream)
+    inside = text.take("[")
+    number = 0
+    while not text.at_end() and not (inside and text.take("]")):
+        number += 1
+        if inside and number > 1 and not text.take(","):
+            raise DamagedFileError(f"{stream.name}: value {number}: malformed JSON (no comma before it)")
+        yield Value(number, text.value(number))
+    if inside and not text.closed:
+        raise DamagedFileError(f"{stream.name}: truncated: the array is not closed after value {number}")
+
+
+class _Text:
+    """The decoded text of a stream from the place that has been reached on."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.closed = False
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+        self._json = json.JSONDecoder()
+        self._buffer, self._at, self._ended = "", 0, False
+
+    def at_end(self) -> bool:
+        """Whether only blanks are left; passes over those that are next."""
+        while True:
+            while self._at < len(self._buffer) and self._buffer[self._at] in BLANKS:
+                self._at += 1
+            if self._at < len(self._buffer) or not self._read(CHUNK_BYTES):
+                return self._at == len(self._buffer)
+
+    def take(self, sign: str) -> bool:
+        """Passes over the sign if it is next."""
+        taken = not self.at_end() and self._buffer[self._at] == sign
+        self._at += taken
+        self.closed |= taken and sign == "]"
+        return taken
+
+    def value(self, number: int) -> Any:
+        self.at_end()
+        while True:
+            start = self._at
+            try:
+                value, end = self._decoded()
+            except RecursionError:
+                raise self._fault(number, "nested too deeply") from None
+            except ValueError as fault:
+                # It may only be that more of it must be read; as much again keeps the work linear.
+                waiting = len(self._buffer) - self._at
+                if waiting > MOST_LINE_BYTES:
+                    raise self._fault(number, f"longer than {bytes_text(MOST_LINE_BYTES)}, or {fault}") from None
+                if not self._read(max(CHUNK_BYTES, waiting)):
+                    raise self._fault(number, str(fault)) from None
+                continue
+            # A number at the end of what was read may go on.
+            if end < len(self._buffer) or not self._read(CHUNK_BYTES):
+                self._at += end - start
+                return value
+
+    def _decoded(self) -> tuple[Any, int]:
+        try:
+            return self._json.raw_decode(self._buffer, self._at)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:
+            # Python makes no integer of more than 4,300 digits; as a word it does no harm beside the text.
+            return json.JSONDecoder(parse_int=str).raw_decode(self._buffer, self._at)
+
+    def _read(self, size: int) -> bool:
+        """Appends more text; False at the end of the file."""
+        if self._ended:
+            return False
+        more = self._stream.read(size)
+        self._ended = not more
+        self._buffer = self._buffer[self._at :] + self._decoder.decode(more, final=self._ended)
+        self._at = 0
+        return bool(more)
+
+    def _fault(self, number: int, what: str) -> DamagedFileError:
+        return DamagedFileError(f"{self._stream.name}: value {number}: malformed JSON ({what})")
