@@ -32,7 +32,8 @@ def sentences(kind: str, row: Row) -> list[tuple[str, str, bool]]:
     if kind not in WORDS:
         return []
     warnings = [("warning", str(warning), True) for warning in row.get("warnings", ())]
-    return [(label, sentence, kind == "notice") for label, sentence in WORDS[kind](row)] + warnings
+    notes = [("note", str(note), False) for note in row.get("notes", ())]
+    return [(label, sentence, kind == "notice") for label, sentence in WORDS[kind](row)] + notes + warnings
 
 
 def _machine(row: Row) -> list[tuple[str, str]]:
@@ -87,7 +88,7 @@ def _data(row: Row) -> list[tuple[str, str]]:
     return lines + ([("tokens", split + epochs)] if split else [])
 
 
-_REMOVED = {"duplicates": "duplicates", "near_duplicates": "near duplicates", "skipped": "skipped"}
+_REMOVED = {"duplicates": "duplicates", "near_duplicates": "near duplicates", "bad": "bad", "skipped": "skipped"}
 _SPLITS = {"train": "to train on", "validation": "held out"}
 
 

@@ -32,7 +32,7 @@ from chainrule.data.table import (
     TableFiles,
 )
 
-DECIDING = ("duplicates", "near_duplicates", "near_threshold", "on_bad", "validation_share")
+DECIDING = ("duplicates", "near_duplicates", "near_threshold", "on_bad", "validation_share", "validation_bytes")
 """Settings that say what is done with documents; all others of the text say what documents there are."""
 
 
@@ -52,7 +52,9 @@ def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
         # A copy of a removed near duplicate is one as well, should exact copies be kept.
         states[(states[exact] == NEAR_DUPLICATE) & (states == TRAIN)] = NEAR_DUPLICATE
     roots = clusters(np.where(repeated, exact, near))
-    return hold_out(states, table["bytes"], table["digest"][:, 0], roots, config.validation_share)
+    return hold_out(
+        states, table["bytes"], table["digest"][:, 0], roots, config.validation_share, config.validation_bytes
+    )
 
 
 def refuse_flawed(tables: TableFiles, config: TextConfig) -> None:
@@ -114,7 +116,7 @@ def figures(
         "left_out": int((states == LEFT_OUT).sum()),
         "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),
         "shortest": _extreme(listing.files, table, kept, int(np.argmin(sizes))),
-        "held_out": "documents" if held.cut is None else "last share",
+        "held_out": _how(held),
         "sources": _by_source(listing.files, table, kept, sources),
         "warnings": _warnings(held),
     }
@@ -137,11 +139,18 @@ def _by_source(
     }
 
 
+def _how(held: HoldOut) -> str:
+    if not held.cuts:
+        return "documents"
+    return "last share" if len(held.cuts) == 1 and not held.spread else "documents and ends of huge ones"
+
+
 def _warnings(held: HoldOut) -> list[str]:
     warnings = []
-    if held.cut is not None:
+    if held.cuts and not held.spread:
         warnings.append(
-            "Too few documents to hold some out whole: the last share of the text is held out, cut at a line's end."
+            "Too few documents to hold some out whole: the last share of the text is held out, cut at a line's end "
+            "where one is near."
         )
     left_out = int((held.states == LEFT_OUT).sum())
     if left_out:

@@ -12,6 +12,7 @@ from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
 from chainrule.data.pieces import line_cut
+from chainrule.data.split import Cut
 from chainrule.data.streams import Span
 from chainrule.data.table import BAD, CUT, TRAIN, VALIDATION
 
@@ -41,7 +42,8 @@ class Job(NamedTuple):
     fragment: bool
     """The span lies inside one document, of which `before` bytes stand before it."""
     before: int
-    cut: tuple[int, int] | None
+    cuts: tuple[Cut, ...]
+    """Of its documents whose state is CUT."""
 
 
 def read_job(job: Job) -> Iterator[tuple[Split, Part]]:
@@ -88,10 +90,10 @@ def _file_parts(job: Job, file: TextFile, first: int, beyond: int) -> Iterator[_
 
 def _both_sides(job: Job, part: _Piece) -> Iterator[tuple[Split, Part]]:
     """A piece of the document that begins in the training text and ends held out."""
-    _, at = job.cut or (0, 0)
+    _, at, reach = next(cut for cut in job.cuts if cut.document == part.document)
     end = part.start + len(part.content)
     if part.start <= at < end:
-        place = line_cut(part.content, at - part.start)
+        place = line_cut(part.content, at - part.start, reach)
         yield "train", Part(part.document, part.content[:place], True)
         yield "validation", Part(part.document, part.content[place:], part.last)
     else:

@@ -1,26 +1,47 @@
 """Which text is held out: whole documents by the order of their digests, and near duplicates on one side only.
 
-The choice depends on the content alone: neither on file names nor on the order of reading.
+The choice depends on the content alone, neither on file names nor on the order of reading, unless there are so few
+documents that the end of the text is held out. What is held out has a limit in bytes as well as in share: scores get no
+truer from more, and looks would take ever longer.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.table import CUT, LEFT_OUT, TRAIN, VALIDATION
 
-# Whole documents serve when they come to within these factors of the wanted share.
+# Whole documents serve when they come to within these factors of what is wanted.
 ENOUGH, ALMOST, AT_MOST = 0.5, 0.95, 1.1
+# Under the limit, a document beyond this share of it is too large to be held out whole: one would stand for all.
+HUGE = 1 / 8
+# Of documents so large so many ends are held out, spread over them by their bytes.
+ENDS = 16
+# A cut is moved to the end of a line within this share of what is held out behind it, and never further than that.
+REACH, MOST_REACH = 1 / 2, 4096
+
+
+class Cut(NamedTuple):
+    """Where a document is cut: what stands behind `byte` is held out, from the next end of a line on if it is near."""
+
+    document: int
+    byte: int
+    reach: int
+    """How many bytes away the end of a line, a sentence or a word may be."""
 
 
 @dataclass(frozen=True)
 class HoldOut:
-    """States of all documents, and the place where one is cut (None: only whole documents are held out)."""
+    """States of all documents, and the places where some are cut (none: only whole documents are held out)."""
 
     states: NDArray[np.uint8]
-    cut: tuple[int, int] | None
-    """Document and byte from which on its next line is held out."""
+    cuts: tuple[Cut, ...] = ()
+    limited: bool = False
+    """The limit in bytes was less than the share."""
+    spread: bool = False
+    """The cuts are the ends of huge documents, and no last part of all text."""
 
 
 def hold_out(
@@ -29,52 +50,89 @@ def hold_out(
     keys: NDArray[np.uint64],
     roots: NDArray[np.int64],
     share: float,
+    most: float = np.inf,
 ) -> HoldOut:
-    """Holds out `share` of the bytes of the documents whose state is TRAIN.
+    """Holds out `share` of the bytes of the documents whose state is TRAIN, no more than about `most` bytes.
 
-    Clusters (equal `roots`) are taken whole, in the order of their smallest key. When whole documents cannot give at
-    least half of the share (a single book), the last share of the text in reading order is held out instead.
+    Clusters (equal `roots`) are taken whole, in the order of their smallest key. When `most` is the smaller, huge
+    documents give their share of it by their ends. When neither gives half of what is wanted (a single book), the last
+    part of the text in reading order is held out instead.
     """
     usable = np.flatnonzero(states == TRAIN)
+    total = float(sizes[usable].sum())
+    wanted, limited = min(share * total, most), most < share * total
     if not usable.size:
-        return HoldOut(states, None)
-    wanted = share * float(sizes[usable].sum())
-    chosen = _chosen_clusters(usable, sizes, keys, roots, wanted)
+        return HoldOut(states)
+    order, place, cluster_bytes = _clusters(usable, sizes, keys, roots)
+    huge = cluster_bytes > (HUGE * wanted if limited else np.inf)
+    of_huge = wanted * float(cluster_bytes[huge].sum()) / total
+    chosen, taken = _whole(order[~huge[order]], cluster_bytes, wanted - of_huge)
+    cuts = _ends(order[huge[order]], place, usable, sizes, of_huge)
+    taken += sum(int(sizes[cut.document]) - cut.byte for cut in cuts)
     states = states.copy()
-    if chosen is None:
-        return _last_share(states, usable, sizes, roots, wanted)
-    states[usable[np.isin(roots[usable], chosen)]] = VALIDATION
-    return HoldOut(states, None)
+    if taken < ENOUGH * wanted or len(chosen) == len(order):
+        return _last_part(states, usable, sizes, roots, wanted, limited)
+    states[usable[np.isin(place, chosen)]] = VALIDATION
+    states[[cut.document for cut in cuts]] = CUT
+    return HoldOut(states, cuts, limited, spread=bool(cuts))
 
 
-def _chosen_clusters(
-    usable: NDArray[np.int64],
-    sizes: NDArray[np.uint64],
-    keys: NDArray[np.uint64],
-    roots: NDArray[np.int64],
-    wanted: float,
-) -> NDArray[np.int64] | None:
-    """Roots of the clusters to hold out; None when they cannot give enough."""
+def _clusters(
+    usable: NDArray[np.int64], sizes: NDArray[np.uint64], keys: NDArray[np.uint64], roots: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The clusters' numbers in the order of their smallest keys, each document's cluster, and the clusters' bytes."""
     found, place = np.unique(roots[usable], return_inverse=True)
-    cluster_bytes = np.bincount(place, weights=sizes[usable].astype(np.float64), minlength=len(found))
+    cluster_bytes = np.bincount(place, sizes[usable].astype(np.float64), len(found)).astype(np.float64)
     cluster_keys = np.full(len(found), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(cluster_keys, place, keys[usable])
+    return np.argsort(cluster_keys, kind="stable"), place, cluster_bytes
+
+
+def _whole(
+    order: NDArray[np.int64], cluster_bytes: NDArray[np.float64], wanted: float
+) -> tuple[NDArray[np.int64], float]:
+    """The clusters to hold out whole, and their bytes."""
     chosen, taken = list[int](), 0.0
-    for cluster in np.argsort(cluster_keys, kind="stable"):
-        if taken + cluster_bytes[cluster] <= AT_MOST * wanted:
-            chosen.append(found[cluster])
-            taken += cluster_bytes[cluster]
+    for cluster in order:
         if taken >= ALMOST * wanted:
             break
-    return np.array(chosen, np.int64) if taken >= ENOUGH * wanted and len(chosen) < len(found) else None
+        if taken + cluster_bytes[cluster] <= AT_MOST * wanted:
+            chosen.append(cluster)
+            taken += cluster_bytes[cluster]
+    return np.array(chosen, np.int64), taken
 
 
-def _last_share(
+def _ends(
+    order: NDArray[np.int64],
+    place: NDArray[np.int64],
+    usable: NDArray[np.int64],
+    sizes: NDArray[np.uint64],
+    wanted: float,
+) -> tuple[Cut, ...]:
+    """Ends of huge documents: evenly spaced places in all their bytes say which, so that each byte counts alike.
+
+    Only documents that nothing else is like: the beginning of the document stays in the training text.
+    """
+    alone = np.bincount(place, minlength=int(place.max()) + 1) == 1
+    documents = usable[np.searchsorted(place, order[alone[order]], sorter=np.argsort(place, kind="stable"))]
+    if not documents.size:
+        return ()
+    ends = np.cumsum(sizes[documents].astype(np.float64))
+    hits = np.searchsorted(ends, (np.arange(ENDS) + 0.5) * ends[-1] / ENDS, side="right")
+    cuts = []
+    for hit, times in zip(*np.unique(hits, return_counts=True), strict=True):
+        size, held = int(sizes[documents[hit]]), wanted * int(times) / ENDS
+        cuts.append(_cut(int(documents[hit]), size - max(1, min(round(held), size // 2)), held))
+    return tuple(sorted(cuts))
+
+
+def _last_part(
     states: NDArray[np.uint8],
     usable: NDArray[np.int64],
     sizes: NDArray[np.uint64],
     roots: NDArray[np.int64],
     wanted: float,
+    limited: bool,
 ) -> HoldOut:
     """Cuts the text in reading order; what is like held-out text is neither trained on nor held out."""
     ends = np.cumsum(sizes[usable])
@@ -87,8 +145,12 @@ def _last_share(
     alike = usable[:at][np.isin(roots[usable[:at]], roots[held])]
     states[alike] = LEFT_OUT
     if byte <= 0:
-        return HoldOut(states, None)
+        return HoldOut(states, (), limited)
     # Its own beginning is trained on, so no later document that is like it may judge.
     states[usable[at + 1 :][roots[usable[at + 1 :]] == roots[document]]] = LEFT_OUT
     states[document] = CUT
-    return HoldOut(states, (int(document), byte))
+    return HoldOut(states, (_cut(int(document), byte, wanted),), limited)
+
+
+def _cut(document: int, byte: int, held: float) -> Cut:
+    return Cut(document, byte, int(min(held * REACH, MOST_REACH)))

@@ -17,9 +17,11 @@ from chainrule.data.census import DECIDING, decide, figures, list_left_out, refu
 from chainrule.data.fields import text_builder
 from chainrule.data.files import Listing, TextFile, list_files
 from chainrule.data.jobs import Job, Part, Split, read_job
+from chainrule.data.notes import text_notes
 from chainrule.data.scan import Progress, Scan
 from chainrule.data.seals import read_sealed, write_sealed
 from chainrule.data.similarity import VERSION
+from chainrule.data.split import Cut
 from chainrule.data.streams import Span
 from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 
@@ -38,7 +40,7 @@ class Survey:
     table: NDArray[Any] = field(repr=False)
     units: NDArray[Any] = field(repr=False)
     states: NDArray[np.uint8] = field(repr=False)
-    cut: tuple[int, int] | None
+    cuts: tuple[Cut, ...]
     report: dict[str, Any]
     key: str
     """Changes with the settings, and with any file's name, size or time."""
@@ -109,18 +111,19 @@ class Survey:
     def split_bytes(self, split: Split) -> int:
         """Bytes of text on one side, to within the length of the line at which a document is cut."""
         whole = int(self.table["bytes"][self.states == (SIDES[split])].sum())
-        if self.cut is None:
-            return whole
-        document, byte = self.cut
-        return whole + (byte if split == "train" else int(self.table["bytes"][document]) - byte)
+        begun = sum(cut.byte for cut in self.cuts)
+        if split == "train":
+            return whole + begun
+        return whole + sum(int(self.table["bytes"][cut.document]) for cut in self.cuts) - begun
 
     def _beside(self, number: int, split: Split | None) -> bool:
         """Whether this part of a document that is cut is wholly on the other side."""
         document, before = self.units["document"][number : number + 2], self.units["before"][number : number + 2]
-        if split is None or self.cut is None or document[0] != self.cut[0]:
+        at = next((cut.byte for cut in self.cuts if cut.document == document[0]), None)
+        if split is None or at is None:
             return False
-        ends_before = len(document) > 1 and document[1] == document[0] and before[1] <= self.cut[1]
-        return bool(ends_before if split == "validation" else before[0] > self.cut[1])
+        ends_before = len(document) > 1 and document[1] == document[0] and before[1] <= at
+        return bool(ends_before if split == "validation" else before[0] > at)
 
     def _job(self, unit: Any, first: int, beyond: int) -> Job:
         file, n_files = int(unit["file"]), int(unit["n_files"])
@@ -137,7 +140,7 @@ class Survey:
             Span(int(unit["start"]), int(unit["end"])),
             bool(unit["fragment"]),
             int(unit["before"]),
-            self.cut,
+            tuple(cut for cut in self.cuts if first <= cut.document < beyond),
         )
 
 
@@ -176,12 +179,13 @@ def survey(
     table = scan.tables.read()
     report = figures(listing, counts, table, held, _sources(listing.files))
     list_left_out(place / "left_out.jsonl", listing, scan.tables, config)
+    report["notes"] = text_notes(report, config, listing.files, table, held, place / "left_out.jsonl")
     states = SealedFile(place / "states.bin")
     states.replace(held.states.tobytes())
     seals = {"states": states.seal, "documents": scan.tables.documents.seal, "units": scan.tables.units.seal}
-    write_sealed(place / "survey.json", {"key": key, "cut": held.cut, "report": report, "seals": seals})
+    write_sealed(place / "survey.json", {"key": key, "cuts": held.cuts, "report": report, "seals": seals})
     notes = tuple(f"{name} in {place} was damaged: surveyed again" for name in dict.fromkeys(damaged))
-    return Survey(config, listing.files, table, scan.tables.read_units(), held.states, held.cut, report, key, notes)
+    return Survey(config, listing.files, table, scan.tables.read_units(), held.states, held.cuts, report, key, notes)
 
 
 def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Survey | list[str]:
@@ -197,8 +201,8 @@ def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Surve
     if damaged:
         return damaged
     states = np.fromfile(place / "states.bin", np.uint8)
-    cut = None if saved["cut"] is None else (saved["cut"][0], saved["cut"][1])
-    return Survey(config, listing.files, tables.read(), tables.read_units(), states, cut, saved["report"], key)
+    cuts = tuple(Cut(*cut) for cut in saved["cuts"])
+    return Survey(config, listing.files, tables.read(), tables.read_units(), states, cuts, saved["report"], key)
 
 
 def _kept_bytes(job: Job, split: Split) -> int:

@@ -27,6 +27,7 @@ def data(facts: Facts) -> Html | None:
         return None
     warned = [*(report.get("warnings") or ()), *(facts.tokenizer.get("warnings") or ())]
     warnings = [tag("li", tag("b", "!", class_="bad"), tag("span", warning)) for warning in warned]
+    warnings += [tag("li", tag("b", "·"), tag("span", note)) for note in report.get("notes") or ()]
     return section(
         "data",
         "Text and tokenizer",

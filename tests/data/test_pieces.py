@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,11 +36,12 @@ def test_a_cut_never_splits_a_character(text, data):
 @given(texts, st.data())
 def test_a_line_cut_splits_no_character_and_prefers_line_ends(text, data):
     content = text.encode()
-    cut = line_cut(content, data.draw(st.integers(0, len(content) - 1)))
+    position, reach = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 30))
+    cut = line_cut(content, position, reach)
     content[:cut].decode(), content[cut:].decode()
-    assert cut < len(content)
-    if b"\n" in content[:-1] and cut:
-        assert content[cut - 1 : cut] == b"\n" or b"\n" not in content[:cut]
+    assert cut < len(content) and position - max(reach, 3) <= cut <= position + reach
+    if b"\n" in content[max(position - reach, 0) : position + reach][:-1] and cut < position:
+        assert content[cut - 1 : cut] == b"\n"
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,3 +55,20 @@ def test_cutting_before_white_space_leaves_the_tokens_as_they_were(text, limit):
 
 
 TOKENIZER = train_bpe(["abc cab's a1 1a. ,a\n\n\tabc\nab c 'sab  cab"] * 3, 300)
+
+
+@pytest.mark.parametrize(
+    ("content", "position", "reach", "cut"),
+    [
+        ("one\ntwo\nthree\n", 5, 4, "one\ntwo\n"),
+        ("one\ntwo and more of it\n", 6, 4, "one\n"),
+        ("# A title\none two. Three four", 24, 9, "# A title\none two. "),
+        ("one two three four", 6, 4, "one two "),
+        ("語語語語。語語", 8, 8, "語語語語。"),
+        ("語語語語", 7, 2, "語語"),
+        ("no end near\nlong" * 3, 20, 1, "no end near\nlongno e"),
+    ],
+)
+def test_a_cut_is_moved_to_the_end_of_a_line_a_sentence_or_a_word_that_is_near(content, position, reach, cut):
+    content = content.encode()
+    assert content[: line_cut(content, position, reach)].decode() == cut

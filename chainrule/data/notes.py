@@ -1,0 +1,88 @@
+"""What a person is told about the text in single lines: how it was parted, what was left out, how much is held out."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.base import DataError, bytes_text
+from chainrule.config import TextConfig
+from chainrule.data.files import TextFile
+from chainrule.data.folders import shown
+from chainrule.data.separators import AUTO, LOOK_BYTES, MARKS, boundary_of
+from chainrule.data.split import HoldOut
+from chainrule.data.streams import opened
+from chainrule.run import read_rows
+
+# So many files are looked at again to say what parts them; of more, the rest is counted with the last.
+LOOKED_AT = 100
+# So many reasons are quoted.
+QUOTED = 2
+
+
+def text_notes(
+    report: Mapping[str, Any],
+    config: TextConfig,
+    files: Sequence[TextFile],
+    table: NDArray[Any],
+    held: HoldOut,
+    left_out: Path,
+) -> list[str]:
+    """The lines, each complete in itself; none for an ordinary text."""
+    n_documents = np.bincount(table["file"], minlength=len(files))
+    return [*_parted(config, files, n_documents), *_left_out(report, left_out), *_held_out(config, held)]
+
+
+def _parted(config: TextConfig, files: Sequence[TextFile], n_documents: NDArray[np.int64]) -> Iterator[str]:
+    """Which plain files hold many documents, and what separates them there."""
+    plain = [index for index in np.flatnonzero(n_documents > 1).tolist() if files[index].kind == "text"]
+    if config.separator not in (AUTO, "") and not plain:
+        yield f"text.separator {config.separator!r} stands on no line of its own: each file is one document"
+    found = defaultdict[str, list[int]](list)
+    name = ""
+    for place, index in enumerate(plain):
+        boundary = boundary_of(config.separator, files[index].path, _head(files[index])) if place < LOOKED_AT else None
+        name = boundary.name if boundary else name
+        found[name].append(index)
+    for name, parted in found.items():
+        which = shown(Path(files[parted[0]].path).name) if len(parted) == 1 else f"{len(parted):,} files"
+        yield f"{which}: {int(n_documents[parted].sum()):,} documents, separated by {name}"
+    if config.separator == AUTO and len(files) == 1 and files[0].kind == "text" and not plain:
+        head = _head(files[0])()
+        for mark in islice((mark for mark in MARKS if mark.encode() in head), 1):
+            yield f"{mark} stands inside lines and is read as text; on lines of its own it separates documents"
+
+
+def _head(file: TextFile) -> Any:
+    def read() -> bytes:
+        try:
+            with opened(file) as stream:
+                return stream.peek(LOOK_BYTES)
+        except DataError:
+            return b""
+
+    return read
+
+
+def _left_out(report: Mapping[str, Any], left_out: Path) -> Iterator[str]:
+    counts = {
+        "bad document": report["bad"],
+        "unreadable file or folder": report["unreadable"],
+        "binary file": report["skipped_by"].get("binary", 0),
+    }
+    counted = [f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in counts.items() if n]
+    if counted:
+        reasons = [row["reason"] for row in islice(read_rows(left_out), QUOTED)]
+        yield f"left out: {', '.join(counted).replace('file or folders', 'files or folders')}; {'; '.join(reasons)}" + (
+            "; all in survey/left_out.jsonl, in the data folder" if sum(counts.values()) > len(reasons) else ""
+        )
+
+
+def _held_out(config: TextConfig, held: HoldOut) -> Iterator[str]:
+    if held.limited:
+        most = bytes_text(config.validation_bytes)
+        yield f"held out: about {most} (text.validation_bytes), which is less than text.validation_share of the text"
