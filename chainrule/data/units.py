@@ -49,8 +49,9 @@ def plan_units(files: Sequence[TextFile], config: TextConfig, file: int = 0, sta
         if ends is not None:
             if first < index:
                 yield Unit(first, index - first)
+            fragments = _is_one_document(files[index], config)
             for range_start, range_end in pairwise(ends):
-                yield Unit(index, 1, range_start, range_end, _is_one_document(files[index], config))
+                yield Unit(index, 1, range_start, range_end, fragments)
             first, weight = index + 1, 0
             continue
         weight += files[index].size * (UNFOLDS if files[index].codec else 1)

@@ -67,9 +67,17 @@ def _token_rows(facts: Facts) -> list[tuple[object, object]]:
         ("parameters in it", None if embedding is None else f"{embedding:.0%} of the model’s"),
         ("to train on", _tokens(tokens.get("train"), sizes.get("train"))),
         ("held out", _tokens(tokens.get("validation"), sizes.get("validation"))),
+        ("held-out text copied", _copied(report.get("copied"))),
         ("the run reads the text", f"{report['epochs']:.2f} times" if report.get("epochs") else None),
         ("fingerprint", tag("code", str(manifest["fingerprint"])[:16], "…") if manifest.get("fingerprint") else None),
     ]
+
+
+def _copied(found: object) -> str | None:
+    """The share of held-out text that stands word for word in the training text."""
+    if not isinstance(found, Mapping) or not isinstance(share := found.get("share"), int | float):
+        return None
+    return f"{share:.1%} stands word for word in the training text"
 
 
 def _tokens(tokens: object, n_bytes: object) -> str | None:

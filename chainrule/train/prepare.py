@@ -11,11 +11,14 @@ from chainrule.device import look_at_machine
 from chainrule.plan import parameters, run_tokens
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
+from chainrule.train.copied import copied_row, copied_sentence
 from chainrule.train.settings import draft, settle, time_budget
 from chainrule.train.shared import Preparing
 from chainrule.train.watch import Watch, silent
 
 MANY_EPOCHS = 4
+# Of text without copies some phrases stand in both; a score is worth less from here on.
+NOTABLE_SHARE = 0.02
 
 
 def read_text(config: Config, run: RunFolder | None, watch: Watch) -> Survey:
@@ -89,7 +92,7 @@ def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_
 
 
 def data_row(dataset: Dataset, config: Config) -> dict[str, Any]:
-    """The data report, with the epochs that the run will make and a warning past four."""
+    """The data report, with what of the held-out text is copied, the run's epochs, and a warning past four."""
     report = dict(dataset.manifest.report)
     epochs = run_tokens(config) / dataset.split("train").n_tokens
     warnings = list(report.get("warnings", []))
@@ -98,4 +101,7 @@ def data_row(dataset: Dataset, config: Config) -> dict[str, Any]:
             f"the run reads the text {epochs:.1f} times; past {MANY_EPOCHS} the model learns it by heart more than it "
             "learns from it (Muennighoff et al., arXiv 2305.16264): more text, fewer steps or a smaller model help"
         )
-    return {**report, "epochs": round(epochs, 3), "warnings": warnings}
+    copied = copied_row(dataset)
+    if copied["share"] >= NOTABLE_SHARE:
+        warnings.append(copied_sentence(copied))
+    return {**report, "copied": copied, "epochs": round(epochs, 3), "warnings": warnings}

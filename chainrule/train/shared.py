@@ -50,7 +50,10 @@ class Preparing:
 
         def make(folder: Path) -> Survey:
             workers = config.machine.workers
-            return survey(config.text, folder, workers=workers, on_progress=self.on_progress, listing=listing)
+            found = survey(config.text, folder, workers=workers, on_progress=self.on_progress, listing=listing)
+            for note in found.notes:
+                self._say(note)
+            return found
 
         def shared(cache: Cache) -> Survey:
             with cache.turn("survey", survey_key(config.text, listing), self.on_wait) as place:

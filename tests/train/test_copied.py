@@ -1,0 +1,44 @@
+import pytest
+
+from chainrule.config import TextConfig
+from chainrule.data import open_dataset, survey, write_shards
+from chainrule.tokenizer import byte_tokenizer, train_bpe
+from chainrule.train import copied
+from chainrule.train.copied import copied_row, copied_sentence
+
+
+def prepared(folder, text, make):
+    (folder / "a.txt").write_text(text)
+    found = survey(TextConfig(paths=(str(folder / "a.txt"),), validation_share=0.1, separator=""), folder, workers=1)
+    tokenizer = make(list(found.texts("train")))
+    write_shards(found, tokenizer, folder, context_length=16, workers=1)
+    return open_dataset(folder)
+
+
+def lines(first, n):
+    return "".join(
+        f"line {number:05d} of a text in which every line is like no other, {number * number}\n"
+        for number in range(first, first + n)
+    )
+
+
+@pytest.mark.parametrize("make", [lambda texts: byte_tokenizer(), lambda texts: train_bpe(texts, 300)])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_what_is_copied_into_the_training_text_is_counted(tmp_path, monkeypatch, make, blocks):
+    monkeypatch.setattr(copied, "STRETCH_BYTES", 60)
+    # The last tenth: a half of it is new, a half stands at the beginning as well.
+    again = lines(90_000, 50)
+    dataset = prepared(tmp_path, again + lines(0, 850) + lines(70_000, 50) + again, make)
+    if blocks:
+        # Blocks that cover nearly all of it, so that only a few stretches lie across two of them.
+        monkeypatch.setattr(copied, "MOST_TOKENS", int(dataset.split("train").n_tokens * 0.97))
+        monkeypatch.setattr(copied, "N_BLOCKS", 4)
+    row = copied_row(dataset)
+    assert abs(row["share"] - 0.5) < 0.1
+    assert row["stretches"] > 900 and abs(row["stretch_bytes"] - 60) < 8
+    assert (row["searched_share"] == 1) != blocks
+    assert copied_sentence(row).startswith(f"{row['share']:.1%} of held-out text stands word for word")
+
+
+def test_text_without_copies_has_none(tmp_path):
+    assert copied_row(prepared(tmp_path, lines(0, 1000), lambda texts: byte_tokenizer()))["share"] < 0.01
