@@ -3,8 +3,10 @@
 from chainrule.evaluate.baselines import Baselines, baselines
 from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores, score_documents
+from chainrule.evaluate.endings import up_to_its_end
 from chainrule.evaluate.held_out import Scoring, check_same_tokenizer, held_out_text, own_scoring, run_beside
 from chainrule.evaluate.python_share import PythonShare, python_share
+from chainrule.evaluate.quality import SampleQuality, excerpts, sample_quality, words_of
 from chainrule.evaluate.score import Scores, score
 from chainrule.evaluate.texts import Texts, encode_texts
 
@@ -13,17 +15,22 @@ __all__ = [
     "Copy",
     "DocumentScores",
     "PythonShare",
+    "SampleQuality",
     "Scores",
     "Scoring",
     "Texts",
     "baselines",
     "check_same_tokenizer",
     "encode_texts",
+    "excerpts",
     "held_out_text",
     "longest_copies",
     "own_scoring",
     "python_share",
     "run_beside",
+    "sample_quality",
     "score",
     "score_documents",
+    "up_to_its_end",
+    "words_of",
 ]

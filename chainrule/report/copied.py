@@ -55,9 +55,9 @@ def search_copies(facts: Facts) -> Copied:
     try:
         tokenizer = load_tokenizer(facts.run.tokenizer)
         store = open_dataset(facts.run.data, verify=False).split("train")
+        return _search(texts, tokenizer, store)  # a shard is compared with its checksums where it is read
     except (ChainruleError, OSError) as fault:
         return Copied(why_not=f"The training text could not be searched: {fault}")
-    return _search(texts, tokenizer, store)
 
 
 def _texts(facts: Facts) -> Iterator[tuple[str, str]]:

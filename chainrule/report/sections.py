@@ -1,6 +1,6 @@
 """The page's upper half: what the run is, how it went, what it writes, who it beats."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.copied import Copied, CopiedSample
@@ -131,8 +131,31 @@ def samples(facts: Facts) -> Html | None:
         "What it writes",
         tag("div", play, slider, shown, class_="slider") if last else None,
         *parts,
+        _quality(facts),
         note="The same prompts, all through the run: drag the slider to watch words form.",
     )
+
+
+def _quality(facts: Facts) -> Html | None:
+    """What can be told of the completions without an opinion, beside held-out text of the same length."""
+    own, people = facts.summary.get("quality"), None
+    if isinstance(own, Mapping):
+        people = own.get("held_out")
+    if not isinstance(own, Mapping) or not isinstance(people, Mapping):
+        return None
+    words = {
+        "known_words": "of the words are words of the training text",
+        "repeated_runs": "of the runs of four words stood there before",
+        "with_an_end": "of the texts have a sentence that ends",
+    }
+    shares = {key: (own.get(key), people.get(key)) for key in words}
+    told = [f"{a:.0%} {words[key]} ({b:.0%})" for key, (a, b) in shares.items() if _is_share(a) and _is_share(b)]
+    said = f"Of the completions at the end, and in brackets of held-out text: {', '.join(told)}."
+    return tag("p", said, class_="verdict") if told else None
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _round(step: int, rows: list[Row], *, hidden: bool) -> Html:

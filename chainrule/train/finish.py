@@ -7,18 +7,18 @@ from typing import Any
 
 from chainrule.base import finite, write_json
 from chainrule.evaluate import Scoring, baselines, python_share
-from chainrule.generate import generate, sampling_rules
+from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
 from chainrule.run import read_rows
-from chainrule.train.looks import SAMPLING, score_held_out, where
+from chainrule.train.looks import score_held_out, where
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
+from chainrule.train.written import judged, shown
 
 COMPLETION_TOKENS = 160
-# A function begins a line of its own, and the vocabulary has " name" rather than a name after a space: so the prompt
-# ends without one. Cooler than the samples: code has less room for surprise.
-FUNCTIONS, FUNCTION_TOKENS, FUNCTION_PROMPT = 48, 192, "\n\ndef"
-FUNCTION_SAMPLING = sampling_rules(temperature=0.6, top_k=50)
+FUNCTIONS, FUNCTION_TOKENS, FUNCTION_PROMPT = 48, 192, "\n\ndef "
+# Cooler than the samples: code has less room for surprise.
+FUNCTION_TEMPERATURE = 0.6
 PYTHON = ("python",)
 
 
@@ -37,7 +37,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
         _say(session, "measuring the baselines")
         measured = baselines(store.split("train"), store.split("validation"), session.tokenizer)
         _say(session, "writing completions")
-        completions = complete(session)
+        written = complete(session)
         summary = {
             **status(session, "finished", begun),
             "val_loss": scores.loss,
@@ -47,7 +47,8 @@ def finish(session: Session, *, begun: float, before: Mapping[str, float | None]
             "by_source": {name: one.figures() for name, one in scores.by_source.items()},
             "baselines": dict(measured),
             "python": python_figures(session),
-            "completions": completions,
+            "completions": shown(written),
+            "quality": judged(written, store, session.tokenizer),
             **forgetting(session, before),
         }
     summary["total_seconds"] = round(time.perf_counter() - begun, 3)
@@ -103,19 +104,19 @@ def status(session: Session, name: str, begun: float) -> dict[str, Any]:
     }
 
 
-def complete(session: Session) -> list[dict[str, str]]:
+def complete(session: Session) -> list[Completion]:
     """Three completions of the run's prompts, longer than the samples on the way."""
     training = session.config.training
     prompts = [training.prompts[index % len(training.prompts)] for index in range(3)]
-    done = generate(
+    return generate(
         session.state.model,
         session.tokenizer,
         prompts,
         max_new_tokens=COMPLETION_TOKENS,
-        rules=SAMPLING,
+        rules=usual_rules(parameters(session.config.model).total),
         seed=training.seed + 1,
+        heal=True,
     )
-    return [{"prompt": one.prompt, "text": one.text} for one in done]
 
 
 def python_figures(session: Session) -> dict[str, Any] | None:
@@ -127,8 +128,9 @@ def python_figures(session: Session) -> dict[str, Any] | None:
         session.tokenizer,
         [FUNCTION_PROMPT] * FUNCTIONS,
         max_new_tokens=FUNCTION_TOKENS,
-        rules=FUNCTION_SAMPLING,
+        rules=usual_rules(parameters(session.config.model).total, temperature=FUNCTION_TEMPERATURE),
         seed=session.config.training.seed + 2,
+        heal=True,
     )
     share = python_share((one.prompt + one.text).lstrip("\n") for one in done)
     return {

@@ -5,11 +5,10 @@ from typing import Any
 from chainrule.checkpoint import prune_checkpoints
 from chainrule.data import TokenStore
 from chainrule.evaluate import Scores, score
-from chainrule.generate import generate, sampling_rules
+from chainrule.generate import generate, usual_rules
+from chainrule.plan import parameters
 from chainrule.train.guard import check_start
 from chainrule.train.session import Session, environment
-
-SAMPLING = sampling_rules(temperature=0.8, top_k=50)
 
 
 def look(session: Session) -> None:
@@ -66,8 +65,9 @@ def sample(session: Session) -> None:
         session.tokenizer,
         training.prompts,
         max_new_tokens=training.sample_tokens,
-        rules=SAMPLING,
+        rules=usual_rules(parameters(session.config.model).total),
         seed=training.seed,
+        heal=True,
     )
     for completion in completions:
         session.write_row("sample", {**where(session), "prompt": completion.prompt, "text": completion.text})

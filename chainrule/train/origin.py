@@ -11,6 +11,7 @@ from chainrule.base import ConfigError, disk_faults
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
+from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import RunFolder
 from chainrule.train.looks import score_held_out
 from chainrule.train.session import Session
@@ -56,7 +57,11 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
     run = folder if folder.config.is_file() else None
     if config.origin.old_share and (run is None or not run.data.is_dir()):
         raise ConfigError(f"origin.old_share needs the old text, and {source} holds none; leave it out")
-    return Origin(open_model(source), source, run)
+    opened = open_model(source)
+    if run is not None and (run.data / "manifest.json").is_file():
+        # Its ids are learnt from again, or scored: to another tokenizer they would be other words.
+        check_same_tokenizer(open_dataset(run.data, verify=False), opened)
+    return Origin(opened, source, run)
 
 
 def link_old_text(origin: Origin, run: RunFolder) -> None:

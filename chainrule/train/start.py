@@ -22,6 +22,7 @@ from chainrule.train.prepare import (
     training_batches,
 )
 from chainrule.train.probe import likely_micro_batch, probe, training_loss
+from chainrule.train.prompts import held_out_prompts
 from chainrule.train.resume import check_fits, checkpoint_to_resume, cut_journals, note_differences, saved_settings
 from chainrule.train.session import Session, read_json, write_event
 from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
@@ -52,6 +53,8 @@ class Start:
         write_json(self.run.machine, record)
         origin = find_origin(given.config, layers)
         if origin:
+            for reason in origin.opened.passed_over:
+                write_event(self.run, self.watch, f"passed over: {reason}; going on from {origin.opened.origin}")
             layers = [origin.layer(), *layers]
             origin.opened.tokenizer.save(self.run.tokenizer)
             link_old_text(origin, self.run)
@@ -63,6 +66,10 @@ class Start:
         if not origin:
             resolved = pinned(resolved, "model", {"vocab_size": tokenizer.vocab_size}, "the tokenizer")
         dataset = make_shards(resolved.config, found, tokenizer, self.run, self.watch)
+        if "training.prompts" not in resolved.sources and (
+            prompts := held_out_prompts(dataset.split("validation"), tokenizer)
+        ):
+            resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
         record["tokenizer"] = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
         self.watch("tokenizer", record["tokenizer"])
         session = self._session(resolved, facts, tokenizer, dataset)

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from chainrule.base import count_text
+from chainrule.base import DataError, count_text
 from chainrule.cli import main
 from chainrule.cli.runs import at_equal_tokens, overview
-from chainrule.config import TextConfig
+from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
 from chainrule.run import RunFolder
 from chainrule.tokenizer import byte_tokenizer
+from chainrule.train.origin import find_origin
 
 pytestmark = pytest.mark.xdist_group("trained")
 
@@ -83,6 +84,19 @@ def test_a_report_is_written_again(runs_folder, capsys):
     assert main(["report", "first", "--runs-folder", str(runs_folder)]) == 0
     assert capsys.readouterr().out.strip() == str(page)
     assert page.stat().st_size > 1000
+
+
+def test_a_report_is_written_though_a_bit_of_the_training_text_has_flipped(runs_folder, tmp_path, capsys):
+    run = RunFolder(tmp_path / "runs" / "flipped")
+    shutil.copytree(runs_folder / "first", run.path)
+    shard = next(run.data.rglob("train-*.safetensors"))
+    content = bytearray(shard.read_bytes())
+    content[-len(content) // 3 | 1] ^= 0x80  # the high byte of some token, so that its id is beyond the vocabulary
+    shard.write_bytes(content)
+    assert main(["report", "flipped", "--runs-folder", str(tmp_path / "runs")]) == 0
+    page = run.report.read_text()
+    assert "The training text could not be searched" in page and shard.name in page
+    assert "Of the completions at the end" in page
 
 
 def test_generate_writes_the_same_with_the_same_seed(runs_folder, capsys):
@@ -240,6 +254,9 @@ def test_the_text_of_another_tokenizer_is_refused(runs_folder, texts, tmp_path, 
     write_shards(found, byte_tokenizer(), other / "data", context_length=32)
     assert main(["evaluate", str(other)]) == 2
     assert "with another tokenizer" in capsys.readouterr().err
+    layer = Layer("flag", {"origin": {"start_from": str(other), "old_share": 0.5}})
+    with pytest.raises(DataError, match="with another tokenizer"):  # nor is it learnt from again
+        find_origin(resolve([layer]).config, [layer])
 
 
 def test_what_is_no_model_is_refused(tmp_path, capsys):

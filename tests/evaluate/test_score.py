@@ -10,7 +10,7 @@ import torch
 from chainrule.base import ConfigError, DataError, ModelError
 from chainrule.config import ModelConfig, TextConfig
 from chainrule.data import TokenStore, open_dataset, survey, write_shards
-from chainrule.data.shards import Shard
+from chainrule.data.mapped import Shard
 from chainrule.evaluate import score
 from chainrule.evaluate.windows import windows_of
 from chainrule.model import GPT
@@ -197,7 +197,7 @@ def test_a_document_alone_is_scored_alike_whatever_stands_before_it(words: Token
     for other in ("another text", "ANOTHER TEXT", "x" * 12):
         row = [*words.encode(other), words.end_of_text, *words.encode("hers")]
         n = len(row)
-        store = TokenStore([Shard(np.array(row), np.array([13], np.uint64), np.zeros(1, np.uint32), {})], ("a",))
+        store = TokenStore([Shard(np.array(row), np.array([13], np.uint64), np.zeros(1, np.uint32))], ("a",))
         numbers = torch.from_numpy(store.document_ids(np.array([0]), n - 1))
         assert numbers[0].tolist() == [0] * 12 + [1] * 4
         with torch.no_grad():
