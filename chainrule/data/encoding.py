@@ -44,7 +44,8 @@ class Encoded(NamedTuple):
         ends = np.cumsum(self.n_ids)
         columns = (self.documents, self.n_bytes, self.last, ends - self.n_ids, ends)
         for document, n_bytes, last, start, end in zip(*(column.tolist() for column in columns), strict=True):
-            yield EncodedPart(document, n_bytes, last, ids[start:end])
+            # Copied from the file: on Windows one that is still mapped cannot be removed.
+            yield EncodedPart(document, n_bytes, last, np.array(ids[start:end]) if self.spooled else ids[start:end])
         if self.spooled:
             del ids
             Path(self.spooled).unlink()
