@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
-from chainrule.base import bytes_text, disk_faults, free_bytes, fsync_folder
+from chainrule.base import bytes_text, disk_faults, free_bytes, fsync_file, fsync_folder
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest, FileEntry
 from chainrule.checkpoint.names import step_folder, stump_name
 from chainrule.checkpoint.tensors import tensors_bytes, write_tensors
@@ -84,8 +83,7 @@ def _write_file(path: Path, writer: Writer) -> FileEntry:
     """Writes one new file and waits until it is on the disk."""
     with path.open("xb") as stream:
         sha256 = writer(stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+        fsync_file(stream)
         return FileEntry(stream.tell(), sha256)
 
 

@@ -28,7 +28,8 @@ class TextConfig(Section):
     """A line that separates documents inside a plain text file. auto recognises <|endoftext|> and its like, form feeds,
     mailboxes and chats; none: a file is one document."""
     on_bad: Literal["error", "skip", "replace"] = "error"
-    """On invalid UTF-8 or a malformed row: stop with its place, skip the document, or replace the bytes; both count."""
+    """On invalid UTF-8, a malformed row, a damaged or unreadable file: stop with its place, skip it, or replace bytes
+    (and skip what cannot be mended); all is counted and listed."""
     duplicates: Literal["remove", "keep"] = "remove"
     """Exact duplicates of a document."""
     near_duplicates: Literal["remove", "keep"] = "remove"

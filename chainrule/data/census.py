@@ -1,7 +1,6 @@
 """From the table of all documents to the ones that are kept, their side of the split, and the figures of it all."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import DataError, disk_faults
+from chainrule.base import DataError, whole_file
 from chainrule.config import TextConfig
 from chainrule.data.files import Listing, TextFile
 from chainrule.data.folders import shown
@@ -67,13 +66,10 @@ def refuse_flawed(tables: TableFiles, config: TextConfig) -> None:
 
 def list_left_out(path: Path, listing: Listing, tables: TableFiles, config: TextConfig) -> None:
     """Writes the reasons for what is left out, one to a line."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with disk_faults(path, "writing"), temporary.open("w", encoding="utf-8") as stream:
+    with whole_file(path) as stream:
         wanted = (flaw for flaw in _flaws(tables) if flaw["kind"] != "mended" or config.on_bad == "skip")
         for reason in chain(listing.left_out, (flaw["reason"] for flaw in wanted)):
-            stream.write(json.dumps({"reason": reason}) + "\n")
-    with disk_faults(path, "writing"):
-        temporary.replace(path)
+            stream.write(json.dumps({"reason": reason}).encode() + b"\n")
 
 
 def _flaws(tables: TableFiles) -> Iterator[dict[str, str]]:

@@ -1,7 +1,7 @@
 """The one door to zstandard: Zstandard data with long windows (`zstd --long=28` to 31), which pyarrow refuses.
 
-Reddit's dumps and The Pile are such. A window is memory: as much as the frame says, up to 2 GiB, is held while the file
-is read (`--long=31`: 2.0 GiB measured).
+Reddit's dumps and The Pile are such. A window is memory: it fills with text as the file is read, up to what its frame
+says, at most 2 GiB (81 MB of text, with a window of 2 GiB: 104 MiB measured).
 """
 
 import io

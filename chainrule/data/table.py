@@ -3,7 +3,6 @@
 Each file carries a checksum (CRC-32) that grows with it, so that an interrupted scan and a finished survey know damage.
 """
 
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import disk_faults, write_bytes
+from chainrule.base import disk_faults, fsync_file, write_bytes
 from chainrule.data.similarity import PERMUTATIONS
 
 TRAIN, VALIDATION, CUT = 0, 1, 2
@@ -78,7 +77,7 @@ class SealedFile:
     def sync(self) -> list[int]:
         """Makes all durable; the seal that `cut` wants."""
         with disk_faults(self.path, "writing"), self.path.open("ab") as stream:
-            os.fsync(stream.fileno())
+            fsync_file(stream)
         return self.seal
 
     @property
