@@ -12,7 +12,8 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -110,6 +111,19 @@ class Clock:
         for name in names:
             setattr(one, name, self._timed(getattr(one, name)))
 
+    def watch_context(self, one: object, name: str) -> None:
+        """Counts entering and leaving the contexts that a method gives, and not what happens inside."""
+        method = getattr(one, name)
+
+        @contextmanager
+        def timed(*arguments: Any) -> Iterator[None]:
+            context = method(*arguments)
+            self._timed(context.__enter__)()
+            yield
+            self._timed(context.__exit__)(None, None, None)
+
+        setattr(one, name, timed)
+
     def _timed(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any) -> Any:
             start = time.perf_counter()
@@ -136,6 +150,7 @@ def measure(name: str, rounds: int, threads: int) -> None:
         health = RunHealth(session)
         clock = Clock()
         clock.watch(health, "first_portion", "before_update", "after_update", "end")
+        clock.watch_context(health, "moving")
         bare, more, looks, own = [], [], [], []
         for turn in range(rounds + 2):
             clock.seconds = 0.0

@@ -28,8 +28,10 @@ def prepare(folder: Path, workers: int, vocab_size: int) -> dict[str, Any]:
         tokenizer = train_bpe(head(found.texts("train"), TOKENIZER_CHARACTERS), vocab_size)
     with timed(seconds, "shards"):
         manifest = write_shards(found, tokenizer, folder / "data", context_length=256, workers=workers)
-    with timed(seconds, "verify"):
+    with timed(seconds, "open"):
         open_dataset(folder / "data")
+    with timed(seconds, "verify"):
+        open_dataset(folder / "data", verify=True)
     report = {key: value for key, value in manifest.report.items() if key != "sources"}
     return {"seconds": seconds, "report": report, "shards": len(manifest.shards)}
 

@@ -31,6 +31,7 @@ from chainrule.base.finite import finite
 from chainrule.base.memory import available_memory, usable_memory
 from chainrule.base.nearest import nearest
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
+from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.spinning import spin_less, spins
 from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
 
@@ -63,12 +64,14 @@ __all__ = [
     "fsync_file",
     "fsync_folder",
     "nearest",
+    "out_of_memory",
     "parse_count",
     "processor_class",
     "processor_name",
     "sha256_of_file",
     "spin_less",
     "spins",
+    "system_refusals",
     "usable_cores",
     "usable_memory",
     "whole_file",

@@ -52,7 +52,7 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
         write_page(subject_of(), out, as_format)
         return
     words = [sys.executable, "-P", str(SYMBOLS)]  # -P: SymPy's imports are not looked for beside the file
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sympy:  # noqa: S603
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as sympy:  # noqa: S603
         _five_ways(sympy, as_json)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from chainrule import __version__
-from chainrule.base import ChainruleError, nearest
+from chainrule.base import ChainruleError, nearest, system_refusals
 
 VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
         called = given[place] if place < len(given) else None
-        code = command_line(called, given[place + 1 :])(given)
+        with system_refusals():
+            code = command_line(called, given[place + 1 :])(given)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ChainruleError as fault:
@@ -91,8 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as fault:
         return _refuse(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}", 2, debug)
-    except MemoryError:
-        return _refuse("out of memory; `chainrule plan` shows what a model needs", 2, debug)
 
 
 def _refuse(message: str, code: int, debug: bool) -> int:

@@ -144,8 +144,8 @@ class MachineConfig(Section):
     """Number format of matrix products; weights stay float32. auto takes bfloat16 where the machine is built for it."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile for the loss; auto compiles on a GPU alone, and falls back with one line when it fails."""
-    threads: NonNegativeInt = 0
-    """CPU threads; 0 takes all physical cores that this process may use."""
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
+    """CPU threads; 0 tries 1, 2, 4 and so on, up to the cores that this process may use, and takes the quickest."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
     cache: str = "auto"

@@ -72,7 +72,7 @@ class Survey:
             if np.isin(self.states[first:beyond], sides).any() and not (
                 unit["fragment"] and self._beside(number, split)
             ):
-                yield number, self._job(unit, first, beyond)
+                yield number, self._job(unit, first, beyond, sides)
 
     def texts(self, split: Split) -> Iterator[str]:
         """The kept documents of one side, read again; a long one comes in several texts of up to 256 KiB."""
@@ -125,11 +125,13 @@ class Survey:
         ends_before = len(document) > 1 and document[1] == document[0] and before[1] <= at
         return bool(ends_before if split == "validation" else before[0] > at)
 
-    def _job(self, unit: Any, first: int, beyond: int) -> Job:
+    def _job(self, unit: Any, first: int, beyond: int, sides: list[int]) -> Job:
         file, n_files = int(unit["file"]), int(unit["n_files"])
         edges = np.searchsorted(self.table["file"][first:beyond], np.arange(file, file + n_files + 1)).tolist()
         states = self.states[first:beyond]
-        wanted = [index for index in range(n_files) if (states[edges[index] : edges[index + 1]] <= CUT).any()]
+        # How many wanted documents there are before each file.
+        found = np.concatenate([[0], np.cumsum(np.isin(states, sides))])[edges]
+        wanted = np.flatnonzero(np.diff(found)).tolist()
         return Job(
             self.config,
             tuple(self.files[file + index] for index in wanted),

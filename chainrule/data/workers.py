@@ -74,7 +74,14 @@ class _Crew(Generic[Given, Result]):
     def start(self, task: Callable[[Given], Result], workers: int) -> None:
         pickled = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
         for _ in range(workers):
-            self._members.append(_Member())
+            try:
+                self._members.append(_Member())
+            except OSError as fault:
+                # Of processes, memory or descriptors there are no more.
+                raise DataError(
+                    f"only {len(self._members)} of {workers} worker processes could be started "
+                    f"({fault.strerror or fault}); use fewer (machine.workers; with 1 there are none)"
+                ) from fault
         # Sent when all are on their way, so that they load their libraries at the same time.
         for member in self._members:
             member.send(pickled)

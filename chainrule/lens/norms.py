@@ -1,7 +1,8 @@
 """How large the gradient, the weights and the update of each layer are, at every step."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -33,8 +34,8 @@ def parameter_norms(tensors: Iterable[Tensor]) -> Float[Tensor, " P"]:
 class NormMeter:
     """Measures one model, of which every parameter has a gradient.
 
-    It costs one pass over the weights, and for the update a copy and two more; memory for the copy is taken after the
-    backward pass, whose activations are gone by then. All numbers of a step reach the CPU in one transfer.
+    It costs one pass over the weights, and for the update a copy and two more; the copy is of those weights alone that
+    move at that time. All numbers of a step reach the CPU in one transfer.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -43,20 +44,24 @@ class NormMeter:
         self.layers = tuple(groups)
         places = {name: place for place, names in enumerate(groups.values()) for name in names}
         self._layer_of = [places[name] for name in self.parameters]
+        self._updates: dict[int, Tensor] = {}
+
+    @contextmanager
+    def moving(self, parameters: list[Tensor]) -> Iterator[None]:
+        """A context in which these parameters move, and by how much is measured."""
+        before = [parameter.detach().clone() for parameter in parameters]
+        yield
+        with torch.no_grad():
+            torch._foreach_sub_(before, parameters)
+        for parameter, norm in zip(parameters, torch._foreach_norm(before), strict=True):
+            self._updates[id(parameter)] = norm
 
     @torch.no_grad()
-    def copy(self) -> list[Tensor]:
-        """The weights as they are now, to be handed to `measure` after the step."""
-        copies = [torch.empty_like(parameter) for parameter in self.parameters.values()]
-        torch._foreach_copy_(copies, list(self.parameters.values()))
-        return copies
-
-    @torch.no_grad()
-    def measure(self, gradients: Float[Tensor, " P"], before: list[Tensor]) -> Norms:
-        """All three norms by layer; `gradients` are `parameter_norms`, `before` is used up as working memory."""
+    def measure(self, gradients: Float[Tensor, " P"]) -> Norms:
+        """All three norms by layer; `gradients` are `parameter_norms`, and every parameter has moved."""
         weights: list[Tensor] = list(self.parameters.values())
-        torch._foreach_sub_(before, weights)
-        parts = (gradients.float(), parameter_norms(weights).float(), parameter_norms(before).float())
+        updates = torch.stack([self._updates.pop(id(weight)) for weight in weights])
+        parts = (gradients.float(), parameter_norms(weights).float(), updates.float())
         gradient, weight, update = torch.stack(parts).tolist()
         return Norms(self.by_layer(gradient), self.by_layer(weight), self.by_layer(update))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from chainrule.config import ModelConfig
 from chainrule.model.block import Block
 from chainrule.model.cache import KVCache
-from chainrule.model.loss import mean_loss, token_losses
+from chainrule.model.loss import LOGITS_AT_ONCE, in_portions, mean_loss, mean_loss_in_portions, token_losses
 from chainrule.model.norm import NORMS
 from chainrule.model.position import POSITIONS, RotaryPosition, check_length
 
@@ -30,6 +30,7 @@ class GPT(nn.Module):
         self.final_norm = NORMS[config.norm](config.emb_dim, config)
         self.head = None if config.tied_embeddings else nn.Linear(config.emb_dim, config.vocab_size, bias=False)
         self.checkpointing = False
+        self.logits_at_once = LOGITS_AT_ONCE
         initialise(self)
 
     def forward(
@@ -62,19 +63,39 @@ class GPT(nn.Module):
 
     def logits(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
         """Scores of every token of the vocabulary."""
-        return nn.functional.linear(x, self.token_embedding.weight if self.head is None else self.head.weight)
+        return nn.functional.linear(x, self.head_weight)
+
+    @property
+    def head_weight(self) -> Float[Tensor, "V D"]:
+        """What turns the stream into logits: the head's weight, or the token embedding's where they are tied."""
+        return self.token_embedding.weight if self.head is None else self.head.weight
 
     def token_losses(
         self, ids: Int[Tensor, "B T"], targets: Int[Tensor, "B T"], documents: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T"]:
-        """Nats of surprise at each target; 0 where the target is -100."""
-        return token_losses(self(ids, documents=documents), targets)
+        """Nats of surprise at each target; 0 where the target is -100.
+
+        Without gradients at most `logits_at_once` logits are alive.
+        """
+        x = self.stream(ids, documents=documents)
+        if torch.is_grad_enabled() or self._few_logits(ids):
+            return token_losses(self.logits(x), targets)
+        flat, flat_targets = x.flatten(0, 1), targets.flatten()
+        portions = in_portions(len(flat), self.config.vocab_size, self.logits_at_once)
+        return torch.cat([token_losses(self.logits(flat[one]), flat_targets[one]) for one in portions]).view_as(targets)
 
     def loss(
         self, ids: Int[Tensor, "B T"], targets: Int[Tensor, "B T"], documents: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, ""]:
-        """Mean nats of surprise over the targets that are not -100."""
-        return mean_loss(self.token_losses(ids, targets, documents), targets)
+        """Mean nats of surprise over the targets that are not -100; at most `logits_at_once` logits are alive."""
+        if self._few_logits(ids) or not torch.is_grad_enabled():
+            return mean_loss(self.token_losses(ids, targets, documents), targets)
+        return mean_loss_in_portions(
+            self.stream(ids, documents=documents), self.head_weight, targets, self.logits_at_once
+        )
+
+    def _few_logits(self, ids: Int[Tensor, "B T"]) -> bool:
+        return ids.numel() * self.config.vocab_size <= self.logits_at_once
 
 
 def same_document(documents: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:

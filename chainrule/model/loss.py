@@ -1,10 +1,16 @@
 """The chain rule of probability: the loss of a text is the sum of the surprises of its tokens."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 IGNORED = -100
+# Logits that are alive at once where there would be more: 256 MiB of float32. For a vocabulary of 50,257 that is 1,335
+# tokens, enough to keep matrix products at full speed; all logits of 65,536 tokens and their gradient are 39 GB.
+LOGITS_AT_ONCE = 2**26
 
 
 def token_losses(logits: Float[Tensor, "... V"], targets: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -19,3 +25,82 @@ def token_losses(logits: Float[Tensor, "... V"], targets: Int[Tensor, "..."]) ->
 def mean_loss(losses: Float[Tensor, "..."], targets: Int[Tensor, "..."]) -> Float[Tensor, ""]:
     """Mean over the targets that count; 0 (never NaN) when none does."""
     return losses.sum() / (targets != IGNORED).sum().clamp(min=1)
+
+
+def in_portions(n_tokens: int, vocab_size: int, at_once: int) -> list[slice]:
+    """Stretches of tokens whose logits are at most `at_once`, or of one token."""
+    size = max(1, at_once // vocab_size)
+    return [slice(start, min(start + size, n_tokens)) for start in range(0, n_tokens, size)]
+
+
+@torch.compiler.disable
+def mean_loss_in_portions(
+    x: Float[Tensor, "... D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, "..."], at_once: int = LOGITS_AT_ONCE
+) -> Float[Tensor, ""]:
+    """The `mean_loss` of the logits x weightᵀ, of which at most `at_once` are alive; under autocast in its format.
+
+    The gradient is made in the forward pass, beside the logits that it needs: nothing of their size is kept for the
+    backward pass. It can be differentiated once. torch.compile leaves it alone: the loop would be unrolled.
+    """
+    device = x.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    result: Tensor = _MeanLoss.apply(x.flatten(0, -2), weight, targets.flatten(), at_once, dtype)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _MeanLoss(torch.autograd.Function):
+    """From (x, weight) to the mean loss; keeps both gradients, which the backward pass only scales."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, at_once: int, dtype: torch.dtype) -> Tensor:
+        total = torch.zeros((), dtype=_wide(dtype), device=x.device)
+        x_gradient = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        weight_gradient = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        n_counted = (targets != IGNORED).sum().clamp(min=1)
+        with torch.autocast(x.device.type, enabled=False):
+            narrow = weight.to(dtype)
+            for portion in in_portions(len(x), len(weight), at_once):
+                rows = x[portion].to(dtype)
+                loss, logits_gradient = _loss_and_gradient(rows @ narrow.T, targets[portion], n_counted)
+                total += loss
+                if x_gradient is not None:
+                    x_gradient[portion] = logits_gradient @ narrow
+                if weight_gradient is not None:
+                    _add_product(weight_gradient, logits_gradient.T, rows)
+        ctx.gradients = x_gradient, weight_gradient
+        return total
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradients, ctx.gradients = ctx.gradients, None  # scaled in place, so there is no second time
+        if gradients is None:
+            raise RuntimeError("the loss of many logits keeps its gradient for one backward pass; make the loss again")
+        scaled = (None if one is None else one.mul_(upstream.to(one.dtype)) for one in gradients)
+        return (*scaled, None, None, None)
+
+
+def _loss_and_gradient(logits: Tensor, targets: Tensor, n_counted: Tensor) -> tuple[Tensor, Tensor]:
+    """The portion's share of the mean loss and its gradient by the logits, in their format; made in their place."""
+    wide = logits.to(_wide(logits.dtype))
+    counted = (targets != IGNORED).unsqueeze(1)
+    places = targets.where(counted[:, 0], 0).unsqueeze(1)
+    share = counted / n_counted.to(wide.dtype)
+    wide.sub_(wide.amax(1, keepdim=True))
+    at_target = wide.gather(1, places)
+    total = wide.exp_().sum(1, keepdim=True)
+    loss = ((total.log() - at_target) * share).sum()
+    # softmax minus one at the target, where the target counts
+    wide.mul_(share / total).scatter_add_(1, places, -share)
+    return loss, wide.to(logits.dtype)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32

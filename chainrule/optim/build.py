@@ -1,6 +1,7 @@
 """Which weight is moved by what."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,13 @@ def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
     return {group: names for group, names in groups.items() if names}
 
 
+# Numbers of the parameters that move at once: 64 MiB, so that who measures the update copies no more than that or a
+# single parameter.
+PORTION_NUMBERS = 2**24
+MUON_GROUPS, ADAMW_GROUPS = ("stacked", "matrices"), ("embeddings", "decayed", "plain")
+Around = Callable[[list[Tensor]], AbstractContextManager[object]]
+
+
 class Optimizer:
     """Muon and AdamW as one: step, learning rates, and a state that is tensors by parameter name.
 
@@ -40,15 +48,22 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> None:
         self.parameters = dict(model.named_parameters())
         groups = parameter_groups(model, config)
-        muon, adamw = _muon(self.parameters, groups, config, dtype), _adamw(self.parameters, groups, config)
-        self.parts = [part for part in (muon, adamw) if part]
+        self.parts: list[torch.optim.Optimizer] = [
+            *(_muon(portion, config, dtype) for portion in _portions(self.parameters, groups, MUON_GROUPS)),
+            *(_adamw(portion, config) for portion in _portions(self.parameters, groups, ADAMW_GROUPS)),
+        ]
 
-    def step(self, factor: float) -> None:
-        """One update at `factor` of the peak learning rates."""
+    def step(self, factor: float, around: Around | None = None) -> None:
+        """One update at `factor` of the peak learning rates, a portion of the parameters after the other.
+
+        `around` gives for each portion a context in which it moves.
+        """
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = group["peak"] * factor
-            part.step()
+            moving = [parameter for group in part.param_groups for parameter in group["params"]]
+            with around(moving) if around else nullcontext():
+                part.step()
 
     def zero_grad(self) -> None:
         """Frees all gradients."""
@@ -82,29 +97,44 @@ class Optimizer:
                     yield parameter, key, value
 
 
-def _muon(
-    parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config, dtype: torch.dtype
-) -> Muon | None:
+def _portions(
+    parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], chosen: tuple[str, ...]
+) -> Iterator[dict[str, list[Tensor]]]:
+    """The parameters of the chosen groups, at most PORTION_NUMBERS numbers of them at a time or a single one."""
+    portion: dict[str, list[Tensor]] = {}
+    size = 0
+    for group in chosen:
+        for name in groups.get(group, ()):
+            if size and size + parameters[name].numel() > PORTION_NUMBERS:
+                yield portion
+                portion, size = {}, 0
+            portion.setdefault(group, []).append(parameters[name])
+            size += parameters[name].numel()
+    if portion:
+        yield portion
+
+
+def _muon(portion: Mapping[str, list[Tensor]], config: Config, dtype: torch.dtype) -> Muon:
     settings, model = config.optimizer, config.model
     rows = [heads * model.head_dim for heads in (model.n_heads, model.n_kv_heads, model.n_kv_heads)]
     chosen = [
-        {"params": [parameters[name] for name in groups[group]], "peak": settings.muon_lr, "pieces": pieces}
-        for group, pieces in (("stacked", rows), ("matrices", None))
-        if group in groups
+        {"params": parameters, "peak": settings.muon_lr, "pieces": rows if group == "stacked" else None}
+        for group, parameters in portion.items()
     ]
-    if not chosen:
-        return None
     return Muon(
         chosen, lr=settings.muon_lr, momentum=settings.momentum, weight_decay=settings.weight_decay, dtype=dtype
     )
 
 
-def _adamw(parameters: Mapping[str, Tensor], groups: Mapping[str, list[str]], config: Config) -> torch.optim.AdamW:
+def _adamw(portion: Mapping[str, list[Tensor]], config: Config) -> torch.optim.AdamW:
     settings = config.optimizer
     chosen = [
-        {"params": [parameters[name] for name in groups[group]], "peak": settings.lr, "weight_decay": decay}
-        for group, decay in (("embeddings", settings.weight_decay), ("decayed", settings.weight_decay), ("plain", 0.0))
-        if group in groups
+        {
+            "params": parameters,
+            "peak": settings.lr,
+            "weight_decay": 0.0 if group == "plain" else settings.weight_decay,
+        }
+        for group, parameters in portion.items()
     ]
     return torch.optim.AdamW(
         chosen, lr=settings.lr, betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=True

@@ -78,7 +78,7 @@ def answer() -> None:
         corpus = sys.stdin.buffer.read(n_bytes)
         _, merges = gigatoken.train_bpe(corpus, n_entries, [], tie_breaking="huggingface", separator=SEPARATOR)
         learnt.append([(left.hex(), right.hex()) for left, right in merges])
-    with os.fdopen(output, "w") as stream:
+    with os.fdopen(output, "w", encoding="utf-8") as stream:
         json.dump(learnt, stream)
 
 

@@ -5,6 +5,7 @@ resumed run begins its means and its window of usual steps from what the run fol
 """
 
 from collections import deque
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
@@ -66,7 +67,6 @@ class RunHealth:
         self.rows: list[Norms] = []
         self.noise = NoiseScale()
         self.small: tuple[int, Tensor] | None = None
-        self.before: list[Tensor] = []
         self._go_on()
 
     def begin(self, windows: Windows) -> None:
@@ -104,12 +104,14 @@ class RunHealth:
                 usual=usual,
             )
             self._tell_spike(step, [one.__dict__ for one in excess], path.name if path else None)
-        self.before = self.meter.copy() if result.applied else []
+
+    def moving(self, parameters: list[Tensor]) -> AbstractContextManager[object]:
+        """Measures by how much they move."""
+        return self.meter.moving(parameters)
 
     def after_update(self) -> None:
         """Measures the update."""
-        norms = self.meter.measure(self.gradients, self.before)
-        self.before = []
+        norms = self.meter.measure(self.gradients)
         self.rows.append(norms)
         if self.small:
             n_small, norm = self.small

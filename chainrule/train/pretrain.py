@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import RunError, disk_faults
+from chainrule.base import RunError, disk_faults, system_refusals
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
@@ -39,7 +39,7 @@ def pretrain(
     begun = time.perf_counter()
     run = RunFolder(run_path)
     _make_folder(run, resume)
-    with run_lock(run), freed_memory_kept(), Stop() as stop:
+    with system_refusals(), run_lock(run), freed_memory_kept(), Stop() as stop:
         if resume and (done := _finished(run, layers)):
             watch(
                 "notice",

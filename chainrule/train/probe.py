@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from chainrule.base import DeviceError, bytes_text, count_text
+from chainrule.base import DeviceError, bytes_text, count_text, out_of_memory
 from chainrule.config import Config
 from chainrule.data import Windows
 from chainrule.device import MachineFacts
@@ -19,7 +19,6 @@ from chainrule.train.watch import Watch
 # multiprocessors are busy.
 ENOUGH_TOKENS = {"cpu": 8192, "mps": 16384, "cuda": 65536}
 MEMORY_SHARE = 0.8
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
             )
             break
         except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError
-            if _is_out_of_memory(fault):
+            if out_of_memory(fault):
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
                 watch("notice", {"message": f"torch.compile failed, training goes on without it: {_first_line(fault)}"})
@@ -113,11 +112,6 @@ def _halved(micro_batch: int, config: Config, facts: MachineFacts, watch: Watch)
         },
     )
     return half
-
-
-def _is_out_of_memory(fault: Exception) -> bool:
-    text = str(fault).lower()
-    return isinstance(fault, MemoryError | torch.OutOfMemoryError) or any(words in text for words in OUT_OF_MEMORY)
 
 
 def _first_line(fault: Exception) -> str:

@@ -1,5 +1,6 @@
 """A step out of line, made again: its bundle becomes a case that the lens can explain."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -64,6 +65,7 @@ def open_bundle(run: RunFolder, step: int | None = None) -> Bundle:
     config = resolve([load_toml(path / "config.toml")]).config
     model = GPT(config.model)
     model.checkpointing = config.machine.activation_checkpointing
+    model.logits_at_once = sys.maxsize  # the lens records the loss operation by operation
     load_weights(model, saved.tensors("model"), str(path))
     batch = saved.tensors("batch")
     documents = batch.get("documents")

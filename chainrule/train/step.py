@@ -54,6 +54,9 @@ class StepWatcher(Protocol):
     def before_update(self, norms: Float[Tensor, " P"], result: StepResult) -> None:
         """`norms` are those of the parameters' whole gradients; weights and optimizer have not moved yet."""
 
+    def moving(self, parameters: list[Tensor]) -> AbstractContextManager[object]:
+        """A context in which these parameters move, some of them after the other until all have."""
+
     def after_update(self) -> None:
         """The weights have moved. Not called for a step that is not applied."""
 
@@ -85,7 +88,7 @@ def train_step(
     if result.applied:
         if grad_clip:
             scale_gradients(model, (grad_clip / (norm + 1e-6)).clamp(max=1.0))
-        optimizer.step(factor)
+        optimizer.step(factor, watcher.moving if watcher else None)
         if watcher:
             watcher.after_update()
     optimizer.zero_grad()

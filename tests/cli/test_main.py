@@ -186,7 +186,6 @@ def test_debug_adds_the_traceback_and_nothing_else_changes(capsys):
         (TrainingError("lost"), 1, "chainrule: lost\n"),
         (KeyboardInterrupt(), 130, "chainrule: interrupted\n"),
         (PermissionError(13, "Permission denied", "runs"), 2, "chainrule: Permission denied: runs\n"),
-        (MemoryError(), 2, "chainrule: out of memory; `chainrule plan` shows what a model needs\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
@@ -197,6 +196,17 @@ def test_every_fault_has_its_exit_code(fault, code, told, capsys, monkeypatch):
     monkeypatch.setattr("chainrule.cli.runs.list_runs", failing)
     assert main(["runs"]) == code
     assert capsys.readouterr() == ("", told)
+
+
+def test_what_the_system_does_not_grant_is_told_in_one_line(capsys, monkeypatch):
+    def failing(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("chainrule.cli.runs.list_runs", failing)
+    assert main(["runs"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("chainrule: out of memory (")
 
 
 def test_a_fault_of_ours_is_not_hidden(monkeypatch):

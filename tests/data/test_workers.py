@@ -118,6 +118,13 @@ def kill_oneself(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_a_worker_that_cannot_be_started_is_said_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-interpreter-here"))
+    said = r"only 0 of 2 worker processes could be started .*machine\.workers"
+    with pytest.raises(DataError, match=said), ordered_map(square, 2):
+        pass
+
+
 def test_small_texts_stay_in_this_process():
     assert worker_count(0, SMALL_BYTES - 1) == 1
     assert worker_count(0, SMALL_BYTES) >= 1

@@ -1,9 +1,11 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 
 from chainrule.config import Config, Layer, preset, resolve
 from chainrule.model import GPT
-from chainrule.optim import Optimizer, parameter_groups
+from chainrule.optim import Optimizer, build, parameter_groups
 
 TINY = Layer("t", {"model": {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}})
 
@@ -77,3 +79,26 @@ def test_the_learning_rate_is_the_peak_times_the_factor():
     optimizer.step(0.25)
     rates = {group["lr"] for part in optimizer.parts for group in part.param_groups}
     assert rates == {0.25 * settings.optimizer.lr, 0.25 * settings.optimizer.muon_lr}
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_portions_bound_what_moves_at_once_and_change_no_bit(kind, monkeypatch):
+    settings = config(kind)
+    whole, _, losses = trained(settings, 3)
+    monkeypatch.setattr(build, "PORTION_NUMBERS", 1500)
+    model, optimizer, in_portions = trained(settings, 3)
+    seen: list[list[torch.Tensor]] = []
+
+    @contextmanager
+    def around(moving):
+        seen.append(moving)
+        yield
+
+    assert in_portions == losses
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), whole.parameters(), strict=True))
+    model.loss(torch.zeros(1, 8, dtype=torch.long), torch.zeros(1, 8, dtype=torch.long)).backward()
+    optimizer.step(0.1, around)
+    assert len(seen) > 3
+    assert all(len(moving) == 1 or sum(one.numel() for one in moving) <= 1500 for moving in seen)
+    moved = [id(one) for moving in seen for one in moving]
+    assert sorted(moved) == sorted(id(one) for one in model.parameters())

@@ -1,0 +1,114 @@
+"""The loss of a bounded number of logits at a time is the plain loss, and so are its gradients."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from chainrule.config import ModelConfig
+from chainrule.model import GPT, IGNORED
+
+V, D, T = 61, 32, 12
+SHAPE = {"vocab_size": V, "context_length": T, "emb_dim": D, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
+MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "qk_norm": True}
+PORTION = 7 * V  # rows of a portion do not divide the tokens
+each_shape = pytest.mark.parametrize(
+    "shape", [{}, {"tied_embeddings": False}, MODERN], ids=["tied", "untied", "modern"]
+)
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, targets of which some do not count, and document numbers."""
+    generator = torch.Generator().manual_seed(0)
+    ids, targets = torch.randint(0, V, (2, 4, T), generator=generator)
+    targets[0, :5] = IGNORED
+    return ids, targets, (torch.arange(T) > 6).long().expand(4, T)
+
+
+def gradients(shape: dict, at_once: int, dtype=torch.float64, *, bf16=False, checkpointing=False) -> list[torch.Tensor]:
+    """The loss, then all gradients."""
+    torch.manual_seed(0)
+    model = GPT(ModelConfig(**SHAPE | shape)).to(dtype)
+    model.logits_at_once, model.checkpointing = at_once, checkpointing
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        loss = model.loss(*batch())
+    (loss * 0.5).backward()
+    return [loss.detach(), *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
+
+
+@each_shape
+def test_in_float64_portions_change_nothing_beyond_rounding(shape):
+    for one, other in zip(gradients(shape, PORTION), gradients(shape, 10**9), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-13, rtol=1e-12)
+
+
+@each_shape
+def test_in_float32_they_agree_to_six_digits(shape):
+    pairs = zip(gradients(shape, PORTION, torch.float32), gradients(shape, 10**9, torch.float32), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def test_under_autocast_products_are_bfloat16_and_no_further_from_the_truth_than_the_plain_loss():
+    exact, plain = gradients({}, 10**9), gradients({}, 10**9, torch.float32, bf16=True)
+    portions = gradients({}, PORTION, torch.float32, bf16=True)
+    for true, one, other in zip(exact, plain, portions, strict=True):
+        assert other.dtype == torch.float32
+        assert (other - true).norm() < 1.2 * (one - true).norm() + 1e-6
+
+
+def test_recomputed_activations_give_the_same_gradients():
+    for one, other in zip(gradients({}, PORTION, checkpointing=True), gradients({}, PORTION), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_when_no_target_counts_loss_and_gradients_are_zero():
+    model = GPT(ModelConfig(**SHAPE))
+    model.logits_at_once = PORTION
+    ids, targets, _ = batch()
+    loss = model.loss(ids, torch.full_like(targets, IGNORED))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(not parameter.grad.any() for parameter in model.parameters() if parameter.grad is not None)
+
+
+def test_without_gradients_the_losses_of_portions_are_those_of_the_whole():
+    model = GPT(ModelConfig(**SHAPE)).eval()
+    with torch.no_grad():
+        whole, mean = model.token_losses(*batch()), model.loss(*batch())
+        model.logits_at_once = PORTION
+        torch.testing.assert_close(model.token_losses(*batch()), whole)
+        torch.testing.assert_close(model.loss(*batch()), mean)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers of any tensor whose last axis is the vocabulary, the head's own weight left out."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        for tensor in torch.utils._pytree.tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and tensor.shape[-1:] == (V,) and tensor.shape != (D, V):
+                self.numbers = max(self.numbers, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_no_tensor_of_logits_is_larger_than_the_bound(training):
+    model = GPT(ModelConfig(**SHAPE))
+    model.logits_at_once = PORTION
+    ids, targets, documents = batch()
+    with Largest() as largest, torch.set_grad_enabled(training):
+        losses = model.loss(ids, targets, documents) if training else model.token_losses(ids, targets, documents)
+        if training:
+            losses.backward()
+    assert 0 < largest.numbers <= PORTION
+
+
+def test_a_second_backward_pass_is_refused_with_its_reason():
+    model = GPT(ModelConfig(**SHAPE))
+    model.logits_at_once = PORTION
+    loss = model.loss(*batch())
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="make the loss again"):
+        loss.backward()
