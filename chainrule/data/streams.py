@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple
 
 from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.arrow import Readable, zstd_stream
@@ -185,7 +185,7 @@ def opened(file: TextFile, span: Span = WHOLE) -> Iterator[ByteStream]:
     try:
         # Unbuffered where all reads are large; a Path for each of a million files takes longer than the call.
         buffering = 0 if file.kind == "text" and not file.codec else -1
-        raw = cast(BinaryIO, open(file.path, "rb", buffering))  # noqa: PTH123, SIM115 (entered below)
+        raw = open(file.path, "rb", buffering)  # noqa: PTH123, SIM115 (entered below)
     except OSError as fault:
         kind = DataError if isinstance(fault, FileNotFoundError) else DamagedFileError
         raise kind(f"{shown(file.path)}: is unreadable: {fault.strerror}") from fault
