@@ -17,8 +17,19 @@
     └── MissingPackageError        2: an extra that is not installed
 
 A message says what was given, what is allowed and what to do. The command line prints it without a traceback and exits
-with `exit_code`.
+with `exit_code`. Interrupted stands apart: a signal is nobody's mistake, and its exit code is 128 and the signal's
+number.
 """
+
+import signal
+
+
+class Interrupted(BaseException):
+    """A signal asks the program to end. Like KeyboardInterrupt it is no Exception: nothing should swallow it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        self.signal_number = signal_number
 
 
 class ChainruleError(Exception):

@@ -5,14 +5,19 @@ Verbs are named by strings and imported when they are called, so that `chainrule
 
 import io
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
-
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from chainrule import __version__
-from chainrule.base import ChainruleError, nearest, system_refusals
+from chainrule.base import ChainruleError, Interrupted, nearest, system_refusals
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
 
 VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
@@ -36,11 +41,13 @@ Begin with `chainrule quickstart`, or with your own text: `chainrule pretrain my
 """
 
 
-def command_line(called: str | None = None, below: Sequence[str] = ()) -> App:
+def command_line(called: str | None = None, below: Sequence[str] = ()) -> "App":
     """The application; only the verb that is `called` tells its whole help, and only it is imported.
 
     `below` are the words after it: of the instruments of the lens only the one called tells its whole help.
     """
+    from cyclopts import App
+
     app = App(
         name="chainrule",
         help=HELP,
@@ -64,7 +71,11 @@ def command_line(called: str | None = None, below: Sequence[str] = ()) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 2 the user's mistake, 130 interrupted, 1 else."""
+    """Runs the command line and returns its exit code.
+
+    0 done, 2 the user's mistake, 128 and the signal's number (130 for Ctrl-C) interrupted, 1 else.
+    """
+    _open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in options
@@ -74,24 +85,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if debug:
         given.remove("--debug")
     try:
-        place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
-        called = given[place] if place < len(given) else None
-        with system_refusals():
-            code = command_line(called, given[place + 1 :])(given)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        with _signals_raise(), system_refusals():
+            return _call(given, debug)
     except ChainruleError as fault:
         return _refuse(str(fault), fault.exit_code, debug)
-    except CycloptsError as fault:
-        return _refuse(_usage_mistake(fault), 2, debug)
     except KeyboardInterrupt:
         return _refuse("interrupted", 130, debug)
+    except Interrupted as fault:
+        return _refuse("interrupted", 128 + fault.signal_number, debug)
     except BrokenPipeError:
         # The reader (`| head`) has gone. What Python still wants to flush at its exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as fault:
         return _refuse(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}", 2, debug)
+
+
+def _call(given: list[str], debug: bool) -> int:
+    """Calls the verb; cyclopts is loaded here, where a Ctrl-C that comes meanwhile is caught."""
+    from cyclopts import CycloptsError
+
+    place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
+    called = given[place] if place < len(given) else None
+    try:
+        code = command_line(called, given[place + 1 :])(given)
+    except CycloptsError as fault:
+        return _refuse(_usage_mistake(fault), 2, debug)
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Inside, what ends a program (a service manager's SIGTERM, a closed terminal) unwinds it: no half files stay."""
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = {}
+    for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            try:
+                before[number] = signal.signal(number, receive)
+            except ValueError:
+                break  # not the main thread, where Python delivers no signals
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed a stream (`>&-`), what is written goes nowhere rather than into the next opened file."""
+    if sys.stdout is not None and sys.stderr is not None:
+        return
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
 
 
 def _refuse(message: str, code: int, debug: bool) -> int:
@@ -101,8 +156,10 @@ def _refuse(message: str, code: int, debug: bool) -> int:
     return code
 
 
-def _usage_mistake(fault: CycloptsError) -> str:
+def _usage_mistake(fault: "CycloptsError") -> str:
     """What cyclopts says, without a developer's preamble; what pydantic found, in the words of the configuration."""
+    from cyclopts import UnusedCliTokensError
+
     from chainrule.cli.flags import flag_mistakes
 
     fault.verbose = False

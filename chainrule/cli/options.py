@@ -1,9 +1,10 @@
 """Options that several verbs share, and the run that a person means."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from chainrule.config import Layer, MachineConfig, resolve
 from chainrule.run import RunFolder, open_run
@@ -19,7 +20,16 @@ AsJson = Annotated[
         help="One JSON object on standard output, and nothing else there.",
     ),
 ]
-RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.")]
+
+
+def _named_folder(type_: Any, tokens: Sequence[Token]) -> Path:
+    """The folder that was typed; nothing at all (an unset variable of the shell) would be the folder here."""
+    if not tokens[0].value:
+        raise ValueError("is empty (an unset variable of the shell?); for the folder here write .")
+    return Path(tokens[0].value)
+
+
+RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.", converter=_named_folder)]
 Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
 
 

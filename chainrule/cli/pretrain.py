@@ -1,5 +1,6 @@
 """`chainrule pretrain`: from a folder of text, or from an interrupted run, to a trained model."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,7 @@ def pretrain(
     - `chainrule pretrain my_texts/ --preset gpt2-124m --device cuda`
     - `chainrule pretrain "stories/*.jsonl.gz" --text.field story --minutes 60`
     - `chainrule pretrain --resume runs/NAME`
+    - `chainrule pretrain --resume runs/NAME --minutes 30`
     - `chainrule pretrain --from runs/NAME new_texts/ --old-share 0.2`
 
     Parameters
@@ -46,7 +48,8 @@ def pretrain(
     preset
         A named configuration: gpt2-124m, gpt2-355m, gpt2-774m, gpt2-1558m, cpu-tiny, cpu-small, cpu-medium, gpu-small.
     minutes
-        The time that the whole run may take. Default: 15.
+        The time that the whole run may take. Default: 15. With --resume: the time it gets from now on, also when it had
+        finished.
     name
         The run's name in the runs folder. Default: after the text, with a number. Nothing is overwritten.
     config
@@ -67,13 +70,15 @@ def pretrain(
         "text.on_bad": on_bad,
     }
     if resume:
-        _refuse_beside_resume(preset=preset, minutes=minutes, name=name, config=config)
+        _refuse_beside_resume(preset=preset, name=name, config=config)
         if len(paths) > 1:
             raise ConfigError(f"--resume goes on with one run, and {len(paths)} were named")
+        if minutes is not None and not (0 < minutes < math.inf):
+            raise ConfigError(f"minutes={minutes:g} is no time to train in; give a positive number such as 5")
         run = find_run(paths[0], runs_folder) if paths else run_to_resume(runs_folder)
         changes = flag_layer(flags, shortcuts)
         show_changes(run, changes)
-        return train_run([changes], run, minutes=None, resume=True, as_json=as_json)
+        return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))

@@ -12,7 +12,7 @@ from chainrule.cli.options import RUNS, AsJson, RunsFolder, find_run
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import Config, differences, load_toml, resolve
 from chainrule.plan import parameters
-from chainrule.run import RunFolder, is_running, list_runs, read_rows
+from chainrule.run import RunFolder, is_running, list_runs, read_record, read_rows
 
 N_POINTS = 10
 app = App(name="runs")
@@ -86,7 +86,7 @@ def diff(first: str, second: str, /, *, runs_folder: RunsFolder = RUNS, as_json:
 
 def overview(run: RunFolder) -> Overview:
     """What the run's files say of it; a run whose configuration cannot be read is listed as unreadable."""
-    summary = _summary(run)
+    summary = read_record(run.summary)
     rows = list(read_rows(run.metrics))
     last: dict[str, Any] = max(rows, key=lambda row: row.get("step", 0), default={})
     bits = [row["val_bits_per_byte"] for row in rows if row.get("val_bits_per_byte") is not None]
@@ -138,14 +138,6 @@ def _between(curve: list[tuple[int, float]], tokens: int) -> float:
 
 def _config(run: RunFolder) -> Config:
     return resolve([load_toml(run.config)]).config
-
-
-def _summary(run: RunFolder) -> dict[str, Any]:
-    try:
-        content = json.loads(run.summary.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _status(run: RunFolder, summary: dict[str, Any], config: Config | None) -> str:

@@ -2,16 +2,20 @@
 
 import os
 import re
+import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, RunError
+from chainrule.base import ConfigError, Interrupted, RunError
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer, check_resume, differences, load_toml, resolve
 from chainrule.plan import Machine, choose, with_automatic
-from chainrule.run import RunFolder, list_runs
+from chainrule.run import RunFolder, check_free, list_runs, open_run
+
+Watch = Callable[[str, Mapping[str, Any]], None]
 
 # Stands in for the machine while mistakes are looked for; what it says decides nothing.
 ANY_MACHINE = Machine(cores=1, memory_bytes=2**40, peak_flops=1e12)
@@ -29,22 +33,57 @@ def train_run(
     from chainrule.train import pretrain
 
     report: dict[str, str] = {}
-    with make_watch(as_json) as shown:
+    try:
+        with _listening(make_watch(as_json)) as shown:
 
-        def watch(kind: str, row: Mapping[str, Any]) -> None:
-            if kind == "finished" and row.get("status") == "finished":
-                # Written here, when summary.json is there and nothing has been said yet of the end.
-                report["report"] = str(write_report(run))
-                row = {**row, **report}
-            shown(kind, row)
+            def watch(kind: str, row: Mapping[str, Any]) -> None:
+                if kind == "finished" and row.get("status") == "finished":
+                    # Written here, when summary.json is there and nothing has been said yet of the end.
+                    report["report"] = str(write_report(run))
+                    row = {**row, **report}
+                shown(kind, row)
 
-        summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
+            summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
+    except Interrupted as fault:  # after the end: the run is finished, and its report is not
+        summary = {"status": "interrupted", "signal": fault.signal_number}
     if as_json:
         print_json({"run": str(run.path), **summary, **report})
     if summary["status"] == "interrupted":
-        say(f"to go on: chainrule pretrain --resume {run.path}")
+        kept = run.config.is_file()
+        say(
+            f"to go on: chainrule pretrain --resume {run.path}"
+            if kept
+            else "nothing was begun yet, and nothing is left"
+        )
         return 128 + int(summary.get("signal") or signal.SIGINT)
     return 0
+
+
+@contextmanager
+def _listening(watched: AbstractContextManager[Watch]) -> Iterator[Watch]:
+    """What shows a run, as long as somebody can see it.
+
+    A terminal that is closed or a pipe without a reader asks the run to end, once, as the hang-up does that a closed
+    terminal sends: it saves first, and under `nohup` it goes on unseen.
+    """
+    lost = False
+
+    def show(kind: str, row: Mapping[str, Any]) -> None:
+        nonlocal lost
+        if lost:
+            return
+        try:
+            shown(kind, row)
+        except OSError:
+            lost = True
+            signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
+
+    shown = watched.__enter__()
+    try:
+        yield show
+    finally:
+        with suppress(OSError):
+            watched.__exit__(None, None, None)
 
 
 def check_layers(layers: Sequence[Layer], minutes: float | None) -> None:
@@ -53,21 +92,38 @@ def check_layers(layers: Sequence[Layer], minutes: float | None) -> None:
     config = resolve(with_automatic(layers, automatic)).config
     if not config.text.paths:
         raise ConfigError("no text was given: name a folder, a file or a glob, as in `chainrule pretrain my_texts/`")
+    from chainrule.data import check_paths
+
+    check_paths(config.text.paths)
+    _check_origin(config.origin.start_from)
+
+
+def _check_origin(source: str | None) -> None:
+    """Raises RunError, with the nearest name, for a run to go on from that is mistyped; other sources are left."""
+    if source is None or "/" not in source or Path(source).exists():
+        return
+    if Path(source).parent.is_dir() or Path(source).parts[0] == "runs":
+        open_run(Path(source))
 
 
 def new_run(name: str | None, folder: Path, paths: Sequence[str]) -> RunFolder:
     """The folder of a run to be: by its name, or called after the text with the next free number.
 
-    Raises RunError when a run of that name is there already.
+    An absolute path is taken as it is. Raises RunError when a run of that name is there already, and for what is no
+    name (nothing at all, a relative path), with the options that mean the same.
     """
     if name is None:
         return next_free(folder, name_of(paths))
-    path = Path(name) if "/" in name or Path(name).is_absolute() else folder / name
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    name = name.rstrip("/") or name
+    given = Path(name)
+    if given.name in ("", "..") or (given.name != name and not given.is_absolute()):
+        word = shlex.quote(given.name if given.name not in ("", "..") else "NAME")
         raise RunError(
-            f"{path} is there already, and no run overwrites another; "
-            f"continue it with `chainrule pretrain --resume {path}`, or give another --name"
+            f"--name {name!r} is no name of a folder in {folder}/; give one word, or another folder with it: "
+            f"--runs-folder {shlex.quote(str(given.parent))} --name {word}"
         )
+    path = given if given.is_absolute() else folder / name
+    check_free(path)
     return RunFolder(path)
 
 

@@ -1,6 +1,6 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
-from chainrule.config.compare import SAFE_ON_RESUME, check_resume, differences
+from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, check_resume, differences
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
 from chainrule.config.model import Architecture, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
@@ -19,6 +19,7 @@ from chainrule.config.toml import load_toml, to_toml, toml_value
 
 __all__ = [
     "PRESETS",
+    "ROUNDED_ON_RESUME",
     "SAFE_ON_RESUME",
     "Architecture",
     "Config",

@@ -6,7 +6,7 @@ from typing import Any
 from chainrule.base import ConfigError
 from chainrule.config.schema import Config
 
-# These change what is looked at and kept; everything else decides the bits of the run.
+# These change what is looked at and kept, and no bit of what is learnt.
 SAFE_ON_RESUME = frozenset(
     f"training.{key}"
     for key in (
@@ -24,6 +24,14 @@ SAFE_ON_RESUME = frozenset(
 ) | {"machine.cache", "machine.workers"}
 
 
+# These change how a step is computed and not what: sums are rounded in another order, or to another format. A run must
+# be able to leave its machine, so they are taken up, and said.
+ROUNDED_ON_RESUME = frozenset(
+    f"machine.{key}" for key in ("device", "precision", "compile", "threads", "micro_batch", "activation_checkpointing")
+)
+LENGTH = "training.steps"
+
+
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     """The settings with unequal values, "section.key" -> (old, new), in the order of the file."""
     before, after = _flat(old), _flat(new)
@@ -31,12 +39,16 @@ def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 
 
 def check_resume(saved: Config, wanted: Config) -> dict[str, tuple[Any, Any]]:
-    """The differences that a resumed run takes up; raises ConfigError when one would make it another run."""
+    """The differences that a resumed run takes up; raises ConfigError when one would make it another run.
+
+    Those of ROUNDED_ON_RESUME change its last bits, and another number of steps where it ends: both are for the caller
+    to say.
+    """
     changed = differences(saved, wanted)
-    unsafe = {key: pair for key, pair in changed.items() if key not in SAFE_ON_RESUME}
+    unsafe = {key: pair for key, pair in changed.items() if key not in {*SAFE_ON_RESUME, *ROUNDED_ON_RESUME, LENGTH}}
     if unsafe:
         listed = "; ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in unsafe.items())
-        safe = ", ".join(sorted(SAFE_ON_RESUME))
+        safe = ", ".join(sorted({*SAFE_ON_RESUME, *ROUNDED_ON_RESUME, LENGTH}))
         raise ConfigError(
             f"a resumed run goes on as it began, and this would change {listed}. Leave it out, or start a new run from "
             f"this one with --from. What may change: {safe}."

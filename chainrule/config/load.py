@@ -10,6 +10,8 @@ from chainrule.base import ConfigError, nearest
 from chainrule.config.schema import Config
 from chainrule.config.section import Section
 
+MOST_SHOWN = 200
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -64,9 +66,18 @@ def mistakes(fault: ValidationError, sources: Mapping[str, str]) -> Iterator[str
             choices = get_args(section_type(where[0]).model_fields[where[1]].annotation)
             hint = nearest(str(error["input"]), map(str, choices))
         elif error["type"] == "tuple_type":
-            message, hint = "input should be a list", f" Write [{error['input']!r}]."
+            message, hint = "input should be a list", f" Write [{_shown(error['input'])}]."
         source = f" ({sources[key]})" if key in sources else ""
-        yield f"{key} = {error['input']!r}{source}: {message[:1].lower()}{message[1:]}.{hint}"
+        yield f"{key} = {_shown(error['input'])}{source}: {message[:1].lower()}{message[1:]}.{hint}"
+
+
+def _shown(value: Any) -> str:
+    """What was given, as Python writes it, at a length that a person reads."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
 def _settings(layer: Layer) -> Iterator[tuple[str, str, Any]]:

@@ -23,7 +23,8 @@ class Section(BaseModel):
             if isinstance(value, bool) and key in cls.model_fields and _is_number(cls.model_fields[key].annotation):
                 raise ValueError(f"{key}={str(value).lower()} is not a number")
             if isinstance(value, int) and abs(value) > LARGEST:
-                raise ValueError(f"{key}={value} is too large; the largest whole number is {LARGEST}")
+                shown = f"={value}" if abs(value) < 10**100 else ", a number of hundreds of digits,"
+                raise ValueError(f"{key}{shown} is too large; the largest whole number is {LARGEST}")
             for text in value if isinstance(value, list | tuple) else (value,):
                 if (
                     isinstance(text, str)

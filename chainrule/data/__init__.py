@@ -2,7 +2,7 @@
 
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file
-from chainrule.data.files import Listing, list_files
+from chainrule.data.files import Listing, check_paths, list_files
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
@@ -29,6 +29,7 @@ __all__ = [
     "TokenStore",
     "Windows",
     "all_documents",
+    "check_paths",
     "find_cache",
     "kept_file",
     "king_james_is_here",

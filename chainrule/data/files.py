@@ -101,6 +101,12 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
     return listing
 
 
+def check_paths(paths: Sequence[str]) -> None:
+    """Raises DataError for a path that is not there and a glob that matches nothing; reads no folder."""
+    for path in paths:
+        _roots(path)
+
+
 def _roots(path: str) -> list[Root]:
     """The path itself, or what it matches as a glob."""
     if path in NAMED_TEXTS:

@@ -1,13 +1,11 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chainrule.lens import HealthRecord
-from chainrule.run import RunFolder, is_running, read_rows
+from chainrule.run import RunFolder, is_running, read_record, read_rows
 
 Row = Mapping[str, Any]
 MOST_EVENTS = 200
@@ -55,9 +53,11 @@ class Facts:
 def read_facts(run: RunFolder) -> Facts:
     """The facts of a finished, interrupted or running run."""
     metrics = list(read_rows(run.metrics))
-    record = _read_json(run.machine)
-    manifest = _read_json(run.data / "manifest.json")
-    summary = _read_json(run.summary)
+    record = read_record(run.machine)
+    manifest = read_record(run.data / "manifest.json")
+    summary = read_record(run.summary)
+    if not isinstance(summary.get("python"), dict):
+        summary.pop("python", None)
     return Facts(
         run=run,
         status=str(summary.get("status") or ("running" if is_running(run) else "unfinished")),
@@ -73,14 +73,6 @@ def read_facts(run: RunFolder) -> Facts:
         events=list(read_rows(run.events))[-MOST_EVENTS:],
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # absent, or half of a file that a kill left behind
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _mapping(value: Any) -> Row:

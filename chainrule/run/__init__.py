@@ -1,18 +1,25 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
+from chainrule.run.begin import check_free, forget_start, is_begun
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.journal import append_row, cut_after_step, read_rows, rewrite_rows
 from chainrule.run.lock import is_running, run_lock, turn_lock
+from chainrule.run.sound import read_record, sound_row
 
 __all__ = [
     "RunFolder",
     "append_row",
+    "check_free",
     "cut_after_step",
+    "forget_start",
+    "is_begun",
     "is_running",
     "list_runs",
     "open_run",
+    "read_record",
     "read_rows",
     "rewrite_rows",
     "run_lock",
+    "sound_row",
     "turn_lock",
 ]

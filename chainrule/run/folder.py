@@ -114,10 +114,14 @@ class RunFolder:
 
 
 def list_runs(parent: Path) -> list[RunFolder]:
-    """The run folders directly below `parent`, by name; empty when `parent` does not exist."""
+    """The run folders directly below `parent`, by name; empty when `parent` does not exist.
+
+    A start that was killed before it had prepared anything is none: there is nothing to look at or to go on with.
+    """
     if not parent.is_dir():
         return []
-    return sorted((RunFolder(config.parent) for config in parent.glob("*/config.toml")), key=lambda run: run.name)
+    found = (RunFolder(config.parent) for config in parent.glob("*/config.toml"))
+    return sorted((run for run in found if not _is_bare(run)), key=lambda run: run.name)
 
 
 def open_run(path: Path) -> RunFolder:
@@ -129,3 +133,9 @@ def open_run(path: Path) -> RunFolder:
         raise RunError(f"{path} is not a run folder: it has no config.toml. `chainrule runs` lists those in runs/")
     siblings = [str(other.path) for other in list_runs(path.parent)]
     raise RunError(f"no run at {path}.{nearest(str(path), siblings)} `chainrule runs` lists those in runs/")
+
+
+def _is_bare(run: RunFolder) -> bool:
+    """Whether the folder holds the record of a start and nothing that came of it."""
+    parts = (run.data, run.tokenizer, run.metrics, run.checkpoints, run.summary)
+    return run.machine.is_file() and not any(part.exists() for part in parts)

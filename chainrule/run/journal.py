@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import disk_faults, finite, write_bytes
+from chainrule.run.sound import sound_row
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
@@ -18,17 +19,21 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the file in order; nothing when it is absent. A torn line (a kill while writing) is passed over."""
+    """The rows of the file in order; nothing when it is absent.
+
+    A torn line (a kill while writing) is passed over, and so is one whose step is no number; of the others each value
+    is of its kind, or gone (sound.py).
+    """
     if not path.is_file():
         return
     with path.open("rb") as stream:
         for line in stream:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(row, dict):
-                yield row
+            if (sound := sound_row(row)) is not None:
+                yield sound
 
 
 def cut_after_step(path: Path, step: int) -> int:

@@ -11,7 +11,6 @@ from chainrule.base import DiskError, finite
 from chainrule.checkpoint import save_checkpoint, steps_of
 from chainrule.data import Windows
 from chainrule.lens import Excess, Norms
-from chainrule.optim import rate_factor
 from chainrule.train.session import Session, environment
 from chainrule.train.step import StepResult
 
@@ -58,7 +57,7 @@ def save_bundle(
     there = [step for step in steps_of(run.spikes) if step != progress.step + 1]
     if len(there) >= MOST_BUNDLES:
         return None
-    factor = rate_factor(progress.step, config.training.steps, config.schedule)
+    factor = session.factor(progress.step)
     saved = steps_of(run.checkpoints)
     state = {
         "step": progress.step + 1,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chainrule.base import ModelError
 from chainrule.checkpoint import prune_checkpoints
 from chainrule.data import TokenStore
 from chainrule.evaluate import Scores, score
@@ -21,10 +22,12 @@ def look(session: Session) -> None:
             evaluate(session)
         if last or step % training.sample_every == 0:
             sample(session)
-    progress.looked = step
-    if saving:
-        progress.val_losses[str(step)] = progress.val_loss or 0.0
-        save(session)
+    # Together or not at all: a checkpoint that says "looked" must know what was seen.
+    with session.stop.held():
+        progress.looked = step
+        if saving:
+            progress.rank(step)
+            save(session)
 
 
 def evaluate(session: Session) -> Scores:
@@ -60,15 +63,19 @@ def score_held_out(
 def sample(session: Session) -> None:
     """Lets the model go on from each prompt and writes what it wrote."""
     training = session.config.training
-    completions = generate(
-        session.state.model,
-        session.tokenizer,
-        training.prompts,
-        max_new_tokens=training.sample_tokens,
-        rules=usual_rules(parameters(session.config.model).total),
-        seed=training.seed,
-        heal=True,
-    )
+    try:
+        completions = generate(
+            session.state.model,
+            session.tokenizer,
+            training.prompts,
+            max_new_tokens=training.sample_tokens,
+            rules=usual_rules(parameters(session.config.model).total),
+            seed=training.seed,
+            heal=True,
+        )
+    except ModelError as fault:  # the weights may still recover, and a look must not cost the run its save
+        session.note(f"no samples at step {session.state.progress.step}: {fault}")
+        return
     for completion in completions:
         session.write_row("sample", {**where(session), "prompt": completion.prompt, "text": completion.text})
 

@@ -2,7 +2,7 @@
 
 import time
 
-from chainrule.optim import rate_factor, window_pieces
+from chainrule.base import Interrupted
 from chainrule.plan import flops_per_token
 from chainrule.train.guard import keep_skipped, stop_when_lost
 from chainrule.train.health import RunHealth
@@ -10,34 +10,46 @@ from chainrule.train.looks import look, save, where
 from chainrule.train.session import Session
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepResult, train_step
-from chainrule.train.stop import Interrupted
 
 
 def train(session: Session) -> None:
-    """Trains from where the state stands to the last step; a signal saves between two steps and raises Interrupted."""
-    progress, training = session.state.progress, session.config.training
+    """Trains from where the state stands to the last step.
+
+    A signal saves between two steps and raises Interrupted. A second Ctrl-C raises inside the step: nothing is saved
+    then, because weights, optimizer and numbers belong together only between two steps, and the last checkpoint stays.
+    """
     meter = Meter(session)
-    health = RunHealth(session) if training.health_every else None
+    health = RunHealth(session) if session.config.training.health_every else None
     with session.stop.deferred():
-        try:
-            while True:
-                if progress.looked < progress.step:
-                    look(session)
-                if progress.step == training.steps:
-                    return
-                if session.stop.requested:
-                    raise Interrupted(session.stop.requested)
+        while _another_step(session):
+            try:
                 meter.count(update(session, health))
-        except Interrupted:
+            except Interrupted:
+                with session.stop.held():
+                    session.note("ended inside a step, without saving; a resume goes on from the last checkpoint")
+                raise
+
+
+def _another_step(session: Session) -> bool:
+    """Looks at what is due between two steps, and whether a step follows; saves when a signal asks for the end."""
+    progress = session.state.progress
+    try:
+        session.stop.obey()
+        if progress.looked < progress.step:
+            look(session)
+        session.stop.obey()
+    except Interrupted:
+        with session.stop.held():
             save(session)
-            raise
+        raise
+    return progress.step < session.config.training.steps
 
 
 def update(session: Session, health: RunHealth | None = None) -> StepResult:
     """One step: the next windows, an update or a skip, and the numbers moved on."""
     progress, config = session.state.progress, session.config
     started = time.perf_counter()
-    n_pieces = window_pieces(progress.step, config.training.steps, config.schedule, config.model.context_length)
+    n_pieces = session.window_pieces(progress.step)
     windows = session.batches.windows(progress.samples, config.batch_windows).cut(n_pieces)
     if health:
         health.begin(windows)
@@ -48,7 +60,7 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
         session.state.optimizer,
         session.loss_function,
         windows,
-        factor=rate_factor(progress.step, config.training.steps, config.schedule),
+        factor=session.factor(progress.step),
         micro_batch=session.micro_batch * n_pieces,
         grad_clip=config.optimizer.grad_clip,
         precision=session.precision,
@@ -105,7 +117,7 @@ class Meter:
     def _rate(self) -> float:
         config = self.session.config
         peak = config.optimizer.muon_lr if config.optimizer.kind == "muon" else config.optimizer.lr
-        return peak * rate_factor(self.session.state.progress.step - 1, config.training.steps, config.schedule)
+        return peak * self.session.factor(self.session.state.progress.step - 1)
 
     def _empty(self) -> None:
         self.results: list[StepResult] = []

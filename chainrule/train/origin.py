@@ -19,6 +19,11 @@ from chainrule.train.session import Session
 # The old peak would undo what was learnt; a third of it is usual for going on (Ibrahim et al., arXiv 2403.08763, find
 # that re-warming to the full peak forgets most).
 RATE_SHARE = 1 / 3
+# Of a model from elsewhere the peak is not known. 1e-4 is what large runs end their decay at or below, and AdamW what
+# they were trained with (a model that AdamW has made gains nothing by Muon, and the other way round: arXiv 2502.16982);
+# wider models take less, as in pretraining.
+FOREIGN_RATE, FOREIGN_WIDTH = 1e-4, 768
+FOREIGN_SCHEDULE = {"kind": "cosine", "warmup_share": 0.05, "floor": 0.1}
 OWN_CHOICE = ("drop_rate",)
 
 
@@ -31,15 +36,30 @@ class Origin:
     run: RunFolder | None
 
     def layer(self) -> Layer:
-        """Shape and tokenizer, which are fixed, and the optimizer with a third of its peak rates."""
-        shape = {key: value for key, value in self.opened.config.model_dump().items() if key not in OWN_CHOICE}
-        values: dict[str, dict[str, Any]] = {"model": shape}
+        """Its shape, dropout and tokenizer, and rates that keep what it knows: a third of its own, or a low one."""
+        shape = self.opened.config
+        values: dict[str, dict[str, Any]] = {"model": shape.model_dump()}
         if self.run is not None:
             old = resolve([load_toml(self.run.config)]).config
             rates = {"lr": old.optimizer.lr * RATE_SHARE, "muon_lr": old.optimizer.muon_lr * RATE_SHARE}
             values["optimizer"] = {**old.optimizer.model_dump(), **rates}
             values["schedule"] = old.schedule.model_dump()
+        else:
+            rate = FOREIGN_RATE * min(1.0, (FOREIGN_WIDTH / shape.emb_dim) ** 0.5)
+            values["optimizer"] = {"kind": "adamw", "lr": rate}
+            values["schedule"] = dict(FOREIGN_SCHEDULE)
         return Layer(f"from {self.source}", values)
+
+    def sentence(self, config: Config) -> str:
+        """What is taken over, in one line for the person."""
+        optimizer = config.optimizer
+        rate = f"{optimizer.lr:.1e}" + (f" (matrices {optimizer.muon_lr:.1e})" if optimizer.kind == "muon" else "")
+        known = "its own peak was higher" if self.run else "its own peak is not known"
+        return (
+            f"going on from {self.opened.origin}: dropout {config.model.drop_rate:g}, {optimizer.kind} at a gentle "
+            f"rate of {rate} after a warm-up over {config.schedule.warmup_share:.0%} of the steps, because {known}; "
+            "--model.drop-rate and --optimizer.lr change that"
+        )
 
 
 def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:

@@ -1,19 +1,32 @@
 """Going on with an interrupted run as if nothing had happened."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.base import CheckpointError, DataError, RunError
+from chainrule.base import CheckpointError, ConfigError, DataError, RunError, write_json
 from chainrule.checkpoint import Checkpoint, newest_checkpoint
-from chainrule.config import Layer, Resolved, check_resume, load_toml, resolve
+from chainrule.config import ROUNDED_ON_RESUME, Config, Layer, Resolved, check_resume, differences, load_toml, resolve
 from chainrule.data import Dataset
 from chainrule.device import MachineFacts
-from chainrule.run import RunFolder, cut_after_step, rewrite_rows
+from chainrule.optim import rate_factor
+from chainrule.run import RunFolder, cut_after_step, read_record, rewrite_rows
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.session import environment, write_event
+from chainrule.train.state import Progress
 from chainrule.train.watch import Watch
 
 BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "cpu_capability")
+
+
+def is_finished(run: RunFolder, layers: Sequence[Layer]) -> bool:
+    """Whether the run reached its last step, and the layers ask for no other number of them.
+
+    Raises ConfigError when they would make it another run.
+    """
+    wanted = saved_settings(run, layers).config.training.steps
+    saved = resolve([load_toml(run.config)]).config.training.steps
+    return read_record(run.summary).get("status") == "finished" and wanted == saved
 
 
 def saved_settings(run: RunFolder, layers: Sequence[Layer]) -> Resolved:
@@ -46,6 +59,47 @@ def checkpoint_to_resume(run: RunFolder, watch: Watch) -> Checkpoint | None:
     return found
 
 
+def check_settings(checkpoint: Checkpoint, run: RunFolder, wanted: Config) -> None:
+    """Raises ConfigError when the run's config.toml is not, but for what may change, the one the checkpoint keeps."""
+    copy = checkpoint.path / run.config.name
+    try:
+        check_resume(resolve([load_toml(copy)]).config, wanted)
+    except ConfigError as fault:
+        raise ConfigError(
+            f"{run.config} is not the one that {checkpoint.path.name} learnt with: {fault} Its own copy puts it back: "
+            f"cp {shlex.quote(str(copy))} {shlex.quote(str(run.config))}"
+        ) from None
+
+
+def going_on(run: RunFolder) -> None:
+    """A summary of a finished run that goes on says so, whatever ends it next; its figures stay until there are new."""
+    summary = read_record(run.summary)
+    if summary.get("status") == "finished":
+        write_json(run.summary, {**summary, "status": "interrupted"})
+
+
+def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str | None:
+    """Takes up another number of steps than the checkpoint was saved with; what that means, in words, if anything.
+
+    Where the schedule has the same rate at this step for both lengths (the stable part of wsd, a constant rate) it just
+    goes on. Else it begins again here, with a warm-up of its own, over the steps that are left: a run that has decayed
+    climbs once more and decays once more (as Hägele et al., arXiv 2405.18392, find it costs little), rather than to
+    jump to a rate in the middle. A function of the checkpoint and the settings: every resume takes it up alike.
+    Raises ConfigError when the run is beyond the steps that are asked for.
+    """
+    before = resolve([load_toml(checkpoint.path / "config.toml")]).config
+    step, old, new = progress.step, before.training.steps, now.training.steps
+    if old == new:
+        return None
+    if new <= step:
+        raise ConfigError(f"training.steps={new} are done: the run is at step {step}; give more, or leave it out")
+    rates = [rate_factor(step - progress.leg, steps - progress.leg, now.schedule) for steps in (old, new)]
+    if step < old and rates[0] == rates[1]:
+        return f"{new} steps instead of {old}: the rate goes on as it was"
+    progress.leg = step
+    return f"{new} steps instead of {old}: the schedule begins again at step {step}, with its warm-up"
+
+
 def check_fits(checkpoint: Checkpoint, dataset: Dataset, tokenizer: Tokenizer) -> None:
     """Raises DataError or CheckpointError when text or tokenizer are not those that the checkpoint learnt from."""
     if checkpoint.state["data"] != dataset.manifest.fingerprint:
@@ -57,11 +111,19 @@ def check_fits(checkpoint: Checkpoint, dataset: Dataset, tokenizer: Tokenizer) -
         raise CheckpointError(f"tokenizer.json is not the one that {checkpoint.path.name} learnt with; bring it back")
 
 
-def note_differences(checkpoint: Checkpoint, facts: MachineFacts, run: RunFolder, watch: Watch) -> None:
-    """Says when the bits of the resumed run may differ, because the machine or the versions do."""
+def note_differences(checkpoint: Checkpoint, config: Config, facts: MachineFacts, run: RunFolder, watch: Watch) -> None:
+    """Says when the bits of the resumed run may differ, because settings, machine or versions do, and which."""
+    copy = resolve([load_toml(checkpoint.path / run.config.name)]).config
+    settings = {key: pair for key, pair in differences(copy, config).items() if key in ROUNDED_ON_RESUME}
+    changed = [f"{key} was {old}, is {new}" for key, (old, new) in settings.items()]
     before: dict[str, Any] = checkpoint.state["environment"]
     now = environment(facts)
-    changed = [f"{key} was {before.get(key)}, is {now[key]}" for key in BITS_DEPEND_ON if before.get(key) != now[key]]
+    said = {key.removeprefix("machine.") for key in settings}
+    changed += [
+        f"{key} was {before.get(key)}, is {now[key]}"
+        for key in BITS_DEPEND_ON
+        if key not in said and before.get(key) != now[key]
+    ]
     if changed:
         write_event(run, watch, f"the run goes on, but its bits may differ: {'; '.join(changed)}")
 

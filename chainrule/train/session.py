@@ -1,6 +1,5 @@
 """All that the loop works with, in one place."""
 
-import json
 import platform
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import torch
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
 from chainrule.device import MachineFacts
+from chainrule.optim import rate_factor, window_pieces
 from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.state import TrainState
@@ -42,6 +42,18 @@ class Session:
     def precision(self) -> Precision:
         """Where and in which number format the model computes."""
         return Precision(self.facts.device, self.facts.precision)
+
+    def factor(self, step: int) -> float:
+        """The learning rate of update `step` (0 is the first) as a share of its peak."""
+        leg, training = self.state.progress.leg, self.config.training
+        return rate_factor(step - leg, training.steps - leg, self.config.schedule)
+
+    def window_pieces(self, step: int) -> int:
+        """Into how many pieces the windows of update `step` are cut; 1 in a schedule that begins a second time."""
+        if self.state.progress.leg:
+            return 1
+        config = self.config
+        return window_pieces(step, config.training.steps, config.schedule, config.model.context_length)
 
     def note(self, message: str, **more: Any) -> None:
         """Something that happened to the run: a line in events.jsonl, and shown."""
@@ -73,8 +85,3 @@ def environment(facts: MachineFacts) -> dict[str, Any]:
         "threads": facts.threads,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-def read_json(path: Any) -> dict[str, Any]:
-    """The object in a JSON file of the run folder; empty when the file is absent."""
-    return json.loads(path.read_bytes()) if path.is_file() else {}

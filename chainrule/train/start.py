@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.base import write_json
-from chainrule.config import Layer, Resolved
+from chainrule.config import Config, Layer, Resolved
 from chainrule.data import Dataset, open_dataset
 from chainrule.device import MachineFacts, look_at_machine, on_threads
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, is_begun, read_record
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.budget import steps_in, with_steps
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_held_outs
@@ -21,15 +21,27 @@ from chainrule.train.prepare import (
     tokenizer_row,
     training_batches,
 )
-from chainrule.train.probe import likely_micro_batch, probe, training_loss
+from chainrule.train.probe import Probed, likely_micro_batch, probe
 from chainrule.train.prompts import held_out_prompts
-from chainrule.train.resume import check_fits, checkpoint_to_resume, cut_journals, note_differences, saved_settings
-from chainrule.train.session import Session, read_json, write_event
+from chainrule.train.record import asked_for, sound, start_record
+from chainrule.train.resume import (
+    check_fits,
+    check_settings,
+    checkpoint_to_resume,
+    cut_journals,
+    going_on,
+    note_differences,
+    other_steps,
+    saved_settings,
+)
+from chainrule.train.session import Session, write_event
 from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
 from chainrule.train.step import Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
+
+TOLD_OF_A_TOKENIZER = {"kind": "", "vocab_size": 0, "unused_share": 0.0, "bytes_per_token": 0.0, "warnings": []}
 
 
 @dataclass(frozen=True)
@@ -44,13 +56,12 @@ class Start:
     def anew(self, layers: Sequence[Layer], minutes: float | None) -> Session:
         """A new run, or one that ended before its first step: what it prepared is kept."""
         given = draft(layers, minutes)
-        facts = self._machine(given)
-        save_settings(self.run, given)
-        record: dict[str, Any] = {
-            "minutes": minutes,
-            "layers": [{"source": layer.source, "values": layer.values} for layer in layers],
-        }
+        # Before anything that takes time, and config.toml, which makes the folder a run, last: from then on --resume
+        # goes on, and before it the name is free.
+        record = start_record(layers, minutes)
         write_json(self.run.machine, record)
+        save_settings(self.run, given)
+        facts = self._machine(given)
         origin = find_origin(given.config, layers)
         if origin:
             for reason in origin.opened.passed_over:
@@ -60,6 +71,8 @@ class Start:
             link_old_text(origin, self.run)
         found = read_text(given.config, self.run, self.watch)
         resolved = on_machine(settle(layers, facts, minutes, found.split_bytes("train")), facts)
+        if origin:
+            write_event(self.run, self.watch, origin.sentence(resolved.config))
         self.watch("plan", plan_row(resolved.config, facts))
         asked_size = resolved.config.model.vocab_size
         tokenizer = make_tokenizer(resolved.config, found, self.run, self.watch)
@@ -78,31 +91,65 @@ class Start:
             record["before"] = score_held_outs(session)
         return self._probed(session, resolved, record)
 
-    def again(self, layers: Sequence[Layer]) -> Session:
-        """The run in the folder, from its newest whole checkpoint, or from its first step when it has none."""
-        record = read_json(self.run.machine)
+    def again(self, layers: Sequence[Layer], minutes: float | None = None) -> Session:
+        """The run in the folder, from its newest whole checkpoint, or from its first step when it has none.
+
+        With `minutes` it gets as many steps more as fit into that time from now on.
+        """
+        record = read_record(self.run.machine)
         resolved = saved_settings(self.run, layers)
-        if "plan" not in record:
-            return self.anew([*(Layer(**layer) for layer in record["layers"]), *layers], record["minutes"])
+        if "plan" not in record and not is_begun(self.run):
+            asked, before = asked_for(self.run)
+            return self.anew([*asked, *layers], before if minutes is None else minutes)
         facts = self._machine(resolved)
-        self.watch("plan", record["plan"])
-        self.watch("tokenizer", record["tokenizer"])
         tokenizer, dataset = load_tokenizer(self.run.tokenizer), open_dataset(self.run.data)
-        self.watch("data", data_row(dataset, resolved.config))
+        self._tell(record, resolved.config, facts, tokenizer, dataset)
         checkpoint = checkpoint_to_resume(self.run, self.watch)
-        session = self._session(resolved, facts, tokenizer, dataset)
         if checkpoint:
+            check_settings(checkpoint, self.run, resolved.config)
             check_fits(checkpoint, dataset, tokenizer)
+        session = self._session(resolved, facts, tokenizer, dataset)
+        # Before the weights come, because trying moves them: this may be another machine than the one before.
+        resolved, probed = self._tried(session, resolved)
+        if checkpoint:
             session.state.restore(checkpoint)
-            note_differences(checkpoint, facts, self.run, self.watch)
+            note_differences(checkpoint, session.config, session.facts, self.run, self.watch)
         elif origin := find_origin(resolved.config, []):
             session.state.take_weights(origin.opened)
-        save_settings(self.run, resolved)
         progress = session.state.progress
+        if minutes is not None:
+            resolved = self._more(session, resolved, minutes, probed.step_seconds)
+        if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
+            session.note(told)
+        going_on(self.run)
+        save_settings(self.run, resolved)
         cut_journals(self.run, progress.step, progress.looked)
-        session.loss_function = training_loss(session.state.model, compiled=resolved.config.machine.compile == "on")
         session.note(f"resumed at step {progress.step} of {resolved.config.training.steps}")
         return session
+
+    def _more(self, session: Session, resolved: Resolved, minutes: float, step_seconds: float) -> Resolved:
+        """The settings with the steps that are done and those that fit into `minutes` from the beginning of now."""
+        left = minutes * 60 - (time.perf_counter() - self.begun)
+        guess = pinned(resolved, "training", {"steps": max(1, int(left / step_seconds))}, "guessed").config
+        steps = session.state.progress.step + steps_in(left, step_seconds, guess, session.dataset)
+        resolved = pinned(resolved, "training", {"steps": steps}, f"{minutes:g} minutes more")
+        session.config = resolved.config
+        return resolved
+
+    def _tell(
+        self, record: dict[str, Any], config: Config, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset
+    ) -> None:
+        """Shows what the first start showed; what machine.json has lost is worked out and written again."""
+        plan = plan_row(config, facts)
+        if not sound(record.get("plan"), plan) or not sound(record.get("tokenizer"), TOLD_OF_A_TOKENIZER):
+            record["plan"] = plan
+            record["tokenizer"] = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
+            record |= {"machine": facts.row(), "data": data_row(dataset, config)}
+            write_json(self.run.machine, record)
+            write_event(self.run, self.watch, "machine.json was missing or damaged, and is written again")
+        self.watch("plan", record["plan"])
+        self.watch("tokenizer", record["tokenizer"])
+        self.watch("data", data_row(dataset, config))
 
     def _machine(self, resolved: Resolved) -> MachineFacts:
         facts = look_at_machine(resolved.config.machine)
@@ -129,8 +176,8 @@ class Start:
             stop=self.stop,
         )
 
-    def _probed(self, session: Session, resolved: Resolved, record: dict[str, Any]) -> Session:
-        """The session with micro-batch, compilation and steps settled, and all of it written down."""
+    def _tried(self, session: Session, resolved: Resolved) -> tuple[Resolved, Probed]:
+        """A micro-batch that fits and a compiler that works, in the session and in its settings."""
         first = session.batches.windows(0, session.config.batch_windows)
         probed = probe(session.state, session.config, session.facts, first, self.watch)
         session.loss_function, session.micro_batch = probed.loss_function, probed.micro_batch
@@ -141,6 +188,12 @@ class Start:
             "threads": probed.threads,
         }
         resolved = pinned(resolved, "machine", settled, "tried at the start")
+        session.config = resolved.config
+        return resolved, probed
+
+    def _probed(self, session: Session, resolved: Resolved, record: dict[str, Any]) -> Session:
+        """The session with micro-batch, compilation and steps settled, and all of it written down."""
+        resolved, probed = self._tried(session, resolved)
         if record["minutes"] is not None:
             left = record["minutes"] * 60 - (time.perf_counter() - self.begun)
             steps = steps_in(left, probed.step_seconds, session.config, session.dataset)

@@ -4,6 +4,7 @@ There is no generator state among them: the order of the text is a function of (
 starts each step from a seed made of (seed, step).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from chainrule.base import CheckpointError
+from chainrule.base import CheckpointError, finite
 from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
 from chainrule.config import Config
 from chainrule.model import GPT
@@ -31,14 +32,21 @@ class Progress:
     n_skipped: int = 0
     bad_in_row: int = 0
     looked: int = -1
+    leg: int = 0
+    """The step at which the present schedule began: 0, or where a run was given other steps than it was begun with."""
     val_loss: float | None = None
     val_losses: dict[str, float] = field(default_factory=dict)
-    """Held-out loss of each checkpointed step, as text, because JSON has no other keys."""
+    """Held-out loss of each checkpointed step, as text, because JSON has no other keys; finite ones alone."""
 
     @property
     def best_step(self) -> int | None:
         """The checkpointed step with the lowest held-out loss."""
         return int(min(self.val_losses, key=lambda step: self.val_losses[step])) if self.val_losses else None
+
+    def rank(self, step: int) -> None:
+        """Lets a checkpointed step compete with the last held-out loss, unless that is no number (NaN wins any min)."""
+        if self.val_loss is not None and math.isfinite(self.val_loss):
+            self.val_losses[str(step)] = self.val_loss
 
 
 @dataclass
@@ -65,7 +73,7 @@ class TrainState:
         """Writes the checkpoint of this step; `facts` (versions, fingerprints) go beside the numbers."""
         tensors = {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state()}
         state = {"progress": asdict(self.progress), **facts}
-        return save_checkpoint(folder, self.progress.step, tensors, state, copies)
+        return save_checkpoint(folder, self.progress.step, tensors, finite(state), copies)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes weights, optimizer state and numbers from `checkpoint`; raises CheckpointError when they do not fit."""

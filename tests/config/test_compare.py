@@ -3,7 +3,16 @@
 import pytest
 
 from chainrule.base import ConfigError
-from chainrule.config import SAFE_ON_RESUME, Config, Layer, check_resume, differences, resolve, section_type
+from chainrule.config import (
+    ROUNDED_ON_RESUME,
+    SAFE_ON_RESUME,
+    Config,
+    Layer,
+    check_resume,
+    differences,
+    resolve,
+    section_type,
+)
 
 
 def config(**sections) -> Config:
@@ -25,7 +34,18 @@ def test_a_difference_has_both_values_and_what_follows_is_one_too():
 
 def test_every_safe_setting_exists():
     known = {f"{section}.{key}" for section in Config.model_fields for key in section_type(section).model_fields}
-    assert known >= SAFE_ON_RESUME
+    assert known >= SAFE_ON_RESUME | ROUNDED_ON_RESUME
+    assert not SAFE_ON_RESUME & ROUNDED_ON_RESUME
+
+
+def test_another_machine_and_another_length_are_taken_up():
+    wanted = config(machine={"threads": 3, "micro_batch": 2, "device": "cpu"}, training={"steps": 2000})
+    assert set(check_resume(Config(), wanted)) == {
+        "machine.threads",
+        "machine.micro_batch",
+        "machine.device",
+        "training.steps",
+    }
 
 
 def test_safe_changes_are_taken_up():
@@ -36,11 +56,9 @@ def test_safe_changes_are_taken_up():
 @pytest.mark.parametrize(
     "change",
     [
-        {"training": {"steps": 2000}},
         {"training": {"seed": 1}},
         {"training": {"batch_tokens": 1024}},
         {"optimizer": {"lr": 0.1}},
-        {"machine": {"threads": 3}},
         {"model": {"n_layers": 3}},
         {"text": {"paths": ["other"]}},
     ],

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chainrule.base import ConfigError
 from chainrule.config import PRESETS, Config, Layer, load_toml, preset, resolve, to_toml, toml_value
+from chainrule.plan import Machine, choose
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -71,3 +72,30 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content, told):
 def test_a_missing_file_says_which_file_to_give(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.toml is not a file; give .*runs/NAME/config\.toml"):
         load_toml(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "model = 1",
+        "model = [1]",
+        "training = 1979-05-27T07:32:00Z",
+        "[[model]]\nn_layers = 2",
+        "[training]\nsteps = 2020-01-01",
+        "[training]\nsteps = [3]",
+        f"[training]\nsteps = {'9' * 5000}",
+        f"[training]\nsteps = 0x{'f' * 5000}",
+        f"[training]\nprompts = [0x{'f' * 5000}]",
+        "[model.n_layers]\nx = 1",
+        f"a{'.a' * 20_000} = 1",
+    ],
+    ids=lambda content: content[:24],
+)
+def test_what_is_no_configuration_is_one_message(content, tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        layer = load_toml(path)
+        choose(Machine(cores=1, memory_bytes=2**30, peak_flops=1e12), layers=[layer])
+        resolve([layer])
+    assert len(str(caught.value)) < 400

@@ -1,0 +1,65 @@
+"""Whether a folder may become a run, and what is left of a start that never came to its first step."""
+
+import shutil
+from pathlib import Path
+
+from chainrule.base import RunError, disk_faults
+from chainrule.run.folder import RunFolder
+
+# What a start writes before its first step. A folder that holds nothing else lost no learning: its name is free again.
+BEFORE_THE_FIRST_STEP = frozenset(
+    ("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl")
+)
+
+
+def check_free(path: Path) -> None:
+    """Raises RunError unless a new run may begin at `path`: absent, empty, or a start without a first step."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise RunError(f"{path} is there already and is no folder; give the run another --name")
+    others = sorted(set(_names(path)) - BEFORE_THE_FIRST_STEP)
+    if not others:
+        return
+    if RunFolder(path).config.is_file():
+        raise RunError(
+            f"{path} is there already and holds a run: nothing is overwritten, no run overwrites another; "
+            f"continue it with `chainrule pretrain --resume {path}`, or give another --name"
+        )
+    raise RunError(f"{path} is there already and holds {others[0]}: no run overwrites another; give another --name")
+
+
+def is_begun(run: RunFolder) -> bool:
+    """Whether the run came to its first look or step; before that only text has been prepared."""
+    return run.metrics.is_file() or run.checkpoints.is_dir()
+
+
+def forget_start(run: RunFolder, *, lock: bool = True) -> None:
+    """Removes what a start left before its first step, and the folder when nothing else is in it.
+
+    Call it under the run's lock, which goes last; without `lock` it stays, and the folder too.
+    """
+    if is_begun(run) or not run.path.is_dir():
+        return
+    last = {"lock", "lock.json"}
+    with disk_faults(run.path, "removing"):
+        for name in sorted(BEFORE_THE_FIRST_STEP - last) + (sorted(last) if lock else []):
+            entry = run.path / name
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+        for stump in (entry for entry in run.path.iterdir() if _is_stump(entry.name)):
+            shutil.rmtree(stump) if stump.is_dir() else stump.unlink(missing_ok=True)
+        if lock and not any(run.path.iterdir()):
+            run.path.rmdir()
+
+
+def _names(path: Path) -> list[str]:
+    with disk_faults(path, "listing"):
+        return [entry.name for entry in path.iterdir() if not _is_stump(entry.name)]
+
+
+def _is_stump(name: str) -> bool:
+    """Half of a file or folder that a kill left under its temporary name."""
+    return name.startswith(".") and ".tmp-" in name

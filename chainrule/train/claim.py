@@ -1,0 +1,73 @@
+"""A run's folder from its first instant: held by one process, and gone again when its start came to nothing."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.base import RunError, bytes_text, disk_faults, folder_bytes
+from chainrule.run import RunFolder, check_free, forget_start, read_record, run_lock
+from chainrule.train.session import write_event
+from chainrule.train.watch import Watch
+
+# A preparation that took longer is kept when the start fails: what was read need not be read again.
+WORTH_KEEPING_SECONDS = 60.0
+WORTH_KEEPING_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The run's folder, locked by this process; `begun` is the time.perf_counter() at which the run was asked for."""
+
+    run: RunFolder
+    watch: Watch
+    begun: float
+
+    def take_over(self, asked: Mapping[str, Any]) -> None:
+        """Makes room for the start that is `asked` for where an earlier one never came to its first step.
+
+        What an equal start prepared is used; that of another is removed. Raises RunError when that would be much.
+        """
+        if all(read_record(self.run.machine).get(key) == value for key, value in asked.items()):
+            return
+        size = folder_bytes(self.run.data)
+        if size > WORTH_KEEPING_BYTES:
+            raise RunError(
+                f"{self.run.path} holds {bytes_text(size)} that another start prepared; go on with that by "
+                f"`chainrule pretrain --resume {self.run.path}`, give another --name, or delete the folder"
+            )
+        forget_start(self.run, lock=False)
+
+    def give_up(self) -> None:
+        """After a start that ended before its first step: keeps a long preparation and says so, else leaves nothing."""
+        seconds = time.perf_counter() - self.begun
+        if self.run.data.is_dir() and seconds >= WORTH_KEEPING_SECONDS:
+            again = f"chainrule pretrain --resume {self.run.path}"
+            write_event(
+                self.run, self.watch, f"what was prepared in {seconds:.0f} s is kept; to go on with it: {again}"
+            )
+        else:
+            # Windows removes no file that is open: there the lock stays, and its folder is free to be taken.
+            forget_start(self.run, lock=sys.platform != "win32")
+
+
+@contextmanager
+def claimed(run: RunFolder, watch: Watch, *, resume: bool, begun: float) -> Iterator[Claim]:
+    """Holds the folder inside the block, made when it is to be a new run.
+
+    Raises RunError when a run is in the way, when there is none to resume, or when another process holds it.
+    """
+    if resume and not run.config.is_file():
+        raise RunError(
+            f"{run.path} holds no run to resume: it has no config.toml. `chainrule runs` lists those there are"
+        )
+    if not resume:
+        check_free(run.path)
+        with disk_faults(run.path, "creating"):
+            run.path.mkdir(parents=True, exist_ok=True)
+    with run_lock(run):
+        if not resume:
+            check_free(run.path)  # another process may have trained here before the lock was ours
+        yield Claim(run, watch, begun)

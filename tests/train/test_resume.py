@@ -1,0 +1,168 @@
+"""A run goes on from what its folder holds, also when that was edited or damaged, and on another machine."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from chainrule.base import ConfigError, RunError
+from chainrule.checkpoint import newest_checkpoint
+from chainrule.config import Layer, load_toml, resolve
+from chainrule.run import read_rows
+from chainrule.train import pretrain
+
+SHORT = {"training": {"steps": 6, "save_every": 4, "eval_every": 4, "sample_every": 6}}
+
+
+class DiedError(Exception):
+    """Like a kill: nothing is tidied up."""
+
+
+def bits(run: Path) -> dict[str, bytes]:
+    found = newest_checkpoint(run / "checkpoints", on_reject=lambda path, reason: pytest.fail(reason))
+    tensors = {**found.tensors("model"), **found.tensors("optimizer")}
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def said(run: Path) -> str:
+    return "\n".join(row["message"] for row in read_rows(run / "events.jsonl"))
+
+
+@pytest.fixture
+def make(layers, tmp_path):
+    """A run that died at step 5, its checkpoint at step 4, in a folder of that name; None takes it to the end."""
+
+    def run(name: str, died: int | None = 5) -> Path:
+        def watch(kind, row):
+            if kind == "train" and row["step"] == died:
+                raise DiedError
+
+        folder = tmp_path / name
+        try:
+            pretrain(layers(**SHORT), folder, watch=watch)
+        except DiedError:
+            assert died
+        return folder
+
+    return run
+
+
+def test_an_edited_config_is_held_against_the_checkpoints_copy(make):
+    run, straight = make("run"), make("straight", None)
+    whole = (run / "config.toml").read_text()
+    for old, new, told in (
+        ("momentum = 0.95", "momentum = 0.9", r"optimizer\.momentum from 0\.95 to 0\.9"),
+        ("seed = 0", "seed = 1", r"training\.seed from 0 to 1"),
+    ):
+        assert old in whole
+        (run / "config.toml").write_text(whole.replace(old, new))
+        with pytest.raises(ConfigError, match=told) as caught:
+            pretrain([], run, resume=True)
+    copy = Path(str(caught.value).rpartition("cp ")[2].split()[0])
+    shutil.copy(copy, run / "config.toml")
+    pretrain([], run, resume=True)
+    assert bits(run) == bits(straight)
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00", b"[1]", b'{"plan": 3, "tokenizer": "x", "before": [1]}', None])
+def test_a_damaged_machine_json_is_worked_out_again(make, content):
+    run, straight = make("run"), make("straight", None)
+    (run / "summary.json").write_bytes(content or b"{")
+    (run / "machine.json").unlink() if content is None else (run / "machine.json").write_bytes(content)
+    pretrain([], run, resume=True)
+    assert bits(run) == bits(straight)
+    record = json.loads((run / "machine.json").read_text())
+    assert record["plan"]["steps"] == 6 and record["tokenizer"]["vocab_size"] == 257
+    assert "machine.json was missing or damaged" in said(run)
+
+
+def test_a_start_without_a_step_whose_record_is_damaged_says_how_to_begin_again(make, layers, tmp_path):
+    def die(kind, row):
+        if kind == "data":
+            raise DiedError
+
+    with pytest.raises(DiedError):
+        pretrain(layers(**SHORT), tmp_path / "run", watch=die)
+    (tmp_path / "run" / "machine.json").write_text("{")
+    with pytest.raises(RunError, match="the name is free"):
+        pretrain([], tmp_path / "run", resume=True)
+    assert pretrain(layers(**SHORT), tmp_path / "run")["status"] == "finished"
+
+
+def test_another_machine_goes_on_and_says_which_bits_may_differ(make):
+    run, straight = make("run"), make("straight", None)
+    changes = [Layer("flag", {"machine": {"micro_batch": 1, "activation_checkpointing": True}})]
+    assert pretrain(changes, run, resume=True)["status"] == "finished"
+    told = said(run)
+    assert (
+        "its bits may differ: machine.micro_batch was 4, is 1; machine.activation_checkpointing was False, is True"
+        in told
+    )
+    assert resolve([load_toml(run / "config.toml")]).config.machine.micro_batch == 1
+    one, other = bits(run), bits(straight)
+    for name, content in one.items():
+        a, b = (torch.frombuffer(bytearray(x), dtype=torch.float32) for x in (content, other[name]))
+        assert torch.allclose(a, b, atol=1e-1)
+
+
+def rates(run: Path) -> dict[int, float]:
+    return {row["step"]: row["lr"] for row in read_rows(run / "metrics.jsonl") if row["kind"] == "train"}
+
+
+def test_a_finished_run_that_is_given_more_steps_begins_its_schedule_again(make, tmp_path):
+    run = make("run", None)
+    more = [Layer("flag", {"training": {"steps": 12}})]
+    summary = pretrain(more, run, resume=True)
+    assert (summary["status"], summary["step"]) == ("finished", 12)
+    assert "12 steps instead of 6: the schedule begins again at step 6" in said(run)
+    found = rates(run)
+    assert sorted(found) == list(range(1, 13))
+    for step in range(1, 7):  # the same shape over as many steps
+        assert found[step + 6] == found[step]
+    assert pretrain([], run, resume=True)["step"] == 12
+
+
+def test_a_killed_longer_run_goes_on_to_the_same_bits(make, tmp_path):
+    more = [Layer("flag", {"training": {"steps": 12}})]
+    straight, run = make("straight", None), make("run", None)
+    pretrain(more, straight, resume=True)
+
+    for layers, step in ((more, 7), ([], 11)):
+
+        def die(kind, row, step=step):
+            if kind == "train" and row["step"] == step:
+                raise DiedError
+
+        with pytest.raises(DiedError):
+            pretrain(layers, run, resume=True, watch=die)
+        assert json.loads((run / "summary.json").read_text())["status"] == "interrupted"
+    pretrain([], run, resume=True)
+    assert bits(run) == bits(straight) and rates(run) == rates(straight)
+
+
+def test_a_stable_rate_just_goes_on_when_there_are_other_steps(layers, tmp_path):
+    def die(kind, row):
+        if kind == "train" and row["step"] == 5:
+            raise DiedError
+
+    schedule = {"kind": "wsd", "warmup_share": 0.0, "decay_share": 0.2, "floor": 0.0}
+    straight, run = tmp_path / "straight", tmp_path / "run"
+    longer = {"steps": 20, "save_every": 4, "eval_every": 20, "sample_every": 20}
+    pretrain(layers(training=longer, schedule=schedule), straight)
+    with pytest.raises(DiedError):
+        pretrain(layers(training={**longer, "steps": 10}, schedule=schedule), run, watch=die)
+    pretrain([Layer("flag", {"training": {"steps": 20}})], run, resume=True)
+    assert rates(run) == rates(straight) and bits(run) == bits(straight)
+
+
+def test_steps_that_are_done_already_are_refused(make):
+    with pytest.raises(ConfigError, match="the run is at step 6"):
+        pretrain([Layer("flag", {"training": {"steps": 5}})], make("run", None), resume=True)
+
+
+def test_more_minutes_are_more_steps(make):
+    run = make("run", None)
+    summary = pretrain([], run, minutes=0.01, resume=True)
+    assert summary["status"] == "finished" and summary["step"] == summary["steps"] > 6
