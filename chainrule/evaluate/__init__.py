@@ -5,6 +5,7 @@ from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores, score_documents
 from chainrule.evaluate.endings import up_to_its_end
 from chainrule.evaluate.held_out import Scoring, check_same_tokenizer, held_out_text, own_scoring, run_beside
+from chainrule.evaluate.look_back import LookBack, look_back
 from chainrule.evaluate.python_share import PythonShare, python_share
 from chainrule.evaluate.quality import SampleQuality, excerpts, sample_quality, words_of
 from chainrule.evaluate.score import Scores, score
@@ -14,6 +15,7 @@ __all__ = [
     "Baselines",
     "Copy",
     "DocumentScores",
+    "LookBack",
     "PythonShare",
     "SampleQuality",
     "Scores",
@@ -25,6 +27,7 @@ __all__ = [
     "excerpts",
     "held_out_text",
     "longest_copies",
+    "look_back",
     "own_scoring",
     "python_share",
     "run_beside",
