@@ -68,6 +68,12 @@ class ModelConfig(Section):
             return "gpt2"
         return "qwen3" if self.qk_norm else "llama"
 
+    @property
+    def no_previous_token(self) -> str | None:
+        """What this shape lacks for a start with a head that looks at the token before; None when it has all."""
+        fits = self.position == "rope" and self.qk_norm
+        return None if fits else "model.position=rope and model.qk_norm=true"
+
     @model_validator(mode="after")
     def _heads_divide(self) -> "ModelConfig":
         if self.emb_dim % self.n_heads and "head_dim" not in self.model_fields_set:

@@ -20,6 +20,7 @@ def modern(emb_dim: int, n_heads: int, n_layers: int, context_length: int, vocab
     """Qwen3's architecture with Muon, in any size."""
     shape = {"vocab_size": vocab_size, "context_length": context_length, "emb_dim": emb_dim}
     modern = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "qk_norm": True, "bias": False}
+    modern["rope_base"] = 1e6  # as Qwen3 has it: half of the pairs then turn too slowly to blur what a token is
     return {
         "model": {**shape, "n_heads": n_heads, "n_layers": n_layers, "drop_rate": 0.0, **modern, "norm_eps": 1e-6},
         "optimizer": {"kind": "muon", "lr": 4e-3, "muon_lr": 0.02},

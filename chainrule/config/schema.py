@@ -113,6 +113,8 @@ class TrainingConfig(Section):
     """Tokens that make one update, over all machines and micro-batches; rounded to whole windows."""
     seed: NonNegativeInt = 0
     """Decides initial weights, the order of the text and dropout."""
+    first_weights: Literal["random", "previous-token"] = "random"
+    """previous-token: a head that looks at the token before, from which copying is learnt sooner (needs qk_norm)."""
     log_every: PositiveInt = 1
     """Steps between two lines of training figures."""
     eval_every: PositiveInt = 250
@@ -186,6 +188,13 @@ class Config(Section):
                 f"schedule.first_window={first} does not double to model.context_length={whole}; "
                 f"use 0 or one of {fitting}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _first_weights_fit(self) -> "Config":
+        lacking = self.model.no_previous_token
+        if self.training.first_weights == "previous-token" and lacking:
+            raise ValueError(f"training.first_weights=previous-token needs {lacking}; or leave it at random")
         return self
 
     @property

@@ -8,6 +8,7 @@ from chainrule.model.gpt import GPT, initialise
 from chainrule.model.loss import IGNORED, mean_loss, token_losses
 from chainrule.model.norm import NORMS
 from chainrule.model.position import POSITIONS
+from chainrule.model.previous_token import plant_previous_token
 
 __all__ = [
     "FEED_FORWARDS",
@@ -21,5 +22,6 @@ __all__ = [
     "explicit_attention",
     "initialise",
     "mean_loss",
+    "plant_previous_token",
     "token_losses",
 ]

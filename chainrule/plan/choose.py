@@ -39,10 +39,14 @@ LADDER = (
     Rung(1024, 16, 24, 1024, 32768, 6e9),
     Rung(1536, 24, 32, 2048, 32768, 20e9),
 )
-# Batch that wastes no tokens: 0.581 D^0.571 for a run of D tokens (Step Law, arXiv 2503.04715). On a CPU 2,048
-# tokens keep the cores busy, and at equal tokens half the batch learns more (docs/LOG.md); a GPU wants 32,768.
+# Batch that wastes no tokens: 0.581 D^0.571 for a run of D tokens (Step Law, arXiv 2503.04715). On a CPU 1,024 tokens
+# keep the cores busy, and at equal tokens half the batch learns more (docs/LOG.md); a GPU wants 32,768.
 BATCH_FACTOR, BATCH_POWER = 0.581, 0.571
-LEAST_BATCH = {"cpu": 2048, "mps": 8192, "cuda": 32768}
+LEAST_BATCH = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+# Windows begin as a quarter of the context and double twice (docs/LOG.md; SkyLadder, arXiv 2503.15450, finds the same
+# for models of up to 3B). A start with a head of the token before was tried for widths of up to 192.
+FIRST_WINDOWS = 4
+PREVIOUS_TOKEN_UP_TO = 256
 LEAST_STEPS = 200  # below that the warm-up and the decay have no room
 # Repeating a text up to 4 times is nearly as good as new text, and worth little beyond 16 (arXiv 2305.16264).
 MOST_EPOCHS = 16
@@ -82,7 +86,10 @@ def choose(
     values = {section: dict(settings) for section, settings in shape.items()}
     if shape and tokens / unique > DROPOUT_FROM_EPOCHS:
         values["model"]["drop_rate"] = DROPOUT
-    values["training"] = _portions(
+    if shape:
+        values["schedule"] |= _growth(config)
+        values["training"] = _first_weights(config)
+    values["training"] = values.get("training", {}) | _portions(
         config, machine, min(tokens, MOST_EPOCHS * unique), config.training.steps if _steps_are_given(layers) else None
     )
     return Layer(f"automatic: {minutes:g} minutes on {machine.device}", values)
@@ -155,6 +162,18 @@ def _rung_values(rung: Rung, text_bytes: int | None) -> dict[str, dict[str, Any]
     vocab_size = min(rung.vocab_size, 2 ** int(math.log2(most)))
     shape = modern(rung.emb_dim, rung.n_heads, rung.n_layers, rung.context_length, vocab_size)
     return {section: dict(settings) for section, settings in shape.items()}
+
+
+def _growth(config: Config) -> dict[str, Any]:
+    """Where windows begin, when the context halves twice into whole numbers."""
+    whole = config.model.context_length
+    return {} if whole % FIRST_WINDOWS else {"first_window": whole // FIRST_WINDOWS}
+
+
+def _first_weights(config: Config) -> dict[str, Any]:
+    """The start with a head of the token before, for shapes that can have one and widths near those that were tried."""
+    fits = config.model.no_previous_token is None and config.model.emb_dim <= PREVIOUS_TOKEN_UP_TO
+    return {"first_weights": "previous-token"} if fits else {}
 
 
 def _portions(config: Config, machine: Machine, tokens: float, given_steps: int | None) -> dict[str, Any]:

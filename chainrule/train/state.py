@@ -15,7 +15,7 @@ import torch
 from chainrule.base import CheckpointError, finite
 from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
 from chainrule.config import Config
-from chainrule.model import GPT
+from chainrule.model import GPT, plant_previous_token
 from chainrule.optim import Optimizer
 from chainrule.train.step import Precision
 
@@ -61,7 +61,10 @@ class TrainState:
     def fresh(cls, config: Config, precision: Precision) -> "TrainState":
         """An untrained model, its weights a function of the seed alone, and an optimizer that computes as it does."""
         torch.manual_seed(config.training.seed)
-        model = GPT(config.model).to(precision.device)
+        model = GPT(config.model)
+        if config.training.first_weights == "previous-token":
+            plant_previous_token(model)
+        model.to(precision.device)
         model.checkpointing = config.machine.activation_checkpointing
         return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
 
