@@ -82,7 +82,7 @@ def generate(
         raise ConfigError("--json needs a prompt; the prompt loop is for people")
     from chainrule.generate import usual_rules
 
-    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    given: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     usual_rules(1, repetition_penalty=repetition_penalty, **given)  # refuses before a model is opened
     model = opened(source, device)
     n_parameters = sum(parameter.numel() for parameter in model.model.parameters())

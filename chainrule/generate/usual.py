@@ -3,7 +3,7 @@
 from chainrule.generate.rules import Rule, sampling_rules
 
 # A small model spreads probability over much that is wrong: the cooler it is asked, the more of it are words. A large
-# one repeats itself when it is asked too coolly. benchmarks/sampling.py measures both on any model.
+# one repeats itself when it is asked too coolly. The figures are usual ones, and were not measured on models of ours.
 TEMPERATURES = ((3_000_000, 0.6), (30_000_000, 0.7), (300_000_000, 0.8))
 LARGEST_TEMPERATURE = 0.9
 MIN_P = 0.05
