@@ -43,7 +43,9 @@ def here(steps: bool) -> None:
         config, precision = resolve(layers).config, Precision("cpu", facts.precision)
         windows = Windows(np.random.default_rng(0).integers(0, 2048, (8, 257)), None)
         state = TrainState.fresh(config, precision)
-        timed = time_updates(state, state.model.loss, windows, precision, facts.thread_choices)
+        timed = time_updates(
+            state, state.model.loss, windows, precision, facts.thread_choices, busy=bool(facts.warnings)
+        )
         tried = ", ".join(f"{count}: {seconds:.3f} s" for count, seconds in sorted(timed.tried.items()))
         print(f"  measured  threads               {tried} a round; {timed.threads} taken")
 
