@@ -33,7 +33,7 @@ def in_portions(n_tokens: int, vocab_size: int, at_once: int) -> list[slice]:
     return [slice(start, min(start + size, n_tokens)) for start in range(0, n_tokens, size)]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@torch.compiler.disable
 def mean_loss_in_portions(
     x: Float[Tensor, "... D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, "..."], at_once: int = LOGITS_AT_ONCE
 ) -> Float[Tensor, ""]:
@@ -67,11 +67,12 @@ class _MeanLoss(torch.autograd.Function):
                     x_gradient[portion] = logits_gradient @ narrow
                 if weight_gradient is not None:
                     _add_product(weight_gradient, logits_gradient.T, rows)
+                del logits_gradient  # or it would be there beside the next portion's logits
         ctx.gradients = x_gradient, weight_gradient
         return total
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None  # scaled in place, so there is no second time
         if gradients is None:

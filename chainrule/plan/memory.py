@@ -17,27 +17,54 @@ SCORES_DROPOUT = (12, 4)
 # Outside the layers: embedding and final norm; logits, their log-softmax and its gradient at the turning point.
 ENDS = (12, 10)  # times emb_dim
 LOGITS = (12, 12)  # times vocab_size
-# What Python, torch and its caches take besides; measured 0.5 GiB on a CPU.
-FIXED_BYTES = 2**29
+# Logits alive at once in the model's loss (a test holds the two together), and bytes of each in a portion of them: the
+# logits, or bfloat16's and their float32 and bfloat16 copies.
+LOGITS_AT_ONCE, PORTION_LOGITS = 2**26, (4, 8)
+# Numbers of the parameters that the optimizer moves at once, of which health holds a copy; and of a slice of Muon's,
+# with how many times as much of it is alive together: updates, the next ones and three squares, or their like.
+MOVING_NUMBERS, SLICE_NUMBERS, SLICE_COPIES = 2**24, 2**22, 5
+# What Python, torch and their caches take besides: 390 MB measured for a model of next to nothing on a CPU.
+FIXED_BYTES = 400 * 10**6
+# Blocks of many sizes come and go with the activations, and the C library's heap is left with holes: within ten steps
+# they come to about half of the activations (4 shapes, Linux; with memory kept or given back between steps). Portions
+# of logits leave none: they are all of one size.
+HOLES = 0.5
+# In evaluation: logits, and their log-softmax; from bfloat16 by way of float32.
+LOOKED_AT_LOGITS, LOOKED_AT_WINDOWS = (8, 10), 8
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that training needs at its peak."""
+    """Bytes that training needs at its peak: activations while it passes through the model, `update` while it moves it.
+
+    `holes`: what the allocator's heap has besides the activations. `head`: the gradient of the head, which waits for
+    the embedding's where one matrix is both. `evaluation` has no gradients beside it. `summed`: the batch is made of
+    several micro-batches, so that the gradients of those before are there with the activations; a single one frees
+    activations while its gradients come.
+    """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int
+    holes: int
+    head: int
+    update: int
+    evaluation: int
+    summed: bool = True
 
     @property
     def total(self) -> int:
-        """All of them, and what torch takes for itself."""
-        return sum(self.components().values()) + FIXED_BYTES
+        """The largest of the three phases, and what torch takes for itself."""
+        passing = self.activations + self.holes + self.head
+        passing = self.gradients + passing if self.summed else max(self.gradients, passing)
+        # The embedding's gradient is made when the activations are gone, beside the head's.
+        moving = self.gradients + max(self.update, 2 * self.head)
+        return self.weights + self.optimizer + max(passing, moving, self.evaluation) + FIXED_BYTES
 
     def components(self) -> dict[str, int]:
         """The bytes by name."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "summed"}
 
 
 def memory_bytes(
@@ -52,6 +79,8 @@ def memory_bytes(
 
     Weights, gradients and optimizer are float32 and exact; `precision` "bfloat16" adds a half-size copy of the matrices
     (autocast keeps one). Activations are a calibrated estimate. `checkpointing` is the config's unless given.
+    benchmarks/memory.py holds the total against processes. Files of text that are mapped are not counted: the system
+    takes their pages back.
     """
     model, bf16 = config.model, precision == "bfloat16"
     total = parameters(model).total
@@ -59,11 +88,19 @@ def memory_bytes(
     muon = inner if config.optimizer.kind == "muon" else 0
     recompute = config.machine.activation_checkpointing if checkpointing is None else checkpointing
     tokens = micro_batch * model.context_length
+    many = tokens * model.vocab_size > LOGITS_AT_ONCE
+    activations = tokens * _bytes_per_token(model, int(bf16), recompute, explicit=device == "cpu")
+    logits = _logits_bytes(model, tokens, int(bf16))
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
         gradients=4 * total,
         optimizer=4 * muon + 8 * (total - muon),
-        activations=tokens * _bytes_per_token(model, int(bf16), recompute, explicit=device == "cpu"),
+        activations=activations + logits,
+        holes=int(HOLES * (activations + (0 if many else logits))) if device == "cpu" else 0,
+        head=4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0,
+        update=_update_bytes(config, total, muon, bf16),
+        evaluation=_evaluation_bytes(config, int(bf16)),
+        summed=config.batch_windows > micro_batch,
     )
 
 
@@ -74,11 +111,11 @@ def check_memory(config: Config, machine: Machine, precision: str = "float32") -
         return need
     parts = ", ".join(f"{name} {bytes_text(value)}" for name, value in need.components().items())
     remedy = "lower model.n_layers, model.emb_dim or model.vocab_size"
-    if need.total - need.activations < 0.9 * machine.memory_bytes:
+    if need.total - need.activations - need.holes < 0.9 * machine.memory_bytes:
         remedy = "lower model.context_length or set machine.activation_checkpointing"
     raise DeviceError(
         f"a model of {count_text(parameters(config.model).total)} parameters needs about {bytes_text(need.total)} to "
-        f"train ({parts}), and {machine.device} has {bytes_text(machine.memory_bytes)}; {remedy}"
+        f"train ({parts}), and {machine.device} has {bytes_text(machine.memory_bytes)} available; {remedy}"
     )
 
 
@@ -91,4 +128,33 @@ def _bytes_per_token(model: ModelConfig, column: int, recompute: bool, *, explic
         layer += model.n_heads * model.context_length * scores
     # Recomputing keeps each layer's input (float32) and the inside of one layer at a time.
     layers = model.n_layers * 4 * model.emb_dim + layer if recompute else model.n_layers * layer
-    return layers + model.emb_dim * ENDS[column] + model.vocab_size * LOGITS[column]
+    return layers + model.emb_dim * ENDS[column]
+
+
+def _logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:
+    """Logits and what is made of them; in portions, besides, the gradient of the stream."""
+    if tokens * model.vocab_size <= LOGITS_AT_ONCE:
+        return tokens * model.vocab_size * LOGITS[column]
+    return LOGITS_AT_ONCE * PORTION_LOGITS[column] + 4 * model.emb_dim * tokens
+
+
+def _update_bytes(config: Config, total: int, muon: int, bf16: bool) -> int:
+    """What lives while the optimizer moves the weights: health's copy of a portion, a slice of Muon's matrices."""
+    model = config.model
+    copied = 4 if config.training.health_every else 0
+    outside = copied * max(min(total - muon, MOVING_NUMBERS), model.vocab_size * model.emb_dim)
+    if not muon:
+        return outside
+    matrix = model.emb_dim * max(model.hidden_dim, model.n_heads * model.head_dim)
+    # A slice in bfloat16 has the float32 updates, and all else at half the size.
+    slice_bytes = max(min(muon, SLICE_NUMBERS), matrix) * (14 if bf16 else 4 * SLICE_COPIES)
+    return max(outside, copied * max(min(muon, MOVING_NUMBERS), matrix) + slice_bytes)
+
+
+def _evaluation_bytes(config: Config, column: int) -> int:
+    """Logits and the inside of a single layer, without anything kept for a backward pass."""
+    model = config.model
+    tokens = (config.machine.micro_batch or LOOKED_AT_WINDOWS) * model.context_length
+    logits = min(tokens * model.vocab_size, LOGITS_AT_ONCE) * LOOKED_AT_LOGITS[column]
+    layer = 4 * tokens * (2 * model.emb_dim + model.hidden_dim * HIDDEN[model.activation][0] // 4)
+    return max(logits + 4 * tokens * model.emb_dim, layer)

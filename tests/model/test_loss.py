@@ -1,11 +1,14 @@
 """The loss of a bounded number of logits at a time is the plain loss, and so are its gradients."""
 
+import weakref
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from chainrule.config import ModelConfig
 from chainrule.model import GPT, IGNORED
+from chainrule.model.loss import mean_loss_in_portions
 
 V, D, T = 61, 32, 12
 SHAPE = {"vocab_size": V, "context_length": T, "emb_dim": D, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
@@ -91,6 +94,36 @@ class Largest(TorchDispatchMode):
             if isinstance(tensor, torch.Tensor) and tensor.shape[-1:] == (V,) and tensor.shape != (D, V):
                 self.numbers = max(self.numbers, tensor.numel())
         return result
+
+
+class Alive(TorchDispatchMode):
+    """The most numbers that tensors of logits had together after any operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[weakref.ref[torch.Tensor]] = []
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        for tensor in torch.utils._pytree.tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and V in tensor.shape and tensor.shape not in ((D, V), (V, D)):
+                self.seen.append(weakref.ref(tensor))
+        there = [tensor for one in self.seen if (tensor := one()) is not None]
+        alive = {tensor.untyped_storage().data_ptr(): tensor.numel() for tensor in there}
+        del there
+        self.numbers = max(self.numbers, sum(alive.values()))
+        return result
+
+
+def test_the_gradient_of_one_portion_is_gone_before_the_logits_of_the_next():
+    model = GPT(ModelConfig(**SHAPE))
+    model.logits_at_once = PORTION
+    ids, targets, documents = batch()
+    x = model.stream(ids, documents=documents)
+    with Alive() as alive:
+        mean_loss_in_portions(x, model.head_weight, targets, PORTION)
+    assert alive.numbers == PORTION
 
 
 @pytest.mark.parametrize("training", [True, False])
