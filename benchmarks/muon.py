@@ -10,6 +10,7 @@ iteration of Jordan et al. 2024 in the same format. `--derive` prints the polyno
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def measure(size: str, tokens: int, rounds: int, precision: str) -> None:
     hidden = config.model.hidden_dim
     batches = [(4 * depth, width, width), (2 * depth, hidden, width), (depth, width, hidden)]
     alone = [torch.randn(batch).to(dtype) for batch in batches]
-    new, old = (sum(best(lambda x=x, f=f: f(x), rounds) for x in alone) for f in (orthogonalise, five_steps))
+    new, old = (sum(best(partial(f, x), rounds) for x in alone) for f in (orthogonalise, five_steps))
     print(
         f"{size:>6} {tokens:>6} tokens: forward and backward {passing:7.1f} ms, Muon {muon:6.1f} "
         f"({muon / (passing + muon + adamw):.1%} of the step), AdamW {adamw:4.1f}; "

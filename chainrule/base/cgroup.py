@@ -85,7 +85,7 @@ def groups(controller: str, root: Path = Path("/")) -> Iterator[Group]:
 
 def _paths(text: str) -> dict[str, str]:
     """The path of this process in each tree, by controller; version 2 has the empty name."""
-    found = {}
+    found: dict[str, str] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
         names, _, path = rest.partition(":")

@@ -41,7 +41,7 @@ SettingFlags: type[BaseModel] = create_model(  # type: ignore[call-overload]
 )
 # What says how text is read, and nothing of what is done with it afterwards.
 READING = ("field", "template", "separator", "on_bad")
-ReadingFlags: type[BaseModel] = create_model("ReadingSettingFlags", text=_section("text", 0, READING))  # type: ignore[call-overload]
+ReadingFlags: type[BaseModel] = create_model("ReadingSettingFlags", text=_section("text", 0, READING))
 TextFlags = Annotated[ReadingFlags | None, Parameter(name="*", show_default=False)]
 Flags = Annotated[SettingFlags | None, Parameter(name="*", show_default=False)]
 

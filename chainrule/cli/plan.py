@@ -1,6 +1,6 @@
 """`chainrule plan`: what a run will need and take, before anything is trained."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -32,6 +32,9 @@ from chainrule.plan import (
     training_seconds,
     with_automatic,
 )
+
+if TYPE_CHECKING:
+    from chainrule.device import MachineFacts
 
 # What one core's best float32 matrix product reaches on common processors with AVX2; matrix units reach ten times that.
 ASSUMED_FLOPS_PER_CORE = 6e10
@@ -86,26 +89,42 @@ def plan(
     """
     if micro_batch < 1:
         raise ConfigError(f"micro_batch={micro_batch} trains nothing; use at least 1")
-    machine = measured_machine(device) if measure else described_machine(device, peak, memory)
+    found = measured_machine(device) if measure else None
+    machine = found.planned if found else described_machine(device, peak, memory)
     layers = [*given_layers(source, preset), flag_layer(flags)]
     automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
     resolved = resolve(with_automatic(layers, automatic))
     need = memory_bytes(resolved.config, micro_batch=micro_batch, precision=precision, device=device)
     fits = _fits(resolved.config, machine, precision)
     if as_json:
-        print_json(_figures(resolved.config, machine, need) | {"fits": fits is None})
+        print_json(
+            _figures(resolved.config, machine, need)
+            | {"fits": fits is None}
+            | ({"found": found.row()} if found else {})
+        )
     else:
+        if found:
+            _print_machine(found)
         _print(resolved, machine, need, assumed=peak is None and not measure)
     if fits:
         say(f"chainrule: {fits}")
     return 2 if fits else 0
 
 
-def measured_machine(device: str) -> Machine:
+def measured_machine(device: str) -> "MachineFacts":
     """The machine under our feet, as a run on it would find it."""
     from chainrule.device import look_at_machine
 
-    return look_at_machine(device_setting(device)).planned
+    return look_at_machine(device_setting(device))
+
+
+def _print_machine(found: "MachineFacts") -> None:
+    from chainrule.device import machine_table
+
+    print_table("This machine", ("", "what", "is"), machine_table(found), left=3)
+    for doubt in found.warnings:
+        say(f"warning: {doubt}")
+    console().print()
 
 
 def described_machine(device: str, peak: str | None, memory: str | None) -> Machine:

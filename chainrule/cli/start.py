@@ -1,6 +1,5 @@
 """Starting a run from the command line: its name, its layers, what is shown while it goes, and how it ends."""
 
-import os
 import re
 import shlex
 import signal
@@ -25,9 +24,6 @@ def train_run(
     layers: Sequence[Layer], run: RunFolder, *, minutes: float | None, resume: bool = False, as_json: bool = False
 ) -> int:
     """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
-    # Threads that wait for each other spin this often before they sleep. GNU's default is 30 times as much: as fast on
-    # an idle machine, and far slower where another program holds a core (docs/LOG.md). Read when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from chainrule.cli.panel import make_watch
     from chainrule.report import write_report
     from chainrule.train import pretrain

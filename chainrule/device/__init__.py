@@ -3,10 +3,11 @@
 from chainrule.device.facts import MachineFacts, machine_table
 from chainrule.device.freed import freed_memory_kept
 from chainrule.device.machine import choose_device, look_at_machine, on_threads
-from chainrule.device.peak import Peaks, measured_peaks
+from chainrule.device.peak import BUSY_SHARE, Peaks, measured_peaks
 from chainrule.device.threads import use_threads
 
 __all__ = [
+    "BUSY_SHARE",
     "MachineFacts",
     "Peaks",
     "choose_device",

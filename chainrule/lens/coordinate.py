@@ -194,7 +194,9 @@ def _terms(tape: Tape, step: ReverseStep, argument: str, index: tuple[int, ...],
     for (value, g), local in zip(outputs, locals_, strict=True):
         if local is not None:
             products = g * local
-            places = products.nonzero().tolist() or local.nonzero().tolist()[:1]
+            # By the local derivatives alone: a gradient that arrives may be 0 on one processor and 1e-40 on another,
+            # and the number of products would be another with it.
+            places = local.nonzero().tolist()
             terms += [
                 Term(value, where, float(g[where]), float(local[where]), float(products[where]))
                 for where in map(tuple, places)

@@ -33,7 +33,7 @@ def in_portions(n_tokens: int, vocab_size: int, at_once: int) -> list[slice]:
     return [slice(start, min(start + size, n_tokens)) for start in range(0, n_tokens, size)]
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def mean_loss_in_portions(
     x: Float[Tensor, "... D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, "..."], at_once: int = LOGITS_AT_ONCE
 ) -> Float[Tensor, ""]:
@@ -72,7 +72,7 @@ class _MeanLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None  # scaled in place, so there is no second time
         if gradients is None:

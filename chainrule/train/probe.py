@@ -7,7 +7,7 @@ import torch
 from chainrule.base import DeviceError, bytes_text, count_text, out_of_memory
 from chainrule.config import Config
 from chainrule.data import Windows
-from chainrule.device import MachineFacts
+from chainrule.device import BUSY_SHARE, MachineFacts
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
 from chainrule.train.state import TrainState
@@ -46,7 +46,13 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
         part = first_windows(windows, micro_batch)
         try:
             timed = time_updates(
-                state, loss_function, part, precision, facts.thread_choices or (facts.threads,), same_shape=compiled
+                state,
+                loss_function,
+                part,
+                precision,
+                facts.thread_choices or (facts.threads,),
+                same_shape=compiled,
+                busy=facts.core_share < BUSY_SHARE,
             )
             break
         except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError

@@ -11,6 +11,8 @@ from chainrule.train.state import TrainState
 from chainrule.train.step import LossFunction, Precision, backward, gradient_norms
 
 PROBE_SECONDS, MOST_ROUNDS = 2.0, 6
+# Beside another program threads wait for each other, and one fewer can be many times as quick: then it is worth a wait.
+BUSY_SECONDS = 10.0
 # A round that takes longer is repeated with fewer windows: what a window costs hardly depends on their number.
 ROUND_SECONDS = 0.4
 # A number of threads that is slower by this factor than one tried before ends the search: fewer are slower still.
@@ -38,19 +40,26 @@ def time_updates(
     choices: Sequence[int],
     *,
     same_shape: bool = False,
+    busy: bool = False,
 ) -> Timed:
     """The quickest of a few rounds for each number of threads in `choices` (rising), and the quickest of those.
 
     The first round, which compiles and allocates, has all windows and is not counted. A single round was up to 1.5
     times as slow as the run that followed. With `same_shape` all rounds have all windows (a compiler would begin
-    again). Takes two to three seconds, more only where a single window does. The threads that won stay set.
+    again); when another program was seen (`busy`) the search has more time. Takes two to three seconds, more only where
+    a single window does. The threads that won stay set.
     """
     began = time.perf_counter()
     try:
         warm = sum(_round(state, loss_function, windows, precision))
         if not same_shape and warm > ROUND_SECONDS:
             windows = first_windows(windows, max(1, int(len(windows.ids) * ROUND_SECONDS / warm)))
-        rounds = _search(lambda: _round(state, loss_function, windows, precision), choices, began)
+        rounds = _search(
+            lambda: _round(state, loss_function, windows, precision),
+            choices,
+            began,
+            BUSY_SECONDS if busy else PROBE_SECONDS,
+        )
     finally:
         state.optimizer.forget()
     best = {count: min(times, key=sum) for count, times in rounds.items()}
@@ -67,7 +76,7 @@ def first_windows(windows: Windows, count: int) -> Windows:
 
 
 def _search(
-    once: Callable[[], tuple[float, float]], choices: Sequence[int], began: float
+    once: Callable[[], tuple[float, float]], choices: Sequence[int], began: float, limit: float
 ) -> dict[int, list[tuple[float, float]]]:
     """Two rounds for each number of threads, from the most down while that pays; then more for the two best."""
     rounds: dict[int, list[tuple[float, float]]] = {}
@@ -77,7 +86,7 @@ def _search(
 
     for count in reversed(choices):
         # Half of the threads take at most twice as long; a first round with other threads also wakes or ends them.
-        if rounds and time.perf_counter() - began + 4 * min(map(quickest, rounds)) > PROBE_SECONDS:
+        if rounds and time.perf_counter() - began + 4 * min(map(quickest, rounds)) > limit:
             break
         use_threads(count)
         rounds[count] = [once(), once()]

@@ -20,8 +20,7 @@ def blown(tmp_path_factory, texts, tiny):
         return 3000.0 if step in (30, 31) else 1.0
 
     with pytest.MonkeyPatch.context() as patch:
-        for room in ("loop", "bundle"):
-            patch.setattr(f"chainrule.train.{room}.rate_factor", factor)
+        patch.setattr("chainrule.train.session.rate_factor", factor)
         assert main(["pretrain", str(texts), "--name", "blown", "--runs-folder", str(folder), *longer]) == 0
     return folder / "blown"
 

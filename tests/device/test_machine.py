@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from chainrule.base import DeviceError, usable_cores
+from chainrule.base import CLASSES, DeviceError, usable_cores
 from chainrule.config import MachineConfig
 from chainrule.device import Peaks, choose_device, look_at_machine, machine_table, on_threads
 from chainrule.device.machine import better_format
@@ -54,9 +54,18 @@ def test_what_is_set_is_kept():
 
 @pytest.mark.parametrize(("half", "format_"), [(1e9, "float32"), (1.2e11, "float32"), (2.2e11, "bfloat16")])
 def test_bfloat16_is_taken_where_it_pays_and_the_reason_has_the_figure(half, format_):
-    chosen, reason = better_format(Peaks({"float32": 1e11, "bfloat16": half}, 0.1))
+    chosen, reason = better_format(Peaks({"float32": 1e11, "bfloat16": half}, 0.1), CLASSES["avx512-bf16"])
     assert chosen == format_
     assert f"{half / 1e11:g}"[:3] in reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "half", "format_"),
+    [("avx512-bf16", 1.2e11, "bfloat16"), ("avx2", 1.2e11, "float32"), ("avx512-bf16", 3e9, "float32")],
+)
+def test_beside_another_program_the_class_decides_unless_a_format_lost(kind, half, format_):
+    peaks = Peaks({"float32": 1e11, "bfloat16": half}, 0.3, core_share=0.04)
+    assert better_format(peaks, CLASSES[kind])[0] == format_
 
 
 @no_cuda

@@ -9,7 +9,7 @@ from chainrule.config import Layer, modern, resolve
 from chainrule.data.mapped import Shard
 from chainrule.data.store import TokenStore
 from chainrule.evaluate import look_back
-from chainrule.model import GPT
+from chainrule.model import GPT, token_losses
 
 VOCABULARY, LENGTH = 500, 128
 
@@ -22,7 +22,7 @@ def store_of(ids):
 class Copying(GPT):
     """Says with certainty what followed the present token when it last stood in the window."""
 
-    def forward(self, ids, cache=None, documents=None):
+    def token_losses(self, ids, targets, documents=None):
         logits = torch.zeros(*ids.shape, VOCABULARY)
         for row, text in enumerate(ids.tolist()):
             last = {}
@@ -31,7 +31,7 @@ class Copying(GPT):
                     last[text[place - 1]] = token
                 if token in last:
                     logits[row, place, last[token]] = 20.0
-        return logits
+        return token_losses(logits, targets)
 
 
 def model_of(copying):

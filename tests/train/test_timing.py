@@ -40,7 +40,7 @@ def test_what_is_set_is_the_only_number_that_is_tried(ready):
 
 def searched(seconds: dict[int, float]) -> list[int]:
     """The numbers of threads that a search over made-up seconds a round (by torch's threads) tried, quickest first."""
-    rounds = _search(lambda: (seconds[torch.get_num_threads()], 0.0), sorted(seconds), began=float("inf"))
+    rounds = _search(lambda: (seconds[torch.get_num_threads()], 0.0), sorted(seconds), began=0.0, limit=float("inf"))
     return sorted(rounds, key=lambda count: min(map(sum, rounds[count])))
 
 
