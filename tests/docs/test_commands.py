@@ -186,11 +186,30 @@ class Walk:
         self.done.append(Done(command, code, out.getvalue(), err.getvalue()))
 
 
+def chapters(count: int) -> str:
+    """A module as the package of the King James Bible has it, with this many chapters of one verse."""
+    random = Random(0)
+    texts = [" ".join(random.choices(WORDS, k=200)) + ". " for _ in range(count)]
+    ends = [sum(map(len, texts[: number + 1])) for number in range(count)]
+    verses = {
+        1_001_001 + 1000 * number: (end - len(text), end)
+        for number, (text, end) in enumerate(zip(texts, ends, strict=True))
+    }
+    starts, stops = ({verse: place[side] for verse, place in verses.items()} for side in (0, 1))
+    return f"bible = Bible(0, {''.join(texts)!r}, {starts}, {stops})\n"
+
+
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list[Done]]:
     """What a page's blocks did; each page is walked once."""
     known: dict[Path, list[Done]] = {}
     some_modules = [entry for entry in library_files() if Path(entry[0]).stat().st_size < 5000][:40]
+    some_chapters = tmp_path_factory.mktemp("bible") / "chapters.py"
+    some_chapters.write_text(chapters(60), encoding="utf-8")
+    named = {
+        "python": lambda: iter(some_modules),
+        "king-james": lambda: iter([(str(some_chapters), "chapters", "King James Bible")]),
+    }
 
     def walk(page: Path) -> list[Done]:
         if page not in known:
@@ -199,7 +218,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list[Do
             with pytest.MonkeyPatch.context() as patched:
                 patched.chdir(place)
                 patched.setenv("COLUMNS", "120")
-                patched.setattr("chainrule.data.files.library_files", lambda: iter(some_modules))
+                patched.setattr("chainrule.data.files.NAMED_TEXTS", named)
                 patched.setattr(chainrule.train, "pretrain", shrunken(chainrule.train.pretrain))
                 walker = Walk(patched)
                 for block in blocks(page):
