@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from chainrule.config import ModelConfig
 from chainrule.model.block import Block
 from chainrule.model.cache import KVCache
-from chainrule.model.loss import LOGITS_AT_ONCE, in_portions, mean_loss, mean_loss_in_portions, token_losses
+from chainrule.model.loss import (
+    LOGITS_AT_ONCE,
+    LOOKED_AT_SHARE,
+    in_portions,
+    mean_loss,
+    mean_loss_in_portions,
+    token_losses,
+)
 from chainrule.model.norm import NORMS
 from chainrule.model.position import POSITIONS, RotaryPosition, check_length
 
@@ -75,13 +82,14 @@ class GPT(nn.Module):
     ) -> Float[Tensor, "B T"]:
         """Nats of surprise at each target; 0 where the target is -100.
 
-        Without gradients at most `logits_at_once` logits are alive.
+        Without gradients at most a quarter of `logits_at_once` logits are alive, and their log-softmax.
         """
         x = self.stream(ids, documents=documents)
-        if torch.is_grad_enabled() or self._few_logits(ids):
+        at_once = self.logits_at_once // LOOKED_AT_SHARE
+        if torch.is_grad_enabled() or ids.numel() * self.config.vocab_size <= at_once:
             return token_losses(self.logits(x), targets)
         flat, flat_targets = x.flatten(0, 1), targets.flatten()
-        portions = in_portions(len(flat), self.config.vocab_size, self.logits_at_once)
+        portions = in_portions(len(flat), self.config.vocab_size, at_once)
         return torch.cat([token_losses(self.logits(flat[one]), flat_targets[one]) for one in portions]).view_as(targets)
 
     def loss(

@@ -29,8 +29,8 @@ FIXED_BYTES = 400 * 10**6
 # they come to about half of the activations (4 shapes, Linux; with memory kept or given back between steps). Portions
 # of logits leave none: they are all of one size.
 HOLES = 0.5
-# In evaluation: logits, and their log-softmax; from bfloat16 by way of float32.
-LOOKED_AT_LOGITS, LOOKED_AT_WINDOWS = (8, 10), 8
+# In evaluation: logits, a quarter of those of training, and their log-softmax; from bfloat16 by way of float32.
+LOOKED_AT_ONCE, LOOKED_AT_LOGITS, LOOKED_AT_WINDOWS = 2**24, (8, 10), 8
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,6 @@ def _evaluation_bytes(config: Config, column: int) -> int:
     """Logits and the inside of a single layer, without anything kept for a backward pass."""
     model = config.model
     tokens = (config.machine.micro_batch or LOOKED_AT_WINDOWS) * model.context_length
-    logits = min(tokens * model.vocab_size, LOGITS_AT_ONCE) * LOOKED_AT_LOGITS[column]
+    logits = min(tokens * model.vocab_size, LOOKED_AT_ONCE) * LOOKED_AT_LOGITS[column]
     layer = 4 * tokens * (2 * model.emb_dim + model.hidden_dim * HIDDEN[model.activation][0] // 4)
     return max(logits + 4 * tokens * model.emb_dim, layer)

@@ -6,9 +6,10 @@ import torch
 from chainrule.base import DeviceError
 from chainrule.config import Config, Layer, ModelConfig, preset, resolve
 from chainrule.model import GPT
+from chainrule.model.loss import LOOKED_AT_SHARE
 from chainrule.optim import Optimizer, build, muon
 from chainrule.plan import Machine, check_memory, memory_bytes, parameters
-from chainrule.plan.memory import LOGITS_AT_ONCE, MOVING_NUMBERS, SLICE_NUMBERS
+from chainrule.plan.memory import LOGITS_AT_ONCE, LOOKED_AT_ONCE, MOVING_NUMBERS, SLICE_NUMBERS
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
 SHAPE = {"vocab_size": 512, "context_length": 128, "emb_dim": 128, "n_heads": 4, "n_layers": 3}
@@ -114,7 +115,7 @@ def test_windows_cut_short_keep_no_more_than_whole_ones(family, bf16):
 
 
 def test_a_look_at_held_out_text_is_the_peak_of_a_small_model_with_many_words():
-    wide = {"model": {"n_layers": 1, "emb_dim": 64, "n_heads": 1, "context_length": 256, "vocab_size": 32768}}
+    wide = {"model": {"n_layers": 1, "emb_dim": 64, "n_heads": 1, "context_length": 128, "vocab_size": 32768}}
     need = memory_bytes(resolve([Layer("f", wide)]).config)
     assert need.evaluation > need.gradients + need.activations + need.holes + need.head
     assert need.total > need.weights + need.optimizer + need.evaluation
@@ -156,5 +157,5 @@ def test_many_logits_cost_a_portion_and_the_plan_knows_the_bounds_of_model_and_o
     config = resolve([preset("gpt2-124m"), Layer("f", {"training": {"batch_tokens": 2**16}})]).config
     few, many = memory_bytes(config, micro_batch=1), memory_bytes(config, micro_batch=64)
     assert many.activations < 64 * few.activations - 30e9
-    assert GPT(ModelConfig(**SHAPE)).logits_at_once == LOGITS_AT_ONCE
+    assert GPT(ModelConfig(**SHAPE)).logits_at_once == LOGITS_AT_ONCE == LOOKED_AT_ONCE * LOOKED_AT_SHARE
     assert (muon.SLICE_NUMBERS, build.PORTION_NUMBERS) == (SLICE_NUMBERS, MOVING_NUMBERS)
