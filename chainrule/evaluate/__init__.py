@@ -1,6 +1,7 @@
 """What a model has learnt, in figures: surprise by source, honest baselines, parsed functions, verbatim copies."""
 
-from chainrule.evaluate.baselines import Baselines, baselines
+from chainrule.evaluate.baselines import Baselines, baselines, baselines_within
+from chainrule.evaluate.bounded import as_much_as, doubled
 from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores, score_documents
 from chainrule.evaluate.endings import up_to_its_end
@@ -21,8 +22,11 @@ __all__ = [
     "Scores",
     "Scoring",
     "Texts",
+    "as_much_as",
     "baselines",
+    "baselines_within",
     "check_same_tokenizer",
+    "doubled",
     "encode_texts",
     "excerpts",
     "held_out_text",

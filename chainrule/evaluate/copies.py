@@ -1,6 +1,6 @@
 """How much of what a model wrote stands word for word in its training text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,14 @@ def longest_copies(
     min_run: int = 32,
     seed: int = 8,
     max_tokens: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Copy]:
     """Finds for each sample (token ids) its longest exact match in `store`, and the stretches of `min_run` or more.
 
     Every window of `seed` tokens is hashed, in the samples and, a few million tokens at a time, in the store; where two
     hashes meet, the tokens themselves are compared, so that no reported copy rests on a hash. Runs shorter than `seed`
     are not looked for; of a store beyond `max_tokens`, the first so many are searched. Memory stays below about 150 MB
-    whatever the size of the store.
+    whatever the size of the store. `check` is called now and then, and may raise to stop.
     """
     if not 1 <= seed <= min_run:
         raise ValueError(f"seed={seed} must be between 1 and min_run={min_run}")
@@ -55,6 +56,7 @@ def longest_copies(
     search = _Search(samples, seed)
     found = [_Found(len(sample), min_run) for sample in samples]
     for origin, chunk in _chunks(store, max_tokens or store.n_tokens, search.longest):
+        check()
         for sample, start, position, length in search.matches(chunk, at_start=origin == 0):
             _note(found, sample, start, position + origin, length)
     return [one.result() for one in found]
