@@ -73,7 +73,7 @@ def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None =
     the run has none, or none that verifies (with the reasons).
     """
     rejected: list[str] = []
-    losses = {row["step"]: row["val_loss"] for row in read_rows(run.metrics) if _is_evaluation(row)}
+    losses = {row["step"]: row["val_loss"] for row in read_rows(run.metrics, "eval") if _is_evaluation(row)}
     judged = [step for step in steps_of(run.checkpoints) if step in losses]
     if judged:
         try:

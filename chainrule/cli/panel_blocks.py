@@ -158,13 +158,14 @@ def measured_baselines(baselines: Row) -> list[tuple[str, float]]:
 
 def measured(row: Row) -> list[tuple[str, str]]:
     """What the end of a run found, as (label, sentence)."""
-    from chainrule.report import verdict
+    from chainrule.report import scored, verdict
 
     lines = []
     if row.get("val_bits_per_byte") is not None:
         lines.append(("verdict", verdict(row["val_bits_per_byte"], row.get("baselines") or {})))
         loss, perplexity = number(row.get("val_loss")), number(row.get("val_perplexity"), 1)
-        lines.append(("held out", f"loss {loss}, perplexity {perplexity}"))
+        part = f"; {words}" if (words := scored(row)) else ""
+        lines.append(("held out", f"loss {loss}, perplexity {perplexity}{part}"))
     for name, words in (("new", "new text"), ("old", "old text")):
         if row.get(name):
             lines.append((words, f"{row[name]['before']:.3f} bits per byte before, {row[name]['after']:.3f} after"))

@@ -13,7 +13,7 @@ from rich.text import Text
 from chainrule.cli.panel_blocks import block
 from chainrule.cli.panel_frame import frame
 from chainrule.cli.panel_state import state_of
-from chainrule.run import RunFolder, read_rows
+from chainrule.run import RunFolder, rows_from_end
 
 # rich's own frame fetches a font from a content network; a picture in a repository must not.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -39,4 +39,4 @@ def _parts(run: RunFolder, console: Console, until_step: int | None, height: int
 
 def last_step(run: RunFolder) -> int:
     """The last step that the run logged."""
-    return max((int(row["step"]) for row in read_rows(run.metrics) if "step" in row), default=0)
+    return next((int(row["step"]) for row in rows_from_end(run.metrics) if "step" in row), 0)

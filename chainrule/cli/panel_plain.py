@@ -34,7 +34,7 @@ class PlainLog:
     def show(self, kind: str, row: Row) -> None:
         """Writes the line or lines of one row, when it is worth one."""
         words = "measured plan" if kind == "plan" and self.steps else kind
-        if kind == "plan":
+        if kind in ("plan", "replan"):
             self.steps = int(row.get("steps") or 0)
             self.stride = max(1, self.steps // LINES_PER_RUN)
         writers = {

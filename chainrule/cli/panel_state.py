@@ -26,7 +26,7 @@ class PanelState:
     def feed(self, kind: str, row: Row) -> None:
         """Takes in one row of `kind` plan, train, eval, sample or progress; others do not concern the panel."""
         self.phase = f"{row['phase']} …" if kind == "progress" else ""
-        if kind == "plan":
+        if kind in ("plan", "replan"):
             self.plan = dict(row)
         elif kind == "train":
             self.train = dict(row)

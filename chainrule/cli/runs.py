@@ -12,7 +12,7 @@ from chainrule.cli.options import RUNS, AsJson, RunsFolder, find_run
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import Config, differences, load_toml, resolve
 from chainrule.plan import parameters
-from chainrule.run import RunFolder, is_running, list_runs, read_record, read_rows
+from chainrule.run import RunFolder, is_running, list_runs, read_record, read_rows, rows_from_end
 
 N_POINTS = 10
 app = App(name="runs")
@@ -87,9 +87,10 @@ def diff(first: str, second: str, /, *, runs_folder: RunsFolder = RUNS, as_json:
 def overview(run: RunFolder) -> Overview:
     """What the run's files say of it; a run whose configuration cannot be read is listed as unreadable."""
     summary = read_record(run.summary)
-    rows = list(read_rows(run.metrics))
-    last: dict[str, Any] = max(rows, key=lambda row: row.get("step", 0), default={})
-    bits = [row["val_bits_per_byte"] for row in rows if row.get("val_bits_per_byte") is not None]
+    last: dict[str, Any] = next((row for row in rows_from_end(run.metrics) if "step" in row), {})
+    looks = (row.get("val_bits_per_byte") for row in rows_from_end(run.metrics, "eval"))
+    bits = next((bits for bits in looks if bits is not None), None)
+    planned = read_record(run.machine).get("plan") or {}
     try:
         config = _config(run)
     except ChainruleError:
@@ -99,9 +100,10 @@ def overview(run: RunFolder) -> Overview:
         status=_status(run, summary, config),
         parameters=parameters(config.model).total if config else None,
         step=int(summary.get("step") or last.get("step", 0)),
-        steps=config.training.steps if config else None,
+        # Where the steps were planned again on the way, the settings have the first plan.
+        steps=planned.get("steps") or (config.training.steps if config else None),
         tokens=int(summary.get("tokens") or last.get("tokens", 0)),
-        val_bits_per_byte=summary.get("val_bits_per_byte") or (bits[-1] if bits else None),
+        val_bits_per_byte=summary.get("val_bits_per_byte") or bits,
         seconds=float(summary.get("seconds") or last.get("seconds", 0.0)),
         disk_bytes=folder_bytes(run.path),
     )
@@ -111,7 +113,7 @@ def held_out_curve(run: RunFolder) -> list[tuple[int, float]]:
     """(tokens, bits per byte) of each look at the held-out text, tokens rising."""
     points = {
         int(row["tokens"]): float(row["val_bits_per_byte"])
-        for row in read_rows(run.metrics)
+        for row in read_rows(run.metrics, "eval")
         if row.get("val_bits_per_byte") is not None and "tokens" in row
     }
     return sorted(points.items())

@@ -1,8 +1,10 @@
 """Starting a run from the command line: its name, its layers, what is shown while it goes, and how it ends."""
 
+import math
 import re
 import shlex
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -18,12 +20,17 @@ Watch = Callable[[str, Mapping[str, Any]], None]
 
 # Stands in for the machine while mistakes are looked for; what it says decides nothing.
 ANY_MACHINE = Machine(cores=1, memory_bytes=2**40, peak_flops=1e12)
+# An interpreter that starts takes no longer than this.
+STARTED_SECONDS = 3.0
 
 
 def train_run(
     layers: Sequence[Layer], run: RunFolder, *, minutes: float | None, resume: bool = False, as_json: bool = False
 ) -> int:
     """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
+    # The time counts from when the command was typed: until here a command has done little but compute, and where it
+    # is called from another program, nobody waited for all that this did before.
+    begun = time.perf_counter() - min(time.process_time(), STARTED_SECONDS)
     from chainrule.cli.panel import make_watch
     from chainrule.report import write_report
     from chainrule.train import pretrain
@@ -35,11 +42,11 @@ def train_run(
             def watch(kind: str, row: Mapping[str, Any]) -> None:
                 if kind == "finished" and row.get("status") == "finished":
                     # Written here, when summary.json is there and nothing has been said yet of the end.
-                    report["report"] = str(write_report(run))
+                    report["report"] = str(write_report(run, float(row.get("report_seconds") or math.inf)))
                     row = {**row, **report}
                 shown(kind, row)
 
-            summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch)
+            summary = pretrain(layers, run.path, minutes=minutes, resume=resume, watch=watch, begun=begun)
     except Interrupted as fault:  # after the end: the run is finished, and its report is not
         summary = {"status": "interrupted", "signal": fault.signal_number}
     if as_json:

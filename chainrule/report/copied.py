@@ -1,6 +1,7 @@
 """How much of the last samples stands word for word in the training text."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,12 +9,12 @@ import numpy as np
 
 from chainrule.base import ChainruleError
 from chainrule.data import TokenStore, open_dataset
-from chainrule.evaluate import Copy, longest_copies
+from chainrule.evaluate import Copy, as_much_as, doubled, longest_copies
 from chainrule.report.facts import Facts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12
-MOST_TOKENS = 200_000_000
+MOST_TOKENS, FIRST_TOKENS = 200_000_000, 2**21
 # In characters rather than tokens, so that runs with different vocabularies can be compared: two thirds of a line of
 # code is a phrase that anybody might write, two full lines are not.
 SEED_BYTES, RUN_BYTES = 24, 120
@@ -47,15 +48,18 @@ class Copied:
         return float(np.average([sample.copy.share for sample in self.samples], weights=sizes)) if sizes else 0.0
 
 
-def search_copies(facts: Facts) -> Copied:
-    """Looks for the run's last samples in its own training shards; says why when it cannot."""
+def search_copies(facts: Facts, seconds: float = math.inf) -> Copied:
+    """Looks for the run's last samples in its own training shards, in as much of them as there are `seconds` for.
+
+    Says why when it cannot.
+    """
     texts = list(_texts(facts))
     if not texts:
         return Copied(why_not="The run has written no samples.")
     try:
         tokenizer = load_tokenizer(facts.run.tokenizer)
         store = open_dataset(facts.run.data, verify=False).split("train")
-        return _search(texts, tokenizer, store)  # a shard is compared with its checksums where it is read
+        return _search(texts, tokenizer, store, seconds)  # a shard is compared with its checksums where it is read
     except (ChainruleError, OSError) as fault:
         return Copied(why_not=f"The training text could not be searched: {fault}")
 
@@ -74,17 +78,23 @@ def _texts(facts: Facts) -> Iterator[tuple[str, str]]:
             yield prompt, written
 
 
-def _search(texts: list[tuple[str, str]], tokenizer: Tokenizer, store: TokenStore) -> Copied:
+def _search(texts: list[tuple[str, str]], tokenizer: Tokenizer, store: TokenStore, seconds: float) -> Copied:
     samples = [tokenizer.encode(_whole(prompt + written)) for prompt, written in texts]
     some = store.read(0, min(store.n_tokens, 65_536))
     bytes_per_token = max(1.0, float(tokenizer.byte_lengths[some].mean()))
     seed, min_run = (max(4, round(n / bytes_per_token)) for n in (SEED_BYTES, RUN_BYTES))
-    copies = longest_copies(samples, store, min_run=min_run, seed=seed, max_tokens=MOST_TOKENS)
+
+    def search(n_tokens: int, check: Callable[[], None]) -> list[Copy]:
+        return longest_copies(samples, store, min_run=min_run, seed=seed, max_tokens=n_tokens, check=check)
+
+    most = min(store.n_tokens, MOST_TOKENS)
+    # Without a limit there is nothing to find out first.
+    sizes = [most] if math.isinf(seconds) else doubled(FIRST_TOKENS, most)
+    searched, copies = as_much_as(seconds, sizes, search)
     shown = [
         _shown(prompt, sample, copy, tokenizer, store)
         for (prompt, _), sample, copy in zip(texts, samples, copies, strict=True)
     ]
-    searched = min(store.n_tokens, MOST_TOKENS)
     return Copied(tuple(shown), min_run, searched, searched == store.n_tokens)
 
 

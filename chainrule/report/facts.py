@@ -1,14 +1,17 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from chainrule.lens import HealthRecord
-from chainrule.run import RunFolder, is_running, read_record, read_rows
+from chainrule.run import RunFolder, is_running, read_record, read_rows, rows_from_end
 
 Row = Mapping[str, Any]
 MOST_EVENTS = 200
+# Rows that are held of a journal of any length; the page draws 1,200 points.
+MOST_ROWS = 5000
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,6 @@ class Facts:
 
 def read_facts(run: RunFolder) -> Facts:
     """The facts of a finished, interrupted or running run."""
-    metrics = list(read_rows(run.metrics))
     record = read_record(run.machine)
     manifest = read_record(run.data / "manifest.json")
     summary = read_record(run.summary)
@@ -67,12 +69,42 @@ def read_facts(run: RunFolder) -> Facts:
         tokenizer=_mapping(record.get("tokenizer")),
         data={**_mapping(manifest.get("report")), **_mapping(record.get("data"))},
         manifest=manifest,
-        train=[row for row in metrics if row.get("kind") == "train"],
-        held_out=[row for row in metrics if row.get("kind") == "eval"],
+        train=thinned(read_rows(run.metrics, "train"), MOST_ROWS),
+        held_out=thinned(read_rows(run.metrics, "eval"), MOST_ROWS),
         samples=[row for row in read_rows(run.samples) if "step" in row and "text" in row],
-        events=list(read_rows(run.events))[-MOST_EVENTS:],
+        events=list(islice(rows_from_end(run.events), MOST_EVENTS))[::-1],
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
+
+
+def thinned(rows: Iterable[Row], most: int) -> list[Row]:
+    """The rows as they are, up to `most`; of more the first and the last as they are, and between them means.
+
+    A row is the mean of so many neighbours (a power of two), so that the memory stays that of 2 x `most` rows.
+    """
+    source = iter(rows)
+    kept, waiting, together = list(islice(source, 1)), [], 1
+    last: Row | None = None
+    for row in source:
+        if last is not None:
+            waiting.append(last)
+        last = row
+        if len(waiting) == together:
+            kept.append(_mean_row(waiting))
+            waiting = []
+        if len(kept) > most:
+            kept = [kept[0], *(_mean_row(kept[place : place + 2]) for place in range(1, len(kept), 2))]
+            together *= 2
+    return [*kept, *([_mean_row(waiting)] if waiting else []), *([] if last is None else [last])]
+
+
+def _mean_row(rows: Sequence[Row]) -> Row:
+    """Means of the numbers, without what is missing; all else as in the last row."""
+    if len(rows) == 1:
+        return rows[0]
+    known = {key: [row[key] for row in rows if isinstance(row.get(key), int | float)] for key in rows[-1]}
+    means = {key: sum(values) / len(values) for key, values in known.items() if values}
+    return {**rows[-1], **means, "step": round(means.get("step", 0))}
 
 
 def _mapping(value: Any) -> Row:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.report.facts import Facts
+from chainrule.report.words import scored
 
 Mark = Literal["good", "note", "bad"]
 # Held-out loss above its best by this share is more than the noise of a look at a quarter of a million tokens.
@@ -94,10 +95,12 @@ def _final(facts: Facts) -> Iterator[Finding]:
     """Why the final figure is lower than the end of the curve."""
     final, looks = facts.summary.get("val_bits_per_byte"), facts.held_out
     last = looks[-1].get("val_bits_per_byte") if looks else None
+    part = scored(facts.summary)
+    of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
     if final and last and final < last:
         yield Finding(
             "note",
-            f"The final {final:.3f} bits per byte are of all held-out text, each token with at least half a context to "
+            f"The final {final:.3f} bits per byte are {of}, each token with at least half a context to "
             f"look back on; the curve's {last:.3f} are of a part of it, in windows that begin without any.",
         )
 

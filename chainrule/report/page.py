@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import math
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,10 +30,14 @@ PARTS = {
 }
 
 
-def write_report(run: RunFolder) -> Path:
-    """Writes `run`/report.html from the run's files (finished, interrupted or still running); returns its path."""
+def write_report(run: RunFolder, seconds: float = math.inf) -> Path:
+    """Writes `run`/report.html from the run's files (finished, interrupted or still running); returns its path.
+
+    The search for copies in the training text is shortened to end within about `seconds`.
+    """
+    began = time.perf_counter()
     facts = read_facts(run)
-    write_bytes(run.report, page(facts, search_copies(facts)).encode())
+    write_bytes(run.report, page(facts, search_copies(facts, seconds - (time.perf_counter() - began))).encode())
     return run.report
 
 

@@ -7,7 +7,7 @@ from chainrule.report.copied import Copied, CopiedSample
 from chainrule.report.facts import Facts, Row
 from chainrule.report.findings import findings
 from chainrule.report.html import Html, join, tag
-from chainrule.report.words import BASELINE_NAMES, verdict
+from chainrule.report.words import BASELINE_NAMES, scored, verdict
 
 MOST_ROUNDS = 40
 MOST_CHARACTERS = 1600
@@ -55,7 +55,9 @@ def lead(facts: Facts) -> str:
 def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
     bits, loss = facts.bits_per_byte, facts.held_out_loss
     perplexity = facts.summary.get("val_perplexity")
-    yield "bits per byte", "–" if bits is None else f"{bits:.3f}", "of held-out text; less is better"
+    part = scored(facts.summary)
+    said = f"of held-out text ({part}); less is better" if part else "of held-out text; less is better"
+    yield "bits per byte", "–" if bits is None else f"{bits:.3f}", said
     note = f"perplexity {perplexity:.1f}" if perplexity else "nats per token"
     yield "held-out loss", "–" if loss is None else f"{loss:.3f}", note
     tokens = facts.summary.get("tokens") or facts.last.get("tokens")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.base import bytes_text
+
 BASELINE_NAMES = {
     "unigram": "counting tokens",
     "bigram": "counting pairs of tokens",
@@ -27,3 +29,11 @@ def verdict(bits_per_byte: float, baselines: Mapping[str, Any]) -> str:
     if difference < 0.0005:
         return f"{lead}; the best, {words}, does as well as it."
     return f"{lead}; the best, {words}, needs {difference:.1%} fewer bits than it{'' if beaten else ': train longer'}."
+
+
+def scored(summary: Mapping[str, Any]) -> str | None:
+    """How much of the held-out text the figures of a run are of; None when it was all, or is not known."""
+    part = summary.get("scored") or {}
+    if part.get("whole", True):
+        return None
+    return f"scored {bytes_text(part['n_bytes'])} of {bytes_text(part['of_bytes'])}, in evenly spread windows"

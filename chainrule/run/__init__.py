@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun
 from chainrule.run.folder import RunFolder, list_runs, open_run
-from chainrule.run.journal import append_row, cut_after_step, read_rows, rewrite_rows
+from chainrule.run.journal import append_row, cut_after_step, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.sound import read_record, sound_row
 
@@ -19,6 +19,7 @@ __all__ = [
     "read_record",
     "read_rows",
     "rewrite_rows",
+    "rows_from_end",
     "run_lock",
     "sound_row",
     "turn_lock",

@@ -1,74 +1,107 @@
 """The end of a run: how good it is, against what, and what it writes."""
 
+import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.base import finite, write_json
-from chainrule.evaluate import Scoring, baselines, python_share
+from chainrule.evaluate import Scores, Scoring, as_much_as, baselines_within, doubled, python_share
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
-from chainrule.run import read_rows
+from chainrule.run import rows_from_end
 from chainrule.train.looks import score_held_out, where
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
 from chainrule.train.written import judged, shown
 
-COMPLETION_TOKENS = 160
+N_COMPLETIONS, COMPLETION_TOKENS, LEAST_TOKENS = 3, 160, 16
+# The first of the scored windows, in micro-batches: they tell how many more there is time for.
+TRIAL_BATCHES = 8
 FUNCTIONS, FUNCTION_TOKENS, FUNCTION_PROMPT = 48, 192, "\n\ndef "
 # Cooler than the samples: code has less room for surprise.
 FUNCTION_TEMPERATURE = 0.6
 PYTHON = ("python",)
 
 
-def finish(session: Session, *, begun: float, before: Mapping[str, float | None] | None) -> dict[str, Any]:
-    """Scores all held-out text, measures the baselines, samples, and writes summary.json; returns it.
+def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Scores held-out text, measures the baselines, samples, and writes summary.json; returns it.
 
     Held-out tokens are scored with windows that overlap by half, so that each but the first has at least half a context
-    to look back on. `begun` is a time.perf_counter(); `before` what the model that
-    this one goes on from scored.
+    to look back on; of a text that is too long for the time, evenly spread windows ("scored" says how much). `begun` is
+    a time.perf_counter(); `before` what the model that this one goes on from scored.
     """
     with session.stop.at_once():
-        _say(session, "scoring all held-out text")
-        scoring = final_scoring(session)
-        scores = score_held_out(session, max_tokens=scoring.max_tokens, stride=scoring.stride)
+        _say(session, "scoring held-out text")
+        scores, scored = score_at_the_end(session)
+        again = forgetting(session, before)
         store = session.dataset
         _say(session, "measuring the baselines")
-        measured = baselines(store.split("train"), store.split("validation"), session.tokenizer)
+        seconds = allowed(session, "baselines")
+        measured = baselines_within(seconds, store.split("train"), store.split("validation"), session.tokenizer)
         _say(session, "writing completions")
-        written = complete(session)
+        written, python = texts_at_the_end(session)
         summary = {
             **status(session, "finished", begun),
             "val_loss": scores.loss,
             "val_perplexity": scores.perplexity,
             "val_bits_per_byte": scores.bits_per_byte,
-            "scored": {**scoring.row(), "n_tokens": scores.n_tokens, "n_bytes": scores.n_bytes},
+            "scored": scored,
             "by_source": {name: one.figures() for name, one in scores.by_source.items()},
             "baselines": dict(measured),
-            "python": python_figures(session),
+            "python": python,
             "completions": shown(written),
             "quality": judged(written, store, session.tokenizer),
-            **forgetting(session, before),
+            **again,
         }
     summary["total_seconds"] = round(time.perf_counter() - begun, 3)
+    summary["report_seconds"] = round(allowed(session, "report"), 3)
     write_json(session.run.summary, finite(summary))
     return summary
 
 
-def final_scoring(session: Session) -> Scoring:
+def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
     """How the run scores itself at its end; summary.json says it, so that `chainrule evaluate` gives the same figure.
 
-    What is scored must be the windows of one call with these settings: whoever bounds it by time sets `max_tokens`.
+    What is scored is what one call with these settings scores: whoever bounds it by time sets `max_tokens`.
     """
     return Scoring(
-        max_tokens=None,
+        max_tokens=max_tokens,
         stride=max(1, session.config.model.context_length // 2),
         micro_batch=session.micro_batch,
         precision=session.facts.precision,
         documents=not session.config.text.cross_documents,
         threads=session.facts.threads,
     )
+
+
+def score_at_the_end(session: Session) -> tuple[Scores, dict[str, Any]]:
+    """Held-out text as far as the time goes; what was scored, so that the figure can be made again and judged."""
+    n_tokens = session.dataset.split("validation").n_tokens
+    whole = final_scoring(session, None)
+
+    def work(n: int, check: Callable[[], None]) -> Scores:
+        limit = None if n >= n_tokens else n
+        return score_held_out(session, max_tokens=limit, stride=whole.stride, on_progress=lambda done, total: check())
+
+    sizes = doubled((whole.stride or 1) * whole.micro_batch * TRIAL_BATCHES, n_tokens)
+    taken, scores = as_much_as(allowed(session, "score"), sizes, work, clock=session.budget.clock.now)
+    return scores, {
+        **(whole if taken >= n_tokens else final_scoring(session, taken)).row(),
+        "whole": taken >= n_tokens,
+        "n_tokens": scores.n_tokens,
+        "of_tokens": n_tokens - 1,
+        "n_bytes": scores.n_bytes,
+        "of_bytes": session.dataset.manifest.report["split_bytes"]["validation"],
+    }
+
+
+def allowed(session: Session, part: str) -> float:
+    """Seconds that a part of the end may take, by what the clock says now."""
+    budget = session.budget
+    left = math.inf if budget.seconds is None else budget.seconds - budget.clock.spent()
+    return budget.ending.allowed(part, left)
 
 
 def interrupted(session: Session | None, signal_number: int, begun: float) -> dict[str, Any]:
@@ -83,17 +116,17 @@ def interrupted(session: Session | None, signal_number: int, begun: float) -> di
 def status(session: Session, name: str, begun: float) -> dict[str, Any]:
     """What a summary says of any run, finished or not."""
     progress, config = session.state.progress, session.config
-    speeds = [row for row in read_rows(session.run.metrics) if row.get("kind") == "train"]
+    last = next(rows_from_end(session.run.metrics, "train"), None)
     place = where(session)
     speed = place["tokens"] / progress.seconds if progress.seconds else None
     best = progress.best_step
     return {
         "status": name,
         **place,
-        "steps": config.training.steps,
+        "steps": session.course.steps,
         "total_seconds": round(time.perf_counter() - begun, 3),
         "parameters": parameters(config.model).total,
-        "train_loss": speeds[-1]["loss"] if speeds else None,
+        "train_loss": last["loss"] if last else None,
         "val_loss": progress.val_loss,
         "tokens_per_second": speed,
         "peak_share": speed * flops_per_token(config.model) / session.facts.peak_flops if speed else None,
@@ -104,34 +137,31 @@ def status(session: Session, name: str, begun: float) -> dict[str, Any]:
     }
 
 
-def complete(session: Session) -> list[Completion]:
-    """Three completions of the run's prompts, longer than the samples on the way."""
-    training = session.config.training
-    prompts = [training.prompts[index % len(training.prompts)] for index in range(3)]
-    return generate(
-        session.state.model,
-        session.tokenizer,
-        prompts,
-        max_new_tokens=COMPLETION_TOKENS,
-        rules=usual_rules(parameters(session.config.model).total),
-        seed=training.seed + 1,
-        heal=True,
-    )
-
-
-def python_figures(session: Session) -> dict[str, Any] | None:
-    """For a run on the Python library: how many of the functions that it writes Python can parse."""
+def texts_at_the_end(session: Session) -> tuple[list[Completion], dict[str, Any] | None]:
+    """Three completions of the run's prompts, longer than the samples on the way; for a run on the Python library, how
+    many of the functions that it writes Python can parse. Both as long and as many as the time allows.
+    """
+    training, clock = session.config.training, session.budget.clock
+    seconds, began = allowed(session, "texts"), clock.now()
+    prompts = [training.prompts[index % len(training.prompts)] for index in range(N_COMPLETIONS)]
+    # The round of samples just before says what a token of a few texts takes.
+    token_seconds = session.budget.pace.costs.samples / training.sample_tokens
+    length = int(min(COMPLETION_TOKENS, max(LEAST_TOKENS, seconds / 2 / max(token_seconds, 1e-9))))
+    completions = _write(session, prompts, length, None, training.seed + 1)
     if tuple(session.config.text.paths) != PYTHON:
-        return None
-    done = generate(
-        session.state.model,
-        session.tokenizer,
-        [FUNCTION_PROMPT] * FUNCTIONS,
-        max_new_tokens=FUNCTION_TOKENS,
-        rules=usual_rules(parameters(session.config.model).total, temperature=FUNCTION_TEMPERATURE),
-        seed=session.config.training.seed + 2,
-        heal=True,
-    )
+        return completions, None
+    used = clock.now() - began
+    # A step of many rows takes longer than one of three, by less than the number of rows: on two cores 2 to 4 times.
+    n = FUNCTIONS
+    while n > 1 and used / length * FUNCTION_TOKENS * (1 + 3 * n / FUNCTIONS) > seconds - used:
+        n //= 2
+    return completions, python_figures(session, n) if n > 1 else None
+
+
+def python_figures(session: Session, n_functions: int = FUNCTIONS) -> dict[str, Any]:
+    """How many of so many functions that the model writes Python can parse."""
+    prompts = [FUNCTION_PROMPT] * n_functions
+    done = _write(session, prompts, FUNCTION_TOKENS, FUNCTION_TEMPERATURE, session.config.training.seed + 2)
     share = python_share((one.prompt + one.text).lstrip("\n") for one in done)
     return {
         "functions": share.functions,
@@ -139,6 +169,16 @@ def python_figures(session: Session) -> dict[str, Any] | None:
         "share": share.share,
         "version": sys.version.split()[0],
     }
+
+
+def _write(
+    session: Session, prompts: Sequence[str], tokens: int, temperature: float | None, seed: int
+) -> list[Completion]:
+    size = parameters(session.config.model).total
+    rules = usual_rules(size) if temperature is None else usual_rules(size, temperature=temperature)
+    return generate(
+        session.state.model, session.tokenizer, prompts, max_new_tokens=tokens, rules=rules, seed=seed, heal=True
+    )
 
 
 def _say(session: Session, phase: str) -> None:

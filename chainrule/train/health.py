@@ -26,7 +26,7 @@ from chainrule.lens import (
     noise_scale,
     parameter_norms,
 )
-from chainrule.run import append_row, read_rows
+from chainrule.run import append_row, read_rows, rows_from_end
 from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms, portions
@@ -49,9 +49,6 @@ class RunHealth:
         self.model = session.state.model
         self.meter = NormMeter(self.model)
         self.detector = SpikeDetector()
-        training = session.config.training
-        at_most = -(-training.steps // MOST_ROWS)
-        self.row_every, self.look_every = max(training.log_every, at_most), max(training.health_every, at_most)
         self.past: deque[PastStep] = deque(maxlen=REMEMBERED)
         self.recent: dict[str, deque[dict[str, Any]]] = {k: deque(maxlen=RECENT) for k in ("norms", "inside")}
         self.said: set[str] = set()
@@ -72,7 +69,7 @@ class RunHealth:
     def begin(self, windows: Windows) -> None:
         """Before a step on `windows`: a look inside when one is due."""
         self.windows = windows
-        if self.session.state.progress.step % self.look_every == 0:
+        if self.session.state.progress.step % self._apart(self.session.config.training.health_every) == 0:
             self._look()
 
     def first_portion(self, n_windows: int) -> None:
@@ -122,13 +119,18 @@ class RunHealth:
     def end(self) -> None:
         """After a step: a row when one is due, and at most one line about what it shows."""
         self.small = None
-        progress, steps = self.session.state.progress, self.session.config.training.steps
-        if self.rows and (progress.step % self.row_every == 0 or progress.step in (1, steps)):
+        progress, steps = self.session.state.progress, self.session.course.steps
+        every = self._apart(self.session.config.training.log_every)
+        if self.rows and (progress.step % every == 0 or progress.step in (1, steps)):
             self._write(norms_row(progress.step, self.rows, self.noise))
             self.rows, self.noise = [], NoiseScale()
             self.n_rows += 1
             if progress.step >= QUIET_SHARE * steps and self.n_rows % RECENT == 0:
                 self._warn()
+
+    def _apart(self, asked: int) -> int:
+        """Steps between two rows: as asked, or more when the run as planned now would have more than MOST_ROWS."""
+        return max(asked, -(-self.session.course.steps // MOST_ROWS))
 
     def _look(self) -> None:
         """One window through the model as it is at inference: without dropout, without gradients."""
@@ -172,7 +174,7 @@ class RunHealth:
         run = self.session.run
         if not any(row.get("kind") == "layers" for row in islice(read_rows(run.health), 1)):
             append_row(run.health, self.head)
-        for row in deque((row for row in read_rows(run.metrics) if row.get("kind") == "train"), maxlen=RECENT * 4):
+        for row in reversed(list(islice(rows_from_end(run.metrics, "train"), RECENT * 4))):
             if row.get("loss") is not None and row.get("grad_norm") is not None:
                 self.detector.see(row["loss"], row["grad_norm"])
 

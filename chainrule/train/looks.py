@@ -1,5 +1,7 @@
 """What happens every N steps: a look at the held-out text, samples, a checkpoint."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chainrule.base import ModelError
@@ -14,20 +16,32 @@ from chainrule.train.session import Session, environment
 
 def look(session: Session) -> None:
     """All that is due at the present step, in the order in which it is of use: evaluate, sample, save."""
-    training, progress = session.config.training, session.state.progress
-    step, last = progress.step, progress.step == training.steps
-    saving = last or (step > 0 and step % training.save_every == 0)
+    progress = session.state.progress
+    step, last = progress.step, progress.step >= session.course.steps
+    every = session.intervals
+    saving = last or (step > 0 and step % every.saves == 0)
     with session.stop.at_once():
-        if saving or step % training.eval_every == 0:
-            evaluate(session)
-        if last or step % training.sample_every == 0:
-            sample(session)
+        if saving or step % every.looks == 0:
+            with timed(session, "look"):
+                evaluate(session)
+        if last or step % every.samples == 0:
+            with timed(session, "samples"):
+                sample(session)
     # Together or not at all: a checkpoint that says "looked" must know what was seen.
     with session.stop.held():
         progress.looked = step
         if saving:
             progress.rank(step)
-            save(session)
+            with timed(session, "save"):
+                save(session)
+
+
+@contextmanager
+def timed(session: Session, what: str) -> Iterator[None]:
+    """Inside, something that a run does again and again: how long it took is planned with from then on."""
+    began = session.budget.clock.now()
+    yield
+    session.budget.pace.happened(what, session.budget.clock.now() - began)
 
 
 def evaluate(session: Session) -> Scores:
@@ -45,7 +59,12 @@ def evaluate(session: Session) -> Scores:
 
 
 def score_held_out(
-    session: Session, *, max_tokens: int | None = None, stride: int | None = None, store: TokenStore | None = None
+    session: Session,
+    *,
+    max_tokens: int | None = None,
+    stride: int | None = None,
+    store: TokenStore | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
     """Scores held-out text (the run's own unless `store` is given) in the run's precision."""
     return score(
@@ -57,6 +76,7 @@ def score_held_out(
         micro_batch=session.micro_batch,
         autocast=session.precision.dtype,
         documents=not session.config.text.cross_documents,
+        on_progress=on_progress,
     )
 
 
@@ -83,6 +103,7 @@ def sample(session: Session) -> None:
 def save(session: Session) -> None:
     """Writes a checkpoint; the newest and the best on held-out text stay, older ones go."""
     run, training, progress = session.run, session.config.training, session.state.progress
+    progress.spent = session.budget.clock.spent()
     facts = {
         "environment": environment(session.facts),
         "data": session.dataset.manifest.fingerprint,

@@ -13,6 +13,7 @@ from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import RunFolder
+from chainrule.train.ending import FORWARD_SHARE, most_seconds
 from chainrule.train.looks import score_held_out
 from chainrule.train.session import Session
 
@@ -95,19 +96,38 @@ def old_dataset(run: RunFolder) -> Dataset | None:
     return open_dataset(run.old) if run.old.is_dir() else None
 
 
-def score_held_outs(session: Session) -> dict[str, float | None]:
-    """Bits per byte on the held-out text: of the new text and, when it is known, of the old."""
-    old = None if session.old is None else score_held_out(session, store=session.old.split("validation"))
-    return {"new": score_held_out(session).bits_per_byte, "old": None if old is None else old.bits_per_byte}
+def score_before(session: Session, minutes: float | None, step_seconds: float) -> dict[str, Any]:
+    """What the model scores before it learns: bits per byte of the new held-out text and of the old, where known.
+
+    Of a run of `minutes` this may take a small share, however much text is held out: then as many tokens of evenly
+    spread windows are scored, and "max_tokens" says how many. It is scored again at the end, on the same windows.
+    """
+    config = session.config
+    speed = config.batch_windows * config.model.context_length / max(step_seconds, 1e-9)
+    allowed = most_seconds("again", minutes and minutes * 60, config.training.steps * step_seconds)
+    n_texts = 1 if session.old is None else 2
+    n_tokens = max(store.split("validation").n_tokens for store in (session.dataset, session.old) if store)
+    most = allowed / n_texts * speed / FORWARD_SHARE
+    max_tokens = None if most >= n_tokens else max(1, int(most))
+    return {**_score_both(session, max_tokens), "max_tokens": max_tokens}
 
 
-def forgetting(session: Session, before: Mapping[str, float | None] | None) -> dict[str, Any]:
+def forgetting(session: Session, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """Held-out bits per byte on new and on old text, before and after; empty for a run from nothing."""
     if before is None:
         return {"new": None, "old": None}
-    after = score_held_outs(session)
+    after = _score_both(session, before.get("max_tokens"))
     return {
         name: None if after[name] is None else {"before": before[name], "after": after[name]} for name in ("new", "old")
+    }
+
+
+def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | None]:
+    old = None if session.old is None else session.old.split("validation")
+    stores = {"new": session.dataset.split("validation"), "old": old}
+    return {
+        name: None if store is None else score_held_out(session, store=store, max_tokens=max_tokens).bits_per_byte
+        for name, store in stores.items()
     }
 
 

@@ -29,6 +29,7 @@ def pretrain(
     minutes: float | None = None,
     resume: bool = False,
     watch: Watch = silent,
+    begun: float | None = None,
 ) -> dict[str, Any]:
     """Trains a model on raw text and returns the summary; everything is written into the folder `run_path`.
 
@@ -38,9 +39,10 @@ def pretrain(
     happens. A signal (train/stop.py lists them) saves and returns a summary with status "interrupted" and its number;
     one that comes when the run is finished raises Interrupted. Raises ChainruleError (see its tree) for everything that
     can be wrong with settings, text, machine and disk; a start that fails before its first step leaves no folder,
-    unless much was prepared in it.
+    unless much was prepared in it. `begun` is the time.perf_counter() from which the minutes count, when that was
+    earlier than now.
     """
-    begun = time.perf_counter()
+    begun = time.perf_counter() if begun is None else begun
     run = RunFolder(run_path)
     budget = None if resume else time_budget(layers, minutes)
     if not resume:

@@ -27,14 +27,18 @@ def asked_for(run: RunFolder) -> tuple[list[Layer], float | None]:
     return [Layer(layer["source"], layer["values"]) for layer in layers], minutes
 
 
-def known_before(run: RunFolder) -> dict[str, float | None] | None:
-    """What the model that the run goes on from scored, "new" and "old"; None for a run from nothing."""
+def known_before(run: RunFolder) -> dict[str, Any] | None:
+    """What score_before found, of a model that the run goes on from; None for a run from nothing."""
     before = read_record(run.machine).get("before")
     if not isinstance(before, dict) or not all(
         isinstance(before.get(key), float | int | None) for key in ("new", "old")
     ):
         return None
-    return {key: before.get(key) for key in ("new", "old")}
+    max_tokens = before.get("max_tokens")
+    return {
+        **{key: before.get(key) for key in ("new", "old")},
+        "max_tokens": max_tokens if isinstance(max_tokens, int) else None,
+    }
 
 
 def sound(row: Any, like: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor
 from chainrule.run import RunFolder, cut_after_step, read_record, rewrite_rows
 from chainrule.tokenizer import Tokenizer
+from chainrule.train.course import course_of
 from chainrule.train.session import environment, write_event
 from chainrule.train.state import Progress
 from chainrule.train.watch import Watch
@@ -88,13 +89,16 @@ def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str 
     Raises ConfigError when the run is beyond the steps that are asked for.
     """
     before = resolve([load_toml(checkpoint.path / "config.toml")]).config
-    step, old, new = progress.step, before.training.steps, now.training.steps
-    if old == new:
+    step, new = progress.step, now.training.steps
+    if before.training.steps == new:
         return None
+    course = course_of(before.training.steps, progress.turns, progress.leg)
+    old = course.steps
     if new <= step:
         raise ConfigError(f"training.steps={new} are done: the run is at step {step}; give more, or leave it out")
-    rates = [rate_factor(step - progress.leg, steps - progress.leg, now.schedule) for steps in (old, new)]
-    if step < old and rates[0] == rates[1]:
+    here = rate_factor(course.place(step), course.length, now.schedule)
+    progress.turns = []  # they led to the old end
+    if step < old and here == rate_factor(step - progress.leg, new - progress.leg, now.schedule):
         return f"{new} steps instead of {old}: the rate goes on as it was"
     progress.leg = step
     return f"{new} steps instead of {old}: the schedule begins again at step {step}, with its warm-up"
@@ -134,4 +138,4 @@ def cut_journals(run: RunFolder, step: int, looked: int) -> None:
     for path in (run.metrics, run.samples):
         cut_after_step(path, step)
         if looked < step:
-            rewrite_rows(path, lambda row: row.get("kind") == "train" or row.get("step") != step)
+            rewrite_rows(path, lambda row: row.get("kind") == "train" or row.get("step") != step, since=step)

@@ -3,22 +3,28 @@
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from chainrule.config import Config
+from chainrule.config import Config, ModelConfig
 from chainrule.data import Batches, Dataset
 from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor, window_pieces
+from chainrule.plan import flops_per_token
 from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import Tokenizer
+from chainrule.train.course import Course, course_of
+from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.state import TrainState
 from chainrule.train.step import LossFunction, Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
+
+# Places at which the steps that are left are looked at, to know what they take on average.
+LOOKED_AHEAD = 32
 
 
 @dataclass
@@ -37,6 +43,19 @@ class Session:
     micro_batch: int
     watch: Watch
     stop: Stop
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def course(self) -> Course:
+        """The run's steps as they are planned now."""
+        progress = self.state.progress
+        return course_of(self.config.training.steps, progress.turns, progress.leg)
+
+    @property
+    def intervals(self) -> Intervals:
+        """Steps between looks, samples and checkpoints, as they are planned now."""
+        progress = self.state.progress
+        return Intervals.of(self.config.training, progress.spacing, progress.sparse)
 
     @property
     def precision(self) -> Precision:
@@ -45,15 +64,29 @@ class Session:
 
     def factor(self, step: int) -> float:
         """The learning rate of update `step` (0 is the first) as a share of its peak."""
-        leg, training = self.state.progress.leg, self.config.training
-        return rate_factor(step - leg, training.steps - leg, self.config.schedule)
+        course = self.course
+        return rate_factor(course.place(step), course.length, self.config.schedule)
 
     def window_pieces(self, step: int) -> int:
         """Into how many pieces the windows of update `step` are cut; 1 in a schedule that begins a second time."""
-        if self.state.progress.leg:
-            return 1
-        config = self.config
-        return window_pieces(step, config.training.steps, config.schedule, config.model.context_length)
+        return _pieces(self.course, self.course.place(step), self.config)
+
+    def step_share(self, step: int) -> float:
+        """What update `step` takes, as a share of one with whole windows: attention looks back less far in pieces."""
+        return 1 - attention_share(self.config.model) * (1 - 1 / self.window_pieces(step))
+
+    def costs_ahead(self) -> Costs:
+        """What a step, a look, samples and a checkpoint will cost on the way that is left, by what was measured lately.
+
+        Windows that grow make the steps to come dearer than those that were measured.
+        """
+        costs, course = self.budget.pace.costs, self.course
+        if not self.config.schedule.first_window or course.leg:
+            return costs
+        begin = course.place(self.state.progress.step)
+        places = (begin + (course.length - begin) * (at + 0.5) / LOOKED_AHEAD for at in range(LOOKED_AHEAD))
+        length = sum(1 / _pieces(course, place, self.config) for place in places) / LOOKED_AHEAD
+        return replace(costs, step=costs.step * (1 - attention_share(self.config.model) * (1 - length)))
 
     def note(self, message: str, **more: Any) -> None:
         """Something that happened to the run: a line in events.jsonl, and shown."""
@@ -62,9 +95,13 @@ class Session:
 
     def write_row(self, kind: str, row: Mapping[str, Any]) -> None:
         """A line of metrics.jsonl, or of samples.jsonl, and shown."""
+        self.keep_row(kind, row)
+        self.watch(kind, row)
+
+    def keep_row(self, kind: str, row: Mapping[str, Any]) -> None:
+        """The line alone."""
         path = self.run.samples if kind == "sample" else self.run.metrics
         append_row(path, row if kind == "sample" else {"kind": kind, **row})
-        self.watch(kind, row)
 
 
 def write_event(run: RunFolder, watch: Watch, message: str, **more: Any) -> None:
@@ -85,3 +122,13 @@ def environment(facts: MachineFacts) -> dict[str, Any]:
         "threads": facts.threads,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def attention_share(model: ModelConfig) -> float:
+    """The share of a step's work that grows with the length of the windows."""
+    without = model.model_copy(update={"context_length": 0})
+    return 1 - flops_per_token(without) / flops_per_token(model)
+
+
+def _pieces(course: Course, place: float, config: Config) -> int:
+    return 1 if course.leg else window_pieces(place, course.length, config.schedule, config.model.context_length)

@@ -1,18 +1,18 @@
 """From settings to a session that is ready for its next step: a new run, or one that goes on."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chainrule.base import write_json
-from chainrule.config import Config, Layer, Resolved
+from chainrule.config import Config, Layer, Resolved, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
 from chainrule.device import MachineFacts, look_at_machine, on_threads
 from chainrule.run import RunFolder, is_begun, read_record
 from chainrule.tokenizer import Tokenizer, load_tokenizer
-from chainrule.train.budget import steps_in, with_steps
-from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_held_outs
+from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_before
+from chainrule.train.pace import Budget, Clock
+from chainrule.train.planned import is_sound, more_time, plan_time, take_up_time
 from chainrule.train.prepare import (
     data_row,
     make_shards,
@@ -24,6 +24,7 @@ from chainrule.train.prepare import (
 from chainrule.train.probe import Probed, likely_micro_batch, probe
 from chainrule.train.prompts import held_out_prompts
 from chainrule.train.record import asked_for, sound, start_record
+from chainrule.train.replan import keep_plan
 from chainrule.train.resume import (
     check_fits,
     check_settings,
@@ -88,7 +89,6 @@ class Start:
         session = self._session(resolved, facts, tokenizer, dataset)
         if origin:
             session.state.take_weights(origin.opened)
-            record["before"] = score_held_outs(session)
         return self._probed(session, resolved, record)
 
     def again(self, layers: Sequence[Layer], minutes: float | None = None) -> Session:
@@ -117,24 +117,26 @@ class Start:
         elif origin := find_origin(resolved.config, []):
             session.state.take_weights(origin.opened)
         progress = session.state.progress
+        wanted = resolved.config.training.steps
         if minutes is not None:
-            resolved = self._more(session, resolved, minutes, probed.step_seconds)
+            resolved, record["budget"] = more_time(
+                session, resolved, minutes, probed.step_seconds, record.get("budget")
+            )
+        elif (
+            not is_sound(record.get("budget")) or wanted != resolve([load_toml(self.run.config)]).config.training.steps
+        ):
+            # Nothing is known of a time, or a number of steps was asked for, whatever time they take.
+            record["budget"] = plan_time(session, resolved, None, probed.step_seconds)[1]
         if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
             session.note(told)
         going_on(self.run)
+        write_json(self.run.machine, record)
         save_settings(self.run, resolved)
         cut_journals(self.run, progress.step, progress.looked)
-        session.note(f"resumed at step {progress.step} of {resolved.config.training.steps}")
+        take_up_time(session, record["budget"])
+        keep_plan(session)
+        session.note(f"resumed at step {progress.step} of {session.course.steps}")
         return session
-
-    def _more(self, session: Session, resolved: Resolved, minutes: float, step_seconds: float) -> Resolved:
-        """The settings with the steps that are done and those that fit into `minutes` from the beginning of now."""
-        left = minutes * 60 - (time.perf_counter() - self.begun)
-        guess = pinned(resolved, "training", {"steps": max(1, int(left / step_seconds))}, "guessed").config
-        steps = session.state.progress.step + steps_in(left, step_seconds, guess, session.dataset)
-        resolved = pinned(resolved, "training", {"steps": steps}, f"{minutes:g} minutes more")
-        session.config = resolved.config
-        return resolved
 
     def _tell(
         self, record: dict[str, Any], config: Config, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset
@@ -174,6 +176,7 @@ class Start:
             micro_batch=config.machine.micro_batch or likely_micro_batch(config, facts),
             watch=self.watch,
             stop=self.stop,
+            budget=Budget(clock=Clock(self.begun)),
         )
 
     def _tried(self, session: Session, resolved: Resolved) -> tuple[Resolved, Probed]:
@@ -194,11 +197,9 @@ class Start:
     def _probed(self, session: Session, resolved: Resolved, record: dict[str, Any]) -> Session:
         """The session with micro-batch, compilation and steps settled, and all of it written down."""
         resolved, probed = self._tried(session, resolved)
-        if record["minutes"] is not None:
-            left = record["minutes"] * 60 - (time.perf_counter() - self.begun)
-            steps = steps_in(left, probed.step_seconds, session.config, session.dataset)
-            source = f"measured: {probed.step_seconds:.2f} s a step"
-            resolved = pinned(resolved, "training", with_steps(session.config.training, steps), source)
+        if session.config.origin.start_from:
+            record["before"] = score_before(session, record["minutes"], probed.step_seconds)
+        resolved, record["budget"], sentences = plan_time(session, resolved, record["minutes"], probed.step_seconds)
         session.config = resolved.config
         data, plan = (
             data_row(session.dataset, session.config),
@@ -208,5 +209,7 @@ class Start:
         self.watch("plan", plan)
         save_settings(self.run, resolved)
         write_json(self.run.machine, {**record, "machine": session.facts.row(), "plan": plan, "data": data})
-        write_event(self.run, self.watch, f"started: {session.config.training.steps} steps", step=0)
+        for sentence in sentences:
+            session.note(sentence)
+        session.note(f"started: {session.config.training.steps} steps")
         return session

@@ -37,6 +37,14 @@ class Progress:
     val_loss: float | None = None
     val_losses: dict[str, float] = field(default_factory=dict)
     """Held-out loss of each checkpointed step, as text, because JSON has no other keys; finite ones alone."""
+    turns: list[list[int]] = field(default_factory=list)
+    """Where the steps were planned again: [step, steps in all], see Course."""
+    spacing: float = 1.0
+    """How many times as long as the settings say all intervals are, because there are more or fewer steps."""
+    sparse: int = 1
+    """How many times as long those of looks and samples are besides, because they cost too much."""
+    spent: float = 0.0
+    """Seconds of all that was done for this run, training and the rest."""
 
     @property
     def best_step(self) -> int | None:

@@ -1,13 +1,16 @@
 """Lines survive kills and are cut back on a resume."""
 
 import json
+import subprocess
+import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.base import DiskError
-from chainrule.run import append_row, cut_after_step, read_rows
+from chainrule.run import append_row, cut_after_step, read_rows, rewrite_rows, rows_from_end
 
 
 def test_rows_come_back_in_order(tmp_path):
@@ -69,3 +72,87 @@ def test_a_row_that_is_no_object_is_passed_over(tmp_path):
 def test_a_folder_in_its_place_is_a_clear_error(tmp_path):
     with pytest.raises((DiskError, IsADirectoryError)):
         append_row(tmp_path, {"step": 1})
+
+
+rows = st.lists(st.one_of(st.none(), st.integers(0, 3)), max_size=40)
+
+
+def written(path, increments, torn=0):
+    """A journal whose steps rise so; None is a row without a step, `torn` bytes of its end are gone."""
+    step, made = 0, []
+    for more in increments:
+        step += more or 0
+        made.append({"text": "é\n" * (step % 7)} if more is None else {"kind": "ab"[step % 2], "step": step})
+    for row in made:
+        append_row(path, row)
+    if torn and made:
+        path.write_bytes(path.read_bytes()[:-torn])
+    return made
+
+
+@given(increments=rows, block=st.integers(1, 50), torn=st.integers(0, 6))
+def test_rows_from_the_end_are_the_rows_turned_round(tmp_path_factory, increments, block, torn):
+    path = tmp_path_factory.mktemp("end") / "m"
+    written(path, increments, torn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chainrule.run.journal.BLOCK_BYTES", block)
+        for kind in (None, "a"):
+            assert list(rows_from_end(path, kind))[::-1] == list(read_rows(path, kind))
+
+
+@given(increments=rows, since=st.integers(0, 60), torn=st.integers(0, 6))
+def test_cutting_the_end_is_cutting_the_whole(tmp_path_factory, increments, since, torn):
+    path = tmp_path_factory.mktemp("cut") / "m"
+    written(path, increments, torn)
+    whole = list(read_rows(path))
+    kept = [row for row in whole if row.get("step", 0) < since]
+    assert rewrite_rows(path, lambda row: row.get("step", 0) < since, since=since) == len(whole) - len(kept)
+    assert list(read_rows(path)) == kept
+    if path.is_file():
+        append_row(path, {"step": 99})
+        assert list(read_rows(path)) == [*kept, {"step": 99}]
+
+
+def test_the_head_of_a_long_journal_is_neither_read_nor_held(tmp_path):
+    path = tmp_path / "m"
+    line = json.dumps({"kind": "train", "step": 1, "loss": 3.14159, "text": "x" * 100}) + "\n"
+    path.write_text("not even JSON\n" * 3 + line * 40_000)
+    for step in range(2, 12):
+        append_row(path, {"kind": "train", "step": step})
+    size = path.stat().st_size
+    tracemalloc.start()
+    try:
+        assert cut_after_step(path, 8) == 3
+        assert next(rows_from_end(path, "train"))["step"] == 8
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000 < size
+    finally:
+        tracemalloc.stop()
+
+
+BOUNDED = """
+import resource, sys
+from itertools import islice
+from pathlib import Path
+path = Path(sys.argv[1])
+from chainrule.run import cut_after_step, read_rows, rows_from_end
+own = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (own + 100_000_000, own + 100_000_000))
+assert cut_after_step(path, 999_990) == 11
+assert len(list(islice(rows_from_end(path, "train"), 64))) == 64
+assert sum(1 for _ in read_rows(path, "eval")) == 99
+assert sum(1 for _ in read_rows(path)) == 1_000_089
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on memory needs RLIMIT_AS and /proc")
+def test_a_million_rows_are_read_and_cut_in_a_hundred_megabytes(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with path.open("w") as stream:
+        for step in range(1, 1_000_001):
+            row = {"kind": "train", "step": step, "tokens": step * 2048, "seconds": step * 0.1, "loss": 3.14159}
+            stream.write(json.dumps({**row, "lr": 4e-3, "grad_norm": 0.5, "tokens_per_second": 20480.0}) + "\n")
+            if step % 10_000 == 0:
+                stream.write(json.dumps({"kind": "eval", "step": step, "val_loss": 3.2}) + "\n")
+    done = subprocess.run([sys.executable, "-c", BOUNDED, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

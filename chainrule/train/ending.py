@@ -1,0 +1,71 @@
+"""What the end of a run may cost: scoring, baselines, texts and report, bounded by the time and not by the text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Of the time of the whole run, at most.
+SHARES = {"score": 0.05, "again": 0.01, "baselines": 0.05, "texts": 0.05, "report": 0.03}
+# Without a budget everything is done that takes no longer than this, or than those shares of the training.
+CHEAP_SECONDS = {"score": 20.0, "again": 20.0, "baselines": 40.0, "texts": 40.0, "report": 30.0}
+# Before one is measured: a forward pass costs a third of learning from the same tokens; writing one token's work for
+# each token, at about a tenth of the speed of training.
+FORWARD_SHARE, SAMPLE_SLOWDOWN = 1 / 3, 10
+# What the parts take when nothing bounds them, before anything is measured. Wrong by a factor is no harm: the part
+# itself is measured while it is done, and shortened. xz -9e on two of our machines made 0.9 MB/s of a thread.
+OVERLAP = 2
+COMPRESSED_BYTES_PER_SECOND, MOST_COMPRESSED = 0.9e6, 20 * 2**20
+WRITTEN_TOKENS = 1500
+PAGE_SECONDS, SEARCHED_TOKENS_PER_SECOND = 2.0, 20e6
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Seconds that each part will probably take, and the most that it may: score, baselines, texts, report."""
+
+    likely: Mapping[str, float] = field(default_factory=dict)
+    most: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """Seconds that are kept for all parts."""
+        return sum(self.likely.values())
+
+    def allowed(self, name: str, left: float) -> float:
+        """Seconds for the part `name` when `left` (infinite without a budget) are left for it and all that follow.
+
+        A run that is late still does a tenth of what was planned: a figure from few windows is better than none.
+        """
+        names = list(self.likely)
+        later = sum(self.likely[one] for one in names[names.index(name) :])
+        share = self.likely[name] * left / max(later, 1e-9)
+        return max(0.1 * self.likely[name], min(self.most[name], share))
+
+
+def most_seconds(name: str, budget: float | None, training: float) -> float:
+    """The most that a part may take of a run of `budget` seconds, or of `training` seconds of steps."""
+    return max(CHEAP_SECONDS[name], SHARES[name] * training) if budget is None else SHARES[name] * budget
+
+
+def ending_of(
+    *,
+    budget: float | None,
+    training: float,
+    speed: float,
+    held_out: int,
+    again: int,
+    train_tokens: int,
+    text_bytes: int,
+) -> Ending:
+    """The parts for a run of `budget` seconds, or of `training` seconds of steps; `speed` is training tokens a second.
+
+    Counts are of tokens, `again` of those that a model to go on from is scored on; `text_bytes` of both sides.
+    """
+    whole = {
+        "score": OVERLAP * FORWARD_SHARE * held_out / speed + 0.2,
+        "again": FORWARD_SHARE * again / speed,
+        "baselines": min(text_bytes, MOST_COMPRESSED) / COMPRESSED_BYTES_PER_SECOND + 0.2,
+        "texts": SAMPLE_SLOWDOWN * WRITTEN_TOKENS / speed + 0.5,
+        "report": PAGE_SECONDS + train_tokens / SEARCHED_TOKENS_PER_SECOND,
+    }
+    most = {name: most_seconds(name, budget, training) for name in SHARES}
+    return Ending({name: min(whole[name], most[name]) for name in SHARES}, most)

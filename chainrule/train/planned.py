@@ -1,0 +1,102 @@
+"""The budget of a session: made when a run begins, taken up again when it goes on, made anew when it gets more time."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from chainrule.config import Resolved
+from chainrule.train.budget import guessed_costs, timetable, with_steps
+from chainrule.train.ending import Ending, ending_of
+from chainrule.train.pace import Clock, Costs
+from chainrule.train.replan import known_decisions
+from chainrule.train.session import Session
+from chainrule.train.settings import pinned
+
+
+def plan_time(
+    session: Session, resolved: Resolved, minutes: float | None, step_seconds: float
+) -> tuple[Resolved, dict[str, Any], tuple[str, ...]]:
+    """The settings with as many steps as fit, what a resume has to know of the time, and what is to be said of it.
+
+    Without `minutes` the steps stay as they are, and only the ending is bounded.
+    """
+    costs = guessed_costs(step_seconds, session.config, session.dataset)
+    training = session.config.training
+    sentences: tuple[str, ...] = ()
+    kept = {"seconds": None, "minutes": minutes, "spent": session.budget.clock.spent(), "costs": asdict(costs)}
+    if minutes is not None:
+        session.budget.pace.costs = costs
+        ending = _ending(session, costs, minutes * 60)
+        table = timetable(minutes, session.budget.clock.spent(), session.costs_ahead(), ending, training)
+        kept["seconds"], sentences = table.seconds, table.sentences
+        source = f"measured: {step_seconds:.2f} s a step"
+        resolved = pinned(resolved, "training", with_steps(training, table.steps, table.sparse), source)
+    _start(session, kept, resolved.config.training.steps)
+    return resolved, kept, sentences
+
+
+def more_time(
+    session: Session, resolved: Resolved, minutes: float, step_seconds: float, before: Any
+) -> tuple[Resolved, dict[str, Any]]:
+    """The settings with the steps that are done and those that fit into `minutes` from the beginning of this process.
+
+    `before` is what was kept of the time until now; what is to be kept from now on comes beside the settings.
+    """
+    costs = guessed_costs(step_seconds, session.config, session.dataset)
+    progress, spent = session.state.progress, session.budget.clock.spent()
+    # Intervals stay as long as they are: as if the plan had been about as many steps as the time is worth.
+    likely = max(1, int((minutes * 60 - spent) / costs.step))
+    training = session.config.training.model_copy(update={"steps": likely})
+    table = timetable(minutes, spent, costs, _ending(session, costs, minutes * 60), training)
+    for sentence in table.sentences:
+        session.note(sentence)
+    done = max(progress.spent, float(before["spent"]) if is_sound(before) else 0.0)
+    kept = {"seconds": done + table.seconds, "minutes": minutes, "spent": done, "costs": asdict(costs)}
+    steps = {"steps": progress.step + table.steps}
+    resolved = pinned(resolved, "training", steps, f"{minutes:g} minutes more")
+    session.config = resolved.config
+    return resolved, kept
+
+
+def take_up_time(session: Session, kept: Mapping[str, Any]) -> None:
+    """On a resume: the time goes on from where the checkpoint stood, and what the run had decided later stands."""
+    progress, budget = session.state.progress, session.budget
+    budget.known = known_decisions(session.run, session.course, progress.step)
+    _start(session, kept, session.course.steps)
+    budget.clock = Clock(budget.clock.begun, max(progress.spent, float(kept["spent"])))
+
+
+def is_sound(kept: Any) -> bool:
+    """Whether what was kept of the time, in a file that anything may have happened to, can be worked with."""
+    if not isinstance(kept, dict) or not isinstance(kept.get("costs"), dict):
+        return False
+    costs = [kept["costs"].get(one.name) for one in fields(Costs)]
+    return (
+        len(kept["costs"]) == len(costs)
+        and all(isinstance(one, int | float) for one in (*costs, kept.get("spent")))
+        and all(isinstance(kept.get(key), int | float | None) for key in ("seconds", "minutes"))
+    )
+
+
+def _start(session: Session, kept: Mapping[str, Any], steps: int) -> None:
+    budget, costs = session.budget, Costs(**kept["costs"])
+    minutes = kept["minutes"]
+    budget.seconds = kept["seconds"]
+    budget.ending = _ending(session, costs, minutes and minutes * 60)
+    budget.pace.start(costs, budget.seconds)
+    budget.said_steps = steps
+
+
+def _ending(session: Session, costs: Costs, budget: float | None) -> Ending:
+    config, dataset = session.config, session.dataset
+    texts = [store for store in (dataset, session.old) if store] if config.origin.start_from else []
+    batch_tokens = config.batch_windows * config.model.context_length
+    return ending_of(
+        budget=budget,
+        training=config.training.steps * costs.step,
+        speed=batch_tokens / max(costs.step, 1e-9),
+        held_out=dataset.split("validation").n_tokens,
+        again=sum(store.split("validation").n_tokens for store in texts),
+        train_tokens=dataset.split("train").n_tokens,
+        text_bytes=sum(dataset.manifest.report["split_bytes"].values()),
+    )
