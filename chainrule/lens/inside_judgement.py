@@ -14,6 +14,9 @@ DEAD, ALL_DEAD = 0.4, 0.9
 # Normalised by that of uniform attention. A single head may well look at one place; a whole layer at 0.1 does so in all
 # heads: with 256 places that is exp(0.55) = 1.7 places each (entropy collapse: Zhai et al., arXiv 2303.06296).
 COLLAPSED = 0.1
+# Heads that look at one place are harmless while they can look elsewhere again: beside a logit of 32 one of 0 weighs
+# e^-32, which float32 (2^-24 = e^-17), and so the gradient, no longer sees. Normalised queries and keys reach 8 to 17.
+SATURATED = 32.0
 # bfloat16 has 8 significant bits: beyond 2^8 its neighbours are 2 apart, so rounding alone is worth up to a factor e
 # between two weights. Runs whose logits passed 1e4 diverged (Wortsman et al., arXiv 2309.14322, section 3.1).
 COARSE, DIVERGING = 2.0**8, 1e4
@@ -79,7 +82,7 @@ def _attention(row: Row) -> Iterator[Verdict]:
             float(logit) if isinstance(logit, int | float) else math.nan,
         )
     narrow = min(found, key=lambda path: _or(found[path][0], 1.0), default=None)
-    if narrow is not None and found[narrow][0] < COLLAPSED:
+    if narrow is not None and found[narrow][0] < COLLAPSED and found[narrow][1] >= SATURATED:
         yield Verdict(
             "collapse",
             "bad",

@@ -77,7 +77,7 @@ def test_updates_out_of_proportion_are_named(ratio, kind, mark):
     [
         ({"dead": 0.5}, "dead", "note"),
         ({"dead": 0.95}, "dead", "bad"),
-        ({"entropy": 0.02}, "collapse", "bad"),
+        ({"entropy": 0.02, "logit": 50.0}, "collapse", "bad"),
         ({"logit": 400.0}, "logits", "note"),
         ({"logit": 2e4}, "logits", "bad"),
         ({"std": 300.0}, "spread", "note"),
@@ -88,6 +88,10 @@ def test_what_a_look_inside_shows_is_named(look, kind, mark):
     found = said(*steady(), inside(0), inside(40, **look))
     assert found[kind].mark == mark
     assert "healthy" not in found
+
+
+def test_heads_that_look_at_one_place_and_could_look_elsewhere_are_healthy():
+    assert set(said(*steady(), inside(0), inside(40, entropy=0.02, logit=16.0))) == {"healthy"}
 
 
 @pytest.mark.parametrize(
