@@ -4,6 +4,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from chainrule.base import processor_class
 from chainrule.config import MachineConfig
 from chainrule.device import look_at_machine
 
@@ -15,7 +16,7 @@ def print_about() -> None:
     facts = look_at_machine(MachineConfig())
     peak = f"{facts.peak_flops / 1e9:.0f} GFLOP/s {facts.precision} measured"
     print(
-        f"machine: {facts.cpu}, {facts.threads} threads, {facts.memory_bytes / 2**30:.0f} GiB, {facts.device}, {peak}"
+        f"machine: {facts.cpu} ({processor_class().name}), {facts.threads} threads, {facts.memory_bytes / 2**30:.0f} GiB, {facts.device}, {peak}"
     )
     print(f"load: {os.getloadavg()[0]:.2f} before this run (anything above 0 was another process)")
     known = []
