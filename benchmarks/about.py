@@ -15,9 +15,8 @@ def print_about() -> None:
     """Prints machine, measured peak, load and versions."""
     facts = look_at_machine(MachineConfig())
     peak = f"{facts.peak_flops / 1e9:.0f} GFLOP/s {facts.precision} measured"
-    print(
-        f"machine: {facts.cpu} ({processor_class().name}), {facts.threads} threads, {facts.memory_bytes / 2**30:.0f} GiB, {facts.device}, {peak}"
-    )
+    kind, memory = processor_class().name, f"{facts.memory_bytes / 2**30:.0f} GiB"
+    print(f"machine: {facts.cpu} ({kind}), {facts.threads} threads, {memory}, {facts.device}, {peak}")
     print(f"load: {os.getloadavg()[0]:.2f} before this run (anything above 0 was another process)")
     known = []
     for package in PACKAGES:
