@@ -18,8 +18,8 @@ LIMIT_SECONDS = 0.3
 MOMENT_SECONDS, LONGEST_SECONDS = 0.010, {"cpu": 0.004, "mps": 0.030, "cuda": 0.030}
 MOMENTS = 4
 SPARE_SECONDS = 0.05  # a moment, and a product that another program interrupts
-# A format that reaches less than this share of another at the same small size is emulated, and is not tried further.
-LOSES = 0.5
+# A format that reaches less than this share of another at two small sizes is emulated, and is not tried further.
+LOSES, LOST_FOR_GOOD = 0.5, 2
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Of its speed in the caches, what all cores at once keep in large products: 84 of 104 and 189 of 218 GFLOP/s on one
 # Zen 4 core; 140 of twice 90 on two Zen 3 cores.
@@ -61,8 +61,10 @@ def _race(device: str, precisions: Sequence[str], began: float) -> dict[str, flo
     """Climbs through the sizes with every format that keeps up, then looks again at the largest that each reached."""
     factors = _factors(device, SIZES[device][-1])
     best, reached = dict.fromkeys(precisions, 0.0), dict.fromkeys(precisions, SIZES[device][0])
+    lost = dict.fromkeys(precisions, 0)
     for size in (*SIZES[device], *[None] * MOMENTS):
-        for precision in [one for one in precisions if best[one] >= LOSES * max(best.values())]:
+        # Once is bad luck: a kernel that was just being made, or another program, took its first moment.
+        for precision in [one for one in precisions if lost[one] < LOST_FOR_GOOD]:
             wanted = size or reached[precision]
             too_long = best[precision] and 2 * wanted**3 / best[precision] > LONGEST_SECONDS[device]
             if too_long or (best[precision] and time.perf_counter() - began > LIMIT_SECONDS - SPARE_SECONDS):
@@ -70,6 +72,8 @@ def _race(device: str, precisions: Sequence[str], began: float) -> dict[str, flo
             reached[precision] = wanted
             a, b = (factor[: wanted**2].view(wanted, wanted).to(DTYPES[precision]) for factor in factors)
             best[precision] = max(best[precision], _moment(a, b))
+        for precision in precisions:
+            lost[precision] = lost[precision] + 1 if best[precision] < LOSES * max(best.values()) else 0
     return best
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chainrule.base import CLASSES, processor_class
-from chainrule.device import measured_peaks
+from chainrule.device import measured_peaks, peak
 from chainrule.device.peak import LARGE_SHARE, Peaks, is_low, planned_flops
 
 # Forced to AVX2, where products in bfloat16 are emulated: what the measurement found, and the CPU seconds that it took.
@@ -57,3 +57,28 @@ def test_a_low_figure_is_planned_on_only_where_the_machine_was_this_processs_own
 def test_a_usual_figure_is_planned_on_whoever_else_computes():
     peaks = Peaks({"float32": 9e10}, 0.2, 0.3)
     assert planned_flops(peaks, "float32", CLASSES["avx2"]) == pytest.approx(LARGE_SHARE * 9e10)
+
+
+def test_one_bad_moment_does_not_cost_a_format_its_race(monkeypatch):
+    moments = []
+
+    def moment(a, b):
+        moments.append(a.dtype)
+        if a.dtype == torch.float32:
+            return 1e11
+        return 1e9 if moments.count(torch.bfloat16) == 1 else 2e11
+
+    monkeypatch.setattr(peak, "_moment", moment)
+    assert peak.measured_peaks("cpu", ("float32", "bfloat16")).flops == {"float32": 1e11, "bfloat16": 2e11}
+
+
+def test_a_format_that_loses_twice_is_not_tried_again(monkeypatch):
+    moments = []
+
+    def moment(a, b):
+        moments.append(a.dtype)
+        return 1e11 if a.dtype == torch.float32 else 1e9
+
+    monkeypatch.setattr(peak, "_moment", moment)
+    peak.measured_peaks("cpu", ("float32", "bfloat16"))
+    assert moments.count(torch.bfloat16) == 2 < moments.count(torch.float32)
