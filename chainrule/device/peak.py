@@ -66,8 +66,9 @@ def _race(device: str, precisions: Sequence[str], began: float) -> dict[str, flo
         # Once is bad luck: a kernel that was just being made, or another program, took its first moment.
         for precision in [one for one in precisions if lost[one] < LOST_FOR_GOOD]:
             wanted = size or reached[precision]
-            too_long = best[precision] and 2 * wanted**3 / best[precision] > LONGEST_SECONDS[device]
-            if too_long or (best[precision] and time.perf_counter() - began > LIMIT_SECONDS - SPARE_SECONDS):
+            if best[precision] and 2 * wanted**3 / best[precision] > LONGEST_SECONDS[device]:
+                wanted = reached[precision]
+            if best[precision] and time.perf_counter() - began > LIMIT_SECONDS - SPARE_SECONDS:
                 continue
             reached[precision] = wanted
             a, b = (factor[: wanted**2].view(wanted, wanted).to(DTYPES[precision]) for factor in factors)
