@@ -42,7 +42,8 @@ def result(child: subprocess.Popen[str]) -> dict:
     return json.loads(out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+# In processes of their own, four a signal; test_stop.py tries the others in this process.
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_within_a_step_and_the_rest_is_as_if_nothing_had_happened(tmp_path, texts, number):
     child = start(tmp_path / "run", texts)
     wait_for_step(child, 5)
