@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from chainrule.base import LensError
+from chainrule.base import LensError, processor_class
 from chainrule.config import ModelConfig
 from chainrule.lens import capture, proof_lines, verify
 from chainrule.model import GPT
@@ -45,8 +45,9 @@ def test_the_error_of_a_step_is_about_the_one_to_be_expected(shape, dtype, conte
     report = verify(step=step)
     assert report.ok, report.summary
     ratios = sorted(one.error / one.tolerance.expected for one in report.parameters)
-    # The largest is a bias's, a sum over all places: in bfloat16 3.4 with AVX-512, 5.2 with vectors of half the width.
-    assert ratios[-1] < 8
+    # The largest is a bias's, a sum over all places: in bfloat16 3.4 with AVX-512, 5.2 where bfloat16 is emulated.
+    emulated = dtype == torch.bfloat16 and not processor_class().bfloat16
+    assert ratios[-1] < (8 if emulated else 5)
     assert 0.05 < ratios[len(ratios) // 2] < 2
     assert len(report.parameters) == len(list(model.parameters()))
     narrow = min(step.formats.values(), key=lambda one: -torch.finfo(one).eps)
