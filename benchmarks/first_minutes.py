@@ -1,8 +1,9 @@
 """What a person sees of `chainrule quickstart`: seconds to the first loss line, to the end, and how good it became.
 
-python benchmarks/first_minutes.py [--text king-james|python] [--repeats 1] [--minutes 5]
+python benchmarks/first_minutes.py [--text king-james|python] [--seeds 0 1 2] [--minutes 5] [--keep FOLDER]
 
-A lower class of processor is forced by ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 before the command.
+A lower class of processor is forced by ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 before the command. --keep
+leaves the run folders there, for benchmarks/sampling.py and benchmarks/look_back.py.
 """
 
 import argparse
@@ -21,10 +22,12 @@ SAMPLES = ("known_words", "repeated_runs", "with_an_end")
 NAMES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
 
 
-def watched(folder: Path, minutes: float, text: str, corpus: Path | None) -> tuple[float, float, dict[str, Any]]:
-    """Seconds to the first loss line, seconds to the end, and the summary."""
-    verb = ["quickstart", "--text", text] if corpus is None else ["pretrain", str(corpus.resolve())]
-    command = [sys.executable, "-m", "chainrule", *verb, "--minutes", str(minutes), "--json"]
+def watched(folder: Path, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """The summary, with the seconds to the first loss line ("first_line") and to the end ("whole")."""
+    text = ["quickstart", "--text", options.text, "--seed"]
+    verb = text if options.corpus is None else ["pretrain", str(options.corpus.resolve()), "--training.seed"]
+    run = ["--minutes", str(options.minutes), "--json", "--name", f"seed-{seed}"]
+    command = [sys.executable, "-m", "chainrule", *verb, str(seed), *run]
     start, first = time.perf_counter(), 0.0
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     assert child.stderr is not None and child.stdout is not None
@@ -33,40 +36,59 @@ def watched(folder: Path, minutes: float, text: str, corpus: Path | None) -> tup
             first = time.perf_counter() - start
     summary = json.loads(child.stdout.read())
     child.wait()
-    return first, time.perf_counter() - start, summary
+    return {**summary, "first_line": first, "whole": time.perf_counter() - start, "seed": seed}
+
+
+def tell(summary: dict[str, Any]) -> None:
+    """One run, with all that it wrote at its end."""
+    baselines, python, scored = summary["baselines"], summary["python"], summary["scored"]
+    first, whole = summary["first_line"], summary["whole"]
+    print(f"\nseed {summary['seed']}: first loss line after {first:.1f} s, end after {whole:.0f} s")
+    size = f"{summary['parameters']:,} parameters, {summary['tokens']:,} tokens in {summary['step']:,} steps"
+    print(f"{size}, {summary['tokens_per_second']:.0f} tokens/s, {summary['peak_share']:.1%} of the measured peak")
+    share = f"{scored['n_bytes'] / scored['of_bytes']:.0%} of the held-out text scored"
+    print(f"bits per byte on held-out text: {summary['val_bits_per_byte']:.4f} ({share})")
+    print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES if baselines.get(name)))
+    if python:
+        print(f"functions that parse: {python['parsed']} of {python['functions']}")
+    if quality := summary.get("quality"):
+        print("samples: " + ", ".join(f"{name} {quality[name]:.3f}" for name in SAMPLES))
+    for one in summary["completions"]:
+        print(f"--- {one['prompt']!r}\n{one['prompt']}{one['text']}")
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Median and range over the seeds."""
+    print(f"\nover {len(rows)} runs: median (lowest to highest)")
+    for words, name, form in (
+        ("first loss line, s", "first_line", ".1f"),
+        ("all in, s", "whole", ".0f"),
+        ("tokens", "tokens", ",.0f"),
+        ("share of the measured peak", "peak_share", ".1%"),
+        ("bits per byte", "val_bits_per_byte", ".4f"),
+    ):
+        found = [row[name] for row in rows]
+        print(f"{words:>28}: {statistics.median(found):{form}} ({min(found):{form}} to {max(found):{form}})")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--text", choices=("king-james", "python"), default="king-james")
     parser.add_argument("--corpus", type=Path, default=None)
+    parser.add_argument("--keep", type=Path, default=None)
     options = parser.parse_args()
     print_about()
     rows = []
-    for _ in range(options.repeats):
-        with tempfile.TemporaryDirectory() as folder:
-            first, whole, summary = watched(Path(folder), options.minutes, options.text, options.corpus)
-        rows.append(summary["val_bits_per_byte"])
-        baselines, python = summary["baselines"], summary["python"]
-        print(f"first loss line after {first:.1f} s, end after {whole:.0f} s (seed 0)")
-        size = f"{summary['parameters']} parameters, {summary['tokens']} tokens"
-        print(f"{size}, {summary['tokens_per_second']:.0f} tokens/s, {summary['peak_share']:.1%} of the measured peak")
-        print(f"bits per byte on held-out text: {summary['val_bits_per_byte']:.4f}")
-        print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES))
-        if python:
-            print(f"functions that parse: {python['parsed']} of {python['functions']}")
-        if quality := summary.get("quality"):
-            shares = ", ".join(
-                f"{name} {quality[name]:.3f}" for name in ("known_words", "repeated_runs", "with_an_end")
-            )
-            print(f"samples: {shares}")
-        for one in summary["completions"]:
-            print(f"--- {one['prompt']!r}\n{one['prompt']}{one['text']}")
-    if len(rows) > 1:
-        spread = f"{min(rows):.4f} to {max(rows):.4f}"
-        print(f"bits per byte over {len(rows)} runs: median {statistics.median(rows):.4f}, {spread}")
+    with tempfile.TemporaryDirectory() as folder:
+        place = options.keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        for seed in options.seeds:
+            rows.append(watched(place, options, seed))
+            tell(rows[-1])
+            sys.stdout.flush()
+    table(rows)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def quickstart(
     *,
     text: Text | None = None,
     minutes: float = 5.0,
+    seed: int = 0,
     device: Device = None,
     name: str | None = None,
     runs_folder: RunsFolder = RUNS,
@@ -36,13 +37,15 @@ def quickstart(
         Default: king-james where it is installed.
     minutes
         The time that everything together may take.
+    seed
+        Another one gives other first weights, another order of the text and other samples.
     name
         The run's name in the runs folder.
     """
     chosen = text or _text_at_hand()
     values: dict[str, dict[str, object]] = {
         "text": {"paths": [chosen]},
-        "training": {"prompts": list(PROMPTS[chosen])},
+        "training": {"prompts": list(PROMPTS[chosen]), "seed": seed},
     }
     if device is not None:
         values["machine"] = {"device": device}
