@@ -108,7 +108,7 @@ def main() -> None:
     changes = ["", *options.tries]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         jobs = [(change, seed) for seed in options.seeds for change in changes]
-        rows = list(pool.map(lambda job: run(text, options.tokens, *job, cache=Path(folder)), jobs))
+        rows = list(pool.map(lambda job: run(text, options.tokens, job[0], job[1], Path(folder)), jobs))
     print(f"{options.text}, {options.tokens:,.0f} tokens of training a run")
     table(rows, changes)
 
