@@ -1,8 +1,9 @@
 """From what the user names to the list of files that will be read, with their state at that moment.
 
-A folder is walked without hidden entries; files in it are taken by suffix (formats.py) and all others are counted as
-ignored. A file that is named itself, or matched by a glob, is read whatever its suffix. What is no regular file, or
-is not readable, is named with its kind: an error, or left out and listed, as `on_bad` says.
+A folder is walked without hidden entries; files in it are taken by suffix (formats.py), .json by its beginning
+(json_head.py), and all others are counted as ignored. A file that is named itself, or matched by a glob, is read
+whatever its suffix. What is no regular file, or is not readable, is named with its kind: an error, or left out and
+listed, as `on_bad` says.
 """
 
 import errno
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chainrule.base import DataError
-from chainrule.data.folders import shown, walk
+from chainrule.config import TextConfig
+from chainrule.data.folders import Entry, shown, walk
 from chainrule.data.formats import UnreadFormatError, named_kind
+from chainrule.data.json_head import holds_text
 from chainrule.data.king_james import KING_JAMES, king_james_files
 from chainrule.data.policy import OnBad
 from chainrule.data.standard_library import LIBRARY, library_files
@@ -27,6 +30,8 @@ NAMED_TEXTS = {LIBRARY: library_files, KING_JAMES: king_james_files}
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64
 MANY = "text"
+JSON = ".json without text"
+"""What .json files are counted as that were passed over in a folder."""
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe (FIFO)",
@@ -42,7 +47,7 @@ class TextFile:
 
     path: str
     kind: str
-    """text, jsonl, csv, tsv, parquet, topics (the interpreter's documentation) or chapters (the King James Bible)."""
+    """text, jsonl, json, csv, tsv, parquet; topics (Python's documentation) or chapters (the King James Bible)."""
     codec: str
     """Compression: gzip, zstd, xz, bz2, or the empty string."""
     size: int
@@ -76,15 +81,15 @@ class Root(NamedTuple):
     """False for what a glob matched."""
 
 
-def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
-    """The files below `paths` (folders, files, globs, named texts).
+def list_files(paths: Sequence[str], on_bad: OnBad = "error", config: TextConfig | None = None) -> Listing:
+    """The files below `paths` (folders, files, globs, named texts); `config` says what the text of a .json file is.
 
     Raises DataError when a path is not there or none gives a file, and for what cannot be read when `on_bad` is error.
     """
     if not paths:
         raise DataError(f"no text was named; give folders, files or globs, or one of {', '.join(NAMED_TEXTS)}")
     listing, seen = Listing(on_bad), set[tuple[int, int]]()
-    for file, identity in _found([root for path in paths for root in _roots(path)], listing):
+    for file, identity in _found([root for path in paths for root in _roots(path)], listing, config or TextConfig()):
         if identity not in seen:
             seen.add(identity)
             listing.files.append(file)
@@ -95,8 +100,9 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error") -> Listing:
         left_out = f"; left out: {len(listing.left_out)}, such as {listing.left_out[0]}" if listing.left_out else ""
         raise DataError(
             f"{', '.join(map(shown, paths))}: no text there (ignored: {ignored or 'nothing'}{left_out}). In a folder, "
-            "files are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2); a file "
-            "that is named itself is read whatever its suffix"
+            "files are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2), and "
+            ".json when it begins with rows that have the field of text.field or a conversation; a file that is named "
+            "itself is read whatever its suffix"
         )
     return listing
 
@@ -127,7 +133,7 @@ def _roots(path: str) -> list[Root]:
     return [Root(match, named=False) for match in matches]
 
 
-def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tuple[int, int]]]:
+def _found(roots: list[Root], listing: Listing, config: TextConfig) -> Iterator[tuple[TextFile, tuple[int, int]]]:
     """Every file with its identity; its source is the entry of a single folder, else what the user named."""
     names = {root.path: _name(root.path) for root in roots}
     crowded = len(set(names.values())) > MOST_SOURCES
@@ -137,7 +143,9 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tupl
             for path, kind, part in NAMED_TEXTS[root.path]():
                 yield from _inspect(listing, path, kind, "", part)
         elif os.path.isdir(root.path):  # noqa: PTH112 (Path.is_dir raises for a link to itself)
-            entries = list(walk(root.path, listing.ignored, listing.leave_out))
+            entries = [
+                entry for entry in walk(root.path, listing.ignored, listing.leave_out) if _taken(entry, listing, config)
+            ]
             by_entry = len(roots) == 1 and len({entry.top for entry in entries}) <= MOST_SOURCES
             for entry in entries:
                 yield from _inspect(listing, *entry[:3], entry.top if by_entry else source)
@@ -150,6 +158,14 @@ def _found(roots: list[Root], listing: Listing) -> Iterator[tuple[TextFile, tupl
                 listing.ignored[Path(root.path).suffix.lower()] += 1
             else:
                 yield from _inspect(listing, root.path, kind, codec, source, named=root.named)
+
+
+def _taken(entry: Entry, listing: Listing, config: TextConfig) -> bool:
+    """False for a .json file without text, which is counted."""
+    taken = entry.kind != "json" or holds_text(entry.path, entry.codec, config)
+    if not taken:
+        listing.ignored[JSON] += 1
+    return taken
 
 
 def _name(path: str) -> str:

@@ -6,7 +6,10 @@ To add a text format: a suffix here, or a kind in ROWS with its function in rows
 from pathlib import PurePath
 
 CODECS = {".gz": "gzip", ".zst": "zstd", ".xz": "xz", ".bz2": "bz2"}
-STRUCTURED = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+STRUCTURED = {
+    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"},
+    **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"},
+}
 ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
 PROSE = ".txt .text .md .markdown .mbox"
 MARKUP = ".rst .org .adoc .tex .html .htm .xml"
@@ -49,5 +52,4 @@ def named_kind(name: str) -> tuple[str, str]:
     inner = (PurePath(PurePath(name).stem) if codec else PurePath(name)).suffix.lower()
     if inner in ARCHIVES or inner in CODECS:
         raise UnreadFormatError(f"archives ({inner}) are not read; unpack it and give the folder")
-    # In a folder .json mostly holds settings, so only what is named is read as text.
-    return kind or ("json" if inner == ".json" else "text"), codec
+    return kind or "text", codec

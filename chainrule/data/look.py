@@ -19,7 +19,7 @@ def look_at_text(config: TextConfig) -> dict[str, Any]:
 
     Nothing is written. Raises DataError when a path gives no text at all.
     """
-    listing = list_files(config.paths, "skip")
+    listing = list_files(config.paths, "skip", config)
     n_files = len(listing.files)
     step = max(1, -(-n_files // MOST_OPENED))
     opened = listing.files[::step]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.base import DataError, bytes_text
 from chainrule.config import TextConfig
-from chainrule.data.files import TextFile
+from chainrule.data.files import JSON, TextFile
 from chainrule.data.folders import shown
 from chainrule.data.separators import AUTO, LOOK_BYTES, MARKS, boundary_of
 from chainrule.data.split import HoldOut
@@ -34,7 +34,12 @@ def text_notes(
 ) -> list[str]:
     """The lines, each complete in itself; none for an ordinary text."""
     n_documents = np.bincount(table["file"], minlength=len(files))
-    return [*_parted(config, files, n_documents), *_left_out(report, left_out), *_held_out(config, held)]
+    return [
+        *_parted(config, files, n_documents),
+        *_left_out(report, left_out),
+        *_passed_over(report, config),
+        *_held_out(config, held),
+    ]
 
 
 def _parted(config: TextConfig, files: Sequence[TextFile], n_documents: NDArray[np.int64]) -> Iterator[str]:
@@ -80,6 +85,14 @@ def _left_out(report: Mapping[str, Any], left_out: Path) -> Iterator[str]:
         yield f"left out: {', '.join(counted).replace('file or folders', 'files or folders')}; {'; '.join(reasons)}" + (
             "; all in survey/left_out.jsonl, in the data folder" if sum(counts.values()) > len(reasons) else ""
         )
+
+
+def _passed_over(report: Mapping[str, Any], config: TextConfig) -> Iterator[str]:
+    n_json = report["skipped_by"].get(JSON, 0)
+    if n_json:
+        what = "rows for text.template" if config.template else f"a field {config.field!r}"
+        which = "a .json file does not begin with" if n_json == 1 else f"{n_json:,} .json files do not begin with"
+        yield f"passed over: {which} {what} or a conversation (name text.field, or the file itself to have it read)"
 
 
 def _held_out(config: TextConfig, held: HoldOut) -> Iterator[str]:

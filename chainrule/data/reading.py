@@ -31,7 +31,7 @@ def all_documents(config: TextConfig, on_left_out: Callable[[str], None]) -> Ite
     what on_bad = replace mended is told to `on_left_out`, a sentence each. Raises DataError for what `on_bad` forbids,
     and when a path gives nothing.
     """
-    listing = list_files(config.paths, config.on_bad)
+    listing = list_files(config.paths, config.on_bad, config)
     for reason, count in listing.ignored.most_common():
         on_left_out(f"{count:,} of the entries were passed over as no text: {reason}")
     for reason in listing.left_out:

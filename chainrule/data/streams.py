@@ -4,22 +4,17 @@ Compressed files are judged as they unfold, never by the size that their header 
 file's own size is refused as a bomb. A file that is not what it was when it was listed is refused by name.
 """
 
-import bz2
-import gzip
-import lzma
 import os
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from chainrule.base import DataError, bytes_text, disk_faults
-from chainrule.data.arrow import Readable, zstd_stream
+from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
-from chainrule.data.long_zstd import HEADER_BYTES, ORDINARY_WINDOW, LongWindowStream, window_bytes
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.wide import WideText, marked_encoding, unmarked_order
 
@@ -58,7 +53,7 @@ class ByteStream:
         self.raw = raw
         self.consumed = 0
         """Bytes of the file itself that have been read so far."""
-        self._inner = _Range(raw, span) if span.end else _decompressed(file, raw)
+        self._inner = _Range(raw, span) if span.end else decompressed(file.codec, raw)
         self._produced = 0
         self._fault: DamagedFileError | None = None
         self._wide: WideText | None = None
@@ -139,7 +134,7 @@ class ByteStream:
             part = self._inner.read(min(size, UNFOLDED_AT_ONCE) if self.file.codec else size)
         except EOFError as fault:
             raise self._truncated() from fault
-        except (zlib.error, lzma.LZMAError, OSError) as fault:
+        except FAULTS as fault:
             if "runcated" in str(fault):
                 raise self._truncated() from fault
             what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
@@ -202,17 +197,3 @@ def _refuse_changed(file: TextFile, raw: BinaryIO) -> None:
             f"{shown(file.path)}: changed while it was being prepared ({file.size} bytes before, {now.st_size} now); "
             "let the writer finish, or prepare a copy"
         )
-
-
-def _decompressed(file: TextFile, raw: BinaryIO) -> Readable:
-    if file.codec == "gzip":
-        return gzip.GzipFile(fileobj=raw)
-    if file.codec == "bz2":
-        return bz2.BZ2File(raw)
-    if file.codec == "xz":
-        return lzma.LZMAFile(raw)
-    if file.codec == "zstd":
-        header = raw.read(HEADER_BYTES)
-        raw.seek(0)
-        return LongWindowStream(raw) if window_bytes(header) > ORDINARY_WINDOW else zstd_stream(raw)
-    return raw

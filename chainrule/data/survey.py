@@ -162,7 +162,7 @@ def survey(
     those forgiven are listed in survey/left_out.jsonl.
     """
     text_builder(config)
-    listing = listing or list_files(config.paths, config.on_bad)
+    listing = listing or list_files(config.paths, config.on_bad, config)
     reading_key, key = _keys(config, listing)
     place = folder / "survey"
     with disk_faults(place, "creating"):

@@ -25,7 +25,7 @@ def read_text(config: Config, run: RunFolder | None, watch: Watch) -> Survey:
     """Pass 1 over the text; its tables stay in the cache or in the run's folder."""
     if not config.text.paths:
         raise ConfigError("no text was given; name a folder, a file or a glob, such as: chainrule pretrain my_texts/")
-    return Preparing(config, watch, run).surveyed(list_files(config.text.paths, config.text.on_bad))
+    return Preparing(config, watch, run).surveyed(list_files(config.text.paths, config.text.on_bad, config.text))
 
 
 def make_tokenizer(config: Config, found: Survey, run: RunFolder | None, watch: Watch) -> Tokenizer:

@@ -104,7 +104,8 @@ def test_no_path_at_all_is_an_error():
 
 def test_a_folder_without_text_says_what_it_has_instead(workshop):
     workshop.write("a.png", "x")
-    with pytest.raises(DataError, match=r"ignored: 1 \.png"):
+    workshop.write("a.json", '{"name": "a package"}')
+    with pytest.raises(DataError, match=r"1 \.json without text, 1 \.png\).*\.json when it begins with rows"):
         list_files([str(workshop.texts)])
 
 
@@ -221,7 +222,7 @@ def test_formats_that_are_not_read_are_refused_with_advice(workshop, name, advic
         list_files([str(path)])
 
 
-def test_json_is_read_when_it_is_named_and_taken_for_settings_in_a_folder(workshop):
+def test_json_that_is_named_is_read_whatever_is_in_it(workshop):
     workshop.write("a.txt", "text")
     path = workshop.write("a.json", "[]")
     assert names(list_files([str(workshop.texts)])) == ["a.txt"]

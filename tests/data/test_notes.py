@@ -96,3 +96,11 @@ def test_huge_documents_that_are_cut_become_tokens_on_both_sides(workshop, make_
     held = manifest.tokens("validation")
     assert 3000 < held < 5000
     assert manifest.tokens("train") + held == manifest.report["bytes"] + 8
+
+
+def test_json_files_that_were_passed_over_are_told(workshop):
+    workshop.fill(10)
+    for index in range(2):
+        workshop.write(f"{index}.json", '{"compilerOptions": {}}')
+    (note,) = workshop.survey().report["notes"]
+    assert note.startswith("passed over: 2 .json files do not begin with a field 'text' or a conversation")
