@@ -36,6 +36,16 @@ class ProcessorClass:
         """Whether cores of this class have instructions for products in bfloat16."""
         return self.bfloat16_per_cycle > 0
 
+    @property
+    def attends_by_products(self) -> bool:
+        """Whether attention in bfloat16 is trained by two plain products that keep their scores, and not fused.
+
+        The fused kernel's backward pass is slow on a CPU in bfloat16, and there alone; and only where products in
+        bfloat16 are native. Explicit and fused, [4, 4, 256, 64], milliseconds of one Zen 4 core's time: 15 and 16 with
+        AVX-512 bfloat16; 150 and 64 forced to AVX2; 35 and 31 forced to AVX-512 without bfloat16.
+        """
+        return self.bfloat16
+
     def least_flops(self, precision: str) -> float:
         """FLOP/s that one core reaches when nothing else uses it; 0 where nothing can be expected."""
         return LEAST_HERTZ * (self.bfloat16_per_cycle if precision == "bfloat16" else self.float32_per_cycle)

@@ -26,10 +26,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(self.n_heads * self.head_dim, config.emb_dim, bias=config.bias)
         self.q_norm = RMSNorm(self.head_dim, config) if config.qk_norm else None
         self.k_norm = RMSNorm(self.head_dim, config) if config.qk_norm else None
-        # The fused kernel's backward pass is slow on a CPU in bfloat16, and there alone; and only where products in
-        # bfloat16 are native. Explicit and fused, [4, 4, 256, 64], milliseconds of one Zen 4 core's time: 15 and 16
-        # with AVX-512 bfloat16; 150 and 64 forced to AVX2; 35 and 31 forced to AVX-512 without bfloat16.
-        self.products_pay = processor_class().bfloat16
+        self.products_pay = processor_class().attends_by_products
 
     def forward(
         self,

@@ -2,18 +2,19 @@
 
 from dataclasses import asdict, dataclass
 
-from chainrule.base import DeviceError, bytes_text, count_text
+from chainrule.base import DeviceError, bytes_text, count_text, processor_class
 from chainrule.config import Config, ModelConfig
 from chainrule.plan.cost import Machine
 from chainrule.plan.count import attention_matrix, feed_forward_matrix, parameters
 
-# Bytes kept for the backward pass, for each token and layer, float32 / bfloat16 autocast: counted from the tensors that
-# autograd saves, over nine shapes of each family; a linear fit in these terms is exact to 3 bytes.
-STREAM = {"gpt2": (32, 20), "llama": (40, 30), "qwen3": (60, 46)}  # times emb_dim
-STREAM_DROPOUT = (8, 4)  # times emb_dim, when drop_rate > 0
-HIDDEN = {"gelu": (8, 4), "swiglu": (16, 8)}  # times hidden_dim
-SCORES = (0, 2)  # times n_heads * context_length, where attention is explicit (CPU: bfloat16, or with dropout)
-SCORES_DROPOUT = (12, 4)
+# Bytes kept for the backward pass, for each token and layer: float32, bfloat16 autocast where attention is made of
+# plain products (ProcessorClass.attends_by_products), bfloat16 where it is fused. Counted from the tensors that
+# autograd saves, over a dozen shapes of each family; a linear fit in these terms, within 8 %.
+STREAM = {"gpt2": (32, 20, 21), "llama": (40, 30, 36), "qwen3": (60, 46, 52)}  # times emb_dim
+STREAM_DROPOUT = (8, 4, 6)  # times emb_dim, when drop_rate > 0
+HIDDEN = {"gelu": (8, 4, 4), "swiglu": (16, 8, 8)}  # times hidden_dim
+# Times n_heads * context_length, on a CPU: with dropout its fused kernel keeps the scores too.
+SCORES, SCORES_DROPOUT = (0, 2, 0), (12, 4, 12)
 # Outside the layers: embedding and final norm; logits, their log-softmax and its gradient at the turning point.
 ENDS = (12, 10)  # times emb_dim
 LOGITS = (12, 12)  # times vocab_size
@@ -89,7 +90,8 @@ def memory_bytes(
     recompute = config.machine.activation_checkpointing if checkpointing is None else checkpointing
     tokens = micro_batch * model.context_length
     many = tokens * model.vocab_size > LOGITS_AT_ONCE
-    activations = tokens * _bytes_per_token(model, int(bf16), recompute, explicit=device == "cpu")
+    kept = 0 if not bf16 else 1 if device == "cpu" and processor_class().attends_by_products else 2
+    activations = tokens * _bytes_per_token(model, kept, int(bf16), recompute, scores=device == "cpu")
     logits = _logits_bytes(model, tokens, int(bf16))
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
@@ -119,16 +121,15 @@ def check_memory(config: Config, machine: Machine, precision: str = "float32") -
     )
 
 
-def _bytes_per_token(model: ModelConfig, column: int, recompute: bool, *, explicit: bool) -> int:
+def _bytes_per_token(model: ModelConfig, kept: int, ends: int, recompute: bool, *, scores: bool) -> int:
     dropout = model.drop_rate > 0
-    layer = model.emb_dim * (STREAM[model.architecture][column] + dropout * STREAM_DROPOUT[column])
-    layer += model.hidden_dim * HIDDEN[model.activation][column]
-    if explicit:
-        scores = SCORES[column] + dropout * SCORES_DROPOUT[column]
-        layer += model.n_heads * model.context_length * scores
+    layer = model.emb_dim * (STREAM[model.architecture][kept] + dropout * STREAM_DROPOUT[kept])
+    layer += model.hidden_dim * HIDDEN[model.activation][kept]
+    if scores:
+        layer += model.n_heads * model.context_length * (SCORES[kept] + dropout * SCORES_DROPOUT[kept])
     # Recomputing keeps each layer's input (float32) and the inside of one layer at a time.
     layers = model.n_layers * 4 * model.emb_dim + layer if recompute else model.n_layers * layer
-    return layers + model.emb_dim * ENDS[column]
+    return layers + model.emb_dim * ENDS[ends]
 
 
 def _logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:

@@ -35,11 +35,7 @@ def saved_bytes(model: ModelConfig, windows: int, bf16: bool, length: int = 0) -
     return sum(tensor.untyped_storage().nbytes() for pointer, tensor in kept.items() if pointer not in own)
 
 
-# Where bfloat16 is emulated, attention in it goes another way, which the plan does not count: no run chooses it there.
-NATIVE = pytest.mark.skipif(not processor_class().bfloat16, reason="bfloat16 is emulated on this class of processor")
-
-
-@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=NATIVE)])
+@pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("drop_rate", [0.0, 0.1])
 @pytest.mark.parametrize("family", [{}, MODERN, MODERN | {"qk_norm": True}])
 def test_activations_are_what_autograd_keeps(family, drop_rate, bf16):
@@ -49,6 +45,22 @@ def test_activations_are_what_autograd_keeps(family, drop_rate, bf16):
     planned = memory_bytes(Config(model=model), precision="bfloat16" if bf16 else "float32").activations
     at_the_turning_point = model.context_length * model.vocab_size * 8
     assert planned - at_the_turning_point == pytest.approx(measured, rel=0.1)
+
+
+def test_scores_are_planned_in_bfloat16_where_the_model_keeps_them():
+    model = ModelConfig(**SHAPE, **MODERN, drop_rate=0.0)
+    longer = model.model_copy(update={"context_length": 2 * model.context_length})
+    # One window more of twice the length, or two more: what differs is scores alone.
+    measured = (saved_bytes(longer, 3, True) - saved_bytes(longer, 2, True)) - (
+        saved_bytes(model, 4, True) - saved_bytes(model, 2, True)
+    )
+    short, long = (
+        memory_bytes(Config(model=shape), micro_batch=windows, precision="bfloat16").activations
+        for shape, windows in ((model, 2), (longer, 1))
+    )
+    assert long - short == pytest.approx(measured, rel=0.02, abs=2**12)
+    assert (long > short) is processor_class().attends_by_products
+    assert GPT(model).blocks[0].attention.products_pay is processor_class().attends_by_products
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
