@@ -1,6 +1,8 @@
 """The one door to pyarrow: Zstandard streams and Parquet files, both read in bounded memory."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import IO, Any, Protocol, cast, runtime_checkable
 
 import pyarrow
@@ -38,11 +40,30 @@ def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:
     return opened, list(opened.schema_arrow.names)
 
 
-def largest_chunk_bytes(opened: Any, columns: list[str]) -> int:
+def row_group_starts(opened: Any) -> list[int] | None:
+    """Where in the file each row group begins, the first at 0; None when they do not follow each other."""
+    groups = (opened.metadata.row_group(number) for number in range(opened.metadata.num_row_groups))
+    starts = [_chunk_start(group.column(0)) if group.num_columns else 0 for group in groups]
+    starts[:1] = [0]
+    return starts if all(before < after for before, after in pairwise(starts)) else None
+
+
+def _chunk_start(chunk: Any) -> int:
+    return int(chunk.dictionary_page_offset or chunk.data_page_offset)
+
+
+def row_groups(opened: Any, start: int, end: int) -> tuple[range, int]:
+    """The row groups that begin in these bytes of the file (end 0: all), and the number of rows before them."""
+    count, starts = opened.metadata.num_row_groups, row_group_starts(opened) if end else None
+    found = range(bisect_left(starts, start), bisect_left(starts, end)) if starts else range(count)
+    return found, sum(opened.metadata.row_group(number).num_rows for number in range(found.start))
+
+
+def largest_chunk_bytes(opened: Any, columns: list[str], groups: range) -> int:
     """Bytes that the largest column chunk unfolds into, as the file says: a single value may be that large."""
     chunks = (
         opened.metadata.row_group(group).column(column)
-        for group in range(opened.metadata.num_row_groups)
+        for group in groups
         for column in range(opened.metadata.num_columns)
     )
     return max(
@@ -50,10 +71,12 @@ def largest_chunk_bytes(opened: Any, columns: list[str]) -> int:
     )
 
 
-def parquet_rows(opened: Any, columns: list[str], name: str) -> Iterator[tuple[dict[str, Any], int]]:
+def parquet_rows(opened: Any, columns: list[str], groups: range, name: str) -> Iterator[tuple[dict[str, Any], int]]:
     """The rows in order, with these columns only, each with the places that were no UTF-8 and became U+FFFD."""
     try:
-        for batch in opened.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns, use_threads=False):
+        for batch in opened.iter_batches(
+            batch_size=ROWS_AT_ONCE, row_groups=list(groups), columns=columns, use_threads=False
+        ):
             yield from _rows(batch)
     except (pyarrow.ArrowException, OSError) as fault:
         raise DamagedFileError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault

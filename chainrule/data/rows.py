@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from chainrule.config import TextConfig
-from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows
+from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows, row_groups
 from chainrule.data.conversations import CONVERSATIONS, dated_conversations
 from chainrule.data.csv_rows import table_rows
 from chainrule.data.fields import Fields, absent, text_builder, wanted_fields
@@ -105,12 +105,20 @@ def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
 
 
 def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+    """The rows of the row groups that begin in the stream's span."""
     with stream.seekable() as raw:
         opened, columns = parquet_columns(raw, stream.name)
-        wanted = _columns_of(stream.name, columns, config)
-        stream.refuse_bomb(largest_chunk_bytes(opened, wanted))
+        groups, before = row_groups(opened, stream.span.start, stream.span.end)
+        try:
+            wanted = _columns_of(stream.name, columns, config)
+        except DamagedFileError:
+            # Once for the file: whoever reads its beginning says so.
+            if stream.span.start:
+                return
+            raise
+        stream.refuse_bomb(largest_chunk_bytes(opened, wanted, groups))
         unfolded = 0
-        for number, (row, spoilt) in enumerate(parquet_rows(opened, wanted, stream.name), start=1):
+        for number, (row, spoilt) in enumerate(parquet_rows(opened, wanted, groups, stream.name), start=before + 1):
             unfolded += sum(len(value) for value in row.values() if isinstance(value, str))
             stream.refuse_bomb(unfolded)
             stream.consumed = stream.file.size * number // opened.metadata.num_rows

@@ -32,7 +32,7 @@ class BinaryFileError(DataError):
 
 
 class Span(NamedTuple):
-    """A range of a file that is not compressed, from the beginning of a line, a document, or a piece of one."""
+    """A range of a file that is not compressed: whole lines, documents, pieces of one, or row groups."""
 
     start: int = 0
     end: int = 0

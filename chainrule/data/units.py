@@ -11,8 +11,10 @@ from re import Pattern
 from typing import BinaryIO, NamedTuple
 
 from chainrule.config import TextConfig
+from chainrule.data.arrow import parquet_columns, row_group_starts
 from chainrule.data.files import TextFile
 from chainrule.data.pieces import PIECE_BYTES, cut_position
+from chainrule.data.policy import DamagedFileError
 from chainrule.data.separators import LOOK_BYTES as RECOGNISED_BYTES
 from chainrule.data.separators import boundary_of
 from chainrule.data.streams import HEAD_BYTES
@@ -76,8 +78,10 @@ def _ends(file: TextFile, config: TextConfig, start: int) -> Iterator[int] | Non
 
     Compressed text has no places to begin at, and a newline in a table may stand inside a value.
     """
-    if file.codec or file.kind not in ("text", "jsonl"):
+    if file.codec or file.kind not in ("text", "jsonl", "parquet"):
         return None
+    if file.kind == "parquet":
+        return _group_ends(file, start)
     try:
         head = _head(file, RECOGNISED_BYTES)
     except OSError:
@@ -101,6 +105,24 @@ def _found_ends(file: TextFile, start: int, end_after: Callable[[BinaryIO, int],
         while start < file.size:
             start = end_after(raw, start + UNIT_BYTES) if start + UNIT_BYTES < file.size else file.size
             yield start
+
+
+def _group_ends(file: TextFile, start: int) -> Iterator[int] | None:
+    """Ranges of whole row groups."""
+    try:
+        with Path(file.path).open("rb") as raw:
+            starts = row_group_starts(parquet_columns(raw, file.path)[0])
+    except (DamagedFileError, OSError):
+        return None
+    return _grouped([*starts, file.size], start) if starts else None
+
+
+def _grouped(ends: Sequence[int], start: int) -> Iterator[int]:
+    yield start
+    for end in ends:
+        if end - start >= UNIT_BYTES or start < end == ends[-1]:
+            yield end
+            start = end
 
 
 def _line_end(raw: BinaryIO, at: int) -> int:

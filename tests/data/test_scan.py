@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from chainrule.base import DataError
@@ -61,6 +63,8 @@ def fill_all_kinds(workshop, make_prose):
     workshop.write("b.jsonl.gz", gzip.compress(b"\n".join(rows[:3])))
     workshop.write("c.txt", make_prose(50, 9000))
     workshop.write("d.txt", b"GIF\0")
+    table = pyarrow.table({"text": [make_prose(seed) for seed in range(80, 90)]})
+    pyarrow.parquet.write_table(table, workshop.texts / "f.parquet", row_group_size=2)
     for seed in range(60, 75):
         workshop.write(f"e/{seed}.txt", make_prose(seed, 40))
 
@@ -176,7 +180,7 @@ def test_a_flipped_bit_in_an_unfinished_survey_is_noticed_and_said(workshop, mak
     seen = reads(monkeypatch)
     found = workshop.survey(on_bad="skip")
     assert f"{name} in {workshop.data / 'survey'} was damaged: surveyed again" in found.notes
-    assert seen and found.report["documents"] == 28 + 1 + 15
+    assert seen and found.report["documents"] == 28 + 1 + 15 + 10
 
 
 def flip(path):

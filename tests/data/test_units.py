@@ -1,5 +1,8 @@
+import io
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from chainrule.config import TextConfig
@@ -10,6 +13,14 @@ from chainrule.data.recording import lines_before
 from chainrule.data.streams import Span
 from chainrule.data.units import Unit, plan_units
 
+
+def parquet(**columns):
+    """A file of Parquet with a row in each group."""
+    content = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), content, row_group_size=1)
+    return content.getvalue()
+
+
 LAYOUTS = {
     "lines.jsonl": lambda parts: (
         b"\xef\xbb\xbf" + b"".join(json.dumps({"text": part}).encode() + b"\n" for part in parts)
@@ -18,6 +29,7 @@ LAYOUTS = {
     "one.txt": lambda parts: b"\xef\xbb\xbf" + "".join(parts).encode(),
     "no_lines.txt": lambda parts: "".join(parts).replace("\n", " ").encode(),
     "no_blanks.txt": lambda parts: "é".join(parts).replace("\n", "").replace(" ", "").encode(),
+    "rows.parquet": lambda parts: parquet(text=parts),
     "table.csv": lambda parts: b"text\n" + b"".join(b'"' + part.encode() + b'"\n' for part in parts),
 }
 
@@ -41,7 +53,9 @@ def test_the_ranges_of_a_file_hold_its_pieces_once_and_in_order(workshop, make_p
     (file,) = list_files([str(path)]).files
     config = TextConfig(separator=separator_of(name))
     planned = list(plan_units([file], config))
-    assert len(planned) == (1 if name == "table.csv" else pytest.approx(file.size / 3200, rel=0.4))
+    # Much of so small a Parquet file is its list of row groups.
+    text_bytes = 0.4 * file.size if name == "rows.parquet" else file.size
+    assert len(planned) == (1 if name == "table.csv" else pytest.approx(text_bytes / 3200, rel=0.4))
     found = [piece for unit in planned for piece, _ in read_documents(file, config, Span(unit.start, unit.end))]
     assert found == [piece for piece, _ in read_documents(file, config)]
     assert sum(piece.last for piece in found) == (1 if name in ("one.txt", "no_lines.txt", "no_blanks.txt") else 40)
@@ -60,11 +74,40 @@ def test_from_the_beginning_of_any_unit_on_the_same_units_follow(workshop, make_
         assert list(plan_units(files, config, unit.file, unit.start)) == planned[place:]
 
 
+def test_rows_of_a_divided_parquet_file_are_named_by_their_number_in_it(workshop, make_prose, small):
+    texts = [make_prose(seed) for seed in range(20)]
+    texts[13] = None
+    path = workshop.write("a.parquet", parquet(text=texts))
+    (file,) = list_files([str(path)]).files
+    planned = list(plan_units([file], TextConfig()))
+    assert len(planned) > 5
+    found = [piece for unit in planned for piece, _ in read_documents(file, TextConfig(), Span(unit.start, unit.end))]
+    assert [piece.bad for piece in found if piece.bad] == [f"{path}: row 14: field 'text' is null"]
+
+
+def test_a_parquet_file_without_the_column_is_bad_once(workshop, make_prose, small):
+    path = workshop.write("a.parquet", parquet(body=[make_prose(seed) for seed in range(20)]))
+    workshop.write("b.txt", make_prose(30, 900))
+    (file,) = list_files([str(path)]).files
+    assert len(list(plan_units([file], TextConfig()))) > 5
+    report = workshop.survey(on_bad="skip").report
+    assert (report["bad"], report["documents"]) == (1, 1)
+
+
+def test_damage_costs_its_row_groups_and_no_others(workshop, make_prose, small):
+    content = bytearray(parquet(text=[make_prose(seed) for seed in range(20)]))
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    path = workshop.write("a.parquet", bytes(content))
+    report = workshop.survey(paths=(str(path),), on_bad="skip").report
+    assert report["bad"] == 1 and 16 <= report["documents"] <= 19
+
+
 def test_what_has_no_place_to_begin_at_is_read_whole(workshop, small):
     workshop.write("a.txt", b"GIF\0" + b"\n" * 9000)
     workshop.write("b.jsonl.gz", b"x" * 9000)
+    workshop.write("c.parquet", b"x" * 9000)
     files = list_files([str(workshop.texts)]).files
-    assert list(plan_units(files, TextConfig())) == [Unit(0, 1), Unit(1, 1)]
+    assert list(plan_units(files, TextConfig())) == [Unit(0, 1), Unit(1, 1), Unit(2, 1)]
 
 
 def test_lines_are_counted_from_the_last_place_in_the_same_file(tmp_path):
