@@ -18,10 +18,21 @@ BLOCK_BYTES = 1 << 16
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Adds one line; NaN and infinity are written as null, because JSON has neither."""
-    with disk_faults(path, "appending to"), path.open("ab") as stream:
-        # One write call: a reader sees no half of it, and only a kill inside the call can tear it.
-        stream.write(_line(finite(row)))
+    """Adds one line; NaN and infinity are written as null, because JSON has neither.
+
+    A disk that refuses a part of it leaves nothing of it: half a line would swallow the next one.
+    """
+    line = _line(finite(row))
+    with disk_faults(path, "appending to"), path.open("ab", buffering=0) as stream:
+        end = stream.seek(0, os.SEEK_END)
+        try:
+            # One write call: a reader sees no half of it, and only a kill inside the call can tear it. A full disk
+            # takes a part, and refuses the rest by the next call.
+            while line:
+                line = line[stream.write(line) :]
+        except OSError:
+            stream.truncate(end)
+            raise
 
 
 def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:

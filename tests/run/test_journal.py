@@ -30,6 +30,22 @@ def test_half_a_letter_can_be_written(tmp_path):
     assert len(list(read_rows(tmp_path / "m"))) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE")
+def test_a_line_of_which_the_disk_took_a_part_leaves_nothing(tmp_path):
+    import resource
+
+    append_row(tmp_path / "m", {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (24, before[1]))
+    try:
+        with pytest.raises(DiskError, match="larger than allowed"):
+            append_row(tmp_path / "m", {"step": 2, "text": "a" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    append_row(tmp_path / "m", {"step": 3})
+    assert [row["step"] for row in read_rows(tmp_path / "m")] == [1, 3]
+
+
 @given(torn=st.integers(1, 40))
 def test_a_torn_last_line_is_passed_over_and_cut(tmp_path_factory, torn):
     path = tmp_path_factory.mktemp("torn") / "m"
