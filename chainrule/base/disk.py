@@ -15,6 +15,9 @@ from typing import IO, Any, BinaryIO
 from chainrule.base.errors import DiskError
 from chainrule.base.units import bytes_text
 
+if sys.platform != "win32":
+    import resource
+
 REFUSALS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -77,6 +80,14 @@ def _inodes_are_used_up(path: Path) -> bool:
 def free_bytes(path: Path) -> int:
     """Free bytes on the file system of `path` or of its nearest existing parent."""
     return shutil.disk_usage(_existing(path)).free
+
+
+def most_file_bytes() -> int | None:
+    """Bytes that this process may write into one file (`ulimit -f`); None without a limit, as on Windows."""
+    if sys.platform == "win32":
+        return None
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if most == resource.RLIM_INFINITY else most
 
 
 def _existing(path: Path) -> Path:

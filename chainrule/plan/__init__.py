@@ -3,6 +3,7 @@
 from chainrule.plan.choose import DEFAULT_MINUTES, LADDER, choose, with_automatic
 from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
 from chainrule.plan.count import Parameters, parameters
+from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.memory import Memory, check_memory, memory_bytes
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Memory",
     "Parameters",
     "check_memory",
+    "checkpoint_bytes",
+    "checkpoints_to_come",
     "choose",
     "flops_per_token",
     "memory_bytes",

@@ -57,7 +57,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) 
         }
     summary["total_seconds"] = round(time.perf_counter() - begun, 3)
     summary["report_seconds"] = round(allowed(session, "report"), 3)
-    write_json(session.run.summary, finite(summary))
+    session.patient(lambda: write_json(session.run.summary, finite(summary)))
     return summary
 
 

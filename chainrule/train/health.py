@@ -26,7 +26,7 @@ from chainrule.lens import (
     noise_scale,
     parameter_norms,
 )
-from chainrule.run import append_row, read_rows, rows_from_end
+from chainrule.run import read_rows, rows_from_end
 from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms, portions
@@ -150,12 +150,12 @@ class RunHealth:
         self._write(inside_row(session.state.progress.step + 1, inside))
 
     def _write(self, row: dict[str, Any]) -> None:
-        append_row(self.session.run.health, row)
+        self.session.append(self.session.run.health, row)
         self.recent[row["kind"]].append(row)
 
     def _tell_spike(self, step: int, what: list[dict[str, Any]], bundle: str | None) -> None:
         row = {"kind": "spike", "step": step, "what": what, "bundle": bundle, "applied": self.result.applied}
-        append_row(self.session.run.health, row)
+        self.session.append(self.session.run.health, row)
         if self.result.applied:  # a step that is not finite is told of by the guard
             said = "; ".join(f"{one['what']} {one['value']:.3g}, usually {one['usual']:.3g}" for one in what)
             why = f": `chainrule lens spike {self.session.run.path}` says why" if bundle else ""
@@ -173,7 +173,7 @@ class RunHealth:
         """The layers' names where the file has none yet, and the usual steps of a run that goes on."""
         run = self.session.run
         if not any(row.get("kind") == "layers" for row in islice(read_rows(run.health), 1)):
-            append_row(run.health, self.head)
+            self.session.append(run.health, self.head)
         for row in reversed(list(islice(rows_from_end(run.metrics, "train"), RECENT * 4))):
             if row.get("loss") is not None and row.get("grad_norm") is not None:
                 self.detector.see(row["loss"], row["grad_norm"])

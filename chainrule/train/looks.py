@@ -110,7 +110,7 @@ def save(session: Session) -> None:
         "tokenizer": session.tokenizer.fingerprint,
     }
     copies = [run.config, run.tokenizer]
-    path = session.state.save(run.checkpoints, facts, copies)
+    path = session.patient(lambda: session.state.save(run.checkpoints, facts, copies))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)
     session.watch("saved", {"step": progress.step, "path": str(path)})

@@ -80,7 +80,9 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     if not result.applied:
         progress.n_skipped += 1
         first = progress.samples - config.batch_windows
-        kept = keep_skipped(session.run.skipped, progress.step, first, windows, result, session.tokenizer)
+        kept = session.patient(
+            lambda: keep_skipped(session.run.skipped, progress.step, first, windows, result, session.tokenizer)
+        )
         session.note(
             f"step {progress.step} gave a non-finite loss or gradient and was skipped; its batch is in {kept.name}",
             loss=str(result.loss),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ChainruleError, Interrupted, system_refusals
+from chainrule.base import ChainruleError, DiskError, Interrupted, system_refusals
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
@@ -15,6 +15,7 @@ from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
 from chainrule.train.record import known_before, start_record
 from chainrule.train.resume import is_finished
+from chainrule.train.room import way_on
 from chainrule.train.session import Session
 from chainrule.train.settings import draft, time_budget
 from chainrule.train.start import Start
@@ -77,7 +78,9 @@ def pretrain(
                 summary = interrupted(session, fault.signal_number, begun)
                 if session is None and not resume:
                     claim.give_up()
-        except ChainruleError:
+        except ChainruleError as fault:
+            if isinstance(fault, DiskError) and session is not None:
+                raise DiskError(f"{fault} {way_on(run)}") from fault
             if session is None and not resume:
                 claim.give_up()
             raise

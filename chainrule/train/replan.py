@@ -57,7 +57,8 @@ def _decide(session: Session, steps: int) -> None:
     made = dict(zip(TURN, (steps, spacing, sparse, course.planned, course.leg), strict=True))
     told = abs(steps - budget.said_steps) > TOLD_SHARE * budget.said_steps or sparse != progress.sparse
     message = _sentence(session, steps, sparse)
-    write_event(session.run, session.watch if told else silent, message, step=progress.step, turn=made)
+    watch = session.watch if told else silent
+    session.patient(lambda: write_event(session.run, watch, message, step=progress.step, turn=made))
     if told:
         budget.said_steps = steps
     _follow(session, made)
@@ -84,7 +85,7 @@ def keep_plan(session: Session) -> Mapping[str, Any]:
     steps = session.course.steps
     batch_tokens = session.config.batch_windows * session.config.model.context_length
     plan = {**record.get("plan", {}), "steps": steps, "tokens": steps * batch_tokens}
-    write_json(session.run.machine, {**record, "plan": plan})
+    session.patient(lambda: write_json(session.run.machine, {**record, "plan": plan}))
     return plan
 
 

@@ -2,10 +2,11 @@
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,11 +19,13 @@ from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
 from chainrule.train.pace import Budget, Costs, Intervals
+from chainrule.train.room import patiently
 from chainrule.train.state import TrainState
 from chainrule.train.step import LossFunction, Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
+Done = TypeVar("Done")
 # Places at which the steps that are left are looked at, to know what they take on average.
 LOOKED_AHEAD = 32
 
@@ -91,7 +94,7 @@ class Session:
     def note(self, message: str, **more: Any) -> None:
         """Something that happened to the run: a line in events.jsonl, and shown."""
         progress = self.state.progress
-        write_event(self.run, self.watch, message, step=progress.step, **more)
+        self.patient(lambda: write_event(self.run, self.watch, message, step=progress.step, **more))
 
     def write_row(self, kind: str, row: Mapping[str, Any]) -> None:
         """A line of metrics.jsonl, or of samples.jsonl, and shown."""
@@ -101,7 +104,15 @@ class Session:
     def keep_row(self, kind: str, row: Mapping[str, Any]) -> None:
         """The line alone."""
         path = self.run.samples if kind == "sample" else self.run.metrics
-        append_row(path, row if kind == "sample" else {"kind": kind, **row})
+        self.append(path, row if kind == "sample" else {"kind": kind, **row})
+
+    def append(self, path: Path, row: Mapping[str, Any]) -> None:
+        """A line of one of the run's files."""
+        self.patient(lambda: append_row(path, row))
+
+    def patient(self, write: Callable[[], Done]) -> Done:
+        """What `write` returns; while the disk is full it is tried again."""
+        return patiently(write, run=self.run, stop=self.stop, watch=self.watch)
 
 
 def write_event(run: RunFolder, watch: Watch, message: str, **more: Any) -> None:

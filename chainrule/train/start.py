@@ -35,6 +35,7 @@ from chainrule.train.resume import (
     other_steps,
     saved_settings,
 )
+from chainrule.train.room import check_early_room, check_room
 from chainrule.train.session import Session, write_event
 from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
@@ -62,12 +63,15 @@ class Start:
         record = start_record(layers, minutes)
         write_json(self.run.machine, record)
         save_settings(self.run, given)
+        if given.config.origin.start_from is None:
+            check_early_room(self.run, given)
         facts = self._machine(given)
         origin = find_origin(given.config, layers)
         if origin:
             for reason in origin.opened.passed_over:
                 write_event(self.run, self.watch, f"passed over: {reason}; going on from {origin.opened.origin}")
             layers = [origin.layer(), *layers]
+            check_early_room(self.run, draft(layers, minutes))
             origin.opened.tokenizer.save(self.run.tokenizer)
             link_old_text(origin, self.run)
         found = read_text(given.config, self.run, self.watch)
@@ -79,6 +83,7 @@ class Start:
         tokenizer = make_tokenizer(resolved.config, found, self.run, self.watch)
         if not origin:
             resolved = pinned(resolved, "model", {"vocab_size": tokenizer.vocab_size}, "the tokenizer")
+        check_room(self.run, resolved.config)
         dataset = make_shards(resolved.config, found, tokenizer, self.run, self.watch)
         if "training.prompts" not in resolved.sources and (
             prompts := held_out_prompts(dataset.split("validation"), tokenizer)
@@ -86,6 +91,7 @@ class Start:
             resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
         record["tokenizer"] = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
         self.watch("tokenizer", record["tokenizer"])
+        check_room(self.run, resolved.config)  # once more: the shards have taken some
         session = self._session(resolved, facts, tokenizer, dataset)
         if origin:
             session.state.take_weights(origin.opened)
@@ -101,6 +107,8 @@ class Start:
         if "plan" not in record and not is_begun(self.run):
             asked, before = asked_for(self.run)
             return self.anew([*asked, *layers], before if minutes is None else minutes)
+        # Of a finished run that gets more minutes the steps are not known yet: at least one checkpoint comes.
+        check_room(self.run, resolved.config, count=None if minutes is None else 1)
         facts = self._machine(resolved)
         tokenizer, dataset = load_tokenizer(self.run.tokenizer), open_dataset(self.run.data)
         self._tell(record, resolved.config, facts, tokenizer, dataset)

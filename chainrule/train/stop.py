@@ -24,7 +24,7 @@ class _Mode(Enum):
 
 
 class Stop:
-    """Listens to the signals that end a run. `requested` is the first one's number, or 0.
+    """Listens to the signals that end a run. `requested` is the first one's number, or 0; `n_signals` counts them.
 
     At once: a signal raises Interrupted where the program stands. In `deferred` it waits until somebody calls `obey`,
     and only a second Ctrl-C, which is a person's impatience, raises; all others come twice of themselves (a shell
@@ -34,6 +34,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = 0
+        self.n_signals = 0
         self._mode = _Mode.AT_ONCE
         self._before: dict[int, Any] = {}
 
@@ -84,6 +85,7 @@ class Stop:
             self._mode = before
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.n_signals += 1
         again, self.requested = bool(self.requested), self.requested or number
         impatient = again and number == signal.SIGINT
         if self._mode is _Mode.AT_ONCE or (self._mode is _Mode.BETWEEN_STEPS and impatient):

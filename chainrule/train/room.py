@@ -1,0 +1,135 @@
+"""Room on the disk: looked at before anything slow, and waited for when it is gone in the middle of a run."""
+
+import errno
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from chainrule.base import DiskError, bytes_text, duration_text, free_bytes, most_file_bytes
+from chainrule.checkpoint import steps_of
+from chainrule.config import Config, Resolved
+from chainrule.plan import checkpoint_bytes, checkpoints_to_come, memory_bytes
+from chainrule.run import RunFolder
+from chainrule.train.stop import Stop
+from chainrule.train.watch import Watch
+
+Done = TypeVar("Done")
+# Beside checkpoints: journals, the page, and what a save wants to see free (checkpoint/save.py).
+SPARE_BYTES = 2 << 20
+# What a person or another program can put right while the weights wait in memory. Ten minutes: long enough to be told
+# by a monitor and to delete something, short enough for a queue whose machine would else be blocked for nothing.
+PASSING = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN),
+    *(errno.EHOSTUNREACH, errno.ENOTCONN, errno.ECONNABORTED),
+)
+WAIT_SECONDS, ASK_SECONDS = 600.0, 1.0
+
+
+def check_early_room(run: RunFolder, given: Resolved) -> None:
+    """`check_room` before the text is read, as far as the settings tell: no run is refused that would have fitted.
+
+    A shape that is chosen by the text needs at least the spare room; a vocabulary that is learnt may come out small.
+    """
+    chosen = _is_automatic(given, "model.emb_dim")
+    shape = given.config.model
+    if given.config.vocabulary.kind in ("bpe", "chars") and given.config.origin.start_from is None:
+        shape = shape.model_copy(update={"vocab_size": 1})
+    training = given.config.training
+    if _is_automatic(given, "training.steps") != _is_automatic(given, "training.save_every"):
+        training = training.model_copy(update={"steps": 1})
+    config = given.config.model_copy(update={"model": shape, "training": training})
+    check_room(run, config, count=0 if chosen else None)
+
+
+def check_room(run: RunFolder, config: Config, *, count: int | None = None) -> None:
+    """Raises DiskError unless the disk of `run` has room for all checkpoints that it will hold at once.
+
+    `count` is that of those that are still to come; by default what the settings and the folder say.
+    """
+    there = steps_of(run.checkpoints)
+    if count is None:
+        count = checkpoints_to_come(config.training, there)
+        if not count:
+            return
+    copies = sum(path.stat().st_size for path in (run.config, run.tokenizer) if path.is_file())
+    size = checkpoint_bytes(config, copies)
+    needed, free = count * size + SPARE_BYTES, free_bytes(run.path)
+    if free < needed:
+        raise DiskError(_no_room(run, config, count=count, size=size, free=free, there=there))
+    need, most = memory_bytes(config), most_file_bytes()
+    if most is not None and count and max(need.weights, need.optimizer) > most:
+        raise DiskError(
+            f"a file may have at most {bytes_text(most)} here (`ulimit -f`), and the largest of a checkpoint has "
+            f"{bytes_text(max(need.weights, need.optimizer))}; raise the limit, or use a smaller model"
+        )
+
+
+def patiently(write: Callable[[], Done], *, run: RunFolder, stop: Stop, watch: Watch) -> Done:
+    """What `write` returns, tried again while the disk refuses it for a reason that passes: weights are in memory only.
+
+    It is said once, and given up after WAIT_SECONDS or at the next signal: then DiskError is raised as it came.
+    """
+    began: float | None = None
+    signals = stop.n_signals
+    while True:
+        try:
+            done = write()
+        except DiskError as fault:
+            now = time.monotonic()
+            if not passes(fault):
+                raise
+            if began is None:
+                began = now
+                _say(watch, f"{fault} {_waiting(run)}")
+            elif now - began >= WAIT_SECONDS or stop.n_signals > signals:
+                raise
+            time.sleep(ASK_SECONDS)
+        else:
+            if began is not None:
+                _say(watch, f"the disk takes it now, after {duration_text(time.monotonic() - began)}; the run goes on")
+            return done
+
+
+def passes(fault: DiskError) -> bool:
+    """Whether waiting can help."""
+    cause = fault.__cause__
+    return isinstance(cause, OSError) and cause.errno in PASSING
+
+
+def way_on(run: RunFolder) -> str:
+    """What to do after a disk has ended a run."""
+    steps = steps_of(run.checkpoints)
+    place = f"goes on from step {steps[-1]}" if steps else "begins again at the first step: none was saved"
+    return f"When the disk has room or is back, `chainrule pretrain --resume {run.path}` {place}."
+
+
+def _is_automatic(given: Resolved, key: str) -> bool:
+    return given.sources.get(key, "automatic").startswith("automatic")
+
+
+def _no_room(run: RunFolder, config: Config, *, count: int, size: int, free: int, there: Sequence[int]) -> str:
+    if not count:
+        return (
+            f"the disk of {run.path} has {bytes_text(free)} free, too little for any run; free some, or "
+            "put the run on another disk by --runs-folder"
+        )
+    kept = f"training.keep_last = {config.training.keep_last}, the best, and the next before one of them goes"
+    more = f"{count} more" if there else f"{count}"
+    where = "move the run's folder to another disk" if there else "put the run on another disk by --runs-folder"
+    smaller = "" if there else ", or take a smaller model"
+    return (
+        f"the disk of {run.path} has {bytes_text(free)} free, and {bytes_text(count * size + SPARE_BYTES)} are needed "
+        f"for its checkpoints: {more} of {bytes_text(size)} at once ({kept}). Free some, {where}, lower "
+        f"--training.keep-last{smaller}"
+    )
+
+
+def _waiting(run: RunFolder) -> str:
+    return (
+        f"The run waits {duration_text(WAIT_SECONDS)} for it, because its weights are in memory alone: make room on "
+        f"the disk of {run.path} and it goes on by itself; Ctrl-C ends it without them"
+    )
+
+
+def _say(watch: Watch, message: str) -> None:
+    watch("notice", {"message": message})

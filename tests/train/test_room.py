@@ -1,0 +1,165 @@
+"""A disk without room: said before anything slow, and waited for when it fills in the middle."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from chainrule.base import DiskError
+from chainrule.checkpoint import newest_checkpoint
+from chainrule.config import resolve
+from chainrule.plan import checkpoint_bytes
+from chainrule.run import read_rows
+from chainrule.train import pretrain, room
+
+SHORT = {"steps": 8, "save_every": 4, "eval_every": 4, "sample_every": 8}
+Usage = namedtuple("Usage", "total used free")
+
+
+class Told:
+    """A disk of which the system says how much is free."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.free = folder, 1 << 30
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 31, 0, self.free))
+
+    def leave(self, n_bytes: int) -> None:
+        self.free = n_bytes
+
+    def close(self) -> None:
+        pass
+
+
+class Real:
+    """A file system in memory, of a few megabytes."""
+
+    SIZE = 16 << 20
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        done = ctypes.CDLL(None, use_errno=True).mount(b"none", os.fsencode(folder), b"tmpfs", 0, b"size=16m")
+        if done:
+            pytest.skip("this user may mount nothing")
+        self.folder, self.rest = folder, folder / "others.bin"
+
+    def leave(self, n_bytes: int) -> None:
+        self.rest.unlink(missing_ok=True)
+        over = max(0, shutil.disk_usage(self.folder).free - n_bytes)
+        with self.rest.open("wb") as stream:
+            stream.write(bytes(over))
+
+    def close(self) -> None:
+        subprocess.run(["umount", "-l", self.folder], check=True)
+
+
+@pytest.fixture(params=["told", "real"])
+def disk(request, tmp_path, monkeypatch):
+    if request.param == "real" and sys.platform != "linux":
+        pytest.skip("tmpfs")
+    made = Told(tmp_path, monkeypatch) if request.param == "told" else Real(tmp_path / "disk")
+    yield made
+    made.close()
+
+
+def bits(run: Path) -> dict[str, bytes]:
+    found = newest_checkpoint(run / "checkpoints", on_reject=lambda path, reason: pytest.fail(reason))
+    tensors = {**found.tensors("model"), **found.tensors("optimizer")}
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def losses(run: Path) -> list:
+    rows = read_rows(run / "metrics.jsonl")
+    return [(row["kind"], row["step"], row.get("loss"), row.get("val_loss")) for row in rows]
+
+
+@pytest.fixture
+def straight(layers, tmp_path):
+    pretrain(layers(training=SHORT), tmp_path / "straight")
+    return tmp_path / "straight"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(room, "ASK_SECONDS", 0.01)
+
+
+def test_a_start_without_room_is_refused_before_the_text_is_read(layers, disk):
+    disk.leave(3 << 20)
+    heard = []
+    big = layers(model={"emb_dim": 128}, training={**SHORT, "steps": 1000, "keep_last": 3})
+    with pytest.raises(DiskError) as caught:
+        pretrain(big, disk.folder / "run", watch=lambda kind, row: heard.append(kind))
+    assert heard == []
+    told = str(caught.value)
+    assert "3.0 MiB free" in told and "5 of " in told and "training.keep_last = 3" in told
+    assert "--runs-folder" in told and "Free some" in told
+    assert not (disk.folder / "run").exists()
+
+
+def test_a_learnt_vocabulary_is_counted_when_it_is_there(layers, disk):
+    learnt = layers(vocabulary={"kind": "bpe"}, model={"vocab_size": 600}, training={**SHORT, "steps": 1})
+    config = resolve(learnt).config
+    without = config.model_copy(update={"model": config.model.model_copy(update={"vocab_size": 1})})
+    disk.leave(room.SPARE_BYTES + (checkpoint_bytes(config) + checkpoint_bytes(without)) // 2)
+    heard = []
+    with pytest.raises(DiskError, match="are needed for its checkpoints: 1 of"):
+        pretrain(learnt, disk.folder / "run", watch=lambda kind, row: heard.append(row.get("phase", kind)))
+    assert "tokenizer" in heard and "tokens" not in heard
+
+
+def test_a_resume_without_room_for_the_next_checkpoint_is_refused(layers, disk):
+    def stop(kind, row):
+        if kind == "saved" and row["step"] == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+    run = disk.folder / "run"
+    pretrain(layers(training=SHORT), run, watch=stop)
+    disk.leave(1 << 20)
+    with pytest.raises(DiskError, match=r"1 more of .* move the run's folder to another disk"):
+        pretrain([], run, resume=True)
+    disk.leave(8 << 20)
+    assert pretrain([], run, resume=True)["status"] == "finished"
+
+
+def test_a_disk_that_fills_is_waited_for_and_the_run_comes_to_the_same_bits(layers, disk, straight, quick):
+    said = []
+
+    def watch(kind, row):
+        if kind == "train" and row["step"] == 6:
+            disk.leave(0)
+        if kind == "notice":
+            said.append(row["message"])
+            if "The run waits" in row["message"]:
+                disk.leave(8 << 20)
+
+    run = disk.folder / "run"
+    assert pretrain(layers(training=SHORT), run, watch=watch)["status"] == "finished"
+    waited = [message for message in said if "The run waits 10" in message]
+    assert len(waited) == 1 and "make room on the disk of" in waited[0] and "the disk is full" in waited[0]
+    assert any("the disk takes it now" in message for message in said)
+    assert bits(run) == bits(straight) and losses(run) == losses(straight)
+
+
+@pytest.mark.parametrize("by", ["time", "signal"])
+def test_a_disk_that_stays_full_ends_the_run_with_the_way_on(layers, disk, straight, quick, monkeypatch, by):
+    if by == "time":
+        monkeypatch.setattr(room, "WAIT_SECONDS", 0.05)
+
+    def watch(kind, row):
+        if kind == "train" and row["step"] == 6:
+            disk.leave(0)
+        if kind == "notice" and "The run waits" in row["message"] and by == "signal":
+            signal.raise_signal(signal.SIGINT)
+
+    run = disk.folder / "run"
+    with pytest.raises(DiskError, match=rf"disk is full.*`chainrule pretrain --resume {run}` goes on from step 4"):
+        pretrain(layers(training=SHORT), run, watch=watch)
+    disk.leave(8 << 20)
+    assert pretrain([], run, resume=True)["status"] == "finished"
+    assert bits(run) == bits(straight) and losses(run) == losses(straight)
