@@ -53,6 +53,13 @@ def load_checkpoint(path: Path, *, verify: bool = True) -> Checkpoint:
     return Checkpoint(path, manifest.step, state, tuple(manifest.files))
 
 
+def verified_state(path: Path) -> Mapping[str, Any]:
+    """The small state of a checkpoint, itself verified and the tensors not; raises CheckpointError when damaged."""
+    manifest = read_manifest(path)
+    verify_files(path, CheckpointManifest(manifest.step, {STATE: manifest.files[STATE]}))
+    return load_checkpoint(path, verify=False).state
+
+
 def newest_checkpoint(parent: Path, *, on_reject: Callable[[Path, str], None]) -> Checkpoint | None:
     """The checkpoint of the highest step that verifies; None when there is none.
 

@@ -9,11 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError, bytes_text, usable_memory
+from chainrule.base import CheckpointError, DiskError, bytes_text, usable_memory
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
-from chainrule.checkpoint.load import Checkpoint, check_weights, load_checkpoint, load_weights, newest_checkpoint
+from chainrule.checkpoint.load import (
+    Checkpoint,
+    check_weights,
+    load_checkpoint,
+    load_weights,
+    newest_checkpoint,
+    verified_state,
+)
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.config import ModelConfig, load_toml, resolve
@@ -73,7 +80,7 @@ def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None =
     the run has none, or none that verifies (with the reasons).
     """
     rejected: list[str] = []
-    losses = {row["step"]: row["val_loss"] for row in read_rows(run.metrics, "eval") if _is_evaluation(row)}
+    losses = _held_out_losses(run)
     judged = [step for step in steps_of(run.checkpoints) if step in losses]
     if judged:
         try:
@@ -88,6 +95,20 @@ def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None =
         for reason in dict.fromkeys(rejected):
             on_reject(reason)
     return newest
+
+
+def _held_out_losses(run: RunFolder) -> dict[int, float]:
+    """By step: as the newest checkpoint knows them, under its checksum; of one that does not, as the journal has them.
+
+    A flipped digit in the journal must not choose another model.
+    """
+    for step in reversed(steps_of(run.checkpoints)):
+        try:
+            known = verified_state(step_folder(run.checkpoints, step))["progress"]["val_losses"]
+            return {int(step): float(loss) for step, loss in known.items()}
+        except (CheckpointError, DiskError, KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return {row["step"]: row["val_loss"] for row in read_rows(run.metrics, "eval") if _is_evaluation(row)}
 
 
 def build(config: ModelConfig, state_dict: Mapping[str, Tensor], source: str, device: torch.device | str) -> GPT:

@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun
 from chainrule.run.folder import RunFolder, list_runs, open_run
-from chainrule.run.journal import append_row, cut_after_step, read_rows, rewrite_rows, rows_from_end
+from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.sound import read_record, sound_row
 
@@ -11,6 +11,7 @@ __all__ = [
     "append_row",
     "check_free",
     "cut_after_step",
+    "damaged_rows",
     "forget_start",
     "is_begun",
     "is_running",

@@ -20,11 +20,14 @@ BLOCK_BYTES = 1 << 16
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Adds one line; NaN and infinity are written as null, because JSON has neither.
 
-    A disk that refuses a part of it leaves nothing of it: half a line would swallow the next one.
+    A disk that refuses a part of it leaves nothing of it: half a line would swallow the next one. Behind half a line
+    that a kill left a new one begins.
     """
     line = _line(finite(row))
-    with disk_faults(path, "appending to"), path.open("ab", buffering=0) as stream:
+    with disk_faults(path, "appending to"), path.open("a+b", buffering=0) as stream:
         end = stream.seek(0, os.SEEK_END)
+        if end and (stream.seek(end - 1), stream.read(1))[1] != b"\n":
+            line = b"\n" + line
         try:
             # One write call: a reader sees no half of it, and only a kill inside the call can tear it. A full disk
             # takes a part, and refuses the rest by the next call.
@@ -52,6 +55,24 @@ def rows_from_end(path: Path, kind: str | None = None) -> Iterator[dict[str, Any
     """The rows of the file, or those of one kind, the last first: only what is asked for is read."""
     if path.is_file():
         yield from _parsed((line for _, line in _lines_from_end(path)), kind)
+
+
+def damaged_rows(path: Path, *, before: int | None = None) -> int:
+    """How many whole lines cannot be read as rows, up to the first row of step `before`; a torn end is none of them.
+
+    What stands behind that step is made again by a run that goes on from it.
+    """
+    if not path.is_file():
+        return 0
+    count = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            row = _row(line)
+            if row is None:
+                count += line.endswith(b"\n") and line != b"\n"
+            elif before is not None and row.get("step", 0) >= before:
+                break
+    return count
 
 
 def cut_after_step(path: Path, step: int) -> int:

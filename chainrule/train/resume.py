@@ -10,7 +10,7 @@ from chainrule.config import ROUNDED_ON_RESUME, Config, Layer, Resolved, check_r
 from chainrule.data import Dataset
 from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor
-from chainrule.run import RunFolder, cut_after_step, read_record, rewrite_rows
+from chainrule.run import RunFolder, cut_after_step, damaged_rows, read_record, rewrite_rows
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import course_of
 from chainrule.train.session import environment, write_event
@@ -132,8 +132,21 @@ def note_differences(checkpoint: Checkpoint, config: Config, facts: MachineFacts
         write_event(run, watch, f"the run goes on, but its bits may differ: {'; '.join(changed)}")
 
 
-def cut_journals(run: RunFolder, step: int, looked: int) -> None:
-    """Removes what was written after the checkpoint of `step`; with `looked` before it, the looks at `step` too."""
+def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch) -> None:
+    """Removes what was written after the checkpoint of `step`; with `looked` before it, the looks at `step` too.
+
+    Rows up to there that are damaged come from nowhere again: how many of which file is said.
+    """
+    files = {path: damaged_rows(path, before=step + 1) for path in (run.metrics, run.health, run.samples)}
+    files[run.events] = damaged_rows(run.events)
+    lost = [f"{count} of {path.name}" for path, count in files.items() if count]
+    if lost:
+        write_event(
+            run,
+            watch,
+            f"damaged lines are passed over: {', '.join(lost)}; the curves and the report lack them, weights and "
+            "optimizer do not come from there",
+        )
     cut_after_step(run.health, step)
     for path in (run.metrics, run.samples):
         cut_after_step(path, step)

@@ -140,7 +140,7 @@ class Start:
         going_on(self.run)
         write_json(self.run.machine, record)
         save_settings(self.run, resolved)
-        cut_journals(self.run, progress.step, progress.looked)
+        cut_journals(self.run, progress.step, progress.looked, self.watch)
         take_up_time(session, record["budget"])
         keep_plan(session)
         session.note(f"resumed at step {progress.step} of {session.course.steps}")

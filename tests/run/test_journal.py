@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.base import DiskError
-from chainrule.run import append_row, cut_after_step, read_rows, rewrite_rows, rows_from_end
+from chainrule.run import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 
 
 def test_rows_come_back_in_order(tmp_path):
@@ -44,6 +44,20 @@ def test_a_line_of_which_the_disk_took_a_part_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     append_row(tmp_path / "m", {"step": 3})
     assert [row["step"] for row in read_rows(tmp_path / "m")] == [1, 3]
+
+
+def test_a_line_behind_half_a_line_is_one_of_its_own(tmp_path):
+    (tmp_path / "m").write_bytes(b'{"step": 1}\n{"ste')
+    append_row(tmp_path / "m", {"step": 2})
+    assert [row["step"] for row in read_rows(tmp_path / "m")] == [1, 2]
+
+
+def test_damaged_lines_are_counted_up_to_what_is_made_again(tmp_path):
+    assert damaged_rows(tmp_path / "absent") == 0
+    bad = b'{"step": 1, "lo\n', b"[]\n", b'{"step": "2"}\n', b"\xff\n"
+    (tmp_path / "m").write_bytes(b'{"step": 1}\n'.join(bad) + b'{"step": 5}\n' + bad[0] + b'{"torn')
+    assert damaged_rows(tmp_path / "m") == 5
+    assert damaged_rows(tmp_path / "m", before=5) == 4
 
 
 @given(torn=st.integers(1, 40))

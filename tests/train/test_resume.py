@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from chainrule.base import ConfigError, RunError
-from chainrule.checkpoint import newest_checkpoint
+from chainrule.checkpoint import best_checkpoint, newest_checkpoint
 from chainrule.config import Layer, load_toml, resolve
-from chainrule.run import read_rows
+from chainrule.run import RunFolder, read_rows
 from chainrule.train import pretrain
 
 SHORT = {"training": {"steps": 6, "save_every": 4, "eval_every": 4, "sample_every": 6}}
@@ -76,6 +76,44 @@ def test_a_damaged_machine_json_is_worked_out_again(make, content):
     record = json.loads((run / "machine.json").read_text())
     assert record["plan"]["steps"] == 6 and record["tokenizer"]["vocab_size"] == 257
     assert "machine.json was missing or damaged" in said(run)
+
+
+def test_damaged_lines_of_the_journals_are_counted_and_said(make):
+    run, straight = make("run"), make("straight", None)
+    for name, places in (
+        ("metrics.jsonl", (1, 2)),
+        ("health.jsonl", (1,)),
+        ("samples.jsonl", (0,)),
+        ("events.jsonl", (0,)),
+    ):
+        lines = (run / name).read_bytes().splitlines(keepends=True)
+        for place in places:
+            lines[place] = lines[place].replace(b'"', b"'", 1)
+        (run / name).write_bytes(b"".join(lines) + b'{"torn')  # half a line is what any kill may leave
+    heard = []
+    pretrain([], run, resume=True, watch=lambda kind, row: heard.append(row.get("message", "")))
+    told = (
+        "damaged lines are passed over: 2 of metrics.jsonl, 1 of health.jsonl, 1 of samples.jsonl, 1 of events.jsonl;"
+    )
+    assert [message.startswith(told) for message in heard].count(True) == 1
+    assert told in said(run) and bits(run) == bits(straight)
+
+
+def test_sound_journals_give_no_word_of_damage(make):
+    run = make("run")
+    pretrain([], run, resume=True)
+    assert "damaged" not in said(run)
+
+
+def test_a_flipped_digit_in_the_journal_chooses_no_other_model(make):
+    run = make("run", None)
+    best = best_checkpoint(RunFolder(run)).step
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        if row["kind"] == "eval":
+            row["val_loss"] = 9.0 if row["step"] == best else 0.1
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert best_checkpoint(RunFolder(run)).step == best
 
 
 def test_a_start_without_a_step_whose_record_is_damaged_says_how_to_begin_again(make, layers, tmp_path):
