@@ -22,7 +22,7 @@ from chainrule.data.folders import Entry, shown, walk
 from chainrule.data.formats import UnreadFormatError, named_kind
 from chainrule.data.json_head import holds_text
 from chainrule.data.king_james import KING_JAMES, king_james_files
-from chainrule.data.policy import OnBad
+from chainrule.data.policy import OnBad, refuse_system_fault
 from chainrule.data.standard_library import LIBRARY, library_files
 
 # Words that stand for a text: path, kind and source name of each of its files.
@@ -180,6 +180,7 @@ def _inspect(
     try:
         state = os.stat(path)  # noqa: PTH116 (a Path for each of a million files takes longer than the call)
     except OSError as fault:
+        refuse_system_fault(path, fault)
         listing.leave_out(f"{shown(path)}: is {_unreachable(path, fault)}", "remove it or put the file there")
         return
     if not stat.S_ISREG(state.st_mode):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chainrule.data.formats import kind_and_codec
+from chainrule.data.policy import refuse_system_fault
 from chainrule.run import RunFolder
 
 
@@ -41,6 +42,7 @@ def walk(root: str, ignored: Counter[str], leave_out: Callable[[str, str], None]
         try:
             entries = _entries(folder) if _first_time(folder, entered) else []
         except OSError as fault:
+            refuse_system_fault(folder, fault)
             leave_out(f"{shown(folder)}: cannot be listed: {fault.strerror}", "let it be read")
             continue
         if _is_ours(Path(folder), {entry.name for entry in entries}):

@@ -76,8 +76,8 @@ def _file_parts(job: Job, file: TextFile, first: int, beyond: int) -> Iterator[_
     sizes, bad = job.sizes[first:beyond].tolist(), (job.states[first:beyond] == BAD).tolist()
     index, size = 0, job.before
     for piece, _ in read_documents(file, job.config, job.span):
-        if index == len(sizes):
-            raise _changed(file)
+        if index == len(sizes) or (piece.bad and not bad[index]):
+            raise DataError(piece.bad) if piece.bad else _changed(file)
         yield _Piece(job.document + first + index, piece.content, piece.last, size)
         size += len(piece.content)
         if piece.last:

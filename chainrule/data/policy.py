@@ -1,14 +1,25 @@
 """What `text.on_bad` does about documents that had to be mended or cannot be read; reading itself never asks it."""
 
+import errno
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Literal, NoReturn
 
-from chainrule.base import DataError
+from chainrule.base import DataError, disk_faults
 from chainrule.data.pieces import Piece
 
 OnBad = Literal["error", "skip", "replace"]
 MEND = "mend or convert it (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
 LEAVE_OUT = "mend it or take it away, or set text.on_bad to skip"
+
+
+# No matter of one file: what this process or the system has run out of, or a network folder that went away with all its
+# files. Whoever went on would leave out one good file after another, as if each of them were bad.
+OF_THE_SYSTEM = frozenset(
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOMEM", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ECONNABORTED")
+    if hasattr(errno, name)
+)
 
 
 class DamagedFileError(DataError):
@@ -39,6 +50,13 @@ def refuse(piece: Piece) -> None:
         refuse_flaw("bad", piece.bad)
     if piece.mended is not None:
         refuse_flaw("mended", piece.mended)
+
+
+def refuse_system_fault(path: str, fault: OSError) -> None:
+    """Raises DiskError for a fault that concerns more than this file, whatever `on_bad` says."""
+    if fault.errno in OF_THE_SYSTEM:
+        with disk_faults(Path(path), "reading"):
+            raise fault
 
 
 def refuse_flaw(kind: str, reason: str) -> NoReturn:

@@ -15,7 +15,7 @@ from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
-from chainrule.data.policy import DamagedFileError
+from chainrule.data.policy import DamagedFileError, refuse_system_fault
 from chainrule.data.wide import WideText, marked_encoding, unmarked_order
 
 # gzip reaches 1,032 on zeros, text rarely 20, a log of equal lines some 200.
@@ -137,6 +137,8 @@ class ByteStream:
         except FAULTS as fault:
             if "runcated" in str(fault):
                 raise self._truncated() from fault
+            if isinstance(fault, OSError):
+                refuse_system_fault(self.file.path, fault)
             what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
             raise DamagedFileError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
         self._produced += len(part)
@@ -176,24 +178,28 @@ class _Range:
 
 @contextmanager
 def opened(file: TextFile, span: Span = WHOLE) -> Iterator[ByteStream]:
-    """The file's bytes; raises DataError when it is unreadable or not the file that was listed, before or after."""
+    """The file's bytes; raises DataError when it is unreadable or not the file that was listed, before or after.
+
+    DamagedFileError when that is found before anything of it was read: then it can be left out as a whole.
+    """
+    refused = DataError if span.end else DamagedFileError
     try:
         # Unbuffered where all reads are large; a Path for each of a million files takes longer than the call.
         buffering = 0 if file.kind == "text" and not file.codec else -1
         raw = open(file.path, "rb", buffering)  # noqa: PTH123, SIM115 (entered below)
     except OSError as fault:
-        kind = DataError if isinstance(fault, FileNotFoundError) else DamagedFileError
-        raise kind(f"{shown(file.path)}: is unreadable: {fault.strerror}") from fault
+        refuse_system_fault(file.path, fault)
+        raise refused(f"{shown(file.path)}: is unreadable: {fault.strerror}") from fault
     with raw:
-        _refuse_changed(file, raw)
+        _refuse_changed(file, raw, refused)
         yield ByteStream(file, raw, span)
-        _refuse_changed(file, raw)
+        _refuse_changed(file, raw, DataError)
 
 
-def _refuse_changed(file: TextFile, raw: BinaryIO) -> None:
+def _refuse_changed(file: TextFile, raw: BinaryIO, refused: type[DataError]) -> None:
     now = os.fstat(raw.fileno())
     if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise DataError(
+        raise refused(
             f"{shown(file.path)}: changed while it was being prepared ({file.size} bytes before, {now.st_size} now); "
             "let the writer finish, or prepare a copy"
         )

@@ -1,4 +1,6 @@
+import builtins
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -6,10 +8,12 @@ import os
 import pytest
 import zstandard
 
-from chainrule.base import DataError
-from chainrule.data import streams
+from chainrule.base import DataError, DiskError
+from chainrule.config import TextConfig
+from chainrule.data import streams, survey, write_shards
 from chainrule.data.files import list_files
 from chainrule.data.streams import BinaryFileError, opened
+from chainrule.tokenizer import byte_tokenizer
 
 COMPRESS = {
     "gz": gzip.compress,
@@ -129,3 +133,38 @@ def test_a_file_that_went_away_is_refused(workshop):
     path.unlink()
     with pytest.raises(DataError, match="unreadable"), opened(file):
         pass
+
+
+@pytest.mark.parametrize("what", ["went away", "changed"])
+def test_a_file_that_went_away_or_changed_before_it_was_read_is_left_out_when_skipping(workshop, what):
+    workshop.fill(10)
+    listing = list_files([str(workshop.texts)], "skip")
+    path = workshop.texts / "004.txt"
+    path.unlink() if what == "went away" else path.write_text("other words")
+    config = TextConfig(paths=(str(workshop.texts),), on_bad="skip")
+    found = survey(config, workshop.data, workers=1, listing=listing)
+    assert (found.report["bad"], found.report["documents"]) == (1, 9)
+    assert "004.txt" in (workshop.data / "survey" / "left_out.jsonl").read_text()
+    write_shards(found, byte_tokenizer(), workshop.data, context_length=16, workers=1)
+    with pytest.raises(DataError, match=r"004\.txt: (is unreadable|changed while)"):
+        survey(config.model_copy(update={"on_bad": "error"}), workshop.data, workers=1, listing=listing)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOTCONN])
+@pytest.mark.parametrize("call", ["builtins.open", "os.scandir", "os.stat"])
+def test_what_is_no_matter_of_one_file_ends_the_preparation_even_when_skipping(workshop, monkeypatch, number, call):
+    # Each further file would meet the same, and a whole text would be left out as if it had been bad.
+    (workshop.texts / "below").mkdir()
+    workshop.write("below/a.txt", "some words")
+    workshop.fill(3)
+    module, _, name = call.partition(".")
+    real = getattr(builtins if module == "builtins" else os, name)
+
+    def refused(path, *arguments, **options):
+        if str(path).startswith(f"{workshop.texts}/"):
+            raise OSError(number, os.strerror(number), path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(call, refused)
+    with pytest.raises(DiskError, match=r"too many files open|no longer connected"):
+        workshop.survey(on_bad="skip")
