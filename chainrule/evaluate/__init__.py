@@ -5,6 +5,7 @@ from chainrule.evaluate.bounded import as_much_as, doubled
 from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores, score_documents
 from chainrule.evaluate.endings import up_to_its_end
+from chainrule.evaluate.found import share_found
 from chainrule.evaluate.held_out import Scoring, check_same_tokenizer, held_out_text, own_scoring, run_beside
 from chainrule.evaluate.look_back import LookBack, look_back
 from chainrule.evaluate.python_share import PythonShare, python_share
@@ -38,6 +39,7 @@ __all__ = [
     "sample_quality",
     "score",
     "score_documents",
+    "share_found",
     "up_to_its_end",
     "words_of",
 ]

@@ -11,7 +11,7 @@ from chainrule.data import TokenStore
 Ids = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 CHUNK_TOKENS = 2**21
-PAIRS_AT_ONCE = 2**20
+PAIRS_AT_ONCE = 2**18
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no power of it vanishes modulo 2^64
 MIXED = np.uint64(0xD6E8FEB86659FD93)
 TABLE_BITS = 20
@@ -47,7 +47,8 @@ def longest_copies(
     Every window of `seed` tokens is hashed, in the samples and, a few million tokens at a time, in the store; where two
     hashes meet, the tokens themselves are compared, so that no reported copy rests on a hash. Runs shorter than `seed`
     are not looked for; of a store beyond `max_tokens`, the first so many are searched. Memory stays below about 150 MB
-    whatever the size of the store. `check` is called now and then, and may raise to stop.
+    whatever the size of the store, and a text that says the same again and again costs little more than another one.
+    `check` is called now and then, and may raise to stop.
     """
     if not 1 <= seed <= min_run:
         raise ValueError(f"seed={seed} must be between 1 and min_run={min_run}")
@@ -59,6 +60,8 @@ def longest_copies(
         check()
         for sample, start, position, length in search.matches(chunk, at_start=origin == 0):
             _note(found, sample, start, position + origin, length)
+            search.leave([one.is_whole for one in found])
+            check()
     return [one.result() for one in found]
 
 
@@ -84,33 +87,70 @@ class _Search:
         windows = np.arange(len(self.tokens) - seed + 1)
         inside = np.lib.stride_tricks.sliding_window_view(self.tokens, seed).min(axis=1) >= 0
         self.places = windows[inside]
-        hashes = _window_hashes(self.tokens, seed)[inside]
-        order = np.argsort(hashes, kind="stable")
-        self.places, self.hashes = self.places[order], hashes[order]
+        # Of equal hashes those with the same token before them stand together.
+        hashes, before = window_hashes(self.tokens, seed)[inside], self.tokens[self.places - 1]
+        order = np.lexsort((before, hashes))
+        self.places, self.hashes, self.before = self.places[order], hashes[order], before[order]
         self.table = np.zeros(2**TABLE_BITS, bool)
         self.table[_slot(self.hashes)] = True
+        self.left = np.ones(len(parts), bool)
+
+    def leave(self, whole: Sequence[bool]) -> None:
+        """No more matches are wanted of the samples that were found as a whole."""
+        self.left = ~np.array(whole)
 
     def matches(self, chunk: Ids, *, at_start: bool) -> Iterator[tuple[Ids, Ids, Ids, Ids]]:
         """Sample, start in it, position in the chunk and length of matches that could not begin earlier."""
         if len(chunk) < self.seed or not len(self.hashes):
             return
-        hashes = _window_hashes(chunk, self.seed)
+        hashes = window_hashes(chunk, self.seed)
         candidates = np.flatnonzero(self.table[_slot(hashes)])
         low = np.searchsorted(self.hashes, hashes[candidates], "left")
-        many = np.searchsorted(self.hashes, hashes[candidates], "right") - low
+        high = np.searchsorted(self.hashes, hashes[candidates], "right")
+        candidates, low, high = (one[low < high] for one in (candidates, low, high))
+        # A match whose predecessor also matches is the inside of one that is found there: of each group of places those
+        # with the same token before them are left out. In a text and a sample that both repeat themselves that is all
+        # but one of a hundred.
+        first, beyond = self._same_before(low, high, chunk[candidates - 1])
+        if at_start:
+            first, beyond = np.where(candidates == 0, low, first), np.where(candidates == 0, low, beyond)
+        yield from self._pairs(chunk, candidates, (low, first, beyond, high))
+
+    def _same_before(self, low: Ids, high: Ids, before: Ids) -> tuple[Ids, Ids]:
+        """Within each group of places, the first with this token before it and the one after the last."""
+        edges = []
+        for beyond in (0, 1):
+            # Bisection in all groups at once.
+            left, right = low.copy(), high.copy()
+            while (open_ := left < right).any():
+                middle = (left + right) // 2
+                less = open_ & (self.before[np.minimum(middle, len(self.before) - 1)] < before + beyond)
+                left, right = np.where(less, middle + 1, left), np.where(open_ & ~less, middle, right)
+            edges.append(left)
+        return edges[0], edges[1]
+
+    def _pairs(
+        self, chunk: Ids, candidates: Ids, edges: tuple[Ids, Ids, Ids, Ids]
+    ) -> Iterator[tuple[Ids, Ids, Ids, Ids]]:
+        """What is common to each candidate of the chunk and its places in the samples, in the order of the chunk.
+
+        Its places are those from the first edge up to the second, and from the third up to the fourth.
+        """
+        low, first, beyond, high = edges
+        many = first - low + high - beyond
         blocks = np.cumsum(many) // PAIRS_AT_ONCE
         for block in np.unique(blocks[many > 0]):
             chosen = (blocks == block) & (many > 0)
             counts = many[chosen]
             position = np.repeat(candidates[chosen], counts)
             rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            place = self.places[np.repeat(low[chosen], counts) + rank]
-            yield self._extend(chunk, place, position, at_start)
+            over = rank >= np.repeat((first - low)[chosen], counts)
+            skipped = over * np.repeat((beyond - first)[chosen], counts)
+            place = self.places[np.repeat(low[chosen], counts) + rank + skipped]
+            wanted = self.left[self.owner[place]]
+            yield self._extend(chunk, place[wanted], position[wanted])
 
-    def _extend(self, chunk: Ids, place: Ids, position: Ids, at_start: bool) -> tuple[Ids, Ids, Ids, Ids]:
-        # A match whose predecessor also matches is the inside of one that is found there.
-        begins = (self.tokens[place - 1] != chunk[position - 1]) | ((position == 0) & at_start)
-        place, position = place[begins], position[begins]
+    def _extend(self, chunk: Ids, place: Ids, position: Ids) -> tuple[Ids, Ids, Ids, Ids]:
         length = np.zeros(len(place), np.int64)
         growing = np.arange(len(place))
         while len(growing):
@@ -130,6 +170,11 @@ class _Found:
         self.min_run = min_run
         self.best = (0, 0, 0)
         self.edges = np.zeros(n_tokens + 1, np.int64)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the sample was found in one piece."""
+        return self.best[0] == len(self.edges) - 1
 
     def add(self, start: Ids, position: Ids, length: Ids) -> None:
         longest = int(length.argmax())
@@ -152,13 +197,13 @@ def _note(found: list[_Found], sample: Ids, start: Ids, position: Ids, length: I
         found[one].add(start[mine], position[mine], length[mine])
 
 
-def _window_hashes(tokens: Ids, window: int) -> Hashes:
+def window_hashes(tokens: Ids, window: int) -> Hashes:
     """Polynomial hash modulo 2^64 of each run of `window` tokens, built from its halves in log2(window) passes."""
     single = (tokens.astype(np.uint64) + np.uint64(1)) * MIXED
     if window == 1:
         return single
     half, odd = divmod(window, 2)
-    halves = _window_hashes(tokens, half)
+    halves = window_hashes(tokens, half)
     n = len(tokens) - window + 1
     joined = halves[:n] * _power(half) + halves[half : half + n]
     return joined * BASE + single[window - 1 : window - 1 + n] if odd else joined

@@ -1,6 +1,5 @@
 """How much of the last samples stands word for word in the training text."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +13,9 @@ from chainrule.report.facts import Facts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12
-MOST_TOKENS, FIRST_TOKENS = 200_000_000, 2**21
+# The first part is searched whatever it takes, so it is small. The most tokens of a usual text take ten seconds, and
+# after a minute of any other there is enough to judge by.
+MOST_TOKENS, FIRST_TOKENS, USUAL_SECONDS = 200_000_000, 2**15, 60.0
 # In characters rather than tokens, so that runs with different vocabularies can be compared: two thirds of a line of
 # code is a phrase that anybody might write, two full lines are not.
 SEED_BYTES, RUN_BYTES = 24, 120
@@ -48,7 +49,7 @@ class Copied:
         return float(np.average([sample.copy.share for sample in self.samples], weights=sizes)) if sizes else 0.0
 
 
-def search_copies(facts: Facts, seconds: float = math.inf) -> Copied:
+def search_copies(facts: Facts, seconds: float = USUAL_SECONDS) -> Copied:
     """Looks for the run's last samples in its own training shards, in as much of them as there are `seconds` for.
 
     Says why when it cannot.
@@ -88,9 +89,7 @@ def _search(texts: list[tuple[str, str]], tokenizer: Tokenizer, store: TokenStor
         return longest_copies(samples, store, min_run=min_run, seed=seed, max_tokens=n_tokens, check=check)
 
     most = min(store.n_tokens, MOST_TOKENS)
-    # Without a limit there is nothing to find out first.
-    sizes = [most] if math.isinf(seconds) else doubled(FIRST_TOKENS, most)
-    searched, copies = as_much_as(seconds, sizes, search)
+    searched, copies = as_much_as(seconds, doubled(FIRST_TOKENS, most), search)
     shown = [
         _shown(prompt, sample, copy, tokenizer, store)
         for (prompt, _), sample, copy in zip(texts, samples, copies, strict=True)

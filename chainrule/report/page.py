@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-import math
 import time
 from importlib.resources import files
 from pathlib import Path
 
 from chainrule.base import write_bytes
 from chainrule.report import appendix, sections
-from chainrule.report.copied import Copied, search_copies
+from chainrule.report.copied import USUAL_SECONDS, Copied, search_copies
 from chainrule.report.curves import curves
 from chainrule.report.facts import Facts, read_facts
 from chainrule.report.health import health
@@ -30,7 +29,7 @@ PARTS = {
 }
 
 
-def write_report(run: RunFolder, seconds: float = math.inf) -> Path:
+def write_report(run: RunFolder, seconds: float = USUAL_SECONDS) -> Path:
     """Writes `run`/report.html from the run's files (finished, interrupted or still running); returns its path.
 
     The search for copies in the training text is shortened to end within about `seconds`.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import Dataset, TokenStore
-from chainrule.evaluate import longest_copies
+from chainrule.evaluate import share_found
 
 # A line of prose or code: shorter ones are phrases that anybody might write.
 STRETCH_BYTES, N_STRETCHES = 64, 1000
@@ -30,9 +30,8 @@ def copied_row(dataset: Dataset) -> dict[str, Any]:
     length = max(4, round(STRETCH_BYTES / max(bytes_per_token, 0.1)))
     stretches = _stretches(held, length, dataset.manifest.end_of_text)
     searched = _Blocks(train, min(1.0, MOST_TOKENS / train.n_tokens))
-    copies = longest_copies(stretches, cast(TokenStore, searched), min_run=length, seed=length)
     return {
-        "share": round(float(np.mean([copy.share == 1 for copy in copies])), 4) if copies else 0.0,
+        "share": round(share_found(stretches, cast(TokenStore, searched)), 4),
         "stretches": len(stretches),
         "stretch_bytes": round(length * bytes_per_token),
         "searched_share": round(searched.n_tokens / train.n_tokens, 4),

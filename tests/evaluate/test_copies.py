@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from chainrule.data import TokenStore
 from chainrule.data.mapped import Shard
-from chainrule.evaluate import longest_copies
+from chainrule.evaluate import longest_copies, share_found
+from chainrule.evaluate.copies import _Search
 
 ids = st.lists(st.integers(0, 3), max_size=60)
 
@@ -63,7 +64,7 @@ def test_no_copy_rests_on_a_hash(monkeypatch):
     rng = np.random.default_rng(1)
     text, sample = rng.integers(0, 4, 300).tolist(), rng.integers(0, 4, 60).tolist()
     honest = longest_copies([sample], store_of(text), min_run=6, seed=3)
-    collide = "chainrule.evaluate.copies._window_hashes"
+    collide = "chainrule.evaluate.copies.window_hashes"
     monkeypatch.setattr(collide, lambda tokens, window: np.zeros(len(tokens) - window + 1, np.uint64))
     assert longest_copies([sample], store_of(text), min_run=6, seed=3) == honest
 
@@ -77,3 +78,52 @@ def test_only_the_first_tokens_are_searched_when_asked():
 def test_a_seed_beyond_the_run_is_refused():
     with pytest.raises(ValueError, match="seed=9 must be between 1 and min_run=8"):
         longest_copies([[1]], store_of([1]), min_run=8, seed=9)
+
+
+@pytest.mark.parametrize("period", [[0], [0, 1], [0, 1, 0, 2]])
+def test_a_text_that_says_the_same_again_and_again_costs_little_more_than_another(monkeypatch, period):
+    # Each place of the text fits each of the sample's (20,000 times 99), unless the inside of matches is left out.
+    n_pairs = []
+    extend = _Search._extend
+    monkeypatch.setattr(
+        _Search,
+        "_extend",
+        lambda self, chunk, place, position: n_pairs.append(len(place)) or extend(self, chunk, place, position),
+    )
+    text = (period * 20_000)[:20_000]
+    (copy,) = longest_copies([[*text[:98], 7]], store_of(text), min_run=16, seed=8)
+    assert (copy.length, copy.position, copy.copied) == (98, 0, ((0, 98),))
+    assert sum(n_pairs) <= len(text) + 100
+
+
+def test_what_was_found_as_a_whole_is_looked_for_no_more(monkeypatch):
+    n_pairs = []
+    extend = _Search._extend
+    monkeypatch.setattr(
+        _Search,
+        "_extend",
+        lambda self, chunk, place, position: n_pairs.append(len(place)) or extend(self, chunk, place, position),
+    )
+    monkeypatch.setattr("chainrule.evaluate.copies.CHUNK_TOKENS", 100)
+    text = [3, 1, 4, 1, 5, 9, 2, 6] * 1000
+    (copy,) = longest_copies([text[:40]], store_of(text), min_run=16, seed=8)
+    assert (copy.length, copy.position, copy.share) == (40, 0, 1)
+    assert sum(n_pairs) < 100
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    runs=st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), max_size=12),
+    text=st.lists(st.integers(0, 2), min_size=1, max_size=60),
+)
+def test_the_share_of_runs_that_are_found_is_the_one_counted_by_hand(runs, text):
+    inside = [any(text[i : i + 4] == run for i in range(len(text) - 3)) for run in runs]
+    assert share_found(runs, store_of(text)) == pytest.approx(np.mean(inside) if runs else 0)
+
+
+def test_runs_across_chunks_and_shards_are_found(monkeypatch):
+    monkeypatch.setattr("chainrule.evaluate.found.CHUNK_TOKENS", 8)
+    text = np.random.default_rng(1).integers(0, 500, 300).tolist()
+    runs = [text[start : start + 5] for start in range(296)]
+    assert share_found(runs, store_of(text[:101], text[101:])) == 1
+    assert share_found([[*run[:-1], 501] for run in runs], store_of(text)) == 0

@@ -42,3 +42,9 @@ def test_what_is_copied_into_the_training_text_is_counted(tmp_path, monkeypatch,
 
 def test_text_without_copies_has_none(tmp_path):
     assert copied_row(prepared(tmp_path, lines(0, 1000), lambda texts: byte_tokenizer()))["share"] < 0.01
+
+
+def test_a_log_that_repeats_itself_is_all_copied(tmp_path):
+    line = "INFO connection accepted from 10.0.0.1 port 80\n"
+    row = copied_row(prepared(tmp_path, line * 3000, lambda texts: byte_tokenizer()))
+    assert row["share"] == 1
