@@ -9,22 +9,25 @@ from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, row_documents
 from chainrule.data.standard_library import topic_texts
-from chainrule.data.streams import WHOLE, ByteStream, Span, opened
+from chainrule.data.streams import WHOLE, ByteStream, Span, Unfolded, opened
 from chainrule.data.text import row_pieces, text_pieces
 
 # Modules of literals that hold texts.
 TEXTS_OF: dict[str, Callable[[bytes], Iterator[str]]] = {"topics": topic_texts, "chapters": chapter_texts}
 
 
-def read_documents(file: TextFile, config: TextConfig, span: Span = WHOLE) -> Iterator[tuple[Piece, int]]:
+def read_documents(
+    file: TextFile, config: TextConfig, span: Span = WHOLE, unfolded: Unfolded | None = None
+) -> Iterator[tuple[Piece, int]]:
     """Each piece with the bytes of the file that have been read by then, whatever `config.on_bad` says of it.
 
     What can be mended is, and tells its place; what cannot be read is a bad piece, and the rest of a damaged file is
     one. BinaryFileError is raised before anything is given, when the content is not text, and DataError when the file
-    is not what it was when it was listed. `span` is one that units.py has found.
+    is not what it was when it was listed. `span` is one that units.py has found; of a compressed file it lies in
+    `unfolded`.
     """
     try:
-        with opened(file, span) as stream:
+        with opened(file, span, unfolded) as stream:
             if file.kind != "parquet":
                 stream.refuse_binary()
             for piece in _pieces(stream, config):

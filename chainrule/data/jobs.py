@@ -1,6 +1,7 @@
 """Pass 2 by units: what a worker needs to read one again, and the kept documents of both sides that it finds there."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
 from chainrule.data.pieces import line_cut
 from chainrule.data.split import Cut
-from chainrule.data.streams import Span
+from chainrule.data.streams import Span, Unfolded, ends_file
 from chainrule.data.table import BAD, CUT, TRAIN, VALIDATION
 
 Split = Literal["train", "validation"]
@@ -44,6 +45,8 @@ class Job(NamedTuple):
     before: int
     cuts: tuple[Cut, ...]
     """Of its documents whose state is CUT."""
+    unfolded: Unfolded | None = None
+    """Where the content of a range of a compressed file lies; it is removed when it was read."""
 
 
 def read_job(job: Job) -> Iterator[tuple[Split, Part]]:
@@ -51,6 +54,11 @@ def read_job(job: Job) -> Iterator[tuple[Split, Part]]:
 
     Raises DataError naming the file when one is not what it was when it was surveyed.
     """
+    with job.unfolded.once() if job.unfolded else nullcontext():
+        yield from _kept(job)
+
+
+def _kept(job: Job) -> Iterator[tuple[Split, Part]]:
     for file, (first, beyond) in zip(job.files, job.bounds, strict=True):
         for part in _file_parts(job, file, first, beyond):
             state = job.states[part.document - job.document]
@@ -75,7 +83,7 @@ def _file_parts(job: Job, file: TextFile, first: int, beyond: int) -> Iterator[_
     """All documents of one file; raises DataError unless they have the sizes of the survey."""
     sizes, bad = job.sizes[first:beyond].tolist(), (job.states[first:beyond] == BAD).tolist()
     index, size = 0, job.before
-    for piece, _ in read_documents(file, job.config, job.span):
+    for piece, _ in read_documents(file, job.config, job.span, job.unfolded):
         if index == len(sizes) or (piece.bad and not bad[index]):
             raise DataError(piece.bad) if piece.bad else _changed(file)
         yield _Piece(job.document + first + index, piece.content, piece.last, size)
@@ -84,7 +92,7 @@ def _file_parts(job: Job, file: TextFile, first: int, beyond: int) -> Iterator[_
             if sizes[index] != size and not bad[index]:
                 raise _changed(file)
             index, size = index + 1, 0
-    if index != len(sizes) and not (job.fragment and job.span.end < file.size):
+    if index != len(sizes) and not (job.fragment and not ends_file(file, job.span)):
         raise _changed(file)
 
 

@@ -145,7 +145,7 @@ class Packing:
         self.journal.finish(split)
 
     def _units(self, split: Split, start: int) -> Iterator[tuple[int, tuple[Split, int, Job]]]:
-        return ((number, (split, number, job)) for number, job in self.survey.jobs(start, split))
+        return ((number, (split, number, job)) for number, job in self.survey.jobs(self.folder, start, split))
 
     def _fresh(self) -> OpenShard:
         return OpenShard(self.folder, self.tokenizer.vocab_size)

@@ -14,7 +14,7 @@ from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
 from chainrule.data.pieces import Piece
 from chainrule.data.similarity import DIGEST_BYTES, NO_SHINGLES, PERMUTATIONS, U64, sketch
-from chainrule.data.streams import BinaryFileError, Span
+from chainrule.data.streams import BinaryFileError, Span, Unfolded
 from chainrule.data.table import BAD, DOCUMENT, EMPTY, MENDED, TRAIN, Rows
 from chainrule.data.units import Unit
 
@@ -33,6 +33,8 @@ class Task(NamedTuple):
 
     unit: Unit
     files: Sequence[TextFile]
+    unfolded: Unfolded | None = None
+    """Where the content of a range of a compressed file lies; it is removed when it was read."""
 
 
 class Flaw(NamedTuple):
@@ -78,6 +80,9 @@ class Begun:
 def record(config: TextConfig, folder: Path, task: Task) -> Recorded:
     """Reads a unit; raises DataError when a file is not what it was when it was listed."""
     unit = task.unit
+    if task.unfolded:
+        with task.unfolded.once():
+            return _record(config, folder, task, Span(unit.start, unit.end, task.unfolded.first_line))
     found = _record(config, folder, task, Span(unit.start, unit.end))
     if found.flaws and unit.start and task.files[0].kind == "jsonl":
         # Rare: only what is wrong is told with the number of its line, which all the file before has to be read for.
@@ -91,7 +96,7 @@ def _record(config: TextConfig, folder: Path, task: Task, span: Span) -> Recorde
     recorder = Recorder(folder / f"spool-{unit.file}-{unit.start}", fragment=unit.fragment)
     for index, file in enumerate(task.files, start=unit.file):
         try:
-            for piece, _ in read_documents(file, config, span):
+            for piece, _ in read_documents(file, config, span, task.unfolded):
                 recorder.take(index, piece)
         except BinaryFileError as fault:
             recorder.note_binary(index, str(fault))

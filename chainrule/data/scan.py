@@ -21,6 +21,7 @@ from chainrule.data.policy import refuse_flaw
 from chainrule.data.recording import Begun, Flaw, Recorded, Task, chained, halves, record, table_rows
 from chainrule.data.seals import read_sealed, write_sealed
 from chainrule.data.similarity import NO_SHINGLES, PERMUTATIONS
+from chainrule.data.streams import Span, ends_file
 from chainrule.data.table import BAD, MENDED, TRAIN, UNIT, TableFiles
 from chainrule.data.units import Unit, plan_units
 from chainrule.data.workers import ordered_map, worker_count
@@ -93,9 +94,9 @@ class Scan:
         left = total - self._counts.bytes_read
         task = partial(record, self._config, self._folder)
         with ordered_map(task, worker_count(workers, left)) as record_all:
-            for unit, recorded in record_all(self._tasks()):
+            for (unit, n_bytes), recorded in record_all(self._tasks()):
                 self._refuse(recorded)
-                self._take(unit, recorded)
+                self._take(unit, n_bytes, recorded)
                 if self._counts.bytes_read - self._journalled >= JOURNAL_BYTES:
                     self._save()
                 if on_progress:
@@ -104,9 +105,17 @@ class Scan:
             self._save()
         return self._counts
 
-    def _tasks(self) -> Iterator[tuple[Unit, Task]]:
-        for unit in plan_units(self._files, self._config, self._counts.file, self._counts.start):
-            yield unit, Task(unit, self._files[unit.file : unit.file + unit.n_files])
+    def _tasks(self) -> Iterator[tuple[tuple[Unit, int], Task]]:
+        """Each unit with the bytes of all files up to its end, and what a worker needs for it."""
+        before = sum(file.size for file in self._files[: self._counts.file])
+        for unit, unfolded in plan_units(
+            self._files, self._config, self._folder, self._counts.file, self._counts.start
+        ):
+            files = self._files[unit.file : unit.file + unit.n_files]
+            reached = unfolded.reached if unfolded else unit.end or sum(file.size for file in files)
+            yield (unit, before + reached), Task(unit, files, unfolded)
+            if ends_file(files[0], Span(unit.start, unit.end)):
+                before += sum(file.size for file in files)
 
     def _refuse(self, recorded: Recorded) -> None:
         """Raises DataError for what may not be passed over, after what came before it was made durable."""
@@ -122,7 +131,7 @@ class Scan:
             self._save()
             refuse_flaw(flaws[0].kind, flaws[0].reason)
 
-    def _take(self, unit: Unit, recorded: Recorded) -> None:
+    def _take(self, unit: Unit, n_bytes: int, recorded: Recorded) -> None:
         counts = self._counts
         before = counts.open.n_bytes if unit.fragment else 0
         row = np.array([(*unit, counts.documents, before)], UNIT)
@@ -130,9 +139,8 @@ class Scan:
         self.tables.append(recorded.rows)
         self._note(recorded.flaws)
         counts.documents += recorded.rows.n
-        files = self._files[unit.file : unit.file + unit.n_files]
-        counts.bytes_read += unit.end - unit.start if unit.end else sum(file.size for file in files)
-        ends = not unit.end or unit.end == files[0].size
+        counts.bytes_read = n_bytes
+        ends = ends_file(self._files[unit.file], Span(unit.start, unit.end))
         counts.file, counts.start = (unit.file + unit.n_files, 0) if ends else (unit.file, unit.end)
         if recorded.fragment:
             counts.open.join(recorded.fragment)

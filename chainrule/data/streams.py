@@ -44,16 +44,44 @@ class Span(NamedTuple):
 WHOLE = Span()
 
 
+def ends_file(file: TextFile, span: Span) -> bool:
+    """Whether nothing of the file follows the span; one of a compressed file counts bytes of its content."""
+    return not span.end or (not file.codec and span.end == file.size)
+
+
+class Unfolded(NamedTuple):
+    """Where the content of a span of a compressed file lies, for whoever reads it and then removes it."""
+
+    path: str
+    n_bytes: int
+    reached: int
+    """Bytes of the compressed file that had to be read for it, with all before."""
+    first_line: int
+    fault: str = ""
+    """The damage that it ends with."""
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Removes it at the end."""
+        try:
+            yield
+        finally:
+            Path(self.path).unlink(missing_ok=True)
+
+
 class ByteStream:
     """Reads exactly as many bytes as asked for, but at the end."""
 
-    def __init__(self, file: TextFile, raw: BinaryIO, span: Span = WHOLE) -> None:
+    def __init__(self, file: TextFile, raw: BinaryIO, span: Span = WHOLE, unfolded: Unfolded | None = None) -> None:
         self.file, self.span = file, span
+        self.ends_file = ends_file(file, span)
+        self._unfolded_already, self._codec = unfolded, "" if unfolded else file.codec
+        self._limit = span.start + unfolded.n_bytes if unfolded else (span.end or file.size)
         self.name = shown(file.path)
         self.raw = raw
         self.consumed = 0
         """Bytes of the file itself that have been read so far."""
-        self._inner = _Range(raw, span) if span.end else decompressed(file.codec, raw)
+        self._inner = _Range(raw, span) if span.end and not unfolded else decompressed(self._codec, raw)
         self._produced = 0
         self._fault: DamagedFileError | None = None
         self._wide: WideText | None = None
@@ -88,6 +116,9 @@ class ByteStream:
 
     def file_head(self, size: int) -> bytes:
         """The first `size` bytes of the content, wherever a span begins; to be called before anything is read."""
+        if self._unfolded_already:
+            with opened(self.file) as whole:
+                return whole.peek(size)
         if not self.span.end:
             return self.peek(size)
         at = self.raw.tell()
@@ -128,10 +159,12 @@ class ByteStream:
 
     def _unfolded(self, size: int) -> bytes:
         # A small file is read by one call: most of a million of them is what the system charges for each.
-        if not self.file.codec and self.span.start + self._produced >= (self.span.end or self.file.size):
+        if not self._codec and self.span.start + self._produced >= self._limit:
+            if self._unfolded_already and self._unfolded_already.fault:
+                raise DamagedFileError(self._unfolded_already.fault)
             return b""
         try:
-            part = self._inner.read(min(size, UNFOLDED_AT_ONCE) if self.file.codec else size)
+            part = self._inner.read(min(size, UNFOLDED_AT_ONCE) if self._codec else size)
         except EOFError as fault:
             raise self._truncated() from fault
         except FAULTS as fault:
@@ -142,9 +175,9 @@ class ByteStream:
             what = "unreadable" if getattr(fault, "errno", None) else f"damaged .{self.file.codec} data"
             raise DamagedFileError(f"{self.name}: {what} near byte {self.consumed}: {fault}") from fault
         self._produced += len(part)
-        if self.file.codec:
+        if self._codec:
             self.refuse_bomb(self._produced)
-        self.consumed = self.raw.tell() if self.file.codec else self.span.start + self._produced
+        self.consumed = self.raw.tell() if self._codec else self.span.start + self._produced
         return part
 
     def _truncated(self) -> DamagedFileError:
@@ -177,11 +210,16 @@ class _Range:
 
 
 @contextmanager
-def opened(file: TextFile, span: Span = WHOLE) -> Iterator[ByteStream]:
+def opened(file: TextFile, span: Span = WHOLE, unfolded: Unfolded | None = None) -> Iterator[ByteStream]:
     """The file's bytes; raises DataError when it is unreadable or not the file that was listed, before or after.
 
-    DamagedFileError when that is found before anything of it was read: then it can be left out as a whole.
+    DamagedFileError when that is found before anything of it was read: then it can be left out as a whole. With
+    `unfolded` they lie there; whoever unfolds the file looks whether it changes.
     """
+    if unfolded:
+        with disk_faults(Path(unfolded.path), "reading"), Path(unfolded.path).open("rb") as content:
+            yield ByteStream(file, content, span, unfolded)
+        return
     refused = DataError if span.end else DamagedFileError
     try:
         # Unbuffered where all reads are large; a Path for each of a million files takes longer than the call.

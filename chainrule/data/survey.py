@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from chainrule.data.similarity import VERSION
 from chainrule.data.split import Cut
 from chainrule.data.streams import Span
 from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
+from chainrule.data.unfolding import Ranges
 
 FORMAT = 2
 SIDES: dict[Split, int] = {"train": TRAIN, "validation": VALIDATION}
@@ -57,11 +60,15 @@ class Survey:
         """Units of reading; pass 2 can go on from any of them."""
         return len(self.units)
 
-    def jobs(self, start: int = 0, split: Split | None = None) -> Iterator[tuple[int, Job]]:
+    def jobs(self, folder: Path, start: int = 0, split: Split | None = None) -> Iterator[tuple[int, Job]]:
         """The units from number `start` on that hold kept documents, each with what a worker needs to read it.
 
-        With `split` only those with documents of this side.
+        With `split` only those with documents of this side. What compressed files unfold into is left in `folder`.
         """
+        with Ranges(folder) as ranges:
+            yield from ((number, self._unfolded(job, ranges)) for number, job in self._jobs(start, split))
+
+    def _jobs(self, start: int, split: Split | None) -> Iterator[tuple[int, Job]]:
         sides = [CUT, *(state for side, state in SIDES.items() if split in (None, side))]
         # Columns, because rows of a mapped table cost microseconds each.
         firsts = [*self.units["document"].tolist(), len(self.table)]
@@ -87,7 +94,7 @@ class Survey:
         """
         firsts = self.units["document"]
         unit = int(np.searchsorted(firsts, start))
-        for _, job in self.jobs(unit if unit < len(firsts) and firsts[unit] == start else max(unit - 1, 0), split):
+        for job in self._read_here(unit if unit < len(firsts) and firsts[unit] == start else max(unit - 1, 0), split):
             yield from (part for side, part in read_job(job) if side == split and part.document >= start)
 
     def sample(self, split: Split, n_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
@@ -101,7 +108,7 @@ class Survey:
             return
         period = max(1, total // SAMPLE_PLACES)
         at = 0
-        for _, job in self.jobs(split=split):
+        for job in self._read_here(split=split):
             size = _kept_bytes(job, split)
             n_places = -(-(at + size) // period) - -(-at // period)
             if n_places:
@@ -124,6 +131,18 @@ class Survey:
             return False
         ends_before = len(document) > 1 and document[1] == document[0] and before[1] <= at
         return bool(ends_before if split == "validation" else before[0] > at)
+
+    def _unfolded(self, job: Job, ranges: Ranges) -> Job:
+        if job.files[0].codec and (job.span.start or job.span.end):
+            return job._replace(unfolded=ranges.take(job.files[0], job.span.start, job.span.end))
+        return job
+
+    def _read_here(self, start: int = 0, split: Split | None = None) -> Iterator[Job]:
+        """The same jobs for this process, one after the other."""
+        with TemporaryDirectory(prefix="chainrule-") as folder:
+            for _, job in self.jobs(Path(folder), start, split):
+                with job.unfolded.once() if job.unfolded else nullcontext():
+                    yield job
 
     def _job(self, unit: Any, first: int, beyond: int, sides: list[int]) -> Job:
         file, n_files = int(unit["file"]), int(unit["n_files"])
@@ -213,7 +232,7 @@ def _kept_bytes(job: Job, split: Split) -> int:
     if not job.fragment:
         return kept
     # The sizes are those of the whole document.
-    return min(kept, job.span.end - job.span.start)
+    return min(kept, job.unfolded.n_bytes if job.unfolded else job.span.end - job.span.start)
 
 
 def _stretches(job: Job, split: Split, period: int, n_places: int, stretch: int) -> Iterator[str]:

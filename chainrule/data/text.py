@@ -41,7 +41,7 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
         more = stream.read(PIECE_BYTES + 1 - len(buffer))
         buffer = buffer + more if buffer else more
         if len(buffer) <= PIECE_BYTES:
-            yield buffer, offset, stream.span.end in (0, stream.file.size)
+            yield buffer, offset, stream.ends_file
             return
         cut = cut_position(buffer, PIECE_BYTES)
         yield buffer[:cut], offset, False

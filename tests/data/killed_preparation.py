@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from chainrule.config import TextConfig
-from chainrule.data import encoding, pieces, recording, scan, survey, text, units, write_shards
+from chainrule.data import encoding, pieces, range_ends, recording, scan, survey, text, units, write_shards
 from chainrule.tokenizer import byte_tokenizer
 
 scan.JOURNAL_BYTES = 4000
-recording.BATCH_BYTES = pieces.PIECE_BYTES = text.PIECE_BYTES = units.PIECE_BYTES = 1000
+recording.BATCH_BYTES = pieces.PIECE_BYTES = text.PIECE_BYTES = range_ends.PIECE_BYTES = 1000
 # Some files are read in ranges, others some at a time; rows of some go through the disk.
+units.DIVIDED_SHARE = 0
 units.UNIT_BYTES, recording.SPOOL_BYTES, encoding.SPOOL_BYTES = 3000, 500, 2000
 
 

@@ -1,3 +1,5 @@
+import gzip
+import json
 import os
 import signal
 import subprocess
@@ -5,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from chainrule.data import open_dataset
 
@@ -35,6 +38,10 @@ def test_a_preparation_killed_at_any_instant_ends_with_equal_bytes(workshop, mak
     for index in range(12):
         parts = [make_prose(1000 * index + part, 90) for part in range(5 + 3 * (index % 3))]
         workshop.write(f"{index:02d}.txt", "==\n".join(parts))
+    folded = "==\n".join(make_prose(20_000 + part, 90) for part in range(30))
+    workshop.write("parted.txt.gz", gzip.compress(folded.encode()))
+    rows = "".join(json.dumps({"text": make_prose(30_000 + row, 90)}) + "\n" for row in range(20))
+    workshop.write("rows.jsonl.zst", zstandard.compress(rows.encode()))
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(workshop.texts), str(tmp_path), str(n_instants)],
         capture_output=True,

@@ -11,7 +11,7 @@ import pytest
 
 from chainrule.base import DataError
 from chainrule.config import TextConfig
-from chainrule.data import pieces, recording, scan, survey, text, units
+from chainrule.data import pieces, range_ends, recording, scan, survey, text, units
 
 KILLED = """
 import json, os, signal, sys
@@ -50,7 +50,7 @@ def tables(folder):
 @pytest.fixture
 def small(monkeypatch):
     """Units of a few documents, and rows that go through the disk."""
-    for module in (pieces, text, units):
+    for module in (pieces, range_ends, text):
         monkeypatch.setattr(module, "PIECE_BYTES", 2000)
     monkeypatch.setattr(units, "UNIT_BYTES", 4000)
     monkeypatch.setattr(recording, "SPOOL_BYTES", 600)

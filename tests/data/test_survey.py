@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from chainrule.base import DataError
-from chainrule.data import jobs, pieces, survey, text, units
+from chainrule.data import jobs, pieces, range_ends, survey, text, units
 
 # The room's function of that name hides the file.
 survey_file = sys.modules["chainrule.data.survey"]
@@ -189,7 +189,7 @@ def test_several_processes_find_the_same(workshop):
 
 @pytest.mark.parametrize("layout", ["many", "one", "parted"])
 def test_a_sample_is_evenly_spread_and_reads_a_part_of_the_text(workshop, make_prose, monkeypatch, layout):
-    for module in (pieces, text, units):
+    for module in (pieces, range_ends, text):
         monkeypatch.setattr(module, "PIECE_BYTES", 1000)
     monkeypatch.setattr(units, "UNIT_BYTES", 4000)
     monkeypatch.setattr(survey_file, "SAMPLE_PLACES", 16)
