@@ -30,6 +30,9 @@ SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {
     "medium": (dict(modern(384, 6, 8, 512, 8192)["model"]), 8, 4),
     "gpt2": (GPT2, 2, 1),
     "logits": (dict(modern(256, 4, 2, 512, 50257)["model"]), 16, 16),
+    # The plan's constants were fitted on those above; these two are others.
+    "deep": (dict(modern(128, 4, 12, 256, 1024)["model"]), 16, 8),
+    "long": (dict(modern(512, 8, 4, 1024, 16384)["model"]), 4, 2),
 }
 
 

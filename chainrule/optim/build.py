@@ -71,9 +71,12 @@ class Optimizer:
             parameter.grad = None
 
     def forget(self) -> None:
-        """Drops the state and all gradients, as before the first step."""
+        """All is as before the first step: no gradients, no state but momentum of zeros."""
         for part in self.parts:
-            part.state.clear()
+            if isinstance(part, Muon):
+                part.begin()
+            else:
+                part.state.clear()
         self.zero_grad()
 
     def state(self) -> dict[str, Tensor]:

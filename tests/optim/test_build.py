@@ -102,3 +102,23 @@ def test_portions_bound_what_moves_at_once_and_change_no_bit(kind, monkeypatch):
     assert all(len(moving) == 1 or sum(one.numel() for one in moving) <= 1500 for moving in seen)
     moved = [id(one) for moving in seen for one in moving]
     assert sorted(moved) == sorted(id(one) for one in model.parameters())
+
+
+def test_muons_momentum_is_made_before_the_first_step_and_stays_where_it_is():
+    settings = config("muon")
+    model = GPT(settings.model)
+    optimizer = Optimizer(model, settings)
+
+    def places() -> dict[str, int]:
+        return {key: one.data_ptr() for key, one in optimizer.state().items() if key.endswith(":momentum")}
+
+    made = places()
+    ids = torch.zeros(1, 8, dtype=torch.long)
+    model.loss(ids, ids).backward()
+    optimizer.step(1.0)
+    assert made and places() == made
+    assert any(optimizer.state()[key].count_nonzero() for key in made)
+    optimizer.forget()
+    assert places() == made
+    assert optimizer.state().keys() == made.keys()
+    assert not any(one.count_nonzero() for one in optimizer.state().values())
