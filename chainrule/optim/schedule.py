@@ -21,7 +21,7 @@ def rate_factor(step: float, steps: int, schedule: ScheduleConfig) -> float:
 
 
 def window_pieces(step: float, steps: int, schedule: ScheduleConfig, context_length: int) -> int:
-    """Into how many pieces each window of update `step` is cut, a power of two; 1 when windows do not grow.
+    """How many windows of update `step` are as long as a whole one, a power of two; 1 when windows do not grow.
 
     They begin as `schedule.first_window` tokens and double at equal intervals, until they are whole after `grow_share`
     of the steps. What stands nearby is learnt from short windows in less time, and copying from farther back is learnt

@@ -55,7 +55,7 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     progress, config = session.state.progress, session.config
     started = time.perf_counter()
     n_pieces = session.window_pieces(progress.step)
-    windows = session.batches.windows(progress.samples, config.batch_windows).cut(n_pieces)
+    windows = session.batches.windows(progress.samples, config.batch_windows, n_pieces)
     if health:
         health.begin(windows)
     seed_step(config.training.seed, progress.step)

@@ -118,7 +118,7 @@ def neighbours(bundle: Bundle, run: RunFolder, count: int = ORDINARY) -> list[Wi
     distances = [sign * distance for distance in range(1, count + 1) for sign in (-1, 1)]
     starts = [first + distance * size for distance in distances]
     n_pieces = len(bundle.windows.ids) // size
-    return [batches.windows(start, size).cut(n_pieces) for start in starts if start >= 0][:count]
+    return [batches.windows(start, size, n_pieces) for start in starts if start >= 0][:count]
 
 
 def portions_of(windows: Windows, micro_batch: int) -> list[Portion]:

@@ -71,7 +71,7 @@ class Session:
         return rate_factor(course.place(step), course.length, self.config.schedule)
 
     def window_pieces(self, step: int) -> int:
-        """Into how many pieces the windows of update `step` are cut; 1 in a schedule that begins a second time."""
+        """How many windows of update `step` make a whole one; 1 in a schedule that begins a second time."""
         return _pieces(self.course, self.course.place(step), self.config)
 
     def step_share(self, step: int) -> float:

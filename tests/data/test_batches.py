@@ -95,11 +95,26 @@ def test_negative_samples_are_refused():
         Batches(store_of(1000), T, seed=0).windows(-1, 3)
 
 
-@pytest.mark.parametrize("n_pieces", [1, 2, T])
-def test_cut_windows_have_the_same_targets_each_after_the_token_before_it(n_pieces):
-    whole = Batches(store_of(1000), T, seed=1, documents=True).windows(0, 5)
-    cut = whole.cut(n_pieces)
-    assert cut.ids.shape == (5 * n_pieces, T // n_pieces + 1)
-    assert (cut.ids[:, 1:].ravel() == whole.ids[:, 1:].ravel()).all()
-    assert (np.diff(cut.ids, axis=1) == 1).all()
-    assert (cut.documents == cut.ids // 100).all()
+@pytest.mark.parametrize("n_pieces", [2, 4, T])
+def test_short_windows_have_epochs_of_their_own_that_predict_each_token_once(n_pieces):
+    length, batches = T // n_pieces, Batches(store_of(1000), T, seed=1, documents=True)
+    n_short = 1000 // length - 1
+    found = batches.windows(0, n_short // n_pieces, n_pieces)
+    assert found.ids.shape == (n_short // n_pieces * n_pieces, length + 1)
+    assert (np.diff(found.ids, axis=1) == 1).all()
+    assert (found.documents == (found.ids + 1) // 100).all()
+    targets = found.ids[:, 1:].ravel()
+    assert len(np.unique(targets)) == len(targets) >= 1000 - T - 2 * length
+
+
+def test_short_windows_are_drawn_each_for_itself_and_from_the_samples_number_alone():
+    straight = Batches(store_of(5000), T, seed=1).windows(0, 40, 4).ids
+    assert (Batches(store_of(5000), T, seed=1).windows(10, 5, 4).ids == straight[40:60]).all()
+    neighbours = np.abs(np.diff(straight[:, 0])) == T // 4
+    assert neighbours.mean() < 0.05  # cut windows have three of four
+
+
+def test_a_share_of_short_windows_comes_from_the_old_text():
+    new, old = store_of(1000), store_of(1000, first=10_000)
+    ids = Batches(new, T, seed=1, old=old, old_share=0.25).windows(0, 500, 2).ids
+    assert int((ids >= 10_000).all(axis=1).sum()) == 250 and int((ids < 10_000).all(axis=1).sum()) == 750
