@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from chainrule.base import DataError, whole_file
 from chainrule.config import TextConfig
+from chainrule.data.document_links import DocumentLinks, clusters
 from chainrule.data.files import Listing, TextFile
 from chainrule.data.folders import shown
-from chainrule.data.neighbours import clusters, exact_links, near_duplicates, near_links
+from chainrule.data.neighbours import exact_links, near_duplicates, near_links
 from chainrule.data.policy import refuse_flaw
 from chainrule.data.scan import Counts
 from chainrule.data.split import HoldOut, hold_out
@@ -31,6 +33,7 @@ from chainrule.data.table import (
     TableFiles,
 )
 
+CHUNK_ROWS = 1 << 17
 DECIDING = ("duplicates", "near_duplicates", "near_threshold", "on_bad", "validation_share", "validation_bytes")
 """Settings that say what is done with documents; all others of the text say what documents there are."""
 
@@ -40,17 +43,20 @@ def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
     table = tables.read()
     states = table["state"].copy()
     states[states == MENDED] = BAD if config.on_bad == "skip" else TRAIN
-    exact = exact_links(table["digest"], states == TRAIN)
-    repeated = exact != np.arange(len(table))
-    candidates = np.flatnonzero(~repeated & table["signed"] & (states == TRAIN))
-    near = near_links(tables, candidates, len(table), config.near_threshold)
+    candidates = states == TRAIN
+    exact = exact_links(table["digest"], candidates)
+    candidates[exact.documents] = False
+    candidates &= table["signed"]
+    near = near_links(tables, candidates, config.near_threshold)
     if config.duplicates == "remove":
-        states[repeated] = DUPLICATE
+        states[exact.documents] = DUPLICATE
     if config.near_duplicates == "remove":
         states[near_duplicates(tables, near, config.near_threshold)] = NEAR_DUPLICATE
         # A copy of a removed near duplicate is one as well, should exact copies be kept.
-        states[(states[exact] == NEAR_DUPLICATE) & (states == TRAIN)] = NEAR_DUPLICATE
-    roots = clusters(np.where(repeated, exact, near))
+        copies = exact.documents[states[exact.targets] == NEAR_DUPLICATE]
+        states[copies[states[copies] == TRAIN]] = NEAR_DUPLICATE
+    pairs = [(links.documents, links.targets) for links in (exact, near)]
+    roots = clusters(DocumentLinks.joined(len(states), pairs))
     return hold_out(
         states, table["bytes"], table["digest"][:, 0], roots, config.validation_share, config.validation_bytes
     )
@@ -91,8 +97,7 @@ def figures(
 ) -> dict[str, Any]:
     """What the data report says before there are tokens; sizes are bytes of UTF-8."""
     states = held.states
-    kept = np.flatnonzero(np.isin(states, (TRAIN, VALIDATION, CUT)))
-    sizes = table["bytes"][kept]
+    kept = _Kept.of(listing.files, table, states, sources)
     ignored = Counter(listing.ignored)
     if counts.binary:
         ignored["binary"] += counts.binary
@@ -101,8 +106,8 @@ def figures(
         "skipped": sum(ignored.values()),
         "skipped_by": dict(sorted(ignored.items())),
         "read_documents": counts.documents,
-        "documents": len(kept),
-        "bytes": int(sizes.sum()),
+        "documents": kept.n_documents,
+        "bytes": kept.n_bytes,
         "duplicates": int((states == DUPLICATE).sum()),
         "near_duplicates": int((states == NEAR_DUPLICATE).sum()),
         "empty": int((states == EMPTY).sum()),
@@ -110,29 +115,62 @@ def figures(
         "encoding_errors": counts.places,
         "unreadable": len(listing.left_out),
         "left_out": int((states == LEFT_OUT).sum()),
-        "longest": _extreme(listing.files, table, kept, int(np.argmax(sizes))),
-        "shortest": _extreme(listing.files, table, kept, int(np.argmin(sizes))),
+        "longest": _extreme(listing.files, table, kept.longest),
+        "shortest": _extreme(listing.files, table, kept.shortest),
         "held_out": _how(held),
-        "sources": _by_source(listing.files, table, kept, sources),
+        "sources": kept.by_source,
         "warnings": _warnings(held),
     }
 
 
-def _extreme(files: Sequence[TextFile], table: NDArray[Any], kept: NDArray[np.int64], place: int) -> dict[str, Any]:
-    row = table[kept[place]]
+@dataclass(frozen=True)
+class _Kept:
+    """Sums over the documents that are kept, and the first of the longest and of the shortest."""
+
+    by_source: dict[str, dict[str, int]]
+    longest: int
+    shortest: int
+
+    @property
+    def n_documents(self) -> int:
+        return sum(figures["documents"] for figures in self.by_source.values())
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(figures["bytes"] for figures in self.by_source.values())
+
+    @classmethod
+    def of(
+        cls, files: Sequence[TextFile], table: NDArray[Any], states: NDArray[np.uint8], sources: Sequence[str]
+    ) -> "_Kept":
+        """Looks through the table in stretches: arrays over all documents would be most of a preparation's memory."""
+        number = {name: index for index, name in enumerate(sources)}
+        source_of = np.array([number[file.source] for file in files])
+        documents, n_bytes = np.zeros((2, len(sources)), np.int64)
+        extremes = list[tuple[int, int]]()
+        for start in range(0, len(table), CHUNK_ROWS):
+            kept = np.flatnonzero(np.isin(states[start : start + CHUNK_ROWS], (TRAIN, VALIDATION, CUT)))
+            if not kept.size:
+                continue
+            rows = table[start : start + CHUNK_ROWS][kept]
+            source = source_of[rows["file"]]
+            documents += np.bincount(source, minlength=len(sources))
+            # A stretch has less than 2^53 bytes, so that these sums are exact.
+            n_bytes += np.bincount(source, rows["bytes"].astype(np.float64), len(sources)).astype(np.int64)
+            for place in (int(np.argmax(rows["bytes"])), int(np.argmin(rows["bytes"]))):
+                extremes.append((int(rows["bytes"][place]), start + int(kept[place])))
+        # Of equal sizes the first document, as it was read.
+        longest = max(extremes, key=lambda extreme: (extreme[0], -extreme[1]))[1]
+        by_source = {
+            name: {"documents": int(documents[index]), "bytes": int(n_bytes[index])}
+            for index, name in enumerate(sources)
+        }
+        return cls(by_source, longest, min(extremes)[1])
+
+
+def _extreme(files: Sequence[TextFile], table: NDArray[Any], document: int) -> dict[str, Any]:
+    row = table[document]
     return {"bytes": int(row["bytes"]), "file": shown(files[int(row["file"])].path)}
-
-
-def _by_source(
-    files: Sequence[TextFile], table: NDArray[Any], kept: NDArray[np.int64], sources: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    number = {name: index for index, name in enumerate(sources)}
-    source = np.array([number[file.source] for file in files])[table["file"][kept]]
-    documents = np.bincount(source, minlength=len(sources))
-    n_bytes = np.bincount(source, weights=table["bytes"][kept].astype(np.float64), minlength=len(sources))
-    return {
-        name: {"documents": int(documents[index]), "bytes": int(n_bytes[index])} for index, name in enumerate(sources)
-    }
 
 
 def _how(held: HoldOut) -> str:

@@ -1,29 +1,32 @@
 """Which document repeats an earlier one: exactly by digest, nearly by banded hashing of signatures.
 
 Two documents of similarity s agree in a band of r places with probability s**r, and in one of b such bands with
-1-(1-s**r)**b. Bands only propose pairs; the whole signatures decide. One band is sorted at a time, in parts of at most
-MOST_AT_ONCE rows.
+1-(1-s**r)**b. Bands only propose pairs; the whole signatures decide. One band is sorted at a time, in parts, and links
+are kept for copies alone: for each document that is none there is little more than a bit.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
+from chainrule.data.document_links import DocumentLinks, Indices, index_type
 from chainrule.data.similarity import PERMUTATIONS
 from chainrule.data.table import TableFiles
 
 # A pair exactly at the threshold is proposed at least this often; more similar ones nearly always.
 RECALL = 0.99
-MOST_AT_ONCE = 1 << 22
+# What is sorted at once takes some 40 bytes a row; for each part all keys are read again, so that there are few parts.
+MOST_AT_ONCE, MOST_PARTS = 1 << 18, 8
+CHUNK_ROWS = 1 << 17
 # Times that members of a bucket who are not like its first are compared with the first of them.
 ROUNDS = 4
 KEY_BYTES = 8
 
-Indices = NDArray[np.int64]
+Keys = NDArray[np.uint64]
 
 
 def band_shape(threshold: float) -> tuple[int, int]:
@@ -35,80 +38,73 @@ def band_shape(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def exact_links(digests: NDArray[np.uint64], usable: NDArray[np.bool_]) -> Indices:
-    """For each document the first one of the same content; itself when it is that one. Digests are [n, 2]."""
-    links = np.arange(len(digests))
-    for part in _parts(np.flatnonzero(usable), digests[:, 0]):
-        order = part[np.argsort(digests[part, 0], kind="stable")]
-        halves = digests[order, 0]
+def exact_links(digests: Keys, usable: NDArray[np.bool_]) -> DocumentLinks:
+    """From each document to the first one of the same content. Digests are [n, 2]."""
+    found = list[tuple[Indices, Indices]]()
+    for part, keys in _parts(usable, lambda start, end: digests[start:end, 0]):
+        by_key = np.argsort(keys, kind="stable")
+        order, halves = part[by_key], keys[by_key]
         first = np.ones(len(order), bool)
         first[1:] = halves[1:] != halves[:-1]
         # The other halves are looked at only where the first ones agree, which is rare: memory, not time.
         equal = np.flatnonzero(~first)
         first[equal] = digests[order[equal], 1] != digests[order[equal - 1], 1]
-        links[order[equal]] = order[_leaders(first)][equal]
-    return links
+        copies = np.flatnonzero(~first)
+        found.append((order[copies], order[_leaders(first)[copies]]))
+    return DocumentLinks.joined(len(digests), found)
 
 
-def near_links(tables: TableFiles, candidates: Indices, n: int, threshold: float) -> Indices:
-    """For each document an earlier near duplicate of it, or itself when none was found.
-
-    `candidates` are the documents to compare, ascending; the others link to themselves.
-    """
-    links = np.arange(n)
+def near_links(tables: TableFiles, candidates: NDArray[np.bool_], threshold: float) -> DocumentLinks:
+    """From each of the candidates to an earlier one that is a near duplicate, where one was found."""
+    n = len(candidates)
     bands, rows = band_shape(threshold)
-    if candidates.size < 2:
-        return links
+    linked, found = np.zeros(n, bool), list[tuple[Indices, Indices]]()
+    if np.count_nonzero(candidates) < 2:
+        return DocumentLinks.joined(n, found)
     with tempfile.TemporaryFile(dir=tables.folder) as stream, disk_faults(tables.folder, "writing band keys in"):
         _write_band_keys(tables, n, bands, rows, stream)
         for band in range(bands):
-            stream.seek(band * n * KEY_BYTES)
-            keys = np.fromfile(stream, np.uint64, n)
-            for part in _parts(candidates, keys):
-                order = part[np.argsort(keys[part], kind="stable")]
-                _link_buckets(tables, links, order, keys[order], threshold)
-    return links
+
+            def keys_of(start: int, end: int, first: int = band * n) -> Keys:
+                stream.seek((first + start) * KEY_BYTES)
+                return np.fromfile(stream, np.uint64, end - start)
+
+            for part, keys in _parts(candidates, keys_of):
+                by_key = np.argsort(keys, kind="stable")
+                found += _link_buckets(tables, linked, part[by_key], keys[by_key], threshold)
+    return DocumentLinks.joined(n, found)
 
 
-def clusters(links: Indices) -> Indices:
-    """The first document of the chain that each one is in."""
-    roots = links
-    while True:
-        further = roots[roots]
-        if np.array_equal(further, roots):
-            return roots
-        roots = further
-
-
-def near_duplicates(tables: TableFiles, links: Indices, threshold: float) -> NDArray[np.bool_]:
+def near_duplicates(tables: TableFiles, links: DocumentLinks, threshold: float) -> Indices:
     """Documents that are near duplicates of an earlier document that stays.
 
     A document that is like a removed one but not like the one that stays for it, stays too: chains do not eat a corpus.
     """
-    removed = np.zeros(len(links), bool)
-    for document in np.flatnonzero(links != np.arange(len(links))):
-        kept = links[document]
-        while removed[kept]:
-            kept = links[kept]
+    removed, onward = np.zeros(len(links.documents), bool), links.onward
+    for place, (document, target) in enumerate(zip(links.documents.tolist(), links.targets.tolist(), strict=True)):
+        kept, at = target, onward[place]
+        while at >= 0 and removed[at]:
+            kept, at = int(links.targets[at]), onward[at]
         pair = np.array([kept]), np.array([document])
-        removed[document] = kept == links[document] or tables.agreement(*pair)[0] >= threshold
-    return removed
+        removed[place] = kept == target or tables.agreement(*pair)[0] >= threshold
+    return links.documents[removed]
 
 
 def _link_buckets(
-    tables: TableFiles, links: Indices, order: Indices, keys: NDArray[np.uint64], threshold: float
-) -> None:
+    tables: TableFiles, linked: NDArray[np.bool_], order: Indices, keys: Keys, threshold: float
+) -> Iterator[tuple[Indices, Indices]]:
     """Compares the members of each bucket (equal keys, ascending documents) with its first, and links those alike."""
     for _ in range(ROUNDS):
         first = np.ones(len(order), bool)
         first[1:] = keys[1:] != keys[:-1]
-        leaders = order[_leaders(first)]
         # Whoever is linked already needs no second link, but it may still lead.
-        members = np.flatnonzero(~first & (links[order] == order))
+        members = np.flatnonzero(~first & ~linked[order])
         if not members.size:
             return
-        alike = tables.agreement(leaders[members], order[members]) >= threshold
-        links[order[members[alike]]] = leaders[members[alike]]
+        leaders = order[_leaders(first)[members]]
+        alike = tables.agreement(leaders, order[members]) >= threshold
+        yield order[members[alike]], leaders[alike]
+        linked[order[members[alike]]] = True
         order, keys = order[members[~alike]], keys[members[~alike]]
 
 
@@ -131,8 +127,18 @@ def _write_band_keys(tables: TableFiles, n: int, bands: int, rows: int, stream: 
     stream.flush()
 
 
-def _parts(documents: Indices, keys: NDArray[np.uint64]) -> Iterator[Indices]:
-    """The documents in groups that never part equal keys, each of about MOST_AT_ONCE rows or fewer."""
-    n_parts = np.uint64(-(-len(documents) // MOST_AT_ONCE) or 1)
-    for part in range(int(n_parts)):
-        yield documents if n_parts == 1 else documents[keys[documents] % n_parts == part]
+def _parts(wanted: NDArray[np.bool_], keys_of: Callable[[int, int], Keys]) -> Iterator[tuple[Indices, Keys]]:
+    """The wanted documents and their keys, ascending, in groups that never part equal keys.
+
+    `keys_of` gives the keys of a stretch of all documents.
+    """
+    wanted_parts = min(-(-int(np.count_nonzero(wanted)) // MOST_AT_ONCE), MOST_PARTS)
+    n_parts = 1 << max(0, wanted_parts - 1).bit_length()
+    for part in range(n_parts):
+        documents, keys = [np.empty(0, index_type(len(wanted)))], [np.empty(0, np.uint64)]
+        for start in range(0, len(wanted), CHUNK_ROWS):
+            stretch = keys_of(start, min(start + CHUNK_ROWS, len(wanted)))
+            chosen = np.flatnonzero(wanted[start : start + CHUNK_ROWS] & (stretch & np.uint64(n_parts - 1) == part))
+            documents.append((chosen + start).astype(documents[0].dtype))
+            keys.append(stretch[chosen])
+        yield np.concatenate(documents), np.concatenate(keys)

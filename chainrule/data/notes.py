@@ -20,6 +20,7 @@ from chainrule.run import read_rows
 
 # So many files are looked at again to say what parts them; of more, the rest is counted with the last.
 LOOKED_AT = 100
+CHUNK_ROWS = 1 << 17
 # So many reasons are quoted.
 QUOTED = 2
 
@@ -33,7 +34,9 @@ def text_notes(
     left_out: Path,
 ) -> list[str]:
     """The lines, each complete in itself; none for an ordinary text."""
-    n_documents = np.bincount(table["file"], minlength=len(files))
+    n_documents = np.zeros(len(files), np.int64)
+    for start in range(0, len(table), CHUNK_ROWS):
+        n_documents += np.bincount(table["file"][start : start + CHUNK_ROWS], minlength=len(files))
     return [
         *_parted(config, files, n_documents),
         *_left_out(report, left_out),

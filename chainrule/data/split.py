@@ -5,12 +5,15 @@ documents that the end of the text is held out. What is held out has a limit in 
 truer from more, and looks would take ever longer.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.clusters import Clusters, by_key, grouped, singles
+from chainrule.data.document_links import DocumentLinks
 from chainrule.data.table import CUT, LEFT_OUT, TRAIN, VALIDATION
 
 # Whole documents serve when they come to within these factors of what is wanted.
@@ -48,7 +51,7 @@ def hold_out(
     states: NDArray[np.uint8],
     sizes: NDArray[np.uint64],
     keys: NDArray[np.uint64],
-    roots: NDArray[np.int64],
+    roots: DocumentLinks,
     share: float,
     most: float = np.inf,
 ) -> HoldOut:
@@ -58,63 +61,47 @@ def hold_out(
     documents give their share of it by their ends. When neither gives half of what is wanted (a single book), the last
     part of the text in reading order is held out instead.
     """
-    usable = np.flatnonzero(states == TRAIN)
-    total = float(sizes[usable].sum())
-    wanted, limited = min(share * total, most), most < share * total
-    if not usable.size:
+    usable = states == TRAIN
+    if not usable.any():
         return HoldOut(states)
-    order, place, cluster_bytes = _clusters(usable, sizes, keys, roots)
-    huge = cluster_bytes > (HUGE * wanted if limited else np.inf)
-    of_huge = wanted * float(cluster_bytes[huge].sum()) / total
-    chosen, taken = _whole(order[~huge[order]], cluster_bytes, wanted - of_huge)
-    cuts = _ends(order[huge[order]], place, usable, sizes, of_huge)
+    total = float(sizes.sum(where=usable))
+    wanted, limited = min(share * total, most), most < share * total
+    groups, members = grouped(usable, sizes, keys, roots)
+    single = usable.copy()
+    single[members.documents] = False
+    limit = HUGE * wanted if limited else np.inf
+    huge = Clusters.joined(groups.chosen(groups.n_bytes > limit), singles(single & (sizes > limit), sizes, keys))
+    of_huge = wanted * float(huge.n_bytes.sum()) / total
+    small = groups.chosen(groups.n_bytes <= limit), single & (sizes <= limit)
+    chosen, taken = _whole(by_key(*small, sizes, keys), wanted - of_huge)
+    cuts = _ends(huge.chosen(huge.n_documents == 1), sizes, of_huge)
     taken += sum(int(sizes[cut.document]) - cut.byte for cut in cuts)
     states = states.copy()
-    if taken < ENOUGH * wanted or len(chosen) == len(order):
-        return _last_part(states, usable, sizes, roots, wanted, limited)
-    states[usable[np.isin(place, chosen)]] = VALIDATION
+    if taken < ENOUGH * wanted or len(chosen) == len(groups.roots) + np.count_nonzero(single):
+        return _last_part(states, np.flatnonzero(usable), sizes, roots.dense(len(states)), wanted, limited)
+    states[members.documents[np.isin(members.targets, chosen)]] = states[chosen[single[chosen]]] = VALIDATION
     states[[cut.document for cut in cuts]] = CUT
     return HoldOut(states, cuts, limited, spread=bool(cuts))
 
 
-def _clusters(
-    usable: NDArray[np.int64], sizes: NDArray[np.uint64], keys: NDArray[np.uint64], roots: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The clusters' numbers in the order of their smallest keys, each document's cluster, and the clusters' bytes."""
-    found, place = np.unique(roots[usable], return_inverse=True)
-    cluster_bytes = np.bincount(place, sizes[usable].astype(np.float64), len(found)).astype(np.float64)
-    cluster_keys = np.full(len(found), np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(cluster_keys, place, keys[usable])
-    return np.argsort(cluster_keys, kind="stable"), place, cluster_bytes
-
-
-def _whole(
-    order: NDArray[np.int64], cluster_bytes: NDArray[np.float64], wanted: float
-) -> tuple[NDArray[np.int64], float]:
-    """The clusters to hold out whole, and their bytes."""
+def _whole(clusters: Iterable[tuple[int, int]], wanted: float) -> tuple[NDArray[np.int64], float]:
+    """The roots of the clusters to hold out whole, and their bytes; they come in their order, with their bytes."""
     chosen, taken = list[int](), 0.0
-    for cluster in order:
+    for root, n_bytes in clusters:
         if taken >= ALMOST * wanted:
             break
-        if taken + cluster_bytes[cluster] <= AT_MOST * wanted:
-            chosen.append(cluster)
-            taken += cluster_bytes[cluster]
+        if taken + n_bytes <= AT_MOST * wanted:
+            chosen.append(root)
+            taken += n_bytes
     return np.array(chosen, np.int64), taken
 
 
-def _ends(
-    order: NDArray[np.int64],
-    place: NDArray[np.int64],
-    usable: NDArray[np.int64],
-    sizes: NDArray[np.uint64],
-    wanted: float,
-) -> tuple[Cut, ...]:
+def _ends(alone: Clusters, sizes: NDArray[np.uint64], wanted: float) -> tuple[Cut, ...]:
     """Ends of huge documents: evenly spaced places in all their bytes say which, so that each byte counts alike.
 
     Only documents that nothing else is like: the beginning of the document stays in the training text.
     """
-    alone = np.bincount(place, minlength=int(place.max()) + 1) == 1
-    documents = usable[np.searchsorted(place, order[alone[order]], sorter=np.argsort(place, kind="stable"))]
+    documents = alone.first_members[np.lexsort((alone.roots, alone.keys))]
     if not documents.size:
         return ()
     ends = np.cumsum(sizes[documents].astype(np.float64))

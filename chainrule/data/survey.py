@@ -117,7 +117,7 @@ class Survey:
 
     def split_bytes(self, split: Split) -> int:
         """Bytes of text on one side, to within the length of the line at which a document is cut."""
-        whole = int(self.table["bytes"][self.states == (SIDES[split])].sum())
+        whole = int(self.table["bytes"].sum(where=self.states == SIDES[split]))
         begun = sum(cut.byte for cut in self.cuts)
         if split == "train":
             return whole + begun

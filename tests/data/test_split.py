@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.data.document_links import DocumentLinks
 from chainrule.data.split import hold_out
 from chainrule.data.table import BAD, CUT, LEFT_OUT, TRAIN, VALIDATION
 
@@ -10,8 +11,13 @@ def hold(sizes, roots=None, share=0.05, seed=0, states=None, most=np.inf):
     n = len(sizes)
     keys = np.random.default_rng(seed).integers(0, 2**63, n, np.uint64)
     states = np.full(n, TRAIN, np.uint8) if states is None else np.array(states, np.uint8)
-    roots = np.arange(n) if roots is None else np.array(roots)
-    return hold_out(states, np.array(sizes, np.uint64), keys, roots, share, most)
+    return hold_out(states, np.array(sizes, np.uint64), keys, links(range(n) if roots is None else roots), share, most)
+
+
+def links(roots):
+    roots = np.array(roots)
+    linked = np.flatnonzero(roots != np.arange(len(roots)))
+    return DocumentLinks(linked, roots[linked])
 
 
 def held_bytes(sizes, held):
@@ -41,8 +47,8 @@ def test_a_cluster_is_on_one_side(seed):
 def test_the_choice_does_not_depend_on_the_order_of_reading():
     sizes, keys = np.arange(1, 101, dtype=np.uint64), np.random.default_rng(0).integers(0, 2**63, 100, np.uint64)
     shuffled = np.random.default_rng(1).permutation(100)
-    straight = hold_out(np.zeros(100, np.uint8), sizes, keys, np.arange(100), 0.1)
-    other = hold_out(np.zeros(100, np.uint8), sizes[shuffled], keys[shuffled], np.arange(100), 0.1)
+    straight = hold_out(np.zeros(100, np.uint8), sizes, keys, links(range(100)), 0.1)
+    other = hold_out(np.zeros(100, np.uint8), sizes[shuffled], keys[shuffled], links(range(100)), 0.1)
     assert (straight.states[shuffled] == other.states).all()
 
 
@@ -104,8 +110,8 @@ def test_under_the_limit_the_choice_does_not_depend_on_the_order_of_reading():
     sizes = np.array([100] * 500 + [50_000 + 1000 * index for index in range(20)], np.uint64)
     keys = np.random.default_rng(0).integers(0, 2**63, 520, np.uint64)
     shuffled = np.random.default_rng(1).permutation(520)
-    straight = hold_out(np.zeros(520, np.uint8), sizes, keys, np.arange(520), 0.1, 20_000)
-    other = hold_out(np.zeros(520, np.uint8), sizes[shuffled], keys[shuffled], np.arange(520), 0.1, 20_000)
+    straight = hold_out(np.zeros(520, np.uint8), sizes, keys, links(range(520)), 0.1, 20_000)
+    other = hold_out(np.zeros(520, np.uint8), sizes[shuffled], keys[shuffled], links(range(520)), 0.1, 20_000)
     assert (straight.states[shuffled] == other.states).all()
     assert {cut[1:] for cut in straight.cuts} == {cut[1:] for cut in other.cuts}
     assert {cut.document for cut in straight.cuts} == {int(shuffled[cut.document]) for cut in other.cuts}
@@ -120,3 +126,15 @@ def test_a_huge_document_that_another_is_like_is_not_cut():
 def test_a_single_huge_document_gives_its_last_bytes():
     held = hold([10_000_000], most=1000)
     assert held.limited and held.cuts == ((0, 9_999_000, 500),)
+
+
+def test_the_documents_that_are_cut_are_huge_and_alone_whatever_clusters_stand_between():
+    chooser = np.random.default_rng(0)
+    sizes = np.where(np.arange(300) % 3, 100, 100_000).tolist()
+    roots = np.arange(300)
+    for member in range(30, 300, 5):
+        roots[member] = roots[member - chooser.integers(1, 30)]
+    held = hold(sizes, roots, most=20_000)
+    assert len(held.cuts) > 5
+    for cut in held.cuts:
+        assert sizes[cut.document] == 100_000 and (roots == roots[cut.document]).sum() == 1
