@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -165,6 +165,11 @@ def sha256_of_file(path: Path) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below `folder`, each hard link counted once."""
-    found = {(stat.st_dev, stat.st_ino): stat.st_size for stat in (p.stat() for p in folder.rglob("*") if p.is_file())}
+    """Bytes of all files below `folder`, each hard link counted once; what goes while it is counted counts nothing."""
+    found = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                state = Path(place, name).stat()
+                found[state.st_dev, state.st_ino] = state.st_size
     return sum(found.values())

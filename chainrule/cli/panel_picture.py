@@ -1,7 +1,6 @@
 """The live panel as a picture, made again from the files of a run."""
 
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from rich.text import Text
 from chainrule.cli.panel_blocks import block
 from chainrule.cli.panel_frame import frame
 from chainrule.cli.panel_state import state_of
-from chainrule.run import RunFolder, rows_from_end
+from chainrule.run import RunFolder, read_record, rows_from_end
 
 # rich's own frame fetches a font from a content network; a picture in a repository must not.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -29,7 +28,7 @@ def panel_svg(run: RunFolder, *, until_step: int | None = None, width: int = 100
 
 
 def _parts(run: RunFolder, console: Console, until_step: int | None, height: int) -> Iterator[RenderableType]:
-    record: Mapping[str, Any] = json.loads(run.machine.read_bytes())
+    record: Mapping[str, Any] = read_record(run.machine)
     for kind in BLOCKS:
         if (lines := block(kind, record.get(kind) or {}) if record.get(kind) else None) is not None:
             yield lines

@@ -42,7 +42,7 @@ def runs(*, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     - `chainrule runs --runs-folder /data/runs`
     - `chainrule runs diff runs/a runs/b`
     """
-    found = [overview(run) for run in list_runs(runs_folder)]
+    found = [_overview_or_name(run) for run in list_runs(runs_folder)]
     if as_json:
         print_json({"runs": [asdict(run) for run in found]})
     elif not found:
@@ -107,6 +107,14 @@ def overview(run: RunFolder) -> Overview:
         seconds=float(summary.get("seconds") or last.get("seconds", 0.0)),
         disk_bytes=folder_bytes(run.path),
     )
+
+
+def _overview_or_name(run: RunFolder) -> Overview:
+    """One folder that cannot be read (another user's, a broken disk) must not hide the others."""
+    try:
+        return overview(run)
+    except (ChainruleError, OSError):
+        return Overview(run.name, "unreadable", None, 0, None, 0, None, 0.0, folder_bytes(run.path))
 
 
 def held_out_curve(run: RunFolder) -> list[tuple[int, float]]:

@@ -29,6 +29,8 @@ from chainrule.run import turn_lock
 
 NAME = re.compile(r"(survey|tokenizer|shards)-[0-9a-f]{24}")
 ABOUT = "about.json"
+# Seconds since 1970 at the end of the year 9999, beyond which no calendar goes.
+LATEST = 253402300800
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,15 @@ def about(place: Path) -> dict[str, Any]:
     """What is recorded of an entry; empty when nothing is, or nothing that can be read."""
     try:
         known = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return {key: value for key, value in known.items() if _is_sound(key, value)} if isinstance(known, dict) else {}
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if key in ("text", "runs"):
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, int | float) and 0 < value < LATEST if key == "used" else True
 
 
 def kept_file(place: Path, name: str) -> Path | None:

@@ -92,7 +92,7 @@ def load_manifest(folder: Path) -> Manifest:
         raise DataError(f"{folder}: holds no prepared text (no {FILE_NAME}); prepare it first") from fault
     except OSError as fault:
         raise system_fault(path, fault) from fault
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     return _checked(content, path)
 
@@ -105,7 +105,7 @@ def _checked(content: Any, path: Path) -> Manifest:
         shards = tuple(ShardEntry(**entry) for entry in content["shards"])
         manifest = Manifest(**{**content, "shards": shards, "sources": tuple(content["sources"])})
         whole = fingerprint(manifest) == manifest.fingerprint
-    except (TypeError, KeyError) as fault:
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as fault:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     if not whole or any(Path(shard.file).name != shard.file for shard in shards):
         raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")

@@ -1,6 +1,5 @@
 """The model card (README.md) of an exported model: what it is, what it was trained on, how well it does."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, read_record
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
 BASELINES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
@@ -23,8 +22,8 @@ def run_of(source: Path) -> RunFolder | None:
 
 def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -> str:
     """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out."""
-    summary = _read(run.summary) if run else {}
-    report = _read(run.data / "manifest.json").get("report", {}) if run else {}
+    summary = read_record(run.summary) if run else {}
+    report = read_record(run.data / "manifest.json").get("report") if run else None
     name = run.name if run else proof.folder.name
     parts = [
         _HEAD,
@@ -33,7 +32,7 @@ def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -
         *_model(opened),
         *_use(),
         *_metrics(summary),
-        *_data(report),
+        *_data(report if isinstance(report, dict) else {}),
         *_proof(opened, proof),
     ]
     parts += _settings(run) if run else []
@@ -91,15 +90,19 @@ def _metrics(summary: Mapping[str, Any]) -> Iterator[str]:
 def _data(report: Mapping[str, Any]) -> Iterator[str]:
     if not report:
         return
-    tokens = report.get("tokens", {})
-    rows = {
-        "Files": f"{report['files']:,}",
-        "Documents": f"{report['documents']:,}",
-        "Text": bytes_text(report["bytes"]),
-        "Exact duplicates left out": f"{report['duplicates']:,}",
-        "Near duplicates left out": f"{report['near_duplicates']:,}",
-        "Tokens": ", ".join(f"{split} {count:,}" for split, count in tokens.items()),
+    counts = {
+        "Files": "files",
+        "Documents": "documents",
+        "Exact duplicates left out": "duplicates",
+        "Near duplicates left out": "near_duplicates",
     }
+    rows = {words: f"{report[key]:,}" for words, key in counts.items() if report.get(key) is not None}
+    if report.get("bytes") is not None:
+        rows["Text"] = bytes_text(report["bytes"])
+    tokens = report.get("tokens")
+    if isinstance(tokens, dict):
+        sides = ((side, count) for side, count in tokens.items() if isinstance(count, int))
+        rows["Tokens"] = ", ".join(f"{side} {count:,}" for side, count in sides)
     yield from ("## What it was trained on", "", *_table(rows))
 
 
@@ -131,11 +134,3 @@ def _table(rows: Mapping[str, str]) -> Iterator[str]:
 def _is_run(path: Path) -> bool:
     """A checkpoint has a config.toml as well, but no checkpoints of its own."""
     return RunFolder(path).checkpoints.is_dir()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object of the run folder; empty when the run has not written it (yet)."""
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_bytes())
-    return content if isinstance(content, dict) else {}

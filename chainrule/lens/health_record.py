@@ -27,7 +27,7 @@ class HealthRecord:
         """The record; rows that are not of this form (a torn file, another version) are left out."""
         kinds: dict[str, list[Row]] = {"layers": [], "norms": [], "inside": [], "spike": []}
         for row in rows:
-            if row.get("kind") in kinds and isinstance(row.get("step"), int):
+            if isinstance(row.get("kind"), str) and row["kind"] in kinds and isinstance(row.get("step"), int):
                 kinds[row["kind"]].append(row)
         head = kinds["layers"][-1] if kinds["layers"] else {}
         names = head.get("layers")

@@ -69,12 +69,16 @@ def read_facts(run: RunFolder) -> Facts:
         tokenizer=_mapping(record.get("tokenizer")),
         data={**_mapping(manifest.get("report")), **_mapping(record.get("data"))},
         manifest=manifest,
-        train=thinned(read_rows(run.metrics, "train"), MOST_ROWS),
-        held_out=thinned(read_rows(run.metrics, "eval"), MOST_ROWS),
-        samples=[row for row in read_rows(run.samples) if "step" in row and "text" in row],
+        train=thinned(_placed(read_rows(run.metrics, "train")), MOST_ROWS),
+        held_out=thinned(_placed(read_rows(run.metrics, "eval")), MOST_ROWS),
+        samples=[row for row in _placed(read_rows(run.samples)) if "text" in row],
         events=list(islice(rows_from_end(run.events), MOST_EVENTS))[::-1],
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
+
+
+def _placed(rows: Iterable[Row]) -> Iterable[Row]:
+    return (row for row in rows if "step" in row)
 
 
 def thinned(rows: Iterable[Row], most: int) -> list[Row]:

@@ -11,6 +11,8 @@ from chainrule.report.sections import MARKS, section
 
 Cell = float | None
 MOST_COLUMNS = 96
+# Of float32, in which all is measured: what is larger was never measured, and differences of such overflow.
+LARGEST = 3.4028235e38
 
 
 def health(facts: Facts) -> Html | None:
@@ -117,4 +119,5 @@ def _part(row: object, name: str) -> dict[str, object]:
 
 
 def _number(value: object) -> Cell:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return float(value) if known else None

@@ -1,6 +1,7 @@
 """The page's upper half: what the run is, how it went, what it writes, who it beats."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeGuard
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.copied import Copied, CopiedSample
@@ -194,8 +195,12 @@ def baselines(facts: Facts) -> Html | None:
 def _forgetting(facts: Facts) -> Html | None:
     """For a run that went on from another model: bits per byte of new and old held-out text, before and after."""
     pairs = [(words, facts.summary.get(name)) for name, words in (("new", "the new text"), ("old", "the old text"))]
-    said = [f"{words} {pair['before']:.3f} → {pair['after']:.3f}" for words, pair in pairs if pair]
+    said = [f"{words} {pair['before']:.3f} → {pair['after']:.3f}" for words, pair in pairs if _is_pair(pair)]
     return tag("p", f"Before and after this run: {', '.join(said)}.", class_="verdict") if said else None
+
+
+def _is_pair(value: object) -> TypeGuard[Mapping[str, float]]:
+    return isinstance(value, Mapping) and all(isinstance(value.get(key), int | float) for key in ("before", "after"))
 
 
 def _bar(words: str, value: float, most: float) -> Html:

@@ -49,7 +49,7 @@ def _line(line: str) -> tuple[str, Any, str] | None:
         left, comment = "  # ".join(parts[: marks + 1]), "  # ".join(parts[marks + 1 :])
         try:
             values = tomllib.loads(left)
-        except tomllib.TOMLDecodeError:
+        except ValueError:  # no TOML, or a number of thousands of digits
             continue
         if len(values) == 1:
             return (*next(iter(values.items())), comment)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import disk_faults, finite, whole_file
-from chainrule.run.sound import sound_row
+from chainrule.run.sound import json_value, sound_row
 
 Row = Mapping[str, Any]
 BLOCK_BYTES = 1 << 16
@@ -153,8 +153,8 @@ def _lines_from_end(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        return sound_row(json.loads(line))
-    except (ValueError, RecursionError):
+        return sound_row(json_value(line))
+    except ValueError:
         return None
 
 

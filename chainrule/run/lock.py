@@ -1,7 +1,6 @@
 """A run folder has one writer."""
 
 import errno
-import json
 import os
 import platform
 import sys
@@ -15,6 +14,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from chainrule.base import RunError, disk_faults, write_json
 from chainrule.run.folder import RunFolder
+from chainrule.run.sound import json_value
 
 # What network and FUSE mounts answer when they know no locks.
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
@@ -90,9 +90,11 @@ def _acquired(run: RunFolder, holder: Path) -> BaseFileLock:
 def is_running(run: RunFolder) -> bool:
     """Whether the process that last took the lock still lives; on another host its mark alone says so."""
     try:
-        who = json.loads((run.path / "lock.json").read_text("utf-8"))
+        who = json_value((run.path / "lock.json").read_bytes())
         if who["host"] != platform.node() or sys.platform == "win32":
             return True
+        if not 0 < int(who["pid"]) < 2**31:
+            return False
         os.kill(int(who["pid"]), 0)  # signal 0 reaches nobody; it only asks
     except PermissionError:
         return True  # it lives, as another user
@@ -103,7 +105,7 @@ def is_running(run: RunFolder) -> bool:
 
 def _describe(holder: Path) -> str:
     try:
-        who = json.loads(holder.read_text("utf-8"))
+        who = json_value(holder.read_bytes())
         return f"process {who['pid']} on {who['host']} since {who['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,25 @@ NUMBERS = frozenset(
         "minutes",
         "spent",
         "after",
+        "bytes",
+        "train",
+        "validation",
+        "duplicates",
+        "near_duplicates",
+        "left_out",
+        "empty",
+        "bad",
+        "train_bytes",
+        "held_out_bytes",
+        "of_tokens",
+        "of_bytes",
     ]
 )
-MAPPINGS = frozenset(["baselines", "best", "by_source", "versions", "machine", "plan"])
-LISTS = frozenset(["completions", "warnings", "layers"])
+MAPPINGS = frozenset(["baselines", "best", "versions", "machine", "plan", "split_bytes", "skipped_by", "copied"])
+# By names that are the user's own, which may be any word of this page.
+NAMED = frozenset(["sources", "by_source"])
+LISTS = frozenset(["warnings", "notes", "layers"])
+ROWS = frozenset(["completions"])
 TEXTS = frozenset(
     [
         "status",
@@ -80,15 +96,38 @@ TEXTS = frozenset(
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(NUMBERS, (int, float)),
     **dict.fromkeys(MAPPINGS, dict),
+    **dict.fromkeys(NAMED, dict),
     **dict.fromkeys(LISTS, list),
+    **dict.fromkeys(ROWS, list),
     **dict.fromkeys(TEXTS, str),
     # Interpreter and test of its code, fingerprint and description, path and figures, score and scores.
     **dict.fromkeys(("python", "tokenizer", "data", "report"), (dict, str)),
     "tokens": (int, float, dict),
     **dict.fromkeys(("before", "new", "old"), (dict, int, float)),
 }
+# What no number of a run is, and no float holds: such a one becomes null, as in a row that we write. Looked for first,
+# because Python's own functions for numbers make reading several times slower.
+BEYOND = re.compile(rb"\d{300}|\d[eE]\+?\d{3}|NaN|Infinity")
 # A row whose place is unknown is no row.
 WHOLE = ("step", "tokens")
+
+
+def json_value(content: bytes) -> Any:
+    """The value in JSON, with null for a number that is not finite or too large; raises ValueError for what is none."""
+    try:
+        if not BEYOND.search(content):
+            return json.loads(content)
+        return json.loads(content, parse_float=_finite, parse_int=_whole, parse_constant=lambda word: None)
+    except RecursionError as fault:
+        raise ValueError("nested too deeply") from fault
+
+
+def _finite(digits: str) -> float | None:
+    return value if math.isfinite(value := float(digits)) else None
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) < 300 else None
 
 
 def sound_row(row: Any) -> dict[str, Any] | None:
@@ -105,8 +144,8 @@ def read_record(path: Path) -> dict[str, Any]:
     with disk_faults(path, "reading"):
         content = path.read_bytes()
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
+        found = json_value(content)
+    except ValueError:
         return {}
     if not isinstance(found, dict):
         return {}
@@ -118,7 +157,15 @@ def read_record(path: Path) -> dict[str, Any]:
 def _sound(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in record.items() if _is_sound(key, value)}
     # What a start was asked for is the person's own; its keys mean other things than a file's.
-    return {k: _sound(v) if isinstance(v, dict) and k != "values" else v for k, v in kept.items()}
+    return {key: value if key == "values" else _inside(key, value) for key, value in kept.items()}
+
+
+def _inside(key: str, value: Any) -> Any:
+    if key in NAMED and isinstance(value, dict):
+        return {name: _sound(inside) for name, inside in value.items() if isinstance(inside, dict)}
+    if key in ROWS and isinstance(value, list):
+        return [_sound(inside) for inside in value if isinstance(inside, dict)]
+    return _sound(value) if isinstance(value, dict) else value
 
 
 def _is_sound(key: str, value: Any) -> bool:

@@ -75,8 +75,9 @@ def known_decisions(run: RunFolder, course: Course, step: int) -> dict[int, Mapp
 
 
 def _is_turn(made: Any, course: Course) -> bool:
-    numbers = isinstance(made, dict) and all(isinstance(made.get(key), int | float) for key in TURN)
-    return numbers and (made["planned"], made["leg"]) == (course.planned, course.leg)
+    numbers = isinstance(made, dict) and all(type(made.get(key)) in (int, float) for key in TURN)
+    sound = numbers and made["steps"] >= 1 and made["spacing"] > 0 and made["sparse"] >= 1
+    return sound and (made["planned"], made["leg"]) == (course.planned, course.leg)
 
 
 def keep_plan(session: Session) -> Mapping[str, Any]:

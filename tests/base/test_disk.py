@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import secrets
+import threading
 
 import pytest
 
@@ -149,3 +150,24 @@ def test_inodes_that_are_used_up_are_no_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda path: empty if str(path) == str(tmp_path) else state)
     with pytest.raises(DiskError, match=r"inodes are used up.* free\)\. What"), disk_faults(tmp_path, "writing"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_is_measured_while_its_files_come_and_go(tmp_path):
+    (tmp_path / "stays").write_bytes(b"12345")
+    over = threading.Event()
+
+    def stir() -> None:
+        while not over.is_set():
+            (tmp_path / "f").mkdir()
+            (tmp_path / "f" / "a").write_bytes(b"")
+            (tmp_path / "f" / "a").unlink()
+            (tmp_path / "f").rmdir()
+
+    stirring = threading.Thread(target=stir)
+    stirring.start()
+    try:
+        for _ in range(300):
+            assert folder_bytes(tmp_path) == 5
+    finally:
+        over.set()
+        stirring.join()
