@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,27 @@ class TokenStore:
         of_stretch = numbers[closes]
         return {self._source_names[number]: stretches[of_stretch == number] for number in np.unique(of_stretch)}
 
+    @property
+    def occurring(self) -> tuple[str, ...]:
+        """The sources of which there are documents, in the order of their numbers."""
+        return tuple(self._source_names[number] for number in self._occurring.tolist())
+
+    @cached_property
+    def _occurring(self) -> NDArray[np.int64]:
+        counts = np.zeros(len(self._source_names), np.int64)
+        for shard in self._shards:
+            for start in range(0, shard.n_documents, COUNTED_AT_ONCE):
+                counts += np.bincount(shard.sources[start : start + COUNTED_AT_ONCE], minlength=len(counts))
+        return np.flatnonzero(counts)
+
+    def sources_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each position the place in `occurring` of its document's source; no other documents are looked at."""
+        documents = np.minimum(self._ended_before(positions), self.n_documents - 1)
+        found = np.empty_like(documents)
+        for shard, places in self._by_document(documents):
+            found[places] = self._shards[shard].sources[documents[places] - self._documents[shard]]
+        return np.searchsorted(self._occurring, found)
+
     def _ended_before(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many documents end before each position, which may be the end of the text."""
         numbers = np.empty_like(positions)
@@ -96,12 +118,14 @@ class TokenStore:
     def _ends(self, documents: NDArray[np.int64]) -> NDArray[np.int64]:
         """The position after the last token of each document."""
         ends = np.empty_like(documents)
-        for shard, places in _groups(
-            np.searchsorted(self._documents, documents, "right") - 1, np.arange(len(documents))
-        ):
+        for shard, places in self._by_document(documents):
             inside = documents[places] - self._documents[shard]
             ends[places] = self._shards[shard].doc_ends[inside].astype(np.int64) + self._borders[shard]
         return ends
+
+    def _by_document(self, documents: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each shard in which some of the documents end, with their places in the array."""
+        return _groups(np.searchsorted(self._documents, documents, "right") - 1, np.arange(len(documents)))
 
     def _shard_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.searchsorted(self._borders, positions, side="right") - 1
@@ -140,10 +164,13 @@ class Dataset:
     manifest: Manifest
     shards: tuple[ShardFile, ...] = field(repr=False)
     """In the order of the manifest; a file is mapped while it is used."""
+    _stores: dict[str, TokenStore] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def split(self, name: str) -> TokenStore:
-        """The tokens of "train" or "validation"."""
-        return TokenStore(self._side(name), self.manifest.sources)
+        """The tokens of "train" or "validation", the same object each time: it remembers which sources occur."""
+        if name not in self._stores:
+            self._stores[name] = TokenStore(self._side(name), self.manifest.sources)
+        return self._stores[name]
 
     def counts(self, name: str) -> NDArray[np.int64]:
         """How often each id occurs on that side, [vocab_size], as it was counted when the shards were written."""

@@ -141,19 +141,13 @@ class _Tally:
     """Sums of nats, tokens and bytes for each source."""
 
     def __init__(self, store: TokenStore, byte_lengths: NDArray[np.int32]) -> None:
-        stretches = store.sources()
-        self._byte_lengths = byte_lengths
-        self._names = list(stretches)
-        begins = np.concatenate([spans[:, 0] for spans in stretches.values()])
-        owners = np.repeat(np.arange(len(stretches)), [len(spans) for spans in stretches.values()])
-        order = np.argsort(begins)
-        self._begins, self._owners = begins[order], owners[order]
-        self._nats, self._tokens, self._bytes = np.zeros((3, len(stretches)))
+        self._store, self._byte_lengths = store, byte_lengths
+        self._names = store.occurring
+        self._nats, self._tokens, self._bytes = np.zeros((3, len(self._names)))
 
     def add(self, counted: _Counted) -> None:
         """Books each target on the source of the document that it stands in."""
-        owners = self._owners[np.searchsorted(self._begins, counted.positions, side="right") - 1]
-        n_sources = len(self._names)
+        owners, n_sources = self._store.sources_at(counted.positions), len(self._names)
         self._nats += np.bincount(owners, counted.losses, n_sources)
         self._tokens += np.bincount(owners, minlength=n_sources)
         self._bytes += np.bincount(owners, self._byte_lengths[counted.tokens], n_sources)

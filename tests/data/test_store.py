@@ -58,6 +58,26 @@ def test_sources_cover_the_text_once(store):
     assert len(store.sources()) == store.n_documents
 
 
+def test_each_position_has_the_source_of_its_document(store):
+    sources = store.sources()
+    assert store.occurring == tuple(sources)
+    expected = np.empty(store.n_tokens, np.int64)
+    for place, spans in enumerate(sources.values()):
+        for start, end in spans:
+            expected[start:end] = place
+    positions = np.random.default_rng(0).permutation(store.n_tokens)
+    assert (store.sources_at(positions) == expected[positions]).all()
+    assert store.sources_at(np.empty(0, np.int64)).shape == (0,)
+
+
+def test_only_the_sources_of_this_side_occur(workshop):
+    workshop.fill(40)
+    dataset = workshop.dataset()
+    assert 1 <= len(dataset.split("validation").occurring) < 40
+    assert set(dataset.split("validation").occurring).isdisjoint(dataset.split("train").occurring)
+    assert dataset.split("train") is dataset.split("train")
+
+
 def test_windows_outside_the_text_are_refused(store):
     for start, length in ((-1, 5), (store.n_tokens - 4, 5), (0, 0)):
         with pytest.raises(DataError, match="leave a text of"):

@@ -111,6 +111,31 @@ def test_sources_add_up_to_the_whole(model: GPT, store: TokenStore, words: Token
         assert whole.by_source[name].n_tokens == int((spans[:, 1] - spans[:, 0]).sum()) - first_has_no_context
 
 
+def test_a_look_at_a_part_books_to_the_bit_what_sorting_all_documents_did(
+    model: GPT, store: TokenStore, words: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stretches = store.sources()
+    begins = np.concatenate([spans[:, 0] for spans in stretches.values()])
+    owners = np.repeat(np.arange(len(stretches)), [len(spans) for spans in stretches.values()])
+    order = np.argsort(begins)
+
+    def sorted_sources(self: TokenStore, positions: np.ndarray) -> np.ndarray:
+        return owners[order][np.searchsorted(begins[order], positions, side="right") - 1]
+
+    found = [score(model, store, words.byte_lengths, max_tokens=most, micro_batch=3) for most in (40, 200, None)]
+    monkeypatch.setattr(TokenStore, "sources_at", sorted_sources)
+    assert found == [
+        score(model, store, words.byte_lengths, max_tokens=most, micro_batch=3) for most in (40, 200, None)
+    ]
+
+
+def test_a_look_gathers_no_list_of_all_documents(
+    model: GPT, store: TokenStore, words: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TokenStore, "sources", lambda self: pytest.fail("all documents were looked at"))
+    assert score(model, store, words.byte_lengths, max_tokens=40).n_tokens >= 40
+
+
 @pytest.mark.parametrize("micro_batch", [1, 3, 100])
 def test_the_micro_batch_does_not_matter(model: GPT, store: TokenStore, words: Tokenizer, micro_batch: int) -> None:
     expected = score(model, store, words.byte_lengths)
