@@ -1,13 +1,15 @@
 import pytest
 
-from chainrule.config import TextConfig
+from chainrule.config import Config, ModelConfig, TextConfig, TrainingConfig
 from chainrule.data import open_dataset, survey, write_shards
 from chainrule.tokenizer import byte_tokenizer, train_bpe
 from chainrule.train import copied
 from chainrule.train.copied import copied_row, copied_sentence
+from chainrule.train.prepare import data_row
 
 
 def prepared(folder, text, make):
+    folder.mkdir(exist_ok=True)
     (folder / "a.txt").write_text(text)
     found = survey(TextConfig(paths=(str(folder / "a.txt"),), validation_share=0.1, separator=""), folder, workers=1)
     tokenizer = make(list(found.texts("train")))
@@ -48,3 +50,19 @@ def test_a_log_that_repeats_itself_is_all_copied(tmp_path):
     line = "INFO connection accepted from 10.0.0.1 port 80\n"
     row = copied_row(prepared(tmp_path, line * 3000, lambda texts: byte_tokenizer()))
     assert row["share"] == 1
+
+
+def test_copies_between_the_two_sides_of_one_document_are_counted_and_said(tmp_path):
+    # Separators that nobody recognises: the file is one document, and what stands in it twice is not looked for.
+    stories = [f"{lines(40 * number, 5)}~~~ {number} ~~~\n" for number in range(60)]
+    dataset = prepared(tmp_path, "".join(stories + stories), lambda texts: byte_tokenizer())
+    report = dataset.manifest.report
+    assert report["documents"] == 1 and report["duplicates"] == 0
+    assert {name: report["split_documents"][name] for name in ("train", "validation")} == {"train": 1, "validation": 1}
+    assert copied_row(dataset)["share"] > 0.95
+    settings = {"context_length": 16, "emb_dim": 8, "n_heads": 1, "n_layers": 1, "vocab_size": 257}
+    row = data_row(dataset, Config(model=ModelConfig(**settings), training=TrainingConfig(steps=2, batch_tokens=64)))
+    assert any("of held-out text stands word for word in the training text" in warning for warning in row["warnings"])
+    once = prepared(tmp_path / "once", "".join(stories), lambda texts: byte_tokenizer())
+    row = data_row(once, Config(model=ModelConfig(**settings), training=TrainingConfig(steps=2, batch_tokens=64)))
+    assert not any("word for word" in warning for warning in row["warnings"])
