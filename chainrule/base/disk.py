@@ -132,7 +132,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     It is written under a temporary name that no one can guess and that is never a link, so that in a folder which
     others may write nothing of theirs is overwritten.
     """
-    temporary = path.with_name(f".{path.name[:MOST_STEM]}.tmp-{secrets.randbelow(10**12):012d}")
+    temporary = temporary_name(path)
     with disk_faults(path, "writing"):
         try:
             # "x" is O_EXCL, which also refuses a link, wherever that leads.
@@ -143,6 +143,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         fsync_folder(path.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path`, for what is not whole yet or goes: nobody can guess it, and a start cleans it away."""
+    return path.with_name(f".{path.name[:MOST_STEM]}.tmp-{secrets.randbelow(10**12):012d}")
+
+
+def new_file(path: Path) -> BinaryIO:
+    """An empty file at `path`, to be written and read; what stood there is gone, and a link is not followed."""
+    path.unlink(missing_ok=True)
+    return path.open("x+b")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """`chainrule cache`: what is kept of prepared text, how much it is, and how to be rid of it."""
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -67,6 +68,7 @@ def prune(*names: str, days: float = 0.0, folder: CacheFolder = "auto", as_json:
         raise ConfigError(f"{unknown[0]!r} is not in {place}; `chainrule cache` lists what is")
     from chainrule.data import Cache
 
+    Cache(Path(place)).clean()
     oldest = time.time() - days * DAY
     wanted = [entry for entry in entries if not names or entry.path.name.startswith(names)]
     removed, busy = list[Any](), list[Any]()

@@ -24,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import DiskError, disk_faults, folder_bytes, sha256_of_file, write_json
+from chainrule.base import DiskError, disk_faults, folder_bytes, sha256_of_file, temporary_name, write_json
 from chainrule.run import turn_lock
 
 NAME = re.compile(r"(survey|tokenizer|shards)-[0-9a-f]{24}")
+# Half of an entry that is being removed; those of older versions as well.
+STUMP = re.compile(r"\.(gone-)?(survey|tokenizer|shards)-[0-9a-f]{24}(\.tmp)?-\d+")
 ABOUT = "about.json"
 # Seconds since 1970 at the end of the year 9999, beyond which no calendar goes.
 LATEST = 253402300800
@@ -91,9 +93,15 @@ class Cache:
         found = [_entry(path) for path in sorted(self.folder.iterdir()) if NAME.fullmatch(path.name)]
         return sorted(found, key=lambda entry: -entry.n_bytes)
 
+    def clean(self) -> None:
+        """Takes away what a killed removal left of its entry."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if STUMP.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+
     def remove(self, entry: CacheEntry) -> bool:
         """Removes the entry; False, with nothing done, when a process works in it now."""
-        doomed = entry.path.with_name(f".gone-{entry.path.name}-{os.getpid()}")
+        doomed = temporary_name(entry.path)
 
         def busy() -> None:
             raise TimeoutError

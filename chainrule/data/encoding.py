@@ -1,6 +1,5 @@
 """A worker's part of pass 2: a unit is read again and the kept documents of one side become token ids."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import disk_faults
+from chainrule.base import disk_faults, new_file, temporary_name
 from chainrule.data.jobs import Job, Part, Split, read_job
 from chainrule.data.shards import narrowed
 from chainrule.tokenizer import Tokenizer
@@ -58,7 +57,7 @@ def encode_job(tokenizer: Tokenizer, folder: Path, given: tuple[Split, int, Job]
     """
     split, number, job = given
     rows: list[tuple[int, int, bool, int]] = []
-    spool = _Spool(folder / f".tokens-{number}.tmp-{os.getpid()}")
+    spool = _Spool(temporary_name(folder / f"tokens-{number}"))
     parts = (part for side, part in read_job(job) if side == split)
     for batch in _batches(parts):
         for part, ids in zip(batch, encode(tokenizer, [part.content for part in batch]), strict=True):
@@ -109,7 +108,10 @@ class _Spool:
         return empty, str(self._path)
 
     def _write(self) -> None:
-        with disk_faults(self._path, "writing"), self._path.open("ab" if self._on_disk else "wb") as stream:
+        with (
+            disk_faults(self._path, "writing"),
+            self._path.open("ab") if self._on_disk else new_file(self._path) as stream,
+        ):
             for ids in self._waiting:
                 stream.write(ids.tobytes())
         self._waiting, self._bytes, self._on_disk = [], 0, True

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.base import disk_faults
+from chainrule.base import disk_faults, new_file
 from chainrule.config import TextConfig
 from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
@@ -228,6 +228,6 @@ class Spool:
     def _write(self) -> None:
         for name, content in zip(("documents", "signatures"), self._joined(), strict=True):
             path = Path(f"{self._path}.{name}")
-            with disk_faults(path, "writing"), path.open("ab" if self._on_disk else "wb") as stream:
+            with disk_faults(path, "writing"), path.open("ab") if self._on_disk else new_file(path) as stream:
                 stream.write(content)
         self._on_disk = True

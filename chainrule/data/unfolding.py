@@ -5,14 +5,13 @@ parsing and sketching 51, encoding 47), but it cannot begin in the middle. So on
 range into small files, from which workers read as from plain files.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from chainrule.base import disk_faults
+from chainrule.base import disk_faults, new_file, temporary_name
 from chainrule.data.files import TextFile
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.streams import ByteStream, Unfolded, opened
@@ -124,7 +123,7 @@ class Unfolding:
         if self._file is None:
             path = self._place(self._start)
             with disk_faults(path, "unfolding into"):
-                self._file = path.open("w+b")
+                self._file = new_file(path)
         return self._file
 
 
@@ -159,7 +158,7 @@ class Ranges:
             self._stack.close()
             self._number += 1
             # A name that is cleaned away with what else an interrupted preparation leaves.
-            name = f".unfolded-{self._number}-%d.tmp-{os.getpid()}"
+            name = temporary_name(self._folder / f"unfolded-{self._number}-%d").name
             place = unfolding(file, lambda at: self._folder / (name % at))
             self._content, self._file = self._stack.enter_context(place), file
         self._content.pass_to(start)

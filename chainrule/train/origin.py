@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, disk_faults
+from chainrule.base import ConfigError, disk_faults, temporary_name
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
@@ -133,15 +133,19 @@ def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | N
 
 def _link_folder(source: Path, target: Path) -> None:
     """Hard links to the shards and their manifest, or copies where the file system has no links."""
-    unfinished = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    with disk_faults(target, "linking the old text into"):
-        unfinished.mkdir()
-        for file in [*sorted(source.glob("*.safetensors")), source / "manifest.json"]:
-            try:
-                os.link(file, unfinished / file.name)
-            except OSError:
-                shutil.copy2(file, unfinished / file.name)
-        unfinished.rename(target)
+    unfinished = temporary_name(target)
+    try:
+        with disk_faults(target, "linking the old text into"):
+            unfinished.mkdir()
+            for file in [*sorted(source.glob("*.safetensors")), source / "manifest.json"]:
+                try:
+                    os.link(file, unfinished / file.name)
+                except OSError:
+                    shutil.copy2(file, unfinished / file.name)
+            unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _refuse_another_shape(source: str, layers: Sequence[Layer]) -> None:

@@ -4,17 +4,22 @@ import errno
 import json
 import os
 import secrets
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+import chainrule
 from chainrule.base import (
     DiskError,
     disk_faults,
     folder_bytes,
     free_bytes,
     fsync_folder,
+    new_file,
     sha256_of_file,
+    temporary_name,
     whole_file,
     write_bytes,
     write_json,
@@ -171,3 +176,29 @@ def test_a_folder_is_measured_while_its_files_come_and_go(tmp_path):
     finally:
         over.set()
         stirring.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are for those with a right to them")
+def test_a_new_file_takes_the_place_of_a_planted_link_and_leaves_what_it_led_to(tmp_path):
+    (tmp_path / "theirs").write_bytes(b"precious")
+    (tmp_path / "ours").symlink_to(tmp_path / "theirs")
+    with new_file(tmp_path / "ours") as stream:
+        stream.write(b"a")
+        stream.seek(0)
+        assert stream.read() == b"a"
+    assert (tmp_path / "theirs").read_bytes() == b"precious" and not (tmp_path / "ours").is_symlink()
+
+
+def test_temporary_names_are_never_the_same(tmp_path):
+    names = {temporary_name(tmp_path / "a").name for _ in range(200)}
+    assert len(names) == 200 and all(name.startswith(".a.tmp-") for name in names)
+    assert not any(str(os.getpid()) == name.rpartition("-")[2] for name in names)
+
+
+def test_no_temporary_is_named_by_its_process_alone():
+    package = Path(chainrule.__file__).parent
+    named = [
+        path.relative_to(package).as_posix() for path in package.rglob("*.py") if "getpid" in path.read_text("utf-8")
+    ]
+    # Who holds a lock is no temporary; the other two have a random part besides.
+    assert sorted(named) == ["checkpoint/names.py", "export/unfinished.py", "run/lock.py"]

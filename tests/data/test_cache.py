@@ -121,3 +121,16 @@ def test_a_linked_text_is_whole_and_outlives_what_it_came_from(workshop, prepare
     opened = open_dataset(target, verify=True)
     assert opened.manifest == manifest
     assert {path.name for path in target.glob("*.safetensors")} == {entry.file for entry in manifest.shards}
+
+
+def test_what_a_killed_removal_left_is_in_nobodys_way_and_goes(tmp_path):
+    cache = Cache(tmp_path)
+    with cache.turn("shards", KEY, nobody_waits) as place:
+        (place / "tokens").touch()
+    (entry,) = cache.entries()
+    for name in (f".gone-{place.name}-{os.getpid()}", f".{place.name}.tmp-{os.getpid():012}"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokens").touch()
+    assert cache.remove(entry)
+    cache.clean()
+    assert [path.name for path in tmp_path.iterdir()] == [f".{place.name}.lock"]
