@@ -106,6 +106,16 @@ class TokenStore:
             found[places] = self._shards[shard].sources[documents[places] - self._documents[shard]]
         return np.searchsorted(self._occurring, found)
 
+    def document_at(self, position: int) -> tuple[int, str]:
+        """The number (from 0) of the document that holds the token at `position`, and its source's name.
+
+        Looked up in one shard: `sources` makes arrays of all documents.
+        """
+        document = int(self._ended_before(np.array([position]))[0])
+        shard = int(np.searchsorted(self._documents, document, "right")) - 1
+        number = self._shards[shard].sources[document - int(self._documents[shard])]
+        return document, self._source_names[int(number)]
+
     def _ended_before(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many documents end before each position, which may be the end of the text."""
         numbers = np.empty_like(positions)

@@ -109,11 +109,8 @@ def _source(store: TokenStore, copy: Copy) -> str:
     """The source, and the document's number among the training documents, in which the longest match stands."""
     if not copy.length:
         return ""
-    document = int(store.document_ids(np.array([copy.position]), 1)[0, 0]) + 1
-    for name, stretches in store.sources().items():
-        if ((stretches[:, 0] <= copy.position) & (copy.position < stretches[:, 1])).any():
-            return f"document {document:,} ({name})"
-    return f"document {document:,}"
+    number, source = store.document_at(copy.position)
+    return f"document {number + 1:,}" + (f" ({source})" if source else "")
 
 
 def _whole(text: str) -> str:

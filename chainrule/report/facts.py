@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from chainrule.lens import HealthRecord
@@ -12,6 +12,8 @@ Row = Mapping[str, Any]
 MOST_EVENTS = 200
 # Rows that are held of a journal of any length; the page draws 1,200 points.
 MOST_ROWS = 5000
+# Rounds of samples that are held; the page shows so many of them at the most.
+MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def read_facts(run: RunFolder) -> Facts:
         manifest=manifest,
         train=thinned(_placed(read_rows(run.metrics, "train")), MOST_ROWS),
         held_out=thinned(_placed(read_rows(run.metrics, "eval")), MOST_ROWS),
-        samples=[row for row in _placed(read_rows(run.samples)) if "text" in row],
+        samples=some_rounds((row for row in _placed(read_rows(run.samples)) if "text" in row), MOST_ROUNDS),
         events=list(islice(rows_from_end(run.events), MOST_EVENTS))[::-1],
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
@@ -100,6 +102,24 @@ def thinned(rows: Iterable[Row], most: int) -> list[Row]:
             kept = [kept[0], *(_mean_row(kept[place : place + 2]) for place in range(1, len(kept), 2))]
             together *= 2
     return [*kept, *([_mean_row(waiting)] if waiting else []), *([] if last is None else [last])]
+
+
+def some_rounds(rows: Iterable[Row], most: int) -> list[Row]:
+    """The rows of up to `most` rounds of samples; of more the first, the last, and some evenly spread between them.
+
+    The memory is that of so many rounds.
+    """
+    kept: list[list[Row]] = []
+    apart, last = 1, list[Row]()
+    for number, (_, group) in enumerate(groupby(rows, key=lambda row: row["step"])):
+        last = list(group)
+        if number % apart == 0:
+            kept.append(last)
+        if len(kept) > most:
+            kept, apart = kept[::2], 2 * apart
+    if kept and kept[-1] is not last:
+        kept.append(last)
+    return [row for group in kept for row in group]
 
 
 def _mean_row(rows: Sequence[Row]) -> Row:

@@ -78,6 +78,16 @@ def test_only_the_sources_of_this_side_occur(workshop):
     assert dataset.split("train") is dataset.split("train")
 
 
+def test_a_place_is_in_the_document_and_source_that_covers_it(store):
+    ranges = store.sources()
+    places = [0, store.n_tokens - 1, *np.random.default_rng(2).integers(0, store.n_tokens, 60).tolist()]
+    ends = np.flatnonzero(everything(store) == 256)
+    places += [*ends[:20].tolist(), *(ends[:20] + 1).tolist()]
+    for place in places:
+        (name,) = (name for name, spans in ranges.items() if ((spans[:, 0] <= place) & (place < spans[:, 1])).any())
+        assert store.document_at(place) == (np.searchsorted(ends, place), name)
+
+
 def test_windows_outside_the_text_are_refused(store):
     for start, length in ((-1, 5), (store.n_tokens - 4, 5), (0, 0)):
         with pytest.raises(DataError, match="leave a text of"):
