@@ -107,6 +107,7 @@ def save(session: Session) -> None:
     facts = {
         "environment": environment(session.facts),
         "data": session.dataset.manifest.fingerprint,
+        "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
     copies = [run.config, run.tokenizer]

@@ -1,16 +1,14 @@
 """Going on from a pretrained model: its weights, shape, tokenizer, and a share of its old text."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, disk_faults, temporary_name
+from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
-from chainrule.data import Dataset, open_dataset
+from chainrule.data import Dataset, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
@@ -76,24 +74,33 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
     _refuse_another_shape(source, layers)
     folder = RunFolder(Path(source))
     run = folder if folder.config.is_file() else None
-    if config.origin.old_share and (run is None or not run.data.is_dir()):
+    if config.origin.old_share and (run is None or not _is_prepared(run.data)):
         raise ConfigError(f"origin.old_share needs the old text, and {source} holds none; leave it out")
     opened = open_model(source)
-    if run is not None and (run.data / "manifest.json").is_file():
+    if run is not None and _is_prepared(run.data):
         # Its ids are learnt from again, or scored: to another tokenizer they would be other words.
         check_same_tokenizer(open_dataset(run.data, verify=False), opened)
     return Origin(opened, source, run)
 
 
-def link_old_text(origin: Origin, run: RunFolder) -> None:
-    """Links the old run's text into the new run's folder, which can then be moved; nothing when there is none."""
-    if not run.old.is_dir() and origin.run and (origin.run.data / "manifest.json").is_file():
-        _link_folder(origin.run.data, run.old)
+def link_old_text(origin: Origin, run: RunFolder) -> int:
+    """Links the old run's text, where it is known, into the new run's folder, which can then be moved.
+
+    Returns the bytes that had to be copied, because the two are on different disks.
+    """
+    if origin.run is None or not _is_prepared(origin.run.data) or _is_prepared(run.old):
+        return 0
+    return link_shards(origin.run.data, run.old)
 
 
 def old_dataset(run: RunFolder) -> Dataset | None:
     """The text of the run that this one goes on from, when it is known."""
-    return open_dataset(run.old) if run.old.is_dir() else None
+    return open_dataset(run.old) if _is_prepared(run.old) else None
+
+
+def _is_prepared(folder: Path) -> bool:
+    # The manifest comes last: a folder that a kill left half linked has none.
+    return (folder / "manifest.json").is_file()
 
 
 def score_before(session: Session, minutes: float | None, step_seconds: float) -> dict[str, Any]:
@@ -129,23 +136,6 @@ def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | N
         name: None if store is None else score_held_out(session, store=store, max_tokens=max_tokens).bits_per_byte
         for name, store in stores.items()
     }
-
-
-def _link_folder(source: Path, target: Path) -> None:
-    """Hard links to the shards and their manifest, or copies where the file system has no links."""
-    unfinished = temporary_name(target)
-    try:
-        with disk_faults(target, "linking the old text into"):
-            unfinished.mkdir()
-            for file in [*sorted(source.glob("*.safetensors")), source / "manifest.json"]:
-                try:
-                    os.link(file, unfinished / file.name)
-                except OSError:
-                    shutil.copy2(file, unfinished / file.name)
-            unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _refuse_another_shape(source: str, layers: Sequence[Layer]) -> None:

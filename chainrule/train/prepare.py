@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, DataError
 from chainrule.config import Config, Layer
 from chainrule.data import Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import look_at_machine
@@ -67,8 +67,16 @@ def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch
 
 
 def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> Batches:
-    """What the run learns from, in its order; `old` is the text of the run that it goes on from."""
+    """What the run learns from, in its order; `old` is the text of the run that it goes on from.
+
+    Raises DataError when old text is to be mixed in and there is none.
+    """
     share = config.origin.old_share
+    if share and old is None:
+        raise DataError(
+            f"the run learns from old text as well (origin.old_share = {share:g}), and its folder old/ is gone or not "
+            "whole; bring it back, or start a new run with --from"
+        )
     return Batches(
         dataset.split("train"),
         config.model.context_length,

@@ -104,12 +104,19 @@ def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str 
     return f"{new} steps instead of {old}: the schedule begins again at step {step}, with its warm-up"
 
 
-def check_fits(checkpoint: Checkpoint, dataset: Dataset, tokenizer: Tokenizer) -> None:
+def check_fits(checkpoint: Checkpoint, dataset: Dataset, tokenizer: Tokenizer, old: Dataset | None) -> None:
     """Raises DataError or CheckpointError when text or tokenizer are not those that the checkpoint learnt from."""
     if checkpoint.state["data"] != dataset.manifest.fingerprint:
         raise DataError(
             f"the token shards are not those that {checkpoint.path.name} learnt from (their fingerprint differs); "
             "bring the run's data folder back, or go on with new text by --from"
+        )
+    # Of a run from before this was kept nothing is known.
+    learnt = checkpoint.state.get("old")
+    if learnt is not None and old is not None and learnt != old.manifest.fingerprint:
+        raise DataError(
+            f"the folder old/ holds another text than the one that {checkpoint.path.name} learnt from (its fingerprint "
+            "differs); bring it back"
         )
     if checkpoint.state["tokenizer"] != tokenizer.fingerprint:
         raise CheckpointError(f"tokenizer.json is not the one that {checkpoint.path.name} learnt with; bring it back")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.base import write_json
+from chainrule.base import bytes_text, write_json
 from chainrule.config import Config, Layer, Resolved, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
 from chainrule.device import MachineFacts, look_at_machine, on_threads
@@ -73,7 +73,9 @@ class Start:
             layers = [origin.layer(), *layers]
             check_early_room(self.run, draft(layers, minutes))
             origin.opened.tokenizer.save(self.run.tokenizer)
-            link_old_text(origin, self.run)
+            if copied := link_old_text(origin, self.run):
+                where = f"{origin.source}, which is on another disk"
+                write_event(self.run, self.watch, f"{bytes_text(copied)} of old text were copied from {where}")
         found = read_text(given.config, self.run, self.watch)
         resolved = on_machine(settle(layers, facts, minutes, found.split_bytes("train")), facts)
         if origin:
@@ -115,7 +117,7 @@ class Start:
         checkpoint = checkpoint_to_resume(self.run, self.watch)
         if checkpoint:
             check_settings(checkpoint, self.run, resolved.config)
-            check_fits(checkpoint, dataset, tokenizer)
+            check_fits(checkpoint, dataset, tokenizer, old_dataset(self.run))
         session = self._session(resolved, facts, tokenizer, dataset)
         # Before the weights come, because trying moves them: this may be another machine than the one before.
         resolved, probed = self._tried(session, resolved)

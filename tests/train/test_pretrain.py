@@ -1,10 +1,11 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from chainrule.base import ConfigError, RunError, TrainingError
+from chainrule.base import ConfigError, DataError, RunError, TrainingError
 from chainrule.checkpoint import load_checkpoint, newest_checkpoint, open_model
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.model import GPT
@@ -234,6 +235,37 @@ def test_going_on_from_a_run_starts_from_its_weights_and_shows_what_it_costs(str
     config = resolve([load_toml(tmp_path / "on" / "config.toml")]).config
     assert config.model.emb_dim == 16
     assert open_model(tmp_path / "on").tokenizer.fingerprint == open_model(straight).tokenizer.fingerprint
+
+
+def test_old_text_that_is_gone_or_another_is_refused_on_a_resume(straight, layers, tmp_path):
+    on = tmp_path / "on"
+    over = Layer("flag", {"origin": {"start_from": str(straight), "old_share": 0.25}, "training": {"steps": 2}})
+    own = {key: layer.values[key] for layer in layers() for key in ("text", "machine") if key in layer.values}
+    pretrain([Layer("text", own), over], on)
+    more = [Layer("flag", {"training": {"steps": 4}})]
+    whole = on / "old"
+    whole.rename(on / "aside")
+    with pytest.raises(DataError, match=r"old text as well .*old/ is gone"):
+        pretrain(more, on, resume=True)
+    other = layers(text={"validation_share": 0.2}, training={"steps": 2})
+    pretrain(other, tmp_path / "other")
+    shutil.copytree(tmp_path / "other" / "data", whole)
+    with pytest.raises(DataError, match="old/ holds another text than the one that step-00000002 learnt from"):
+        pretrain(more, on, resume=True)
+    # A kill while it was linked leaves no manifest: that is none, too.
+    (whole / "manifest.json").unlink()
+    with pytest.raises(DataError, match="old/ is gone or not whole"):
+        pretrain(more, on, resume=True)
+    shutil.rmtree(whole)
+    (on / "aside").rename(whole)
+    assert pretrain(more, on, resume=True)["step"] == 4
+
+
+def test_old_text_is_asked_for_before_anything_is_made(straight, layers, tmp_path):
+    (straight / "data" / "manifest.json").unlink()
+    over = Layer("flag", {"origin": {"start_from": str(straight), "old_share": 0.25}})
+    with pytest.raises(ConfigError, match="needs the old text"):
+        pretrain([layers()[1], over], tmp_path / "on")
 
 
 def test_another_shape_than_the_origins_is_refused(straight, layers, tmp_path):
