@@ -3,7 +3,7 @@
 import time
 
 from chainrule.base import Interrupted
-from chainrule.train.guard import keep_skipped, stop_when_lost
+from chainrule.train.guard import MOST_KEPT, keep_skipped, stop_when_lost
 from chainrule.train.health import RunHealth
 from chainrule.train.looks import look, save
 from chainrule.train.meter import Meter
@@ -80,11 +80,12 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     if not result.applied:
         progress.n_skipped += 1
         first = progress.samples - config.batch_windows
-        kept = session.patient(
+        path = session.patient(
             lambda: keep_skipped(session.run.skipped, progress.step, first, windows, result, session.tokenizer)
         )
+        kept = f"its batch is in {path}" if path else f"{MOST_KEPT} such batches are in {session.run.skipped} already"
         session.note(
-            f"step {progress.step} gave a non-finite loss or gradient and was skipped; its batch is in {kept.name}",
+            f"step {progress.step} gave a non-finite loss or gradient and was skipped; {kept}",
             loss=str(result.loss),
             grad_norm=str(result.grad_norm),
         )

@@ -10,7 +10,7 @@ from chainrule.checkpoint import load_checkpoint, newest_checkpoint, open_model
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.model import GPT
 from chainrule.run import RunFolder, read_rows
-from chainrule.train import pretrain
+from chainrule.train import guard, loop, pretrain
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -211,6 +211,17 @@ def test_a_non_finite_step_moves_nothing_and_its_batch_is_kept(layers, tmp_path,
         row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "train" and not row["loss"]
     )
     assert row["step"] == batch["step"]
+
+
+def test_of_many_skipped_steps_the_first_batches_are_kept_and_the_rest_is_said(layers, tmp_path, monkeypatch):
+    for module in (guard, loop):
+        monkeypatch.setattr(module, "MOST_KEPT", 2)
+    watch = poison_after(3, 4, float("inf"), monkeypatch)
+    summary = pretrain(layers(training={"bad_steps": 9}), tmp_path / "run", watch=watch)
+    kept = sorted(path.name for path in (tmp_path / "run" / "skipped").iterdir())
+    assert (summary["n_skipped"], kept) == (4, ["step-00000004.json", "step-00000005.json"])
+    events = [row["message"] for row in read_rows(tmp_path / "run" / "events.jsonl")]
+    assert sum("2 such batches are in" in message for message in events) == 2
 
 
 def test_several_non_finite_steps_in_a_row_stop_the_run_with_the_last_checkpoint_intact(layers, tmp_path, monkeypatch):
