@@ -61,6 +61,8 @@ class VocabularyConfig(Section):
     def _file_has_a_path(self) -> "VocabularyConfig":
         if self.kind == "file" and not self.path:
             raise ValueError('kind="file" needs path, the tokenizer.json to use')
+        if self.path and self.kind not in ("file", "gpt2"):
+            raise ValueError(f'kind="{self.kind}" is made without a file; with path use kind="file" (or "gpt2")')
         return self
 
 

@@ -83,6 +83,13 @@ def test_a_tokenizer_from_a_file_needs_the_file():
         VocabularyConfig(kind="file")
 
 
+@pytest.mark.parametrize("kind", ["bpe", "bytes", "chars"])
+def test_a_file_that_would_not_be_read_is_refused(kind):
+    with pytest.raises(ValidationError, match='with path use kind="file"'):
+        VocabularyConfig(kind=kind, path="tokenizer.json")
+    assert VocabularyConfig(kind="gpt2", path="folder").path == "folder"
+
+
 def test_the_batch_in_windows_is_rounded_and_at_least_one():
     small = Config(model=ModelConfig(context_length=100), training={"batch_tokens": 249})
     assert small.batch_windows == 2
