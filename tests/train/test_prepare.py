@@ -11,6 +11,7 @@ import pytest
 from chainrule.base import ConfigError
 from chainrule.data import Cache, open_dataset
 from chainrule.train import prepare_text, pretrain
+from chainrule.train import shared as train_shared
 
 UNGUARDED = """
 import json, sys
@@ -159,3 +160,19 @@ def test_other_settings_of_what_is_kept_need_no_second_survey(shared, tmp_path):
     for number, text in enumerate(({"validation_share": 0.2}, {"on_bad": "skip"}, {"duplicates": "keep"})):
         assert "reading" not in phases_of(shared(training={"steps": 1}, text=text), tmp_path / str(number))
     assert entries(tmp_path).count("survey") == 1
+
+
+@pytest.mark.parametrize(("vocab_size", "n_bytes"), [(300, 3000), (400, 4000)])
+def test_a_larger_vocabulary_learns_from_more_text(shared, tmp_path, monkeypatch, vocab_size, n_bytes):
+    monkeypatch.setattr(train_shared, "SAMPLE_BYTES", 3000)
+    monkeypatch.setattr(train_shared, "SAMPLE_BYTES_PER_ENTRY", 10)
+    learnt, real = [], train_shared.build_tokenizer
+
+    def counting(config, size, texts):
+        learnt.append(sum(map(len, texts())))
+        return real(config, size, texts)
+
+    monkeypatch.setattr(train_shared, "build_tokenizer", counting)
+    prepare_text(shared(model={"vocab_size": vocab_size}))
+    # Whole documents of some 250 bytes.
+    assert abs(learnt[0] - n_bytes) < 0.3 * n_bytes
