@@ -221,6 +221,16 @@ def test_a_reader_that_goes_away_is_no_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_has_closed_are_no_error(tmp_path, closed):
+    # What is opened next would get their numbers: the settings would then be written into that file.
+    out = tmp_path / "out.txt"
+    script = f"{' '.join(COMMAND)} config show {closed}; echo $? > {out}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (out.read_text().strip(), done.stderr) == ("0", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
 @pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["colour", "NO_COLOR"])
 def test_colour_is_for_terminals_without_no_color(extra, coloured):
