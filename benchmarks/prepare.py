@@ -1,9 +1,13 @@
-"""Prepares a large text and prints speed, peak memory of all processes, documents and duplicates.
+"""Prepares a large text and prints speed, peak memory of all processes, documents and duplicates; or makes a text.
 
     python benchmarks/prepare.py --megabytes 1000 [--corpus PATH] [--layout files|single|jsonl] [--workers N]
+    python benchmarks/prepare.py --files 1000000 --file-bytes 900
+    python benchmarks/prepare.py --make FOLDER --megabytes 10000 --corpus BOOKS [--layout files|jsonl]
 
 The text is real paragraphs of the corpus (default: the running interpreter's standard library), recombined into new
-documents; two in a hundred are exact copies of an earlier one and two more differ from one in a single paragraph.
+documents; two in a hundred are exact copies of an earlier one and two more differ from one in a single paragraph. With
+--files they are so many short ones, in folders of a thousand. With --make the text stays: new books (books.py), each a
+file of its own or a row in files of about 100 MB, for `chainrule prepare` and `chainrule pretrain` to read.
 """
 
 import argparse
@@ -16,12 +20,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from about import print_about
+from books import books, read_corpus
 
 from chainrule.config import TextConfig
 from chainrule.data import survey
@@ -29,6 +34,7 @@ from chainrule.data import survey
 BLOCK_LINES = 12
 BLOCKS_OF_A_DOCUMENT = (4, 40)
 COPIES, NEAR_COPIES = 0.02, 0.02
+ROWS_BYTES = 100e6
 PACKAGES = ("pyarrow", "safetensors")
 # A process of its own: this one has imported torch and holds the corpus.
 MEASURED = Path(__file__).with_name("prepare_measured.py")
@@ -39,28 +45,68 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=1000)
     parser.add_argument("--corpus", default="python")
     parser.add_argument("--layout", choices=["files", "single", "jsonl"], default="files")
+    parser.add_argument("--files", type=int, help="so many short documents instead of --megabytes")
+    parser.add_argument("--file-bytes", type=int, default=900)
+    parser.add_argument("--make", type=Path, help="only write books into this folder, which must not be there")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--vocab-size", type=int, default=4096)
     parser.add_argument("--folder", type=Path, help="where to work; default: the system's temporary folder")
     given = parser.parse_args()
-    print_about()
-    print(f"also: {', '.join(f'{name} {version(name)}' for name in PACKAGES)}")
+    if not given.make:
+        print_about()
+        print(f"also: {', '.join(f'{name} {version(name)}' for name in PACKAGES)}")
     folder = Path(tempfile.mkdtemp(prefix="chainrule-prepare-", dir=given.folder))
     try:
-        blocks = paragraphs(given.corpus, folder / "corpus")
-        write_text(folder / "text", blocks, given.megabytes * 1e6, given.layout)
+        if given.make:
+            make_books(given.make, corpus_text(given.corpus, folder / "corpus"), given.megabytes * 1e6, given.layout)
+            return
+        text = corpus_text(given.corpus, folder / "corpus")
+        if given.files:
+            write_files(folder / "text", short_documents(text, given.files, given.file_bytes))
+        else:
+            write_text(folder / "text", paragraphs(text), given.megabytes * 1e6, given.layout)
         print_figures(*measure(folder, given.workers, given.vocab_size), given.layout)
     finally:
         shutil.rmtree(folder)
 
 
-def paragraphs(corpus: str, folder: Path) -> list[str]:
-    """The corpus in blocks of a dozen lines."""
+def corpus_text(corpus: str, folder: Path) -> list[str]:
+    """The texts of the corpus."""
+    return list(survey(TextConfig(paths=(corpus,)), folder).texts("train"))
+
+
+def paragraphs(texts: list[str]) -> list[str]:
+    """The texts in blocks of a dozen lines."""
     blocks = []
-    for text in survey(TextConfig(paths=(corpus,)), folder).texts("train"):
+    for text in texts:
         lines = text.splitlines(keepends=True)
         blocks += ["".join(lines[start : start + BLOCK_LINES]) for start in range(0, len(lines), BLOCK_LINES)]
     return blocks
+
+
+def short_documents(texts: list[str], n: int, n_bytes: int) -> Iterator[str]:
+    """So many documents of so many bytes (fewer where the last character would be cut), of lines drawn anew."""
+    lines = [line for text in texts for line in text.splitlines(keepends=True) if line.strip()]
+    chooser = random.Random(0)
+    for _ in range(n):
+        parts, size = [], 0
+        while size < n_bytes:
+            parts.append(chooser.choice(lines))
+            size += len(parts[-1])
+        yield "".join(parts).encode()[:n_bytes].decode(errors="ignore")
+
+
+def make_books(folder: Path, texts: list[str], n_bytes: float, layout: str) -> None:
+    """Books as files of their own, or as rows of files of ROWS_BYTES."""
+    folder.mkdir(parents=True)
+    corpus, written, made = read_corpus("".join(texts)), 0, 0
+    start = time.process_time()
+    for made, book in enumerate(books(corpus, n_bytes), start=1):
+        name = f"{made:06d}.txt" if layout == "files" else f"{int(written // ROWS_BYTES):06d}.jsonl"
+        with (folder / name).open("a", encoding="utf-8") as stream:
+            stream.write(book if layout == "files" else json.dumps({"text": book}) + "\n")
+        written += len(book.encode())
+    print(f"made        {written / 1e6:,.0f} MB: {made:,} books, {time.process_time() - start:.1f} CPU s, in {folder}")
 
 
 def documents(blocks: list[str], n_bytes: float) -> Iterator[str]:
@@ -84,17 +130,23 @@ def documents(blocks: list[str], n_bytes: float) -> Iterator[str]:
 
 def write_text(folder: Path, blocks: list[str], n_bytes: float, layout: str) -> None:
     """The text as one file for each document, as a single file, or as rows."""
-    folder.mkdir()
     if layout == "files":
-        for index, text in enumerate(documents(blocks, n_bytes)):
-            path = folder / f"{index // 1000:04d}" / f"{index:07d}.txt"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_files(folder, documents(blocks, n_bytes))
         return
+    folder.mkdir()
     name = "text.jsonl" if layout == "jsonl" else "text.txt"
     with (folder / name).open("w", encoding="utf-8") as stream:
         for text in documents(blocks, n_bytes):
             stream.write(json.dumps({"text": text}) + "\n" if layout == "jsonl" else text)
+
+
+def write_files(folder: Path, texts: Iterable[str]) -> None:
+    """One file for each text, in folders of a thousand."""
+    for index, text in enumerate(texts):
+        below = folder / f"{index // 1000:04d}"
+        if index % 1000 == 0:
+            below.mkdir(parents=True)
+        (below / f"{index:07d}.txt").write_text(text, encoding="utf-8")
 
 
 def measure(folder: Path, workers: int, vocab_size: int) -> tuple[dict[str, Any], int]:
@@ -143,7 +195,8 @@ def print_figures(figures: dict[str, Any], peak_bytes: int, layout: str) -> None
     print(f"removed     {report['duplicates']:,} duplicates, {report['near_duplicates']:,} near duplicates")
     print(f"tokens      {sum(report['tokens'].values()):,} in {figures['shards']} shards")
     for phase, (wall, cpu) in seconds.items():
-        print(f"{phase:<11} {wall:7.2f} s{n_bytes / 1e6 / wall:9.1f} MB/s{cpu:9.2f} CPU s")
+        each = f"{1e6 * cpu / report['read_documents']:9.1f} us of CPU a document"
+        print(f"{phase:<11} {wall:7.2f} s{n_bytes / 1e6 / wall:9.1f} MB/s{cpu:9.2f} CPU s{each}")
     print(f"peak memory {peak_bytes / 2**20:,.0f} MiB, all processes together")
 
 

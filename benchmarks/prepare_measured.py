@@ -13,19 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.config import TextConfig
-from chainrule.data import open_dataset, survey, write_shards
+from chainrule.data import list_files, open_dataset, survey, write_shards
 from chainrule.tokenizer import train_bpe
-
-TOKENIZER_CHARACTERS = 32 << 20
 
 
 def prepare(folder: Path, workers: int, vocab_size: int) -> dict[str, Any]:
-    """Survey, tokenizer, shards, and opening them with all checks."""
+    """Listing, survey, the tokenizer's sample, the tokenizer, shards, and opening them with all checks."""
     seconds: dict[str, tuple[float, float]] = {}
+    config = TextConfig(paths=(str(folder / "text"),))
+    with timed(seconds, "listing"):
+        listing = list_files(config.paths, config.on_bad, config)
     with timed(seconds, "survey"):
-        found = survey(TextConfig(paths=(str(folder / "text"),)), folder / "data", workers=workers)
+        found = survey(config, folder / "data", workers=workers, listing=listing)
+    with timed(seconds, "sample"):
+        sample = list(found.sample("train"))
     with timed(seconds, "tokenizer"):
-        tokenizer = train_bpe(head(found.texts("train"), TOKENIZER_CHARACTERS), vocab_size)
+        tokenizer = train_bpe(sample, vocab_size)
+    del sample
     with timed(seconds, "shards"):
         manifest = write_shards(found, tokenizer, folder / "data", context_length=256, workers=workers)
     with timed(seconds, "open"):
@@ -42,15 +46,6 @@ def timed(seconds: dict[str, tuple[float, float]], phase: str) -> Iterator[None]
     start, busy = time.perf_counter(), sum(os.times()[:4])
     yield
     seconds[phase] = time.perf_counter() - start, sum(os.times()[:4]) - busy
-
-
-def head(texts: Iterator[str], n_characters: int) -> Iterator[str]:
-    """The first texts, of about so many characters."""
-    for text in texts:
-        yield text
-        n_characters -= len(text)
-        if n_characters <= 0:
-            return
 
 
 if __name__ == "__main__":
