@@ -56,7 +56,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def layers(texts: Path) -> Callable[..., list[Layer]]:
     """Settings of a tiny run; keyword arguments such as training={"steps": 4} go on top."""
 
