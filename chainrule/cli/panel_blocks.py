@@ -158,7 +158,7 @@ def measured_baselines(baselines: Row) -> list[tuple[str, float]]:
 
 def measured(row: Row) -> list[tuple[str, str]]:
     """What the end of a run found, as (label, sentence)."""
-    from chainrule.report import scored, verdict
+    from chainrule.report import more_time, scored, verdict
 
     lines = []
     if row.get("val_bits_per_byte") is not None:
@@ -166,6 +166,8 @@ def measured(row: Row) -> list[tuple[str, str]]:
         loss, perplexity = number(row.get("val_loss")), number(row.get("val_perplexity"), 1)
         part = f"; {words}" if (words := scored(row)) else ""
         lines.append(("held out", f"loss {loss}, perplexity {perplexity}{part}"))
+    if said := more_time(row):
+        lines.append(("more", said))
     for name, words in (("new", "new text"), ("old", "old text")):
         if row.get(name):
             lines.append((words, f"{row[name]['before']:.3f} bits per byte before, {row[name]['after']:.3f} after"))

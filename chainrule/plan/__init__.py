@@ -5,10 +5,13 @@ from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per
 from chainrule.plan.count import Parameters, parameters
 from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.memory import Memory, check_memory, memory_bytes
+from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
 
 __all__ = [
     "DEFAULT_MINUTES",
     "LADDER",
+    "MORE_MINUTES",
+    "Foretold",
     "Machine",
     "Memory",
     "Parameters",
@@ -17,6 +20,7 @@ __all__ = [
     "checkpoints_to_come",
     "choose",
     "flops_per_token",
+    "foretell",
     "memory_bytes",
     "parameters",
     "run_tokens",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.report.facts import Facts
-from chainrule.report.words import scored
+from chainrule.report.words import more_time, scored
 
 Mark = Literal["good", "note", "bad"]
 # Held-out loss above its best by this share is more than the noise of a look at a quarter of a million tokens.
@@ -27,6 +27,7 @@ def findings(facts: Facts) -> list[Finding]:
         *_start(facts),
         *_passed(facts),
         *_overfitting(facts),
+        *_more_time(facts),
         *_final(facts),
         *_data(facts),
         *_skips(facts),
@@ -89,6 +90,12 @@ def _overfitting(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "note", f"Still learning at the end: {fall:.1%} less loss in the last fifth. A longer run will pay."
         )
+
+
+def _more_time(facts: Facts) -> Iterator[Finding]:
+    """What a longer run would come to, where that was foretold."""
+    if said := more_time(facts.summary):
+        yield Finding("note", said)
 
 
 def _final(facts: Facts) -> Iterator[Finding]:

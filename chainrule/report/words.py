@@ -1,5 +1,6 @@
 """The model against the baselines in one honest sentence."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,3 +38,17 @@ def scored(summary: Mapping[str, Any]) -> str | None:
     if part.get("whole", True):
         return None
     return f"scored {bytes_text(part['n_bytes'])} of {bytes_text(part['of_bytes'])}, in evenly spread windows"
+
+
+def more_time(summary: Mapping[str, Any]) -> str | None:
+    """What the run was foretold to gain by more time; None when its summary says nothing of it that can be read."""
+    told = summary.get("more_minutes")
+    values = [told.get(key) for key in ("minutes", "bits_per_byte", "low", "high")] if isinstance(told, Mapping) else []
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < 4 or not all(map(math.isfinite, numbers)):
+        return None
+    minutes, bits, low, high = numbers
+    return (
+        f"With {minutes:g} more minutes, all else equal, it would probably have come to {bits:.2f} bits per byte "
+        f"({low:.2f} to {high:.2f}: nine of ten such intervals held)."
+    )

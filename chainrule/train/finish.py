@@ -12,6 +12,7 @@ from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
 from chainrule.run import rows_from_end
 from chainrule.train.looks import score_held_out, where
+from chainrule.train.more import more_minutes
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
 from chainrule.train.written import judged, shown
@@ -48,6 +49,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) 
             "val_perplexity": scores.perplexity,
             "val_bits_per_byte": scores.bits_per_byte,
             "scored": scored,
+            "more_minutes": more_minutes(session, scores.bits_per_byte),
             "by_source": {name: one.figures() for name, one in scores.by_source.items()},
             "baselines": dict(measured),
             "python": python,

@@ -60,6 +60,7 @@ SUMMARY = {
     "val_bits_per_byte": 1.276,
     "baselines": {"unigram": 2.61, "bigram": 1.98, "gzip": 1.94, "xz": 1.64, "xz_seen": 1.41, "whole": True},
     "python": {"functions": 48, "parsed": 36, "share": 0.75},
+    "more_minutes": {"minutes": 10, "tokens": 9_000_000, "bits_per_byte": 1.08, "low": 1.01, "high": 1.14},
     "completions": [{"prompt": "def ", "text": f"f(x):\n    return x  # {HOSTILE}\n"}] * 3,
     "n_skipped": 1,
     "report": "runs/quick/report.html",
@@ -150,6 +151,7 @@ def test_plain_lines_say_everything_once_and_thin_the_steps():
     assert "warning: the run reads the text 5.2 times" in lines
     assert lines.count("finished at step 200 after 4 min 35 s of training") == 1
     assert "report: runs/quick/report.html" in lines
+    assert sum(line.startswith("more: With 10 more minutes") and "1.01 to 1.14" in line for line in lines) == 1
     assert "next: chainrule generate runs/quick" in lines
     steps = [line for line in lines if line.startswith("step ") and "norm" in line]
     assert 95 <= len(steps) <= 105

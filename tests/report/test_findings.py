@@ -65,3 +65,9 @@ def test_skipped_steps_and_repeated_text_are_mentioned(tmp_path):
 
 def test_a_run_without_figures_has_no_findings(tmp_path):
     assert findings(facts_of(tmp_path)) == []
+
+
+def test_what_more_time_would_give_stands_among_the_findings(tmp_path):
+    told = {"minutes": 10, "bits_per_byte": 1.03, "low": 0.98, "high": 1.09}
+    assert marks(facts_of(tmp_path, summary={"more_minutes": told})) == ["note"]
+    assert marks(facts_of(tmp_path, summary={"more_minutes": None})) == []

@@ -285,6 +285,19 @@ def four_seconds_a_step(monkeypatch):
     monkeypatch.setattr("chainrule.train.planned.guessed_costs", lambda *_: Costs(4.0, 0.2, 0.2, 0.2))
 
 
+def test_a_run_that_still_learns_tells_what_ten_minutes_more_would_give(timed_layers, tmp_path, monkeypatch):
+    monkeypatch.setattr("chainrule.train.planned.guessed_costs", lambda *_: Costs(10.0, 0.2, 0.2, 0.2))
+    run = tmp_path / "run"
+    summary = run_by_clock(timed_layers, run, Time(monkeypatch, lambda step: 10.0))
+    told = summary["more_minutes"]
+    assert told["low"] < told["bits_per_byte"] < min(told["high"], summary["val_bits_per_byte"])
+    # A step of ten seconds, and a little for what comes between.
+    assert told["minutes"] == 10 and 54 * 64 < told["tokens"] - summary["tokens"] <= 60 * 64
+    # Given more time, its curve has two schedules, of which the first says nothing of what the second will do.
+    again = pretrain([], run, minutes=2.0, resume=True, watch=Time(monkeypatch, lambda step: 10.0).watch, begun=0.0)
+    assert again["step"] > summary["step"] and again["more_minutes"] is None
+
+
 def test_another_program_is_noticed_and_told_of_once(timed_layers, tmp_path, monkeypatch, four_seconds_a_step):
     run_by_clock(timed_layers, tmp_path / "run", Time(monkeypatch, lambda step: 4.0 if step < 20 else 10.0))
     said = [row["message"] for row in read_rows(tmp_path / "run" / "events.jsonl")]
