@@ -12,10 +12,9 @@ from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
-from chainrule.data.survey import SAMPLE_BYTES, Survey, survey, survey_key
+from chainrule.data.survey import Survey, survey, survey_key
 
 __all__ = [
-    "SAMPLE_BYTES",
     "Batches",
     "Cache",
     "CacheEntry",

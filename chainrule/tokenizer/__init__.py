@@ -4,6 +4,7 @@ from chainrule.tokenizer.build import build_tokenizer, check_vocab_size
 from chainrule.tokenizer.gpt2 import gpt2_tokenizer
 from chainrule.tokenizer.load import load_tokenizer
 from chainrule.tokenizer.report import TokenizerReport, count_tokens, tokenizer_report
+from chainrule.tokenizer.sample import sample_bytes
 from chainrule.tokenizer.stream import StreamDecoder
 from chainrule.tokenizer.tokenizer import Tokenizer
 from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer, train_bpe
@@ -19,6 +20,7 @@ __all__ = [
     "count_tokens",
     "gpt2_tokenizer",
     "load_tokenizer",
+    "sample_bytes",
     "tokenizer_report",
     "train_bpe",
 ]

@@ -7,7 +7,7 @@ from chainrule.base import TokenizerError
 from chainrule.tokenizer.alphabet import SINGLE_BYTES
 from chainrule.tokenizer.document import document_of, spelling_merges
 from chainrule.tokenizer.learn import learn
-from chainrule.tokenizer.sample import bounded_sample
+from chainrule.tokenizer.sample import SAMPLE_BYTES, bounded_sample, sample_bytes
 from chainrule.tokenizer.tokenizer import Tokenizer
 
 SMALLEST = len(SINGLE_BYTES) + 1
@@ -23,25 +23,25 @@ def char_tokenizer(texts: Iterable[str], max_size: int = LARGEST) -> Tokenizer:
     """The characters of the texts over the 256 bytes, the most frequent ones if `max_size` entries do not hold all.
 
     A character outside the vocabulary becomes two to four ids of bytes, so every text round-trips; ASCII characters are
-    bytes anyway. Large texts are sampled as in `train_bpe`. Raises TokenizerError as `train_bpe` does.
+    bytes anyway. Of large texts 64 MiB are looked at, evenly spread. Raises TokenizerError as `train_bpe` does.
     """
     _check_size(max_size)
     counts: Counter[str] = Counter()
-    for piece in _sampled(texts):
+    for piece in _sampled(texts, SAMPLE_BYTES):
         counts.update(piece.decode())
     frequent = sorted(counts, key=lambda character: (-counts[character], character))
     return Tokenizer(document_of(spelling_merges(frequent, max_size - SMALLEST)), kind="chars")
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE of at most `vocab_size` entries, learnt from at most 64 MiB spread evenly over the texts.
+    """A byte-level BPE of at most `vocab_size` entries, learnt from at most `sample_bytes` of the texts, evenly spread.
 
     It has fewer entries when the text has no pairs left to merge. `made_by` names the engine that learnt it; the
     vocabulary is the same, byte for byte, whichever it was. Raises TokenizerError when there is no text or when
     `vocab_size` is not from 257 to 1,000,000.
     """
     _check_size(vocab_size)
-    merges, made_by = learn(_sampled(texts), vocab_size - 1)
+    merges, made_by = learn(_sampled(texts, sample_bytes(vocab_size)), vocab_size - 1)
     return Tokenizer(document_of(merges), kind="bpe", made_by=made_by)
 
 
@@ -53,8 +53,8 @@ def _check_size(vocab_size: int) -> None:
         )
 
 
-def _sampled(texts: Iterable[str]) -> list[bytes]:
-    sample = bounded_sample(texts)
+def _sampled(texts: Iterable[str], max_bytes: int) -> list[bytes]:
+    sample = bounded_sample(texts, max_bytes)
     if not any(sample):
         raise TokenizerError("there is no text to make a vocabulary from; give at least one document that is not empty")
     return sample

@@ -12,7 +12,6 @@ from typing import TypeVar
 from chainrule.base import DiskError, bytes_text, disk_faults, folder_bytes, free_bytes, sha256_of_file
 from chainrule.config import Config
 from chainrule.data import (
-    SAMPLE_BYTES,
     Cache,
     Dataset,
     Listing,
@@ -27,15 +26,14 @@ from chainrule.data import (
     write_shards,
 )
 from chainrule.run import RunFolder
-from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer
+from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer, sample_bytes
 from chainrule.train.watch import Watch
 
 Made = TypeVar("Made")
 # Less than this is prepared in a second or two, and would only fill the cache.
 LEAST_BYTES = 8 << 20
-# For a large vocabulary the tokenizer reads more than the usual sample. Pairs are about as frequent as the inverse of
-# their rank: so the last of 200,000 entries is seen some 20 times (in 48 MiB 5 times, which is chance).
-SAMPLE_BYTES_PER_ENTRY = 1024
+# The tokenizer bounds what it learns from; of a little less than its bound it takes all.
+GIVEN_SHARE = 3 / 4
 # These learn from the text; the others cost nothing to make.
 LEARNT = ("bpe", "chars")
 
@@ -76,13 +74,9 @@ class Preparing:
 
         def make() -> Tokenizer:
             self.on_progress("tokenizer", 0, found.split_bytes("train"))
-            # The characters of a text are all of its characters; for the pairs of a bpe a sample does.
             size = config.model.vocab_size
-            n_bytes = max(SAMPLE_BYTES, SAMPLE_BYTES_PER_ENTRY * size)
-            is_whole = config.vocabulary.kind == "chars"
-            return build_tokenizer(
-                config.vocabulary, size, lambda: found.texts("train") if is_whole else found.sample("train", n_bytes)
-            )
+            n_bytes = int(GIVEN_SHARE * sample_bytes(size))
+            return build_tokenizer(config.vocabulary, size, lambda: found.sample("train", n_bytes))
 
         def shared(cache: Cache) -> Tokenizer:
             with cache.turn("tokenizer", self._tokenizer_key(found), self.on_wait) as place:

@@ -2,7 +2,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.tokenizer import sample
-from chainrule.tokenizer.sample import LONGEST_WORD, OVERHEAD_BYTES, SAMPLE_BYTES, bounded_sample
+from chainrule.tokenizer.sample import (
+    LONGEST_WORD,
+    MOST_BYTES,
+    OVERHEAD_BYTES,
+    SAMPLE_BYTES,
+    bounded_sample,
+    sample_bytes,
+)
 
 
 @given(st.lists(st.text()))
@@ -19,7 +26,7 @@ def test_a_large_stream_gives_a_bounded_part_of_it(texts: list[str], max_bytes: 
 
 
 def test_no_count_can_overflow_32_bits() -> None:
-    assert SAMPLE_BYTES < 2**31
+    assert max(map(sample_bytes, (257, 65_536, 200_000, 1_000_000))) == MOST_BYTES < 2**31
 
 
 def test_a_long_document_is_taken_in_parts_from_its_beginning_to_its_end() -> None:
@@ -46,3 +53,8 @@ def test_long_words_are_cut_and_nothing_is_lost() -> None:
 def test_text_with_short_words_is_not_cut() -> None:
     text = "-_" * 100 + " " + "a1" * 500 + " words " * 1000
     assert sample.bounded_sample([text]) == [text.encode()]
+
+
+def test_a_large_vocabulary_learns_from_more_text():
+    sizes = [sample_bytes(entries) for entries in (257, 4096, 65_536, 100_000, 200_000)]
+    assert sizes[:3] == [SAMPLE_BYTES] * 3 and sizes[3:] == [102_400_000, 204_800_000]
