@@ -1,6 +1,8 @@
 """Rows of training figures: all of them for who watches, fewer and fewer for the file."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from chainrule.plan import flops_per_token
@@ -12,6 +14,7 @@ from chainrule.train.step import StepResult
 # steps leave 36,484 rows (9 MB) instead of a million (215 MB, and 20 s to read). A curve loses little: a row is the
 # mean of all steps since the one before it, and the largest of their gradients.
 DENSE_ROWS = 4096
+STRETCHES = ("shown", "kept")
 
 
 def is_kept(number: int) -> bool:
@@ -29,6 +32,14 @@ class Stretch:
     loss: float = 0.0
     grad_norm: float = 0.0
 
+    @classmethod
+    def of(cls, saved: Sequence[float | None] | None, since: float) -> "Stretch":
+        """As a checkpoint has it, where null stands for what is not finite; else one that begins here."""
+        if saved is None:
+            return cls(since)
+        first, n_steps, loss, grad_norm = (math.nan if value is None else value for value in saved)
+        return cls(first, int(n_steps), loss, grad_norm)
+
     def add(self, result: StepResult) -> None:
         """Takes in one step; a gradient that is not finite stays visible."""
         self.n_steps += 1
@@ -43,11 +54,16 @@ class Meter:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.flops_per_token = flops_per_token(session.config.model)
-        seconds = session.state.progress.seconds
-        self.shown, self.kept = Stretch(seconds), Stretch(seconds)
+        progress = session.state.progress
+        self.shown, self.kept = (Stretch.of(progress.stretches.get(name), progress.seconds) for name in STRETCHES)
 
     def count(self, result: StepResult) -> None:
         """Takes one step; shows a row and keeps one when it is time for them."""
+        self._take(result)
+        both = zip(STRETCHES, (self.shown, self.kept), strict=True)
+        self.session.state.progress.stretches = {name: list(astuple(one)) for name, one in both}
+
+    def _take(self, result: StepResult) -> None:
         self.shown.add(result)
         self.kept.add(result)
         progress, every = self.session.state.progress, self.session.config.training.log_every

@@ -43,6 +43,8 @@ class Progress:
     """How many times as long as the settings say all intervals are, because there are more or fewer steps."""
     sparse: int = 1
     """How many times as long those of looks and samples are besides, because they cost too much."""
+    stretches: dict[str, list[float | None]] = field(default_factory=dict)
+    """Sums over the steps since the last row of figures (see Meter), so that a resume between two rows loses none."""
     spent: float = 0.0
     """Seconds of all that was done for this run, training and the rest."""
 

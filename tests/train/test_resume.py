@@ -116,6 +116,25 @@ def test_a_flipped_digit_in_the_journal_chooses_no_other_model(make):
     assert best_checkpoint(RunFolder(run)).step == best
 
 
+@pytest.mark.parametrize("log_every", [3, 5])
+def test_a_row_of_figures_over_several_steps_is_the_same_when_a_save_lies_between_them(layers, tmp_path, log_every):
+    over = {"steps": 11, "save_every": 4, "eval_every": 11, "sample_every": 11, "log_every": log_every}
+
+    def die(kind, row):
+        if kind == "saved" and row["step"] == 8:
+            raise DiedError
+
+    pretrain(layers(training=over), tmp_path / "straight")
+    with pytest.raises(DiedError):
+        pretrain(layers(training=over), tmp_path / "run", watch=die)
+    pretrain([], tmp_path / "run", resume=True)
+    ours, theirs = (
+        [(row["step"], row["loss"], row["grad_norm"]) for row in read_rows(tmp_path / name / "metrics.jsonl", "train")]
+        for name in ("run", "straight")
+    )
+    assert ours == theirs and [step for step, *_ in ours] == [1, *range(log_every, 11, log_every), 11]
+
+
 def test_a_start_without_a_step_whose_record_is_damaged_says_how_to_begin_again(make, layers, tmp_path):
     def die(kind, row):
         if kind == "data":
