@@ -21,7 +21,7 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         seal = content.pop(SEAL)
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
     return content if isinstance(content, dict) and seal == _seal(content) else None
 

@@ -162,7 +162,7 @@ def read_layout(path: Path) -> Layout:
             return _layout(stream)
     except OSError as fault:
         raise system_fault(path, fault) from fault
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise DataError(f"{path}: is not a readable token shard ({fault})") from fault
 
 

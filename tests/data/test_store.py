@@ -11,6 +11,8 @@ import safetensors.numpy
 from chainrule.base import DataError
 from chainrule.data import Batches, open_dataset
 from chainrule.data.mapped import ShardFile
+from chainrule.data.seals import read_sealed
+from chainrule.data.shards import read_layout
 from chainrule.data.store import TokenStore
 
 
@@ -288,3 +290,13 @@ def test_an_edited_manifest_is_refused(prepared, key, value):
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(DataError, match="was edited"):
         open_dataset(prepared)
+
+
+def test_brackets_without_an_end_in_a_header_or_a_sealed_file_are_damage(tmp_path):
+    deep = b"[" * 100_000
+    shard = tmp_path / "train-00000.safetensors"
+    shard.write_bytes(len(deep).to_bytes(8, "little") + deep)
+    with pytest.raises(DataError, match="is not a readable token shard"):
+        read_layout(shard)
+    (tmp_path / "survey.json").write_bytes(deep)
+    assert read_sealed(tmp_path / "survey.json") is None
