@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof reference clean
+.PHONY: quickstart test lint bench proof reference pictures clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -38,6 +38,9 @@ lint: .venv/.installed
 reference: .venv/.installed
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/chainrule lens rules --format md > docs/lens/rules.md
+
+pictures: .venv/.installed
+	$(BIN)/python docs/make_pictures.py $(RUN)
 
 clean:
 	rm -rf .venv build dist
