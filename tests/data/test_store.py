@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from chainrule.base import DataError
-from chainrule.data import Batches, open_dataset
+from chainrule.data import Batches, mapped, open_dataset
 from chainrule.data.mapped import ShardFile
 from chainrule.data.seals import read_sealed
 from chainrule.data.shards import read_layout
@@ -241,6 +242,21 @@ def test_a_full_table_of_descriptors_is_never_called_damage(workshop):
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "DiskError" in said and "too many files are open" in said and "ulimit -n" in said
     assert "prepare" not in said.replace("the prepared text is well", "")
+
+
+def test_descriptors_that_others_hold_for_a_moment_are_waited_out(workshop, monkeypatch):
+    workshop.fill()
+    workshop.prepare(shard_bytes=2000)
+    store, real, refused = open_dataset(workshop.data).split("train"), mapped._mapping, []
+
+    def full_at_first(path, size):
+        if len(refused) < 2:
+            refused.append(path)
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(path, size)
+
+    monkeypatch.setattr(mapped, "_mapping", full_at_first)
+    assert len(store.read(0, store.n_tokens)) == store.n_tokens and len(refused) == 2
 
 
 def read_all(dataset):

@@ -84,6 +84,14 @@ def test_an_error_in_a_worker_is_the_same_error_here():
             list(refuse_all(numbers(3)))
 
 
+def test_a_file_that_is_named_like_a_module_of_pythons_is_not_imported_in_its_place(tmp_path, monkeypatch):
+    for name in ("pickle", "struct", "_compat_pickle"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    with ordered_map(square, 2) as each:
+        assert dict(each(numbers(3))) == {"0": 0, "1": 1, "2": 4}
+
+
 def test_a_worker_that_dies_is_an_error_and_not_a_hang():
     with pytest.raises(DataError, match="a worker process ended with code 3"), ordered_map(die, 2) as die_all:
         list(die_all(numbers(3)))
