@@ -1,0 +1,81 @@
+"""The end of a run under a budget: as much as there is time for, at least a little, and it says how much it was."""
+
+import json
+import time
+
+import pytest
+
+from chainrule.run import RunFolder
+from chainrule.train import pretrain, silent
+from chainrule.train.ending import SHARES, Ending
+from chainrule.train.finish import LEAST_TOKENS, allowed, finish, score_held_out
+from chainrule.train.start import Start
+from chainrule.train.stop import Stop
+
+
+@pytest.fixture(scope="module")
+def ended(layers, tmp_path_factory):
+    """Ends a run that was never trained when so many seconds are left (None: no budget); its session and summary."""
+    folder = tmp_path_factory.mktemp("ends")
+
+    def make(left: float | None):
+        run = RunFolder(folder / str(len(list(folder.iterdir()))))
+        run.path.mkdir()
+        with Stop() as stop:
+            given = layers(training={"prompts": ["the "]}, text={"validation_share": 0.3})
+            session = Start(run, silent, stop, time.perf_counter()).anew(given, None)
+            budget = session.budget
+            budget.ending = Ending(dict.fromkeys(SHARES, 2.0), dict.fromkeys(SHARES, 20.0))
+            budget.pace.costs = budget.pace.costs.__class__(0.01, 0.01, samples=2.0)
+            budget.seconds = None if left is None else budget.clock.spent() + left
+            return session, finish(session, begun=time.perf_counter(), before=None)
+
+    return make
+
+
+def test_an_end_that_is_late_scores_a_part_and_says_which(ended):
+    session, summary = ended(-100.0)
+    scored = summary["scored"]
+    assert not scored["whole"] and 0 < scored["n_tokens"] < scored["of_tokens"]
+    assert scored["n_bytes"] < scored["of_bytes"]
+    again = score_held_out(session, max_tokens=scored["max_tokens"], stride=scored["stride"])
+    assert again.loss == summary["val_loss"]
+    assert [part for part in SHARES if allowed(session, part) != pytest.approx(0.2)] == []
+    for one in summary["completions"]:
+        assert len(session.tokenizer.encode(one["text"])) + one["cut"] <= 2 * LEAST_TOKENS
+    assert json.loads(session.run.summary.read_text())["scored"] == scored
+
+
+def test_an_end_without_a_budget_scores_all(ended):
+    session, summary = ended(None)
+    scored = summary["scored"]
+    assert scored["whole"] and scored["n_tokens"] == scored["of_tokens"]
+    assert scored["n_bytes"] == scored["of_bytes"] - 1  # a token is a byte here, and nothing predicts the first
+    assert summary["baselines"]["whole"] and allowed(session, "score") == 20.0
+
+
+def test_what_an_earlier_part_left_over_goes_to_the_later_ones(ended):
+    session, _ = ended(None)
+    budget = session.budget
+    budget.seconds = budget.clock.spent() + 5.0
+    # Five parts of two seconds in five seconds: one each; of the last, all that is left, up to its bound.
+    assert allowed(session, "score") == pytest.approx(1.0, rel=0.1)
+    assert allowed(session, "report") == pytest.approx(5.0, rel=0.1)
+
+
+@pytest.mark.slow
+def test_minutes_are_kept_though_text_preparation_and_baselines_are_large(tmp_path, layers):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(600):
+        words = (f"{number * place * 7919 % 100_003} {'abcdefghij'[place % 10]} sea" for place in range(3000))
+        (texts / f"{number}.txt").write_text(" ".join(words))
+    given = layers(text={"paths": [str(texts)], "validation_share": 0.2}, training={})
+    given = [layer for layer in given if layer.source != "tiny"]
+    began = time.perf_counter()
+    summary = pretrain(given, tmp_path / "run", minutes=1.0)
+    took = time.perf_counter() - began
+    said = (tmp_path / "run" / "events.jsonl").read_text()
+    # Late only where preparation ate the time, and then as late as was said.
+    assert took <= 60 or "late" in said, (took, said)
+    assert summary["status"] == "finished" and not summary["scored"]["whole"]
