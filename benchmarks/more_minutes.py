@@ -26,7 +26,7 @@ from chainrule.config import Layer, modern
 from chainrule.device import freed_memory_kept
 from chainrule.plan import Foretold, foretell, parameters
 from chainrule.plan.choose import BATCH_FACTOR, BATCH_POWER, DROPOUT, DROPOUT_FROM_EPOCHS, LEAST_BATCH, LEAST_STEPS
-from chainrule.plan.more import LEVEL, POWER, final_slope, worth
+from chainrule.plan.more import FULL_EPOCHS, LEVEL, POWER, final_slope, worth
 from chainrule.run import RunFolder, read_rows
 from chainrule.train.finish import score_at_the_end
 from chainrule.train.loop import train
@@ -151,12 +151,18 @@ class Pair:
     def times(self) -> float:
         return float(self.long["tokens"] / self.short["tokens"])
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the longer run reads its text more often than is nearly as good as new text."""
+        return bool(self.long["tokens"] > FULL_EPOCHS * self.long["unique_tokens"])
+
     def level(self) -> float:
-        """What LEVEL would have had to be for this pair."""
+        """What LEVEL would have had to be for this pair, in its logarithm."""
         unique = self.short["unique_tokens"]
         way = math.log(worth(self.long["tokens"], unique) / worth(self.short["tokens"], unique))
         slope = final_slope(self.short["looks"]) or math.nan
-        return math.log(self.short["bits_per_byte"] / self.long["bits_per_byte"]) / way / slope**POWER
+        gain = math.log(self.short["bits_per_byte"] / self.long["bits_per_byte"])
+        return math.log(max(gain, 1e-3) / way / slope**POWER)
 
     def foretold(self, level: float) -> Foretold | None:
         row, more = self.short, self.long["tokens"] - self.short["tokens"]
@@ -177,15 +183,14 @@ def pairs_of(rows: list[dict[str, Any]]) -> list[Pair]:
 def table(rows: list[dict[str, Any]]) -> None:
     """Prints what was foretold without the text's own runs beside what came, and how often it was within."""
     pairs = pairs_of(rows)
-    levels = [math.log(pair.level()) for pair in pairs]
-    middle = math.exp(statistics.mean(levels))
-    print(f"{len(pairs)} pairs; level {middle:.3f} by all of them, in use {LEVEL}")
+    fitted = [pair for pair in pairs if not pair.repeats]
+    middle = math.exp(statistics.mean(pair.level() for pair in fitted))
+    print(f"{len(pairs)} pairs; level {middle:.3f} by the {len(fitted)} that read their text no more than four times")
     held: dict[str, list[bool]] = {"all": [], "3 times the tokens or more": []}
     for pair in sorted(pairs, key=lambda one: (one.short["case"], one.short["tokens"], one.times)):
-        others = [
-            level for other, level in zip(pairs, levels, strict=True) if other.short["text"] != pair.short["text"]
-        ]
-        told = pair.foretold(math.exp(statistics.mean(others)))
+        text = pair.short["text"]
+        others = statistics.mean(other.level() for other in fitted if other.short["text"] != text)
+        told = pair.foretold(math.exp(others))
         assert told is not None
         came = pair.long["bits_per_byte"]
         within = told.low <= came <= told.high
