@@ -1,5 +1,6 @@
 """The health of the run: what is wrong and what to try, and layer × time pictures of what was measured."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -119,5 +120,6 @@ def _part(row: object, name: str) -> dict[str, object]:
 
 
 def _number(value: object) -> Cell:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-    return float(value) if known else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > LARGEST:
+        return None
+    return None if math.isnan(value) else float(value)
