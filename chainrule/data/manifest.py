@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chainrule.base import DataError, write_json
 from chainrule.data.shards import system_fault
+from chainrule.run import known_values
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -109,4 +110,9 @@ def _checked(content: Any, path: Path) -> Manifest:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     if not whole or any(Path(shard.file).name != shard.file for shard in shards):
         raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")
-    return manifest
+    report = known_values(manifest.report) if isinstance(manifest.report, dict) else {}
+    sizes = report.get("split_bytes")
+    # The fingerprint is of what is learnt from; the report is for people, but for the sizes, by which losses are told.
+    if not isinstance(sizes, dict) or any(sizes.get(side, -1) < 0 for side in ("train", "validation")):
+        raise DataError(f"{path}: is damaged (its report does not tell the sizes); prepare the text again")
+    return replace(manifest, report=report)

@@ -100,7 +100,7 @@ def _sources(sources: object, scores: object) -> Html | None:
     if not isinstance(sources, Mapping) or len(sources) < 2:
         return None
     known = scores if isinstance(scores, Mapping) else {}
-    order = sorted(sources.items(), key=lambda item: -item[1].get("bytes", 0))
+    order = sorted(sources.items(), key=lambda item: -item[1].get("bytes") or 0)
     lines = [_source(name, row, known.get(name) or {}) for name, row in order[:MOST_SOURCES]]
     head = tag("tr", join(tag("th", word) for word in ("source", "documents", "size", "bits per held-out byte")))
     rest = f", the largest {MOST_SOURCES}" if len(order) > MOST_SOURCES else ""
@@ -109,7 +109,11 @@ def _sources(sources: object, scores: object) -> Html | None:
 
 def _source(name: str, row: Row, scored: Row) -> Html:
     bits = scored.get("bits_per_byte")
-    cells = (f"{row.get('documents', 0):,}", bytes_text(row.get("bytes", 0)), "–" if bits is None else f"{bits:.3f}")
+    cells = (
+        f"{row.get('documents') or 0:,}",
+        bytes_text(row.get("bytes") or 0),
+        "–" if bits is None else f"{bits:.3f}",
+    )
     return tag("tr", tag("th", name, scope="row"), join(tag("td", cell) for cell in cells))
 
 

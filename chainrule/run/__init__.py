@@ -4,7 +4,7 @@ from chainrule.run.begin import check_free, forget_start, is_begun
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
-from chainrule.run.sound import read_record, sound_row
+from chainrule.run.sound import known_values, read_record, sound_row
 
 __all__ = [
     "RunFolder",
@@ -15,6 +15,7 @@ __all__ = [
     "forget_start",
     "is_begun",
     "is_running",
+    "known_values",
     "list_runs",
     "open_run",
     "read_record",

@@ -154,6 +154,12 @@ def read_record(path: Path) -> dict[str, Any]:
     return _sound(found)
 
 
+def known_values(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what is not of its kind, and without nulls."""
+    kept = {key: value for key, value in _sound(record).items() if value is not None}
+    return {key: known_values(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
 def _sound(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in record.items() if _is_sound(key, value)}
     # What a start was asked for is the person's own; its keys mean other things than a file's.
