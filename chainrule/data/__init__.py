@@ -8,6 +8,7 @@ from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
 from chainrule.data.look import look_at_text
 from chainrule.data.manifest import Manifest, ShardEntry
+from chainrule.data.portions import portions
 from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.scan import Progress
@@ -37,6 +38,7 @@ __all__ = [
     "list_files",
     "look_at_text",
     "open_dataset",
+    "portions",
     "shards_key",
     "survey",
     "survey_key",

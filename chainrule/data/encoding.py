@@ -1,6 +1,6 @@
 """A worker's part of pass 2: a unit is read again and the kept documents of one side become token ids."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults, new_file, temporary_name
-from chainrule.data.jobs import Job, Part, Split, read_job
+from chainrule.data.jobs import Job, Split, read_job
+from chainrule.data.portions import portions
 from chainrule.data.shards import narrowed
 from chainrule.tokenizer import Tokenizer
 
-BATCH_BYTES = 1 << 20
 # The ids of a large file go through the disk rather than through a pipe and two memories.
 SPOOL_BYTES = 32 << 20
 
@@ -59,7 +59,7 @@ def encode_job(tokenizer: Tokenizer, folder: Path, given: tuple[Split, int, Job]
     rows: list[tuple[int, int, bool, int]] = []
     spool = _Spool(temporary_name(folder / f"tokens-{number}"))
     parts = (part for side, part in read_job(job) if side == split)
-    for batch in _batches(parts):
+    for batch in portions(parts):
         for part, ids in zip(batch, encode(tokenizer, [part.content for part in batch]), strict=True):
             rows.append((part.document, len(part.content), part.last, len(ids)))
             spool.add(ids)
@@ -72,20 +72,6 @@ def encode(tokenizer: Tokenizer, contents: Sequence[bytes]) -> list[NDArray[Any]
     """The ids of each content in the dtype of the shards; raises DataError for an id that is not in the vocabulary."""
     encoded = tokenizer.encode_batch([content.decode() for content in contents])
     return [narrowed(np.asarray(ids), tokenizer.vocab_size) for ids in encoded]
-
-
-def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """The parts in lists of about a mebibyte."""
-    batch: list[Part] = []
-    waiting = 0
-    for part in parts:
-        batch.append(part)
-        waiting += len(part.content)
-        if waiting >= BATCH_BYTES:
-            yield batch
-            batch, waiting = [], 0
-    if batch:
-        yield batch
 
 
 class _Spool:

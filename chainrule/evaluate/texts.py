@@ -1,7 +1,7 @@
 """Texts as a model is judged on them: each document's tokens behind the end-of-text that opens it, end to end."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import DataError, disk_faults
-from chainrule.data import DocumentPart
+from chainrule.data import DocumentPart, portions
 from chainrule.tokenizer import Tokenizer
-
-ENCODED_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,9 @@ def encode_texts(parts: Iterable[DocumentPart], tokenizer: Tokenizer) -> Texts:
     # The mapping keeps the content when the file is closed.
     with disk_faults(Path(tempfile.gettempdir()), "writing tokens to"), tempfile.TemporaryFile() as stream:
         writing = _Writing(tokenizer, stream)
-        for batch in _batches(parts):
+        for batch in portions(parts):
             writing.add(batch)
         return writing.texts()
-
-
-def _batches(parts: Iterable[DocumentPart]) -> Iterator[list[DocumentPart]]:
-    batch: list[DocumentPart] = []
-    size = 0
-    for part in parts:
-        batch.append(part)
-        size += len(part.content)
-        if size >= ENCODED_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 @dataclass
