@@ -8,7 +8,8 @@ from typing import TypeVar
 from chainrule.base import DiskError, bytes_text, duration_text, free_bytes, most_file_bytes
 from chainrule.checkpoint import steps_of
 from chainrule.config import Config, Resolved
-from chainrule.plan import checkpoint_bytes, checkpoints_to_come, memory_bytes
+from chainrule.device import MachineFacts
+from chainrule.plan import check_memory, checkpoint_bytes, checkpoints_to_come, memory_bytes
 from chainrule.run import RunFolder
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
@@ -25,10 +26,11 @@ PASSING = (
 WAIT_SECONDS, ASK_SECONDS = 600.0, 1.0
 
 
-def check_early_room(run: RunFolder, given: Resolved) -> None:
-    """`check_room` before the text is read, as far as the settings tell: no run is refused that would have fitted.
+def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
+    """Memory and room before the text is read, as far as the settings tell: no run is refused that would have fitted.
 
     A shape that is chosen by the text needs at least the spare room; a vocabulary that is learnt may come out small.
+    Raises DeviceError for a model that is too large for the memory, DiskError for checkpoints that are for the disk.
     """
     chosen = _is_automatic(given, "model.emb_dim")
     shape = given.config.model
@@ -38,6 +40,8 @@ def check_early_room(run: RunFolder, given: Resolved) -> None:
     if _is_automatic(given, "training.steps") != _is_automatic(given, "training.save_every"):
         training = training.model_copy(update={"steps": 1})
     config = given.config.model_copy(update={"model": shape, "training": training})
+    if not chosen:
+        check_memory(config, facts.planned, facts.precision)
     check_room(run, config, count=0 if chosen else None)
 
 

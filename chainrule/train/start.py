@@ -35,7 +35,7 @@ from chainrule.train.resume import (
     other_steps,
     saved_settings,
 )
-from chainrule.train.room import check_early_room, check_room
+from chainrule.train.room import check_early, check_room
 from chainrule.train.session import Session, write_event
 from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
@@ -63,15 +63,15 @@ class Start:
         record = start_record(layers, minutes)
         write_json(self.run.machine, record)
         save_settings(self.run, given)
-        if given.config.origin.start_from is None:
-            check_early_room(self.run, given)
         facts = self._machine(given)
+        if given.config.origin.start_from is None:
+            check_early(self.run, given, facts)
         origin = find_origin(given.config, layers)
         if origin:
             for reason in origin.opened.passed_over:
                 write_event(self.run, self.watch, f"passed over: {reason}; going on from {origin.opened.origin}")
             layers = [origin.layer(), *layers]
-            check_early_room(self.run, draft(layers, minutes))
+            check_early(self.run, draft(layers, minutes), facts)
             origin.opened.tokenizer.save(self.run.tokenizer)
             if copied := link_old_text(origin, self.run):
                 where = f"{origin.source}, which is on another disk"

@@ -95,7 +95,7 @@ def test_a_start_without_room_is_refused_before_the_text_is_read(layers, disk):
     big = layers(model={"emb_dim": 128}, training={**SHORT, "steps": 1000, "keep_last": 3})
     with pytest.raises(DiskError) as caught:
         pretrain(big, disk.folder / "run", watch=lambda kind, row: heard.append(kind))
-    assert heard == []
+    assert heard == ["machine"]
     told = str(caught.value)
     assert "3.0 MiB free" in told and "5 of " in told and "training.keep_last = 3" in told
     assert "--runs-folder" in told and "Free some" in told
