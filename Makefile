@@ -7,8 +7,9 @@ BIN := .venv/bin
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
 
+# Bytecode is kept, whatever the shell says: hundreds of child processes import the package.
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/parity.py

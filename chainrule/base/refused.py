@@ -60,8 +60,12 @@ def _starting(fault: BaseException) -> bool:
 
 
 def _no_memory() -> str:
+    try:
+        left = f" ({bytes_text(available_memory())} can be had)"
+    except MemoryError:  # not even for that
+        left = ""
     return (
-        f"out of memory ({bytes_text(available_memory())} can be had); close other programs, or use a smaller "
+        f"out of memory{left}; close other programs, or use a smaller "
         "model.emb_dim, model.context_length or machine.micro_batch: `chainrule plan` shows what a run needs"
     )
 

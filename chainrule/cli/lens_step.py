@@ -66,6 +66,10 @@ def _compiled(subject: "Subject") -> Any:
 
     import torch
 
+    from chainrule.model import GPT
+
+    if isinstance(subject.target, GPT):
+        subject.target.keep_portions_uncompiled()
     fast = replace(subject, target=torch.compile(subject.target))
 
     def run() -> Any:

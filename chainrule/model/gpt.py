@@ -38,6 +38,7 @@ class GPT(nn.Module):
         self.head = None if config.tied_embeddings else nn.Linear(config.emb_dim, config.vocab_size, bias=False)
         self.checkpointing = False
         self.logits_at_once = LOGITS_AT_ONCE
+        self.loss_in_portions = mean_loss_in_portions
         initialise(self)
 
     def forward(
@@ -98,9 +99,16 @@ class GPT(nn.Module):
         """Mean nats of surprise over the targets that are not -100; at most `logits_at_once` logits are alive."""
         if self._few_logits(ids) or not torch.is_grad_enabled():
             return mean_loss(self.token_losses(ids, targets, documents), targets)
-        return mean_loss_in_portions(
+        return self.loss_in_portions(
             self.stream(ids, documents=documents), self.head_weight, targets, self.logits_at_once
         )
+
+    def keep_portions_uncompiled(self) -> None:
+        """To be called before torch.compile of the loss, which would unroll the loop over portions of logits.
+
+        Not in the first place: the decorator loads torch's compiler, nearly a second for a command that never uses it.
+        """
+        self.loss_in_portions = torch.compiler.disable(mean_loss_in_portions)  # type: ignore[no-untyped-call]
 
     def _few_logits(self, ids: Int[Tensor, "B T"]) -> bool:
         return ids.numel() * self.config.vocab_size <= self.logits_at_once

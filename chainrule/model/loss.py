@@ -36,14 +36,13 @@ def in_portions(n_tokens: int, vocab_size: int, at_once: int) -> list[slice]:
     return [slice(start, min(start + size, n_tokens)) for start in range(0, n_tokens, size)]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def mean_loss_in_portions(
     x: Float[Tensor, "... D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, "..."], at_once: int = LOGITS_AT_ONCE
 ) -> Float[Tensor, ""]:
     """The `mean_loss` of the logits x weightᵀ, of which at most `at_once` are alive; under autocast in its format.
 
     The gradient is made in the forward pass, beside the logits that it needs: nothing of their size is kept for the
-    backward pass. It can be differentiated once. torch.compile leaves it alone: the loop would be unrolled.
+    backward pass. It can be differentiated once.
     """
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype

@@ -80,7 +80,10 @@ def likely_micro_batch(config: Config, facts: MachineFacts) -> int:
 
 def training_loss(model: GPT, *, compiled: bool) -> LossFunction:
     """The loss of a batch, through torch.compile or as it is."""
-    return torch.compile(model.loss) if compiled else model.loss
+    if not compiled:
+        return model.loss
+    model.keep_portions_uncompiled()
+    return torch.compile(model.loss)
 
 
 def wants_compile(config: Config, facts: MachineFacts) -> bool:

@@ -77,3 +77,12 @@ def test_a_process_that_gets_no_memory_ends_in_one_line(tmp_path):
     assert done.returncode == 2, told
     assert "Traceback" not in told
     assert told.splitlines()[-1].startswith("chainrule: ")
+
+
+def test_memory_that_is_gone_to_the_last_page_is_told_without_its_amount(monkeypatch):
+    def none_left():
+        raise MemoryError
+
+    monkeypatch.setattr("chainrule.base.refused.available_memory", none_left)
+    with pytest.raises(DeviceError, match="out of memory; close other programs"), system_refusals():
+        raise MemoryError

@@ -1,5 +1,7 @@
 """The loss of a bounded number of logits at a time is the plain loss, and so are its gradients."""
 
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -145,3 +147,35 @@ def test_a_second_backward_pass_is_refused_with_its_reason():
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="make the loss again"):
         loss.backward()
+
+
+LOADED = "import sys, chainrule.train, chainrule.generate, chainrule.evaluate; print('torch._dynamo' in sys.modules)"
+COMPILED = """
+import torch
+from chainrule.config import ModelConfig
+from chainrule.model import GPT
+model = GPT(ModelConfig(vocab_size=61, context_length=12, emb_dim=32, n_heads=4, n_layers=2, drop_rate=0.0))
+model.logits_at_once = 7 * 61
+ids = torch.randint(0, 61, (4, 13))
+plain = model.loss(ids[:, :-1], ids[:, 1:])
+model.keep_portions_uncompiled()
+graphs = []
+compiled = torch.compile(model.loss, backend=lambda graph, inputs: graphs.append(graph) or graph)
+loss = compiled(ids[:, :-1], ids[:, 1:])
+loss.backward()
+print(graphs and abs(loss.item() - plain.item()) < 1e-5 and not any("softmax" in graph.code for graph in graphs))
+"""
+
+
+def printed(code):
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_torchs_compiler_is_loaded_by_those_who_compile_alone():
+    assert printed(LOADED) == "False"
+
+
+@pytest.mark.slow
+def test_a_compiled_loss_in_portions_is_the_plain_one_and_its_portions_are_left_alone():
+    """In a process of its own, where no signature is checked: the compiler does not see through the checks."""
+    assert printed(COMPILED) == "True"
