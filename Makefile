@@ -7,9 +7,8 @@ BIN := .venv/bin
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
 
-# Bytecode is kept, whatever the shell says: hundreds of child processes import the package.
 test: .venv/.installed
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/parity.py

@@ -13,6 +13,8 @@ from pathlib import Path
 # One thread for torch, here and in child processes: tests run beside each other, and threads that wait for a core that
 # another test holds made some of them take minutes. Tests of threads ask for their number. Set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Hundreds of child processes import the package: they may keep its bytecode, whatever the shell says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jaxtyping
 
