@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 ROUNDS = 6
 
 
-def round_keys(seed: int, epoch: int) -> NDArray[np.uint64]:
-    """One key for each round, and one more for other choices of the epoch."""
-    text = f"chainrule order 1 {seed} {epoch}".encode()
+def round_keys(seed: int, epoch: int, purpose: str = "") -> NDArray[np.uint64]:
+    """One key for each round, and one more for other choices of the epoch; others for another purpose."""
+    text = f"chainrule order 1 {seed} {epoch}{purpose and f' {purpose}'}".encode()
     digest = hashlib.blake2b(text, digest_size=8 * (ROUNDS + 1) if ROUNDS < 8 else 64).digest()
     return np.frombuffer(digest, "<u8")
 

@@ -3,6 +3,7 @@ import pytest
 
 from chainrule.base import DataError
 from chainrule.data import Batches
+from chainrule.data.batches import TOGETHER
 from chainrule.data.mapped import Shard
 from chainrule.data.store import TokenStore
 
@@ -96,25 +97,30 @@ def test_negative_samples_are_refused():
 
 
 @pytest.mark.parametrize("n_pieces", [2, 4, T])
-def test_short_windows_have_epochs_of_their_own_that_predict_each_token_once(n_pieces):
-    length, batches = T // n_pieces, Batches(store_of(1000), T, seed=1, documents=True)
-    n_short = 1000 // length - 1
-    found = batches.windows(0, n_short // n_pieces, n_pieces)
-    assert found.ids.shape == (n_short // n_pieces * n_pieces, length + 1)
-    assert (np.diff(found.ids, axis=1) == 1).all()
-    assert (found.documents == (found.ids + 1) // 100).all()
-    targets = found.ids[:, 1:].ravel()
-    assert len(np.unique(targets)) == len(targets) >= 1000 - T - 2 * length
+def test_short_windows_are_the_pieces_of_many_samples_each_once_in_an_order_of_their_own(n_pieces):
+    batches = Batches(store_of(9000), T, seed=1, documents=True)
+    whole = batches.windows(0, TOGETHER)
+    found = [batches.windows(first, 8, n_pieces) for first in range(0, TOGETHER, 8)]
+    assert {batch.ids.shape for batch in found} == {(8 * n_pieces, T // n_pieces + 1)}
+    ids = np.concatenate([batch.ids for batch in found])
+    assert (np.diff(ids, axis=1) == 1).all()
+    assert (np.sort(ids[:, 1:].ravel()) == np.sort(whole.ids[:, 1:].ravel())).all()
+    assert (np.concatenate([batch.documents for batch in found]) == (ids + 1) // 100).all()
+    neighbours = np.abs(np.diff(ids[:, 0])) == T // n_pieces
+    assert neighbours.mean() < 0.02  # cut from one window after the other it would be nearly all
 
 
-def test_short_windows_are_drawn_each_for_itself_and_from_the_samples_number_alone():
-    straight = Batches(store_of(5000), T, seed=1).windows(0, 40, 4).ids
-    assert (Batches(store_of(5000), T, seed=1).windows(10, 5, 4).ids == straight[40:60]).all()
-    neighbours = np.abs(np.diff(straight[:, 0])) == T // 4
-    assert neighbours.mean() < 0.05  # cut windows have three of four
+def test_short_windows_depend_on_the_number_of_their_sample_alone():
+    straight = Batches(store_of(9000), T, seed=1).windows(0, 1100, 4).ids
+    resumed = Batches(store_of(9000), T, seed=1).windows(509, 6, 4).ids
+    assert (resumed == straight[4 * 509 : 4 * 515]).all()
+    assert (Batches(store_of(9000), T, seed=2).windows(509, 6, 4).ids != resumed).any()
 
 
 def test_a_share_of_short_windows_comes_from_the_old_text():
     new, old = store_of(1000), store_of(1000, first=10_000)
-    ids = Batches(new, T, seed=1, old=old, old_share=0.25).windows(0, 500, 2).ids
-    assert int((ids >= 10_000).all(axis=1).sum()) == 250 and int((ids < 10_000).all(axis=1).sum()) == 750
+    ids = Batches(new, T, seed=1, old=old, old_share=0.25).windows(0, TOGETHER, 2).ids
+    from_old = (ids >= 10_000).all(axis=1)
+    assert int(from_old.sum()) == TOGETHER // 2
+    assert int((ids < 10_000).all(axis=1).sum()) == TOGETHER + TOGETHER // 2
+    assert 0.1 < from_old[:50].mean() < 0.5  # evenly spread
