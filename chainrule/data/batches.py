@@ -14,7 +14,7 @@ from chainrule.data.store import TokenStore
 SHARE_UNIT = 1 << 20
 # Short windows are drawn from so many samples together: a batch then reads from as many places as it has windows, and
 # momentum remembers hundreds, while each token of these samples is still seen once (docs/LOG.md).
-TOGETHER = 512
+TOGETHER = 2048
 
 
 class Windows(NamedTuple):
