@@ -3,7 +3,7 @@
 from chainrule.generate.rules import Rule, sampling_rules
 
 # Measured on quickstarts of 2M parameters (docs/LOG.md): with min-p nearly all words are words at any of these
-# temperatures, and the cooler the text, the more often it repeats itself. What larger ones get is usual and not measured.
+# temperatures, and the cooler the text, the more often it repeats itself. What larger ones get was not measured.
 TEMPERATURES = ((30_000_000, 0.8), (300_000_000, 0.85))
 LARGEST_TEMPERATURE = 0.9
 MIN_P = 0.05
