@@ -38,10 +38,10 @@ def pretrain(
     is the time for everything; without it, and without training.steps, a default. With `resume` the run in the folder
     goes on, bit for bit on the same machine's CPU; then `minutes` is the time that it gets from now on. `watch` hears
     what happens. A signal (train/stop.py lists them) saves and returns a summary with status "interrupted" and its
-    number; one that comes when the run is finished raises Interrupted. Raises ChainruleError (see its tree) for everything that
-    can be wrong with settings, text, machine and disk; a start that fails before its first step leaves no folder,
-    unless much was prepared in it. `begun` is the time.perf_counter() from which the minutes count, when that was
-    earlier than now.
+    number; one that comes when the run is finished raises Interrupted. Raises ChainruleError (see its tree) for
+    everything that can be wrong with settings, text, machine and disk; a start that fails before its first step leaves
+    no folder, unless much was prepared in it. `begun` is the time.perf_counter() from which the minutes count, when
+    that was earlier than now.
     """
     begun = time.perf_counter() if begun is None else begun
     run = RunFolder(run_path)
