@@ -5,7 +5,8 @@ python benchmarks/recipe.py [--text python] [--tokens 1.4e6] [--seeds 0 1 2] [--
 
 The first row is the recipe as it is; each --try changes what it names. All runs have one thread (machine.threads), so
 that several can go on at once (--jobs) and the tokens decide, not the load. Differences are paired by seed: both runs
-begin with the same weights and see the same text in the same order. The processor seconds tell what a change costs.
+begin with the same weights and see the same text in the same order. The processor seconds tell what a change costs;
+with --jobs above 1 they take in what other runs spent meanwhile, so that only the bits count.
 """
 
 import argparse

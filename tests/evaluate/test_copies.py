@@ -80,30 +80,29 @@ def test_a_seed_beyond_the_run_is_refused():
         longest_copies([[1]], store_of([1]), min_run=8, seed=9)
 
 
-@pytest.mark.parametrize("period", [[0], [0, 1], [0, 1, 0, 2]])
-def test_a_text_that_says_the_same_again_and_again_costs_little_more_than_another(monkeypatch, period):
-    # Each place of the text fits each of the sample's (20,000 times 99), unless the inside of matches is left out.
-    n_pairs = []
+@pytest.fixture
+def n_pairs(monkeypatch):
+    """How many pairs of places were looked at, call by call."""
+    counts: list[int] = []
     extend = _Search._extend
     monkeypatch.setattr(
         _Search,
         "_extend",
-        lambda self, chunk, place, position: n_pairs.append(len(place)) or extend(self, chunk, place, position),
+        lambda self, chunk, place, position: counts.append(len(place)) or extend(self, chunk, place, position),
     )
+    return counts
+
+
+@pytest.mark.parametrize("period", [[0], [0, 1], [0, 1, 0, 2]])
+def test_a_text_that_says_the_same_again_and_again_costs_little_more_than_another(n_pairs, period):
+    # Each place of the text fits each of the sample's (20,000 times 99), unless the inside of matches is left out.
     text = (period * 20_000)[:20_000]
     (copy,) = longest_copies([[*text[:98], 7]], store_of(text), min_run=16, seed=8)
     assert (copy.length, copy.position, copy.copied) == (98, 0, ((0, 98),))
     assert sum(n_pairs) <= len(text) + 100
 
 
-def test_what_was_found_as_a_whole_is_looked_for_no_more(monkeypatch):
-    n_pairs = []
-    extend = _Search._extend
-    monkeypatch.setattr(
-        _Search,
-        "_extend",
-        lambda self, chunk, place, position: n_pairs.append(len(place)) or extend(self, chunk, place, position),
-    )
+def test_what_was_found_as_a_whole_is_looked_for_no_more(n_pairs, monkeypatch):
     monkeypatch.setattr("chainrule.evaluate.copies.CHUNK_TOKENS", 100)
     text = [3, 1, 4, 1, 5, 9, 2, 6] * 1000
     (copy,) = longest_copies([text[:40]], store_of(text), min_run=16, seed=8)
