@@ -7,6 +7,7 @@ from torch import Tensor
 
 from chainrule.lens.statistics import measure
 from chainrule.lens.tape import Stats
+from chainrule.show import number_text, shape_text
 
 FEW = 64
 
@@ -45,3 +46,15 @@ def _norm(tensor: Tensor) -> float:
     if tensor.is_floating_point() and tensor.dtype != torch.float64:
         return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
     return float(torch.linalg.vector_norm(tensor.to(kind)))
+
+
+def value_text(cell: Cell | None) -> str:
+    """A scalar as its number, a tensor as shape and ‖norm‖."""
+    if cell is None:
+        return ""
+    return number_text(cell.number) if cell.number is not None else f"{shape_text(cell.shape)} {norm_text(cell)}"
+
+
+def norm_text(cell: Cell) -> str:
+    """A scalar as its number, a tensor as its norm alone."""
+    return number_text(cell.number) if cell.number is not None else f"‖{cell.norm:.4g}‖"

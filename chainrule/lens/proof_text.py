@@ -6,7 +6,7 @@ from chainrule.lens.locate import Place
 from chainrule.lens.proof import ParameterCheck, Report
 from chainrule.lens.sampling import Engine, NumberCheck
 from chainrule.lens.tape import Site
-from chainrule.lens.text_cells import WIDTH, cut, shape_text, table_lines, wrapped
+from chainrule.show import WIDTH, cut, shape_text, table_lines, wrapped
 
 # A longer list of parameters is cut to those with the largest errors.
 SHOWN = 24

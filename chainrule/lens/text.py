@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from chainrule.lens.cell import Cell
+from chainrule.lens.cell import Cell, norm_text, value_text
 from chainrule.lens.fold import Fold, fitting_depth, fold, select, total_norm
 from chainrule.lens.ledger import Ledger, LedgerRow, Meeting, Part, shown_names
-from chainrule.lens.text_cells import WIDTH, cut, norm_text, table_lines, value_text
 from chainrule.lens.text_words import Spoken, call_text, short_name
+from chainrule.show import WIDTH, cut, table_lines
 
 HEADS = ("#", "node", "value", "formula", "incoming", "outgoing")
 FOLDED_HEADS = ("ops", "module", "incoming", "weights receive", "passed on")

@@ -6,8 +6,8 @@ from itertools import groupby
 from chainrule.lens.coordinate import CoordinatePath, PathStep
 from chainrule.lens.ledger import shown_names
 from chainrule.lens.tape import Tape
-from chainrule.lens.text_cells import WIDTH, cut, padded
 from chainrule.lens.text_words import call_text, op_name, short_name
+from chainrule.show import WIDTH, cut, padded
 
 SGD_LR, ADAMW_LR, ADAMW_DECAY, ADAMW_EPS = 0.01, 1e-3, 0.01, 1e-8
 PLACE = 62

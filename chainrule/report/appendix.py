@@ -6,9 +6,9 @@ from itertools import groupby
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.facts import Facts, Row
-from chainrule.report.html import Html, join, rows, tag
 from chainrule.report.sections import section
 from chainrule.report.settings import Setting, read_settings
+from chainrule.show import Html, join, rows, tag
 
 MOST_SOURCES = 20
 REMOVED = {

@@ -7,8 +7,8 @@ from itertools import pairwise
 from chainrule.lens import HealthRecord, judge
 from chainrule.report.facts import Facts
 from chainrule.report.heatmap import Heatmap, heatmap
-from chainrule.report.html import Html, join, tag
 from chainrule.report.sections import MARKS, section
+from chainrule.show import Html, join, tag
 
 Cell = float | None
 MOST_COLUMNS = 96

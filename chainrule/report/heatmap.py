@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainrule.report.html import Html, join, tag
+from chainrule.show import Html, join, tag
 
 # Shades that an eye can still tell apart; `.h0` … `.h9` of page.css.
 SHADES = 10

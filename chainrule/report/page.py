@@ -13,8 +13,8 @@ from chainrule.report.copied import USUAL_SECONDS, Copied, search_copies
 from chainrule.report.curves import curves
 from chainrule.report.facts import Facts, read_facts
 from chainrule.report.health import health
-from chainrule.report.html import Html, join, tag
 from chainrule.run import RunFolder
+from chainrule.show import Html, join, tag
 
 PARTS = {
     "learning": "Learning",

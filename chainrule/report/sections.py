@@ -7,8 +7,8 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.copied import Copied, CopiedSample
 from chainrule.report.facts import Facts, Row
 from chainrule.report.findings import findings
-from chainrule.report.html import Html, join, tag
 from chainrule.report.words import BASELINE_NAMES, scored, verdict
+from chainrule.show import Html, join, tag
 
 MOST_ROUNDS = 40
 MOST_CHARACTERS = 1600

@@ -10,9 +10,9 @@ from chainrule.base import LensError
 from chainrule.config import ModelConfig
 from chainrule.lens import ledger, ledger_lines, network, neuron, path_lines, record
 from chainrule.lens.fold import fitting_depth, fold, levels
-from chainrule.lens.text_cells import cut, table_lines, wrapped
 from chainrule.lens.text_path import moves
 from chainrule.model import GPT
+from chainrule.show import cut, table_lines, wrapped
 
 NEURON = """neuron: the loss is 0.085188; 4 operations back to 2 gradients
 

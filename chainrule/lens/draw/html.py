@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.plain import fitted, packed
-from chainrule.lens.draw.safe import escaped
+from chainrule.show import escaped
 
 MOST_BYTES = 3_000_000
 SCRIPTS = ("data.js", "graph.js", "panel.js", "walk.js", "start.js")

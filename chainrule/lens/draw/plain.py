@@ -8,8 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from chainrule.lens.draw.data import DrawnValue, Picture
-from chainrule.lens.draw.safe import clean
 from chainrule.lens.draw.thumbnail import Look, smaller
+from chainrule.show import clean
 
 SCHEMA = 1
 

@@ -2,8 +2,8 @@
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.place import Card, curve, place
-from chainrule.lens.draw.safe import escaped
 from chainrule.lens.draw.words import readable_depth, title_facts
+from chainrule.show import escaped
 
 MOST_SHOWN = 60
 TITLE = 52.0

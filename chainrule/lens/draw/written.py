@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 from chainrule.lens.draw.data import DrawnBox, DrawnPart, DrawnStep, DrawnValue, Picture
-from chainrule.lens.draw.safe import clean
 from chainrule.lens.draw.words import (
     SMALL,
     box_facts,
@@ -20,6 +19,7 @@ from chainrule.lens.draw.words import (
     title_facts,
     value_figure,
 )
+from chainrule.show import clean
 
 WIDTH = 100
 MOST_LINES = 120

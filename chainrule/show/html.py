@@ -1,11 +1,8 @@
 """HTML that cannot be broken by what is put into it: every text is escaped unless a tag made it."""
 
-import html
-import re
 from collections.abc import Iterable
 
-# Characters that HTML forbids or that UTF-8 cannot hold, and those that reverse the direction of the text around them.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+from chainrule.show.safe import escaped
 
 
 class Html(str):
@@ -18,7 +15,7 @@ def text(value: object) -> Html:
     """`value` escaped for element content and quoted attributes; forbidden characters become U+FFFD."""
     if isinstance(value, Html):
         return value
-    return Html(html.escape(UNSAFE.sub("\ufffd", str(value).replace("\r\n", "\n")), quote=True))
+    return Html(escaped(str(value).replace("\r\n", "\n")))
 
 
 def join(parts: Iterable[object]) -> Html:

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.report.html import Html, join, rows, tag, text
+from chainrule.show import Html, join, rows, tag, text
 
 NASTY = st.text(st.sampled_from("<>&\"'/!-=a script\x00\x07\u202e\ud800\n]"), max_size=40)
 

@@ -5,8 +5,6 @@ from itertools import zip_longest
 
 from rich.cells import cell_len, set_cell_size
 
-from chainrule.lens.cell import Cell
-
 WIDTH = 100
 GAP = "  "
 INDENT = "  "
@@ -15,18 +13,6 @@ INDENT = "  "
 def number_text(number: float) -> str:
     """Six decimals where they say enough, else the power of ten."""
     return f"{number:.6f}" if number == 0 or 1e-3 <= abs(number) < 1e5 else f"{number:.4e}"
-
-
-def value_text(cell: Cell | None) -> str:
-    """A scalar as its number, a tensor as shape and ‖norm‖."""
-    if cell is None:
-        return ""
-    return number_text(cell.number) if cell.number is not None else f"{shape_text(cell.shape)} {norm_text(cell)}"
-
-
-def norm_text(cell: Cell) -> str:
-    """A scalar as its number, a tensor as its norm alone."""
-    return number_text(cell.number) if cell.number is not None else f"‖{cell.norm:.4g}‖"
 
 
 def shape_text(shape: Sequence[int]) -> str:
