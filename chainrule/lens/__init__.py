@@ -2,23 +2,29 @@
 
 from chainrule.lens.activations import Activation, Heads, Inside, Units, look_inside
 from chainrule.lens.attention_health import head_health
-from chainrule.lens.cell import Cell, cell
-from chainrule.lens.classics import NEURON, SmallNetwork, network, neuron, one_neuron
-from chainrule.lens.classics_network import (
+from chainrule.lens.classics import (
+    NEURON,
     ByHand,
+    HandLine,
+    SmallNetwork,
+    Tour,
     ZeroGrad,
+    by_autograd,
+    by_numbers,
+    by_rules,
+    largest_difference,
+    network,
     network_by_hand,
+    neuron,
+    neuron_by_hand,
+    one_neuron,
     sgd_step,
+    tour_of_tensors,
     train_network,
+    ulps,
     zero_grad_matters,
 )
-from chainrule.lens.classics_neuron import HandLine, neuron_by_hand, ulps
-from chainrule.lens.classics_ways import by_autograd, by_numbers, by_rules, largest_difference
-from chainrule.lens.compare import Difference
-from chainrule.lens.coordinate import CoordinatePath, PathStep, Term, Use
-from chainrule.lens.copies import in_float64
 from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
-from chainrule.lens.differences import Estimate, coordinate_derivative, directional_derivative, ridders
 from chainrule.lens.draw import (
     FORMATS,
     Picture,
@@ -31,42 +37,65 @@ from chainrule.lens.draw import (
     to_svg,
     to_terminal,
 )
-from chainrule.lens.explain import Explanation, explain
-from chainrule.lens.explain_given import written_tensor
-from chainrule.lens.fold import Fold, fold
+from chainrule.lens.engine import (
+    Contribution,
+    Difference,
+    Estimate,
+    ReverseStep,
+    Segment,
+    Tolerance,
+    coordinate_derivative,
+    differentiable,
+    directional_derivative,
+    reverse,
+    ridders,
+)
+from chainrule.lens.expressions import Explanation, explain, written_tensor
 from chainrule.lens.health_record import HealthRecord, mean_noise
 from chainrule.lens.judgement import judge
 from chainrule.lens.layers import block_of, layer_in_words, layer_of, parameter_layers, watched_modules
-from chainrule.lens.ledger import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
-from chainrule.lens.ledger_facts import ledger_facts, path_facts
-from chainrule.lens.locate import Place
+from chainrule.lens.ledgers import (
+    Cell,
+    CoordinatePath,
+    Fold,
+    LeafRow,
+    Ledger,
+    LedgerRow,
+    Meeting,
+    Part,
+    PathStep,
+    Term,
+    Use,
+    cell,
+    fold,
+    ledger,
+    ledger_facts,
+    ledger_lines,
+    path_facts,
+    path_lines,
+    shown_names,
+)
 from chainrule.lens.noise import NoiseScale, noise_scale
 from chainrule.lens.norms import NormMeter, Norms, parameter_norms
 from chainrule.lens.passage import Passage, Portion, Reading, passage
-from chainrule.lens.proof import ParameterCheck, Report
-from chainrule.lens.proof_text import proof_lines
-from chainrule.lens.record import record
-from chainrule.lens.reverse import Contribution, ReverseStep, differentiable, reverse
-from chainrule.lens.rule_book import RuleEntry, find_rule, rule_book
-from chainrule.lens.rules import CONSTANT, RULES, Call, Formula, Gradients, Rule, unbroadcast
-from chainrule.lens.sampling import NumberCheck, Numbers
-from chainrule.lens.segments import Segment
+from chainrule.lens.prove import NumberCheck, Numbers, ParameterCheck, Place, Report, Step, capture, proof_lines, verify
+from chainrule.lens.rules import (
+    CONSTANT,
+    RULES,
+    Call,
+    Formula,
+    Gradients,
+    Rule,
+    RuleEntry,
+    find_rule,
+    rule_book,
+    unbroadcast,
+)
 from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
-from chainrule.lens.statistics import measure
-from chainrule.lens.step import Step, capture
-from chainrule.lens.subject import Subject
 from chainrule.lens.suspects import Suspect, first_difference, first_suspect
-from chainrule.lens.tape import Level, Meta, Node, Ref, Site, Stats, Tape, Value
-from chainrule.lens.tensor import TensorView, tensor
-from chainrule.lens.tensor_layout import Viewing, viewing
-from chainrule.lens.tensor_memory import Sharing, shares
-from chainrule.lens.tensor_words import as_tensor
-from chainrule.lens.text import ledger_lines
-from chainrule.lens.text_path import path_lines
-from chainrule.lens.tolerance import Tolerance
-from chainrule.lens.tour import Tour, tour_of_tensors
+from chainrule.lens.tape import Level, Meta, Node, Ref, Site, Stats, Subject, Tape, Value, in_float64, measure, record
+from chainrule.lens.tensors import Sharing, TensorView, Viewing, as_tensor, shares, tensor, viewing
 from chainrule.lens.verdicts import Verdict
-from chainrule.lens.verify import verify
 
 __all__ = [
     "CONSTANT",

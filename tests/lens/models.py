@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from chainrule.config import ModelConfig
-from chainrule.lens.subject import Subject
+from chainrule.lens.tape.subject import Subject
 from chainrule.model import GPT
 
 VOCABULARY = 61

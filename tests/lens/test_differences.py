@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chainrule.lens import coordinate_derivative, directional_derivative, ridders
-from chainrule.lens.differences import computational_noise, restored
-from chainrule.lens.repeat import Forward, RandomState, same_buffers, same_random_numbers
-from chainrule.lens.subject import Subject
+from chainrule.lens.engine.differences import computational_noise, restored
+from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers
+from chainrule.lens.tape.subject import Subject
 
 CURVES = [
     (math.sin, math.cos),

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from chainrule import lens
 from chainrule.base import LensError
-from chainrule.lens import explain_names as names
-from chainrule.lens.explain_parse import ALLOWED
+from chainrule.lens.expressions import names
+from chainrule.lens.expressions.parse import ALLOWED
 
 GIVEN = {
     "x": torch.arange(6.0).view(2, 3),

@@ -6,7 +6,7 @@ from torch import nn
 
 from chainrule.base import LensError
 from chainrule.lens import ledger, ledger_facts, network, neuron, record, shown_names
-from chainrule.lens.cell import FEW, cell
+from chainrule.lens.ledgers.cells import FEW, cell
 
 
 @pytest.fixture(params=[neuron, network], ids=["neuron", "network"])

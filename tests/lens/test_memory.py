@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.lens.memory import LARGE, Memory, overlap, places
-from chainrule.lens.tape import Value
+from chainrule.lens import Value
+from chainrule.lens.tape.memory import LARGE, Memory, overlap, places
 
 
 def held(memory, tensor, number=0):

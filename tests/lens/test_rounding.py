@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from chainrule.lens import RULES, record, reverse
-from chainrule.lens.compare import difference
-from chainrule.lens.limits import sampled_limits
-from chainrule.lens.noisy import formats_of, sample_reverse
-from chainrule.lens.replay import replay
-from chainrule.lens.rounding import Noise, accumulator, unit_roundoff
-from chainrule.lens.terms import terms_of_gradient, terms_of_value
-from chainrule.lens.tolerance import student_quantile, tolerance
+from chainrule.lens.engine.comparison import difference
+from chainrule.lens.engine.limits import sampled_limits
+from chainrule.lens.engine.noisy import formats_of, sample_reverse
+from chainrule.lens.engine.replay import replay
+from chainrule.lens.engine.rounding import Noise, accumulator, unit_roundoff
+from chainrule.lens.engine.terms import terms_of_gradient, terms_of_value
+from chainrule.lens.engine.tolerance import student_quantile, tolerance
 
 
 def small_run():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-import chainrule.lens.tensor_values as tensor_values
+import chainrule.lens.tensors.values as tensor_values
 from chainrule import lens
 from chainrule.base import LensError
-from chainrule.lens.tensor_layout import overlaps_itself, places
+from chainrule.lens.tensors.layout import overlaps_itself, places
 
 
 def strided(seed: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
 from chainrule.lens import ledger, ledger_lines, network, neuron, path_lines, record
-from chainrule.lens.fold import fitting_depth, fold, levels
-from chainrule.lens.text_path import moves
+from chainrule.lens.ledgers.folding import fitting_depth, fold, levels
+from chainrule.lens.ledgers.text_path import moves
 from chainrule.model import GPT
 from chainrule.show import cut, table_lines, wrapped
 

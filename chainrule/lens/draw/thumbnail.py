@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from chainrule.lens.statistics import measure
-from chainrule.lens.tape import Stats
+from chainrule.lens.tape import Stats, measure
 
 N_BINS = 32
 SIDE = 32

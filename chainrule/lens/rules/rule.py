@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
-from chainrule.lens.memory import version
-from chainrule.lens.tape import Node, Ref, Tape
+from chainrule.lens.tape import Node, Ref, Tape, version
 
 # The gradient of each argument that has one; for an argument that is a list of tensors, a list with None where none is.
 Gradients = Mapping[str, Tensor | Sequence[Tensor | None]]

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from chainrule.lens.memory import places
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcast
+from chainrule.lens.tape import places
 
 
 def same_numbers(call: Call, g: Tensor) -> Gradients:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
-from chainrule.lens.memory import places
 from chainrule.lens.rules.index import given_back
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, unbroadcast
 from chainrule.lens.rules.shape import X
+from chainrule.lens.tape import places
 
 
 def write_through(call: Call, g: Tensor) -> Gradients:

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from chainrule.lens import Call, Node, Ref, Tape, Value
-from chainrule.lens.tape import Meta
+from chainrule.lens import Call, Meta, Node, Ref, Tape, Value
 
 
 def call(op: str, outputs: list[Tensor], **arguments) -> Call:

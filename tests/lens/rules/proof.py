@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from chainrule.lens import RULES, differentiable, record, reverse
-from chainrule.lens.differences import ridders
-from chainrule.lens.tape import Tape
+from chainrule.lens import RULES, Tape, differentiable, record, reverse
+from chainrule.lens.engine.differences import ridders
 
 with (
     warnings.catch_warnings()

@@ -1,0 +1,81 @@
+"""Gradients of a recording, by rules, by autograd and by differences, and how far apart they may lie."""
+
+from chainrule.lens.engine.autograd import (
+    CustomFunctions,
+    autograd_gradients,
+    function_name,
+    function_site,
+    local_gradient,
+    maker_of,
+    written_in_parts,
+)
+from chainrule.lens.engine.backward import Contribution, ReverseStep, differentiable, loss_to_differentiate, reverse
+from chainrule.lens.engine.comparison import Comparison, Difference, compare, difference, largest
+from chainrule.lens.engine.cuts import cuts_of
+from chainrule.lens.engine.differences import (
+    NOISE_ORDER,
+    NOISE_VALUES,
+    UNIT_ROUNDOFF,
+    Estimate,
+    along,
+    computational_noise,
+    coordinate_derivative,
+    directional_derivative,
+    first_step,
+    ridders,
+)
+from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
+from chainrule.lens.engine.noisy import Formats, formats_of, noisy_rules
+from chainrule.lens.engine.replay import needed_constants, replay
+from chainrule.lens.engine.rounding import Noise, unit_roundoff
+from chainrule.lens.engine.segments import Segment, narrower_segments
+from chainrule.lens.engine.tolerance import FALSE_ALARM, Tolerance, student_quantile, tolerance
+
+__all__ = [
+    "FALSE_ALARM",
+    "NOISE_ORDER",
+    "NOISE_VALUES",
+    "N_SAMPLES",
+    "UNIT_ROUNDOFF",
+    "Comparison",
+    "Contribution",
+    "CustomFunctions",
+    "Difference",
+    "Estimate",
+    "Formats",
+    "Limits",
+    "Noise",
+    "ReverseStep",
+    "Segment",
+    "Tolerance",
+    "along",
+    "autograd_gradients",
+    "compare",
+    "computational_noise",
+    "coordinate_derivative",
+    "cuts_of",
+    "difference",
+    "differentiable",
+    "directional_derivative",
+    "first_step",
+    "formats_of",
+    "function_name",
+    "function_site",
+    "largest",
+    "limits_from",
+    "local_gradient",
+    "loss_to_differentiate",
+    "maker_of",
+    "narrower_segments",
+    "needed_constants",
+    "noisy_rules",
+    "reasons",
+    "replay",
+    "reverse",
+    "ridders",
+    "sampled_limits",
+    "student_quantile",
+    "tolerance",
+    "unit_roundoff",
+    "written_in_parts",
+]

@@ -1,0 +1,108 @@
+"""Two gradients of the same values, held against each other."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from chainrule.lens.engine.backward import ReverseStep, reverse
+from chainrule.lens.rules import Rule
+from chainrule.lens.tape import Tape
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two gradients of one value are apart.
+
+    `absolute` is the largest difference of an element, `size` the largest element of either gradient, `spacing` the
+    distance between neighbouring numbers there.
+    """
+
+    value: int
+    absolute: float
+    size: float
+    spacing: float
+
+    @property
+    def relative(self) -> float:
+        """The difference over the size of the gradient; 0 when both are zero, infinite when one is not finite."""
+        if self.absolute == math.inf:
+            return math.inf
+        return self.absolute / self.size if self.size else 0.0
+
+    @property
+    def ulps(self) -> float:
+        """The difference in units in the last place of the largest element."""
+        return self.absolute / self.spacing if self.spacing else 0.0
+
+
+def difference(value: int, one: Tensor | None, other: Tensor | None, eps: float) -> Difference:
+    """Holds `one` against `other`; None is a gradient of zeros. `eps` is that of the number format."""
+    size = max(largest(one), largest(other))
+    absolute = size if one is None or other is None else largest(one.detach() - other.detach())
+    spacing = eps * 2.0 ** math.floor(math.log2(size)) if 0 < size < math.inf else 0.0
+    return Difference(value, absolute, size, spacing)
+
+
+def largest(tensor: Tensor | None) -> float:
+    """The largest absolute value, 0 of nothing; NaN and infinity count as infinite."""
+    if tensor is None or not tensor.numel():
+        return 0.0
+    if tensor.is_complex():
+        tensor = tensor.abs()
+    low, high = torch.aminmax(tensor.detach())  # one pass, where abs() would make a copy
+    found = max(-float(low), float(high))
+    return found if math.isfinite(found) else math.inf
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rules' walk held against autograd's gradients.
+
+    `ours` has the rules' gradient of every value on the way, `differences` those values that both know. `fallback`
+    names the operations that had no rule; `n_unknown` counts the values that autograd does not know: they lie inside
+    custom autograd Functions.
+    """
+
+    ours: dict[int, Tensor]
+    differences: dict[int, Difference]
+    fallback: tuple[str, ...]
+    n_unknown: int
+
+
+def compare(tape: Tape, autograd: dict[int, Tensor | None], *, rules: Mapping[str, Rule], fallback: bool) -> Comparison:
+    """Walks back with the rules and holds each gradient, as soon as it is whole, against autograd's.
+
+    `autograd` is emptied on the way, so that the memory of both is not needed at once.
+    """
+    ours: dict[int, Tensor] = {}
+    differences: dict[int, Difference] = {}
+    local: dict[str, None] = {}
+    n_unknown = 0
+
+    def hold(value: int, gradient: Tensor) -> None:
+        nonlocal n_unknown
+        ours[value] = gradient
+        if value in autograd:
+            differences[value] = difference(value, gradient, autograd.pop(value), _eps(tape, value))
+        else:
+            n_unknown += 1
+
+    def see(step: ReverseStep) -> None:
+        for value, gradient in zip(step.node.outputs, step.incoming, strict=True):
+            if gradient is not None:
+                hold(value, gradient)
+        if not step.independent:
+            local[step.node.op] = None
+
+    for value, gradient in reverse(tape, see, rules=rules, fallback=fallback).items():
+        hold(value, gradient)
+    for value in [value for value, theirs in autograd.items() if theirs is not None]:
+        differences[value] = difference(value, None, autograd.pop(value), _eps(tape, value))
+    return Comparison(ours, differences, tuple(local), n_unknown)
+
+
+def _eps(tape: Tape, value: int) -> float:
+    return torch.finfo(tape.values[value].meta.dtype).eps

@@ -1,0 +1,10 @@
+"""An expression on tensors, worked out step by step."""
+
+from chainrule.lens.expressions.explanation import Explanation, explain
+from chainrule.lens.expressions.given import written_tensor
+
+__all__ = [
+    "Explanation",
+    "explain",
+    "written_tensor",
+]

@@ -1,0 +1,206 @@
+"""A verification for a terminal: lines of at most 100 columns."""
+
+from collections.abc import Sequence
+
+from chainrule.lens.prove.locate import Place
+from chainrule.lens.prove.proof import ParameterCheck, Report
+from chainrule.lens.prove.sampling import Engine, NumberCheck
+from chainrule.lens.tape import Site
+from chainrule.show import WIDTH, cut, shape_text, table_lines, wrapped
+
+# A longer list of parameters is cut to those with the largest errors.
+SHOWN = 24
+ENGINES: tuple[Engine, ...] = ("autograd", "rules")
+
+
+def proof_lines(report: Report, width: int = WIDTH) -> list[str]:
+    """What was compared, how far apart it is, what is allowed and why; and where it is wrong."""
+    of_step = "step" in report.against
+    parts = [
+        _head(report, of_step),
+        _table(report, of_step, width),
+        _nodes(report, width),
+        _numbers(report, width),
+        _allowance(report, of_step, width),
+        _verdict(report, width),
+    ]
+    lines: list[str] = []
+    for part in parts:
+        lines.extend([*([""] if lines and part else []), *part])
+    return lines
+
+
+def _head(report: Report, of_step: bool) -> list[str]:
+    if of_step:
+        lines = [f"{report.name}: a step as it ran on {report.device}, against the rules in float64 on the CPU"]
+        check = report.loss_check
+        if check is not None and check.difference is not None:
+            lines.append(
+                f"loss {report.loss:.9g}, in the step off by {check.error:.1e} (≤ {check.tolerance.limit:.1e})"
+            )
+        return lines
+    ways = {"autograd": "autograd", "rules": "rules", "numbers": "numerical differences"}
+    return [
+        f"{report.name}: {', '.join(ways[one] for one in report.against)}, in float64 on the CPU",
+        f"loss {report.loss!r}",
+    ]
+
+
+def _table(report: Report, of_step: bool, width: int) -> list[str]:
+    rows = sorted(report.parameters, key=lambda one: (one.ok, -one.difference_in_limits))
+    shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
+    numbers = _by_name(report)
+    heads = ["gradient of", "shape", "error"]
+    heads += ["expected", "noticed from", "scale", "scale from"] if of_step else ["ulps", "allowed", "numbers"]
+    lines = table_lines(
+        heads,
+        [_row(one, of_step, numbers) for one in shown],
+        width,
+        shrink=("gradient of", "shape"),
+        right=heads[2:],
+    )
+    if len(shown) < len(rows):
+        lines.append(f"… and {len(rows) - len(shown)} more, with smaller errors (--json has all)")
+    return lines
+
+
+def _row(one: ParameterCheck, of_step: bool, numbers: dict[str, float]) -> Sequence[str]:
+    mark = "" if one.ok else " ✗"
+    start = [one.name + mark, shape_text(one.shape), _error(one.error if one.difference is not None else None)]
+    if of_step:
+        scale = None if one.scale_tolerance is None else one.scale_tolerance.noticed
+        return [*start, _error(one.tolerance.expected), _error(one.tolerance.noticed), _error(one.scale), _error(scale)]
+    ulps = "" if one.difference is None else f"{one.difference.ulps:z.3g}"
+    return [*start, ulps, _error(one.tolerance.limit or None), _error(numbers.get(one.name))]
+
+
+def _error(one: float | None) -> str:
+    return "" if one is None else "0" if one == 0 else f"{one:.1e}"
+
+
+def _by_name(report: Report) -> dict[str, float]:
+    """For each tensor the largest difference between its numbers and either engine."""
+    found: dict[str, float] = {}
+    for check in () if report.numbers is None else report.numbers.coordinates:
+        found[check.name] = max(found.get(check.name, 0.0), *(check.error(engine) for engine in ENGINES))
+    return found
+
+
+def _nodes(report: Report, width: int) -> list[str]:
+    if not report.node_errors:
+        return []
+    worst = max(report.node_errors, key=lambda node: report.node_errors[node])
+    node = report.tape.nodes[worst]
+    lines = wrapped(
+        f"Intermediate gradients: {len(report.node_errors)} compared, largest error {report.worst_node:.1e}, "
+        f"at {node.op}{_in(node.module)}{_line(node.site)} (≤ {report.tolerance_of[worst]:.1e})",
+        width,
+    )
+    if report.skipped:
+        what = "inside custom Functions, or of tensors that were written to in parts"
+        lines += wrapped(f"{report.skipped} more are not known to autograd: {what}", width)
+    if report.not_independent:
+        lines += wrapped(
+            f"Not independent (no rule, autograd on both sides): {', '.join(report.not_independent)}", width
+        )
+    return lines
+
+
+def _numbers(report: Report, width: int) -> list[str]:
+    numbers = report.numbers
+    if numbers is None:
+        return []
+    engines = [one for one in ENGINES if one in report.against]
+    worst = max((check.error(one) for check in numbers.coordinates for one in engines), default=0.0)
+    own = max((check.own_error for check in numbers.coordinates), default=0.0)
+    along = numbers.direction
+    text = (
+        f"Numbers: {len(numbers.coordinates)} of {numbers.n_asked} weights, largest difference {worst:.1e} "
+        f"(by their own estimate off by ≤ {own:.1e}); all weights at once, along a random direction: "
+        f"{max(along.error(one) for one in engines):.1e} (≤ {along.own_error:.1e}); {numbers.n_runs} runs"
+    )
+    return wrapped(text + (f". {numbers.why}" if numbers.why else ""), width)
+
+
+def _allowance(report: Report, of_step: bool, width: int) -> list[str]:
+    formats = "float64 everywhere"
+    if report.segments:
+        shown = [str(one) for one in report.segments[:4]]
+        rest = len(report.segments) - len(shown)
+        formats = "; ".join(shown) + (f"; and {rest} more such parts" if rest else "")
+    if not report.n_samples:
+        return wrapped(f"Number formats: {formats}", width)
+    what = "forward and backward" if of_step else "the way back"
+    times = f"{report.n_samples} times" if report.n_samples > 1 else "once"
+    return wrapped(
+        f"Allowed: {what} repeated {times} with random roundings of the formats in use, and Student's quantile for one "
+        f"false alarm in a thousand. Formats: {formats}",
+        width,
+    )
+
+
+def _verdict(report: Report, width: int) -> list[str]:
+    if report.ok:
+        lines = wrapped("✓ " + report.summary, width)
+        if report.contradictions:
+            lines += wrapped(f"Numbers differ, since the program cuts gradients: {', '.join(report.cuts)}", width)
+        return lines
+    lines = wrapped("✗ " + report.summary, width)
+    if report.place is not None:
+        lines += _place(report.place, width)
+    lines += _sides(report, width)
+    if report.contradictions and report.gradients_agree:
+        lines += wrapped(
+            "Autograd and the rules agree with each other. Look for a jump of the loss (rounding, argmax, a "
+            "comparison), or for something that changes from run to run.",
+            width,
+        )
+    return lines
+
+
+def _place(place: Place, width: int) -> list[str]:
+    lines = [f"  wrong from here  gradient of {place.value}, error {place.relative:.1e}"]
+    if place.function is not None:
+        lines.append(f"  custom Function  {place.function}, its backward at {_at(place.function_site)}")
+    lines.append(f"  operation        {place.op}, number {place.node}{_in(place.module)}")
+    if place.site is not None:
+        lines += [f"  line             {place.site}", f"                   {place.site.code}"]
+    if place.others:
+        lines.append(f"  or one of        operations {', '.join(map(str, place.others))}")
+    return [cut(line, width) for line in lines]
+
+
+def _sides(report: Report, width: int) -> list[str]:
+    """Whom the numbers prove right, with the plainest example."""
+    if report.gradients_agree or not report.contradictions:
+        return []
+    worst = max(report.contradictions, key=lambda one: max(one.error("autograd"), one.error("rules")))
+    right = [one for one in ENGINES if worst.agrees(one)]
+    lines = [f"  {_coordinate(worst)}"]
+    lines.append(
+        f"    autograd {_signed(worst.autograd)}   rules {_signed(worst.rules)}   numbers "
+        f"{worst.numbers.derivative:+.12g} ± {worst.numbers.error:.0e}"
+    )
+    if right:
+        lines.append(f"  The numbers prove the {'rules' if right == ['rules'] else right[0]} right.")
+    return [cut(line, width) for line in lines]
+
+
+def _coordinate(check: NumberCheck) -> str:
+    return f"∂L/∂{check.name}[{', '.join(map(str, check.index))}]" if check.index else "along all weights"
+
+
+def _signed(one: float | None) -> str:
+    return "none" if one is None else f"{one:+.12g}"
+
+
+def _in(module: str) -> str:
+    return f" in {module}" if module else ""
+
+
+def _line(site: Site | None) -> str:
+    return "" if site is None else f", {site}"
+
+
+def _at(site: Site | None) -> str:
+    return "a place that Python does not tell" if site is None else str(site)

@@ -1,0 +1,57 @@
+"""Whether two equal runs give the same loss; if not, the first operation that differs, and how to fix the seed."""
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.base import LensError
+from chainrule.lens.tape import Node, RandomState, Subject, Tape, same_buffers, same_random_numbers
+
+REMEDY = (
+    "Draw random numbers from torch's own generator (or random, or numpy.random), which are put back before each run; "
+    "a torch.Generator of the model's own: make it inside forward, with a fixed seed; no time, no counters, no threads"
+)
+
+
+def check_reproducible(subject: Subject, tape: Tape, state: RandomState, modules: list[nn.Module]) -> None:
+    """Runs the subject once more from the same random numbers; raises LensError unless the loss has the same bits."""
+    if tape.loss is None:
+        return
+    with same_random_numbers(state), same_buffers(modules):
+        second = subject.run().detach()
+    first = _kept(tape, tape.loss)
+    if same_bits(first, second):
+        return
+    with same_random_numbers(state), same_buffers(modules):
+        again = subject.record(level=tape.level)
+    place = first_difference(tape, again)
+    where = "a place that the tape does not show"
+    if place is not None:
+        module = f" in module {place.module!r}" if place.module else ""
+        where = f"{place.op} at {place.site}{module}: `{place.site.code if place.site else ''}`"
+    raise LensError(
+        f"two runs of {subject.name} from equal random numbers differ ({float(first)!r} and {float(second)!r}), first "
+        f"in {where}. {REMEDY}"
+    )
+
+
+def first_difference(one: Tape, other: Tape) -> Node | None:
+    """The first operation that made other numbers in the second recording, or that is another one; None if none is."""
+    for mine, theirs in zip(one.nodes, other.nodes, strict=False):
+        if mine.op != theirs.op or len(mine.outputs) != len(theirs.outputs):
+            return theirs
+        for a, b in zip(mine.outputs, theirs.outputs, strict=True):
+            # What was allocated and not written yet has no meaning.
+            if not mine.op.startswith(("empty", "new_empty")) and not same_bits(_kept(one, a), _kept(other, b)):
+                return theirs
+    return None
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; NaN equals NaN."""
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _kept(tape: Tape, value: int) -> Tensor:
+    tensor = tape.values[value].tensor
+    assert tensor is not None
+    return tensor.detach()

@@ -1,0 +1,226 @@
+"""Three ways to one answer: autograd, the rules, and differences of the loss, on the same run in float64."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.base import LensError
+from chainrule.lens.engine import (
+    Comparison,
+    Limits,
+    autograd_gradients,
+    compare,
+    cuts_of,
+    formats_of,
+    loss_to_differentiate,
+    narrower_segments,
+    reasons,
+    sampled_limits,
+    unit_roundoff,
+)
+from chainrule.lens.prove.locate import locate
+from chainrule.lens.prove.proof import ParameterCheck, Report
+from chainrule.lens.prove.reproducible import check_reproducible
+from chainrule.lens.prove.sampling import Engine, Numbers, Weight, check_by_numbers
+from chainrule.lens.prove.step_verification import verify_step
+from chainrule.lens.prove.steps import Step
+from chainrule.lens.rules import RULES, Rule
+from chainrule.lens.tape import (
+    Forward,
+    Level,
+    RandomState,
+    Subject,
+    Tape,
+    Target,
+    Value,
+    in_float64,
+    modules_of,
+    same_buffers,
+    same_random_numbers,
+    subject_of,
+)
+
+WAYS = ("autograd", "rules", "numbers")
+SECONDS = 40.0
+
+
+def verify(
+    target: Target | Subject | None = None,
+    batch: Any = (),
+    loss: Callable[[Any], Tensor] | None = None,
+    *,
+    coordinates: int = 64,
+    seconds: float | None = None,
+    seed: int = 0,
+    against: Sequence[str] = WAYS,
+    fallback: bool = False,
+    level: Level = "op",
+    rules: Mapping[str, Rule] = RULES,
+    step: Step | None = None,
+) -> Report:
+    """Holds autograd's gradients, those of the rules and numerical differences against each other; see `Report`.
+
+    `batch` is the argument of `target`, a tuple of several, or a dict of named ones; `loss` makes one number of the
+    result when it is not one (and holds none as `.loss`). Everything is copied and run in float64 on the CPU; model,
+    random numbers and gradients of the caller stay as they are. `seconds` (40 when not given) is the time for sampling
+    rounding errors and numerical differences: with less than `coordinates` done, the report says so.
+
+    `against` names two or three of "autograd", "rules", "numbers". `fallback` lets autograd differentiate operations
+    that have no rule; the report names them.
+
+    With `step=` (what `capture` returned) and no target: the gradients that a step really left, in its own formats and
+    on its own device, against the rules in float64; `seed`, `seconds`, `fallback` and `rules` go for it too.
+
+    Raises LensError when there is nothing to verify (no scalar loss, no parameters), when an operation has no rule,
+    when the model cannot run in float64, or when two equal runs differ. Raises DeviceError when it asks for a GPU.
+    """
+    _check(against, coordinates)
+    if (step is None) == (target is None):
+        raise LensError("verify takes a model or function, or step=capture(…), one of the two")
+    if step is not None:
+        return verify_step(step, rules=rules, fallback=fallback, seed=seed, seconds=seconds or SECONDS)
+    assert target is not None
+    settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, fallback, rules)
+    given = in_float64(subject_of(target, batch, loss))
+    with same_random_numbers(_seeded(seed)), torch.enable_grad():
+        state, modules = RandomState(), modules_of(given)
+        tape = _record(given, state, modules, level)
+        check_reproducible(given, tape, state, modules)
+        # A backward pass that draws random numbers must not happen to draw those of the forward pass.
+        _seeded(seed + 1).restore()
+        return settings.verify(given, tape, Forward(given, state, modules))
+
+
+def _check(against: Sequence[str], coordinates: int) -> None:
+    unknown = [one for one in against if one not in WAYS]
+    if unknown or len(set(against)) < 2:
+        raise LensError(f"against={tuple(against)!r}: name two or three of {', '.join(WAYS)}")
+    if coordinates < 0:
+        raise LensError(f"coordinates={coordinates}: give the number of weights to check by differences, 0 or more")
+
+
+def _seeded(seed: int) -> RandomState:
+    with same_random_numbers(RandomState()):
+        torch.manual_seed(seed)
+        return RandomState()
+
+
+def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level) -> Tape:
+    """The run, in float64; says which line refuses that."""
+    try:
+        with same_random_numbers(state), same_buffers(modules):
+            return subject.record(level=level)
+    except RuntimeError as fault:
+        words = str(fault).splitlines()[0]
+        if any(word in words.lower() for word in ("dtype", "scalar type", "double", "float")):
+            raise LensError(
+                f"{subject.name} does not run in float64: {words}. Make the formats follow the weights "
+                "(x.to(weight.dtype)), or verify a step as it runs, with capture()"
+            ) from fault
+        raise
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a verification was asked for."""
+
+    against: tuple[str, ...]
+    coordinates: int
+    seconds: float
+    seed: int
+    fallback: bool
+    rules: Mapping[str, Rule]
+
+    def verify(self, subject: Subject, tape: Tape, forward: Forward) -> Report:
+        """The verification of a recorded run."""
+        start, loss = time.perf_counter(), loss_to_differentiate(tape)
+        leaves = [leaf for leaf in tape.leaves() if leaf.differentiable]
+        theirs = autograd_gradients(tape) if "autograd" in self.against else {}
+        gradients: dict[int, dict[Engine, Tensor | None]] = {leaf.id: {} for leaf in leaves}
+        for leaf in leaves if theirs else ():
+            gradients[leaf.id]["autograd"] = theirs[leaf.id]
+        n_values = len(theirs)
+        comparison, limits = self._compare(tape, theirs)
+        for leaf in leaves if "rules" in self.against else ():
+            gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
+        comparison.ours.clear()
+        place = locate(tape, limits.exceeded(), rules=self.rules, fallback=self.fallback)
+        formats, why = formats_of(tape), reasons(tape, formats_of(tape))
+        left = self.seconds - (time.perf_counter() - start)
+        numbers = self._numbers(forward, leaves, gradients, limits, left, max(map(unit_roundoff, formats.values())))
+        kept = tape.values[loss].tensor
+        assert kept is not None
+        errors, tolerances = _by_node(tape, limits)
+        return Report(
+            name=subject.name,
+            against=self.against,
+            loss=float(kept.detach()),
+            parameters=tuple(_check_of(leaf, limits, why) for leaf in leaves),
+            node_errors=errors,
+            tolerance_of=tolerances,
+            place=place,
+            numbers=numbers,
+            segments=narrower_segments(tape, formats),
+            n_samples=limits.n_samples,
+            n_values=n_values,
+            skipped=comparison.n_unknown if theirs or n_values else 0,
+            not_independent=comparison.fallback,
+            cuts=cuts_of(tape),
+            seconds=time.perf_counter() - start,
+            tape=tape,
+        )
+
+    def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
+        if "rules" not in self.against:
+            return Comparison({}, {}, (), 0), Limits({}, {}, 0)
+        found = compare(tape, theirs, rules=self.rules, fallback=self.fallback)
+        limits = sampled_limits(
+            tape,
+            found.ours,
+            found.differences,
+            rules=self.rules,
+            fallback=self.fallback,
+            seed=self.seed,
+            seconds=self.seconds / 2,
+        )
+        return found, limits
+
+    def _numbers(
+        self,
+        forward: Forward,
+        leaves: list[Value],
+        gradients: Mapping[int, Mapping[Engine, Tensor | None]],
+        limits: Limits,
+        seconds: float,
+        u: float,
+    ) -> Numbers | None:
+        if "numbers" not in self.against:
+            return None
+        # Weights in a narrower format cannot be moved by small steps.
+        wide = [leaf for leaf in leaves if leaf.meta.dtype == torch.float64]
+        weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
+        if not weights:
+            return None
+        return check_by_numbers(forward, weights, self.coordinates, seed=self.seed, seconds=max(seconds, 0.0), u=u)
+
+
+def _check_of(leaf: Value, limits: Limits, why: Mapping[int, str]) -> ParameterCheck:
+    reason = why.get(leaf.id, "the loss does not depend on it")
+    return ParameterCheck(leaf.name, leaf.meta.shape, limits.differences.get(leaf.id), limits.of(leaf.id), reason)
+
+
+def _by_node(tape: Tape, limits: Limits) -> tuple[dict[int, float], dict[int, float]]:
+    """The error and the limit of each operation's results: of the one whose error is largest beside its limit."""
+    errors: dict[int, float] = {}
+    allowed: dict[int, float] = {}
+    for value, one in limits.differences.items():
+        node, limit = tape.values[value].producer, limits.of(value).limit
+        if node is None:
+            continue
+        if node not in errors or one.relative * allowed[node] >= errors[node] * limit:
+            errors[node], allowed[node] = one.relative, limit
+    return errors, allowed

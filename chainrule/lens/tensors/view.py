@@ -1,0 +1,121 @@
+"""The tensor explorer: everything that can be said of one tensor, and its renderings."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from chainrule.base import LensError, finite
+from chainrule.lens.tensors.attributes import TensorFacts
+from chainrule.lens.tensors.facts import sections, title
+from chainrule.lens.tensors.layout import layout, viewing
+from chainrule.lens.tensors.memory import Shared, require_strided, shares
+from chainrule.lens.tensors.page import tensor_page, tensor_svg
+from chainrule.lens.tensors.text import heatmap_text, histogram_text, numbers_text, sections_text
+from chainrule.lens.tensors.values import WHOLE_ELEMENTS, values
+from chainrule.lens.tensors.words import as_tensor, autograd_place, dtype_name, numpy_way, rank_name
+
+MOST_COLUMNS = 16
+
+
+@dataclass(frozen=True, repr=False)
+class TensorView(TensorFacts):
+    """All facts of one tensor, as they were when it was looked at, and how they are written down."""
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def text(self, width: int = 100) -> str:
+        """The facts, a small tensor whole, else a histogram and a heatmap."""
+        lines = [title(self), *sections_text(sections(self), width)]
+        if self.elements is not None and self.n_elements:
+            lines += ["", "whole", *numbers_text(self.elements, self.shape, width)]
+        elif self.values is not None:
+            if self.values.histogram is not None:
+                lines += ["", "histogram", *histogram_text(self.values.histogram)]
+            if self.values.heatmap is not None:
+                lines += ["", "heatmap", *heatmap_text(self.values.heatmap, width)]
+        return "\n".join(lines)
+
+    def markdown(self) -> str:
+        """The same with headings and tables."""
+        lines = [f"# {title(self)}"]
+        for heading, facts in sections(self):
+            lines += ["", f"## {heading}", "", "| | |", "|---|---|"]
+            lines += [f"| {label} | {fact.replace('|', chr(92) + '|')} |" for label, fact in facts]
+        pictures = self.text().split("\n\n")[1 + len(sections(self)) :]
+        for picture in pictures:
+            heading, _, drawn = picture.partition("\n")
+            lines += ["", f"## {heading}", "", "```text", drawn, "```"]
+        return "\n".join(lines) + "\n"
+
+    def html(self) -> str:
+        """One self-contained page."""
+        return tensor_page(title(self), sections(self), self.values, self.elements, self.shape)
+
+    def svg(self) -> str:
+        """Histogram and heatmap as one picture; of a tensor without values only its title."""
+        return tensor_svg(title(self), self.values)
+
+    def json(self) -> dict[str, Any]:
+        """All facts as values that JSON can hold; NaN and infinity are None."""
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        told = {name: asdict(one) if hasattr(one, "__dataclass_fields__") else one for name, one in told.items()}
+        told["dtype"] = dtype_name(self.dtype)
+        told["rank_name"], told["rank"] = rank_name(self.shape).split(" ", 1)[1], self.rank
+        told["n_elements"], told["n_bytes"] = self.n_elements, self.n_bytes
+        if self.dtype.is_complex and self.elements is not None:
+            told["elements"] = json.loads(json.dumps(self.elements, default=lambda z: [z.real, z.imag]))
+        if told["values"]:
+            quantiles = told["values"]["quantiles"]
+            told["values"]["quantiles"] = {f"{share:.0%}": one for share, one in quantiles.items()}
+        return dict(finite(told))
+
+
+def tensor(what: Any, /, *others: Shared, name: str = "t", **named: Shared) -> TensorView:
+    """Everything about one tensor: form, memory, place in autograd, values.
+
+    `what` is a tensor, a NumPy array, a number, or lists of numbers. `others` are tensors or NumPy arrays of which it
+    says whether they share its memory, called by their number or keyword. Nothing is changed, and no value is copied
+    but for the statistics. Raises LensError for sparse, quantised and nested tensors, with what to look at instead.
+    """
+    one, made = as_tensor(what)
+    require_strided(one)
+    storage = one.untyped_storage()
+    base = one._base
+    around = {f"other {place}": other for place, other in enumerate(others, 1)} | named
+    if name in around:
+        raise LensError(f"{name!r} is the name of the tensor itself; call the other something else")
+    return TensorView(
+        name=name,
+        shape=tuple(one.shape),
+        dtype=one.dtype,
+        made=made,
+        device=str(one.device),
+        layout=layout(one),
+        element_bytes=one.element_size(),
+        storage_bytes=storage.nbytes(),
+        foreign=bool(storage.nbytes()) and not one.is_meta and one.device.type == "cpu" and not storage.resizable(),
+        base=None if base is None else tuple(base.shape),
+        sharing=shares(**{name: memory_of(what, one)}, **around) if around else None,
+        flat=viewing(one, -1) if one.numel() else viewing(one, 0),
+        numpy=numpy_way(one, name),
+        autograd=autograd_place(one),
+        values=values(one),
+        elements=elements(one),
+    )
+
+
+def elements(one: Tensor) -> Any | None:
+    """The nested lists of a small tensor; None for a large one and on `meta`."""
+    if one.is_meta or one.numel() > WHOLE_ELEMENTS or (one.dim() and one.shape[-1] > MOST_COLUMNS):
+        return None
+    plain = one.detach().cpu()
+    return (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).tolist()
+
+
+def memory_of(what: Any, one: Tensor) -> Shared:
+    """The thing whose memory is asked for: a NumPy array itself, for a copy of it shares nothing."""
+    return what if isinstance(what, np.ndarray) else one
