@@ -50,7 +50,7 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
 
     from chainrule.data import Windows
     from chainrule.device import freed_memory_kept
-    from chainrule.lens import NormMeter
+    from chainrule.health import NormMeter
     from chainrule.train.state import TrainState
     from chainrule.train.step import Precision, StepResult, train_step
 

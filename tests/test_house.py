@@ -19,7 +19,13 @@ def drawn(name: str) -> str:
     return block[1]
 
 
-HEIGHTS = {room: -depth for depth, floor in enumerate(drawn("rooms").splitlines()) for room in floor.split()}
+def heights(name: str) -> dict[str, int]:
+    """How high each room of that drawing lies."""
+    return {room: -depth for depth, floor in enumerate(drawn(name).splitlines()) for room in floor.split()}
+
+
+HEIGHTS = heights("rooms")
+INNER = {room: heights(room) for room in HEIGHTS if f"```{room}\n" in PAGE}
 LATER = set(drawn("later").split())
 TORCH_FREE = set(drawn("torch-free").split())
 DOORS = {line.split()[0]: set(line.split()[1:]) for line in drawn("doors").splitlines()}
@@ -58,7 +64,28 @@ def test_every_room_is_drawn_and_every_drawing_is_built_or_said_to_come_later():
 
 def test_the_page_says_what_lives_in_each_room_from_the_ground_up():
     described = re.findall(r"^\| `(\w+)` \|", PAGE, re.M)
-    assert described == [room for floor in reversed(drawn("rooms").splitlines()) for room in floor.split()]
+    drawings = [drawn(name).splitlines() for name in ("rooms", *INNER)]
+    assert described == [room for floors in drawings for floor in reversed(floors) for room in floor.split()]
+
+
+@pytest.mark.parametrize("room", INNER)
+def test_every_inner_room_is_drawn(room):
+    parts = [path.relative_to(HERE / PACKAGE / room).parts for path in FILES if room_of(path) == room]
+    assert {part[0] for part in parts} == {*INNER[room], "__init__.py"}, "each file lies in an inner room"
+
+
+@each_file
+def test_imports_between_inner_rooms_go_down_and_through_their_doors(path):
+    room, *inside = path.relative_to(HERE / PACKAGE).parts
+    if room not in INNER or len(inside) < 2:
+        return
+    for name, line, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        outer, parts = name.split(".")[:2], name.split(".")[2:]
+        if outer != [PACKAGE, room] or parts[:1] == [inside[0]]:
+            continue
+        assert len(parts) == 1, f"{path}:{line}: import through the front door of an inner room, not {name}"
+        below = INNER[room][parts[0]] < INNER[room][inside[0]]
+        assert below, f"{path}:{line}: {inside[0]} may not import {parts[0]}"
 
 
 @each_file

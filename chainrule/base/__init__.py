@@ -32,6 +32,7 @@ from chainrule.base.errors import (
     TrainingError,
 )
 from chainrule.base.finite import finite
+from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.memory import available_memory, usable_memory
 from chainrule.base.nearest import nearest
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
@@ -58,6 +59,7 @@ __all__ = [
     "TokenizerError",
     "TrainingError",
     "available_memory",
+    "block_of",
     "bytes_text",
     "count_text",
     "disk_faults",
@@ -68,6 +70,8 @@ __all__ = [
     "free_bytes",
     "fsync_file",
     "fsync_folder",
+    "layer_in_words",
+    "layer_of",
     "most_file_bytes",
     "nearest",
     "new_file",

@@ -1,7 +1,5 @@
 """Instruments on any nn.Module: the recorded graph, the rules of differentiation, what they say and prove."""
 
-from chainrule.lens.activations import Activation, Heads, Inside, Units, look_inside
-from chainrule.lens.attention_health import head_health
 from chainrule.lens.classics import (
     NEURON,
     ByHand,
@@ -24,7 +22,6 @@ from chainrule.lens.classics import (
     ulps,
     zero_grad_matters,
 )
-from chainrule.lens.diagnosis import Cause, Diagnosis, Replay, SpikeCase, diagnose
 from chainrule.lens.draw import (
     FORMATS,
     Picture,
@@ -51,9 +48,6 @@ from chainrule.lens.engine import (
     ridders,
 )
 from chainrule.lens.expressions import Explanation, explain, written_tensor
-from chainrule.lens.health_record import HealthRecord, mean_noise
-from chainrule.lens.judgement import judge
-from chainrule.lens.layers import block_of, layer_in_words, layer_of, parameter_layers, watched_modules
 from chainrule.lens.ledgers import (
     Cell,
     CoordinatePath,
@@ -75,9 +69,6 @@ from chainrule.lens.ledgers import (
     path_lines,
     shown_names,
 )
-from chainrule.lens.noise import NoiseScale, noise_scale
-from chainrule.lens.norms import NormMeter, Norms, parameter_norms
-from chainrule.lens.passage import Passage, Portion, Reading, passage
 from chainrule.lens.prove import NumberCheck, Numbers, ParameterCheck, Place, Report, Step, capture, proof_lines, verify
 from chainrule.lens.rules import (
     CONSTANT,
@@ -91,36 +82,26 @@ from chainrule.lens.rules import (
     rule_book,
     unbroadcast,
 )
-from chainrule.lens.spikes import Excess, SpikeDetector, ratio_score, robust_score
-from chainrule.lens.suspects import Suspect, first_difference, first_suspect
 from chainrule.lens.tape import Level, Meta, Node, Ref, Site, Stats, Subject, Tape, Value, in_float64, measure, record
 from chainrule.lens.tensors import Sharing, TensorView, Viewing, as_tensor, shares, tensor, viewing
-from chainrule.lens.verdicts import Verdict
 
 __all__ = [
     "CONSTANT",
     "FORMATS",
     "NEURON",
     "RULES",
-    "Activation",
     "ByHand",
     "Call",
-    "Cause",
     "Cell",
     "Contribution",
     "CoordinatePath",
-    "Diagnosis",
     "Difference",
     "Estimate",
-    "Excess",
     "Explanation",
     "Fold",
     "Formula",
     "Gradients",
     "HandLine",
-    "Heads",
-    "HealthRecord",
-    "Inside",
     "LeafRow",
     "Ledger",
     "LedgerRow",
@@ -128,21 +109,14 @@ __all__ = [
     "Meeting",
     "Meta",
     "Node",
-    "NoiseScale",
-    "NormMeter",
-    "Norms",
     "NumberCheck",
     "Numbers",
     "ParameterCheck",
     "Part",
-    "Passage",
     "PathStep",
     "Picture",
     "Place",
-    "Portion",
-    "Reading",
     "Ref",
-    "Replay",
     "Report",
     "ReverseStep",
     "Rule",
@@ -151,70 +125,49 @@ __all__ = [
     "Sharing",
     "Site",
     "SmallNetwork",
-    "SpikeCase",
-    "SpikeDetector",
     "Stats",
     "Step",
     "Subject",
-    "Suspect",
     "Tape",
     "TensorView",
     "Term",
     "Tolerance",
     "Tour",
-    "Units",
     "Use",
     "Value",
-    "Verdict",
     "Viewing",
     "ZeroGrad",
     "as_tensor",
-    "block_of",
     "by_autograd",
     "by_numbers",
     "by_rules",
     "capture",
     "cell",
     "coordinate_derivative",
-    "diagnose",
     "differentiable",
     "directional_derivative",
     "explain",
     "find_rule",
-    "first_difference",
-    "first_suspect",
     "fold",
-    "head_health",
     "in_float64",
-    "judge",
     "largest_difference",
-    "layer_in_words",
-    "layer_of",
     "ledger",
     "ledger_facts",
     "ledger_lines",
-    "look_inside",
-    "mean_noise",
     "measure",
     "network",
     "network_by_hand",
     "neuron",
     "neuron_by_hand",
-    "noise_scale",
     "one_neuron",
-    "parameter_layers",
-    "parameter_norms",
-    "passage",
     "path_facts",
     "path_lines",
     "picture",
     "picture_text",
     "proof_lines",
-    "ratio_score",
     "record",
     "reverse",
     "ridders",
-    "robust_score",
     "rule_book",
     "sgd_step",
     "shares",
@@ -232,7 +185,6 @@ __all__ = [
     "unbroadcast",
     "verify",
     "viewing",
-    "watched_modules",
     "written_tensor",
     "zero_grad_matters",
 ]

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from chainrule.lens import HealthRecord
-from chainrule.run import RunFolder, is_running, read_record, read_rows, rows_from_end
+from chainrule.run import HealthRecord, RunFolder, is_running, read_record, read_rows, rows_from_end
 
 Row = Mapping[str, Any]
 MOST_EVENTS = 200

@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from chainrule.lens import HealthRecord, judge
 from chainrule.report.facts import Facts
 from chainrule.report.heatmap import Heatmap, heatmap
 from chainrule.report.sections import MARKS, section
+from chainrule.run import HealthRecord
 from chainrule.show import Html, join, tag
+from chainrule.verdict import judge
 
 Cell = float | None
 MOST_COLUMNS = 96

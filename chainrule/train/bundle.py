@@ -10,7 +10,7 @@ import torch
 from chainrule.base import DiskError, finite
 from chainrule.checkpoint import save_checkpoint, steps_of
 from chainrule.data import Windows
-from chainrule.lens import Excess, Norms
+from chainrule.health import Excess, Norms
 from chainrule.train.session import Session, environment
 from chainrule.train.step import StepResult
 

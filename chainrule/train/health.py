@@ -14,22 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.data import Windows
-from chainrule.lens import (
-    HealthRecord,
-    Inside,
-    NoiseScale,
-    NormMeter,
-    Norms,
-    SpikeDetector,
-    judge,
-    look_inside,
-    noise_scale,
-    parameter_norms,
-)
-from chainrule.run import read_rows, rows_from_end
+from chainrule.health import Inside, NormMeter, Norms, SpikeDetector, look_inside, parameter_norms
+from chainrule.run import HealthRecord, NoiseScale, noise_scale, read_rows, rows_from_end
 from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms, portions
+from chainrule.verdict import judge
 
 # Rows of each kind in the file of a whole run: GPT-2 124M then takes about 3 MB, and a page shows a quarter of them.
 MOST_ROWS = 400

@@ -15,7 +15,7 @@ from chainrule.checkpoint import load_checkpoint, load_weights, step_folder, ste
 from chainrule.config import Config, load_toml, resolve
 from chainrule.data import Windows, open_dataset
 from chainrule.device import use_threads
-from chainrule.lens import Portion, SpikeCase
+from chainrule.health import Portion, SpikeCase
 from chainrule.model import GPT
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer

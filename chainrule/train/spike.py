@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from chainrule.base import layer_in_words
 from chainrule.data import Windows
-from chainrule.lens import Diagnosis, diagnose, layer_in_words, ratio_score
+from chainrule.health import Diagnosis, diagnose, ratio_score
 from chainrule.run import RunFolder
 from chainrule.train.replay import Bundle, case_of, neighbours, open_bundle
 from chainrule.train.spike_text import Surprise, most_frequent, surprises, window_gradients, window_losses

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.data import Windows
-from chainrule.lens import parameter_norms
+from chainrule.health import parameter_norms
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
 

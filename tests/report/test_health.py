@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-from chainrule.lens import HealthRecord
 from chainrule.report.health import heatmaps
 from chainrule.report.heatmap import SHADES, Heatmap, heatmap, number, row_name
-from chainrule.run import append_row
+from chainrule.run import HealthRecord, append_row
 
 LAYERS = [
     "token_embedding",

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from chainrule.checkpoint import newest_checkpoint
-from chainrule.lens import HealthRecord, judge
 from chainrule.model import GPT
-from chainrule.run import RunFolder, read_rows
+from chainrule.run import HealthRecord, RunFolder, read_rows
 from chainrule.train import explain_spike, pretrain
 from chainrule.train import health as room
+from chainrule.verdict import judge
 
 
 def tensors(run):
@@ -123,7 +123,7 @@ def test_a_step_that_is_not_finite_leaves_all_that_a_replay_needs(layers, tmp_pa
 
 def test_a_replay_of_an_ordinary_looking_step_gives_its_numbers_to_the_bit(layers, tmp_path, monkeypatch):
     watch = poisoned(monkeypatch, 8, lambda value: value * 40)
-    monkeypatch.setattr("chainrule.lens.spikes.LEAST", 4)
+    monkeypatch.setattr("chainrule.health.spikes.LEAST", 4)
     pretrain(layers(machine={"micro_batch": 4}), tmp_path / "run", watch=watch)
     report = explain_spike(RunFolder(tmp_path / "run"), 9)
     own = report.diagnosis.replays["float32"]
@@ -135,7 +135,7 @@ def test_a_replay_of_an_ordinary_looking_step_gives_its_numbers_to_the_bit(layer
 
 def test_an_excess_of_the_runs_own_precision_is_blamed_on_it(layers, tmp_path, monkeypatch):
     watch = poisoned(monkeypatch, 6, lambda value: value * (40 if torch.is_autocast_enabled("cpu") else 1))
-    monkeypatch.setattr("chainrule.lens.spikes.LEAST", 4)
+    monkeypatch.setattr("chainrule.health.spikes.LEAST", 4)
     over = {"machine": {"precision": "bfloat16", "micro_batch": 2}, "text": {"cross_documents": False}}
     pretrain(layers(training={"steps": 8}, **over), tmp_path / "run", watch=watch)
     report = explain_spike(RunFolder(tmp_path / "run"))

@@ -5,7 +5,6 @@ from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tape.recording import Target, record
 from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers
-from chainrule.lens.tape.sites import ModuleStack
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
 
@@ -13,7 +12,6 @@ __all__ = [
     "Forward",
     "Level",
     "Meta",
-    "ModuleStack",
     "Node",
     "RandomState",
     "Ref",

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from chainrule.health import ModuleStack
 from chainrule.lens.tape.memory import Memory, Write, merged
 from chainrule.lens.tape.nodes import Node, Ref, Role, Tape, Value
 from chainrule.lens.tape.operations import by_schema, core_decompositions, is_composite, written_by
 from chainrule.lens.tape.reach import members
-from chainrule.lens.tape.sites import ModuleStack, calling_site
+from chainrule.lens.tape.sites import calling_site
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.tracking import settle
 

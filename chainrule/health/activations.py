@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.lens.attention_health import watch_attention
-from chainrule.lens.layers import watched_modules
+from chainrule.health.attention import watch_attention
+from chainrule.health.layers import watched_modules
 
 # A unit counts as silent where it stays below this share of its layer's root mean square. A ReLU's dead unit is exactly
 # 0; those of GELU and SiLU fade out: below -4 GELU returns less than 0.00013, below -8 SiLU less than 0.003.

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from chainrule.lens.tape import ModuleStack
+from chainrule.health.module_stack import ModuleStack
 
 # Rows of the attention matrix that are recomputed: enough for a mean, and T / 64 of the cost of all.
 ROWS = 64

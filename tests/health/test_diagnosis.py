@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from chainrule.lens import SpikeCase, diagnose, first_suspect, passage
+from chainrule.health import SpikeCase, diagnose, first_suspect, passage
 
 WIDTH = 8
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.lens.norms import parameter_norms
+from chainrule.health.norms import parameter_norms
 
 Portion = Callable[[nn.Module], Tensor]
 """The loss of one micro-batch, weighted by its share of the batch: the losses of all portions add up to the batch's."""

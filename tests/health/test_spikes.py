@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from chainrule.lens import SpikeDetector, ratio_score, robust_score
+from chainrule.health import SpikeDetector, ratio_score, robust_score
 
 
 def curve(step, chance, tail=0.0):

@@ -21,9 +21,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from chainrule.lens.passage import Passage, Portion, passage
-from chainrule.lens.spikes import FLOORS, SCORE, ratio_score, robust_score
-from chainrule.lens.suspects import Suspect, first_difference, first_suspect
+from chainrule.health.portions import Passage, Portion, passage
+from chainrule.health.spikes import FLOORS, SCORE, ratio_score, robust_score
+from chainrule.health.suspects import Suspect, first_difference, first_suspect
 
 Cause = Literal["weights", "not reproduced", "precision", "learning rate", "data"]
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from chainrule.lens.health_record import HealthRecord, mean_noise
-from chainrule.lens.inside_judgement import judge_inside
-from chainrule.lens.layers import block_of, layer_in_words
-from chainrule.lens.verdicts import Verdict
+from chainrule.base import block_of, layer_in_words
+from chainrule.run import HealthRecord, mean_noise
+from chainrule.verdict.inside import judge_inside
+from chainrule.verdict.verdicts import Verdict
 
 # Pre-norm keeps the gradients of all blocks within about √n_layers of each other (Xiong et al., arXiv 2002.04745): 7
 # for 48 blocks. A hundred is ten times beyond the deepest; at a thousand little of float32's precision is shared.

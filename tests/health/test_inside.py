@@ -7,20 +7,11 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
+from chainrule.base import layer_in_words, layer_of
 from chainrule.config import ModelConfig
-from chainrule.lens import (
-    NoiseScale,
-    NormMeter,
-    head_health,
-    layer_in_words,
-    layer_of,
-    look_inside,
-    noise_scale,
-    parameter_layers,
-    parameter_norms,
-    watched_modules,
-)
+from chainrule.health import NormMeter, head_health, look_inside, parameter_layers, parameter_norms, watched_modules
 from chainrule.model import GPT
+from chainrule.run import NoiseScale, noise_scale
 
 SHAPE = ModelConfig(vocab_size=50, context_length=12, emb_dim=16, n_heads=4, n_kv_heads=4, n_layers=2, drop_rate=0.1)
 MODERN = ModelConfig(

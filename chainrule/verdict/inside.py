@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from chainrule.lens.layers import layer_in_words, layer_of
-from chainrule.lens.verdicts import Verdict
+from chainrule.base import layer_in_words, layer_of
+from chainrule.verdict.verdicts import Verdict
 
 Row = Mapping[str, Any]
 # "As much as 40 % of your network can be dead" after too high a learning rate (CS231n notes, neural networks part 1).

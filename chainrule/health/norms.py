@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from chainrule.lens.layers import parameter_layers
+from chainrule.health.layers import parameter_layers
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from chainrule.lens.noise import NoiseScale
+from chainrule.run.noise import NoiseScale
 
 Row = Mapping[str, Any]
 Column = Literal["gradient", "gradient_max", "weight", "ratio", "ratio_max"]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from chainrule.lens.passage import Passage, Reading
-from chainrule.lens.spikes import SCORE, ratio_score
+from chainrule.health.portions import Passage, Reading
+from chainrule.health.spikes import SCORE, ratio_score
 
 # A handful of batches says little about their spread: beside the robust score, at least three times the largest.
 FACTOR = 3.0

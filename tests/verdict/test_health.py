@@ -2,7 +2,8 @@
 
 import pytest
 
-from chainrule.lens import HealthRecord, judge, mean_noise
+from chainrule.run import HealthRecord, mean_noise
+from chainrule.verdict import judge
 
 LAYERS = ["token_embedding", *(f"blocks.{n}.{part}" for n in range(4) for part in ("attention", "feed_forward"))]
 HEAD = {"kind": "layers", "step": 0, "layers": LAYERS, "samples": 16, "sample_tokens": 256}
