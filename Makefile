@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof reference pictures clean
+.PHONY: quickstart test lint bench proof house reference pictures clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -34,6 +34,9 @@ lint: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -e '.[dev]' -c constraints.txt
 	touch $@
+
+house: .venv/.installed
+	$(BIN)/python docs/measure_house.py --times
 
 reference: .venv/.installed
 	$(BIN)/python docs/make_reference.py

@@ -17,7 +17,7 @@ from about import print_about
 from chainrule.base import processor_class
 from chainrule.config import Layer, MachineConfig, modern, resolve
 from chainrule.data import Windows
-from chainrule.device import look_at_machine, machine_table
+from chainrule.device import Precision, look_at_machine, machine_table
 
 FORCED = {
     "as it is": {},
@@ -35,8 +35,8 @@ def here(steps: bool) -> None:
     for doubt in facts.warnings:
         print(f"  warning   {doubt}")
     if steps:
+        from chainrule.train.objective import NextToken
         from chainrule.train.state import TrainState
-        from chainrule.train.step import Precision
         from chainrule.train.timing import time_updates
 
         layers = [Layer("shape", modern(192, 3, 4, 256, 2048)), Layer("batch", {"training": {"batch_tokens": 2048}})]
@@ -44,7 +44,7 @@ def here(steps: bool) -> None:
         windows = Windows(np.random.default_rng(0).integers(0, 2048, (8, 257)), None)
         state = TrainState.fresh(config, precision)
         timed = time_updates(
-            state, state.model.loss, windows, precision, facts.thread_choices, busy=bool(facts.warnings)
+            state, NextToken(state.model.loss), windows, precision, facts.thread_choices, busy=bool(facts.warnings)
         )
         tried = ", ".join(f"{count}: {seconds:.3f} s" for count, seconds in sorted(timed.tried.items()))
         print(f"  measured  threads               {tried} a round; {timed.threads} taken")

@@ -23,12 +23,13 @@ from about import print_about
 
 from chainrule.config import Config, Layer, resolve
 from chainrule.data import Windows
-from chainrule.device import look_at_machine
+from chainrule.device import Precision, look_at_machine
 from chainrule.run import RunFolder
 from chainrule.train.health import RunHealth
+from chainrule.train.objective import NextToken
 from chainrule.train.session import Session
 from chainrule.train.state import TrainState
-from chainrule.train.step import Precision, train_step
+from chainrule.train.step import train_step
 
 NORMS_TARGET, LOOKS_TARGET = 0.02, 0.05
 
@@ -71,7 +72,7 @@ def make_session(size: Size, folder: Path, threads: int) -> tuple[Session, Windo
         old=None,
         batches=none,
         state=state,
-        loss_function=state.model.loss,
+        objective=NextToken(state.model.loss),
         micro_batch=size.micro_batch,
         watch=lambda kind, row: None,
         stop=none,
@@ -87,7 +88,7 @@ def step_seconds(session: Session, windows: Windows, health: RunHealth | None) -
     train_step(
         session.state.model.train(),
         session.state.optimizer,
-        session.loss_function,
+        session.objective,
         windows,
         factor=0.01,
         micro_batch=session.micro_batch,

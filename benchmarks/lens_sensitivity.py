@@ -22,7 +22,8 @@ from torch.utils._pytree import tree_leaves
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import RULES, Call, Gradients, Report, Rule, record, verify
+from chainrule.lens import Report, record, verify
+from chainrule.lens.rules import RULES, Call, Gradients, Rule
 from chainrule.model import GPT
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

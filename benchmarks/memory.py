@@ -49,10 +49,11 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
     import torch
 
     from chainrule.data import Windows
-    from chainrule.device import freed_memory_kept
+    from chainrule.device import Precision, freed_memory_kept
     from chainrule.health import NormMeter
+    from chainrule.train.objective import NextToken
     from chainrule.train.state import TrainState
-    from chainrule.train.step import Precision, StepResult, train_step
+    from chainrule.train.step import StepResult, train_step
 
     config, micro_batch = configured(shape, kind)
     used = Precision("cpu", precision)
@@ -80,7 +81,7 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
             train_step(
                 state.model,
                 state.optimizer,
-                state.model.loss,
+                NextToken(state.model.loss),
                 windows,
                 factor=0.1,
                 micro_batch=micro_batch,

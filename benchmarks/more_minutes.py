@@ -25,7 +25,7 @@ from about import print_about
 from chainrule.config import Layer, modern
 from chainrule.device import freed_memory_kept
 from chainrule.plan import Foretold, foretell, parameters
-from chainrule.plan.choose import BATCH_FACTOR, BATCH_POWER, DROPOUT, DROPOUT_FROM_EPOCHS, LEAST_BATCH, LEAST_STEPS
+from chainrule.plan.choice import BATCH_FACTOR, BATCH_POWER, DROPOUT, DROPOUT_FROM_EPOCHS, LEAST_BATCH, LEAST_STEPS
 from chainrule.plan.more import FULL_EPOCHS, LEVEL, POWER, final_slope, worth
 from chainrule.run import RunFolder, read_rows
 from chainrule.train.finish import score_at_the_end

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from chainrule.base import ChainruleError, write_bytes
-from chainrule.cli.panel_picture import last_step, panel_svg
+from chainrule.panel.svg import last_step, panel_svg
 from chainrule.report import write_report
 from chainrule.run import RunFolder, open_run
 

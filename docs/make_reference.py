@@ -10,6 +10,7 @@ import itertools
 import re
 import typing
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +18,32 @@ from cyclopts import App, Argument
 from pydantic.fields import FieldInfo
 
 from chainrule.base import errors
-from chainrule.cli.main import SUB_APPS, VERBS, command_line
+from chainrule.cli.verbs import SUB_APPS, VERBS, command_line
 from chainrule.config import PRESETS, SAFE_ON_RESUME, Config, preset, resolve, section_type, toml_value
 from chainrule.plan import flops_per_token, parameters
 from chainrule.run import folder
+from chainrule.verdict import THRESHOLDS
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "reference.md"
+HEALTH = HERE / "lens" / "health.md"
 PACKAGE = HERE.parent / "chainrule"
 ROOMS = (
-    *("train", "config", "checkpoint", "generate", "evaluate", "export", "report", "data", "device", "tokenizer"),
+    *(
+        "train",
+        "config",
+        "checkpoint",
+        "generate",
+        "evaluate",
+        "export",
+        "report",
+        "verdict",
+        "spike",
+        "health",
+        "data",
+        "device",
+        "tokenizer",
+    ),
     *("model", "optim", "plan", "run", "base"),
 )
 LIMITS = {"gt": "above {}", "ge": "{} or more", "lt": "below {}", "le": "up to {}"}
@@ -37,6 +54,12 @@ EXIT_CODES = (
     ("130", "interrupted by Ctrl-C; a run was saved and `--resume` goes on with it"),
     ("143", "ended by SIGTERM; saved like that"),
 )
+
+
+def with_thresholds(content: str) -> str:
+    """docs/lens/health.md with the table of every threshold that a judgement rests on."""
+    made = "\n".join(table(("trouble", "threshold", "where it is from"), [astuple(one) for one in THRESHOLDS]))
+    return re.sub(r"(<!-- thresholds: .*? -->\n).*?(<!-- end -->)", rf"\1\n{made}\n\n\2", content, flags=re.S)
 
 
 def page() -> str:
@@ -224,3 +247,4 @@ def table(columns: tuple[str, ...], rows: typing.Iterable[tuple[str, ...]]) -> I
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    HEALTH.write_text(with_thresholds(HEALTH.read_text(encoding="utf-8")), encoding="utf-8")

@@ -8,7 +8,8 @@ import argparse
 
 import torch
 
-from chainrule.lens import Subject, by_autograd, by_numbers, by_rules, ledger, ledger_lines, one_neuron
+from chainrule.lens import Subject, ledger, ledger_lines
+from chainrule.lens.classics import by_autograd, by_numbers, by_rules, one_neuron
 
 
 def main(w: float, b: float, x: float, y: float) -> None:

@@ -6,7 +6,7 @@ python examples/panel_picture.py runs/python-1 docs/panel.svg
 import sys
 from pathlib import Path
 
-from chainrule.cli.panel_picture import last_step, panel_svg
+from chainrule.panel.svg import last_step, panel_svg
 from chainrule.run import open_run
 
 

@@ -31,13 +31,13 @@ from chainrule.base.errors import (
     TokenizerError,
     TrainingError,
 )
-from chainrule.base.finite import finite
+from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.memory import available_memory, usable_memory
-from chainrule.base.nearest import nearest
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.spinning import spin_less, spins
+from chainrule.base.typos import nearest
 from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
 
 __all__ = [

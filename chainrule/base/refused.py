@@ -14,6 +14,10 @@ NO_THREADS = ("start new thread", "thread pool", "failed to spawn thread", "reso
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
 
 
+# Held while anything may be refused, and let go when it is: a sentence needs memory too.
+SPARE_BYTES = 1 << 20
+
+
 @contextmanager
 def system_refusals() -> Iterator[None]:
     """Raises DeviceError for threads, processes or memory that the system does not grant; lets all else through.
@@ -21,9 +25,11 @@ def system_refusals() -> Iterator[None]:
     Rust's panics reach Python as exceptions that are no `Exception`; one that is about something else is a mistake of
     ours or of a library's, and goes on as it is.
     """
+    spare = [bytearray(SPARE_BYTES)]
     try:
         yield
     except BaseException as fault:
+        spare.clear()
         told = refusal(fault)
         if told is None:
             raise

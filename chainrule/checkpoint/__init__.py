@@ -1,9 +1,9 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
-from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verify_checkpoint
+from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
-from chainrule.checkpoint.open import OpenedModel, best_checkpoint, open_model
+from chainrule.checkpoint.open import OpenedModel, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
 from chainrule.checkpoint.tensors import read_tensors, write_tensors
@@ -11,7 +11,6 @@ from chainrule.checkpoint.tensors import read_tensors, write_tensors
 __all__ = [
     "Checkpoint",
     "OpenedModel",
-    "best_checkpoint",
     "clean_stumps",
     "from_hugging_face",
     "load_checkpoint",
@@ -24,6 +23,5 @@ __all__ = [
     "step_folder",
     "steps_of",
     "to_hugging_face",
-    "verify_checkpoint",
     "write_tensors",
 ]

@@ -31,7 +31,7 @@ class ForeignWeights:
             raise CheckpointError(f"{name} has shape {list(tensor.shape)}; its config.json asks for {list(shape)}")
         return tensor.float()
 
-    def head(self, embedding: Tensor, tied: bool) -> dict[str, Tensor]:
+    def head(self, embedding: Tensor, *, tied: bool) -> dict[str, Tensor]:
         """`head.weight` of an untied model; a tied one has none, and a copy of the embedding in its file is dropped."""
         if not tied:
             return {"head.weight": self.take("lm_head.weight")}

@@ -104,7 +104,7 @@ def from_gpt2_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dic
     for name, theirs in norms.items():
         ours[f"{name}.weight"] = weights.take(f"{theirs}.weight")
         ours[f"{name}.bias"] = weights.take(f"{theirs}.bias")
-    ours |= weights.head(ours["token_embedding.weight"], config.tied_embeddings)
+    ours |= weights.head(ours["token_embedding.weight"], tied=config.tied_embeddings)
     weights.finish()
     return ours
 

@@ -111,7 +111,7 @@ def from_llama_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> di
             for letter, rows in zip("qkv", _rows(config), strict=True)
         ]
         ours[f"{block}.attention.qkv.weight"] = torch.cat(parts)
-    ours |= weights.head(ours["token_embedding.weight"], config.tied_embeddings)
+    ours |= weights.head(ours["token_embedding.weight"], tied=config.tied_embeddings)
     weights.finish()
     return ours
 

@@ -1,5 +1,7 @@
 """The command line: one file per verb, which parses, calls the room and prints."""
 
-from chainrule.cli.main import main
+from chainrule.cli.verbs import main
 
-__all__ = ["main"]
+__all__ = [
+    "main",
+]

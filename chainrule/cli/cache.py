@@ -1,19 +1,20 @@
 """`chainrule cache`: what is kept of prepared text, how much it is, and how to be rid of it."""
 
 import time
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from chainrule.base import ConfigError, bytes_text, duration_text
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table, say
-from chainrule.cli.panel_text import one_line
+from chainrule.show import one_line
+
+if TYPE_CHECKING:
+    from chainrule.data import Cache
 
 app = App(name="cache")
 CacheFolder = Annotated[str, Parameter(help="The folder, when machine.cache names another than the user's own.")]
-DAY = 86_400
 
 
 @app.default
@@ -24,9 +25,10 @@ def cache(*, folder: CacheFolder = "auto", as_json: AsJson = False) -> None:
     - `chainrule cache`
     - `chainrule cache prune --days 30`
     """
-    place, entries = _opened(folder)
+    kept = _opened(folder)
+    place, entries = str(kept.folder), kept.entries()
     if as_json:
-        print_json({"folder": place, "entries": [_row(entry) for entry in entries]})
+        print_json({"folder": place, "entries": [entry.row() for entry in entries]})
         return
     if not entries:
         say(f"nothing is kept in {place}; `chainrule prepare my_texts/` and large runs put prepared text there")
@@ -62,45 +64,23 @@ def prune(*names: str, days: float = 0.0, folder: CacheFolder = "auto", as_json:
     days
         Only what was not used for so many days.
     """
-    place, entries = _opened(folder)
-    unknown = [name for name in names if not any(entry.path.name.startswith(name) for entry in entries)]
-    if unknown:
-        raise ConfigError(f"{unknown[0]!r} is not in {place}; `chainrule cache` lists what is")
-    from chainrule.data import Cache
-
-    Cache(Path(place)).clean()
-    oldest = time.time() - days * DAY
-    wanted = [entry for entry in entries if not names or entry.path.name.startswith(names)]
-    removed, busy = list[Any](), list[Any]()
-    for entry in wanted:
-        if entry.used <= oldest:
-            (removed if Cache(entry.path.parent).remove(entry) else busy).append(entry)
+    kept = _opened(folder)
+    entries = kept.entries()
+    removed, busy = kept.prune(names, days)
     freed = sum(entry.freed_bytes for entry in removed)
     if as_json:
         left = [entry.path.name for entry in busy]
-        print_json({"removed": [_row(entry) for entry in removed], "in_use": left, "freed_bytes": freed})
+        print_json({"removed": [entry.row() for entry in removed], "in_use": left, "freed_bytes": freed})
         return
     for entry in busy:
         say(f"{entry.path.name} is in use and was left")
     say(f"removed {len(removed)} of {len(entries)}, {bytes_text(freed)} freed (what runs link to stays on the disk)")
 
 
-def _opened(folder: str) -> tuple[str, list[Any]]:
+def _opened(folder: str) -> "Cache":
     from chainrule.data import find_cache
 
     found = find_cache(folder)
     if found is None:
         raise ConfigError("--folder off is no cache; leave it out, or name a folder")
-    return str(found.folder), found.entries()
-
-
-def _row(entry: Any) -> dict[str, Any]:
-    return {
-        "name": entry.path.name,
-        "kind": entry.kind,
-        "text": list(entry.text),
-        "used": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(entry.used)),
-        "bytes": entry.n_bytes,
-        "freed_bytes": entry.freed_bytes,
-        "runs": list(entry.runs),
-    }
+    return found

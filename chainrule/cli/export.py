@@ -10,8 +10,9 @@ from pathlib import Path
 from cyclopts import App
 
 from chainrule.cli.generate import say_passed_over
-from chainrule.cli.options import AsJson, model_source
+from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json
+from chainrule.run import model_source
 
 app = App(name="export", help="Write a model in the format of other tools.")
 
@@ -31,10 +32,10 @@ def hf(source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
     folder
         Where to write; a new or empty folder.
     """
-    from chainrule.export import export_hugging_face
+    from chainrule.export import export
 
     with _ending_well():
-        proof = export_hugging_face(model_source(source), folder)
+        proof = export(model_source(source), folder)
     say_passed_over(proof.passed_over, proof.origin)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})

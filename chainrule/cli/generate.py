@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from chainrule.base import ConfigError, ModelError
-from chainrule.cli.options import AsJson, Device, device_setting, model_source
+from chainrule.cli.options import AsJson, Device, device_setting
 from chainrule.cli.output import print_json, say
-from chainrule.cli.panel_text import clean
+from chainrule.show import printable
 
 if TYPE_CHECKING:
     from chainrule.checkpoint import OpenedModel
@@ -84,7 +84,7 @@ def generate(
 
     given: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     usual_rules(1, repetition_penalty=repetition_penalty, **given)  # refuses before a model is opened
-    model = opened(source, device)
+    model = opened_here(source, device)
     n_parameters = sum(parameter.numel() for parameter in model.model.parameters())
     settings = {
         "rules": usual_rules(n_parameters, repetition_penalty=repetition_penalty, **given),
@@ -101,17 +101,15 @@ def generate(
         writer.stream(prompts[0], seed)
     else:
         for completion in writer.many(prompts * copies, seed):
-            print(clean(f"{completion['prompt']}{completion['text']}"), end="\n\n")
+            print(printable(f"{completion['prompt']}{completion['text']}"), end="\n\n")
 
 
-def opened(source: str, device: str | None) -> "OpenedModel":
-    """The model at `source` on the device; a bare name is also looked for in runs/."""
+def opened_here(source: str, device: str | None) -> "OpenedModel":
+    """The model at `source`; says when another checkpoint was taken than a person would expect."""
     wanted = device_setting(device).device
-    from chainrule.checkpoint import open_model
-    from chainrule.device import choose_device
+    from chainrule.generate import opened
 
-    chosen, _ = choose_device(wanted)
-    model = open_model(model_source(source), device=chosen)
+    model = opened(source, wanted)
     say_passed_over(model.passed_over, model.origin)
     return model
 
@@ -135,9 +133,9 @@ class Writer:
 
         _say_cut(tokens_cut(self.model.model, self.model.tokenizer, prompt), prompt)
         pieces = stream(self.model.model, self.model.tokenizer, prompt, seed=seed, **self.settings)
-        print(clean(prompt), end="", flush=True)
+        print(printable(prompt), end="", flush=True)
         for piece in pieces:
-            print(clean(piece), end="", flush=True)
+            print(printable(piece), end="", flush=True)
         print()
 
     def many(self, prompts: tuple[str, ...], seed: int) -> list[dict[str, str | int]]:

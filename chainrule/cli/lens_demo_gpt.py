@@ -33,14 +33,15 @@ def gpt(
     seed
         Which windows of the run's text, or which random weights.
     """
-    from chainrule.cli.lens_subject import open_subject, recorded
-    from chainrule.lens import ledger, ledger_facts, ledger_lines, path_lines, verify
+    from chainrule.lens import ledger, ledger_lines, path_lines, verify
+    from chainrule.lens.ledgers import ledger_facts
+    from chainrule.lens.open import open_subject, recorded
 
-    subject = open_subject(run or "gpt", seed=seed)
-    if page_wanted(out, as_format, as_json):
+    subject = open_subject(run or "gpt", seed=seed, say=say)
+    if page_wanted(out, as_format, as_json=as_json):
         write_page(subject, out, as_format)
         return 0
-    tape = recorded(subject)
+    tape = recorded(subject, say=say)
     book = ledger(tape, coordinate=(weight, None), stats=False)
     if not as_json:
         print("1. The chain rule, module by module, from the loss back\n")

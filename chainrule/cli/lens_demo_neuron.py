@@ -1,41 +1,15 @@
 """`chainrule lens demo neuron`: one neuron's gradients by hand, by the rules, by autograd, by numbers and by SymPy."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from chainrule.base import LensError
 from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json
 
-if TYPE_CHECKING:
-    from chainrule.lens import HandLine
-
-SYMBOLS = Path(__file__).with_name("lens_symbols.py")
-STATEMENT = """One neuron: a = sigmoid(x·w + b), its loss the binary cross-entropy against the label y.
-w = 2.2, b = 0, x = 1.1, y = 1. How does the loss change when w or b grows a little?"""
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """The derivative of the loss by `by`, as SymPy found it.
-
-    `expression` is SymPy's, in a = sigmoid(z). `digits` is the value for the decimal numbers 2.2, 0, 1.1 and 1,
-    `exact` the same with twice the digits, and `at_activation` the exact value at the `a` that was given.
-    """
-
-    by: str
-    expression: str
-    digits: str
-    exact: Fraction
-    at_activation: Fraction
+# Run by its path: importing its room would load torch before SymPy has begun.
+SYMBOLS = Path(__file__).parents[1] / "lens" / "classics" / "symbols.py"
 
 
 def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -46,103 +20,25 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
     - `chainrule lens demo neuron`
     - `chainrule lens demo neuron --out neuron.html`
     """
-    if page_wanted(out, as_format, as_json):
+    if page_wanted(out, as_format, as_json=as_json):
         from chainrule.lens import neuron as subject_of
 
         write_page(subject_of(), out, as_format)
         return
     words = [sys.executable, "-P", str(SYMBOLS)]  # -P: SymPy's imports are not looked for beside the file
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as sympy:  # noqa: S603
-        _five_ways(sympy, as_json)
+        _five_ways(sympy, as_json=as_json)
 
 
-def _five_ways(sympy: subprocess.Popen[str], as_json: bool) -> None:
+def _five_ways(sympy: "subprocess.Popen[str]", *, as_json: bool) -> None:
     """Prints the demo. SymPy's process imports it meanwhile, and answers last."""
-    from chainrule.lens import NEURON, by_autograd, by_numbers, by_rules, ledger, ledger_lines, neuron_by_hand
-    from chainrule.lens import neuron as subject_of
+    from chainrule.lens import answer, neuron_demo
 
-    hand = neuron_by_hand()
-    _ask(sympy, {"neuron": NEURON, "activation": hand[2].result})
-    subject = subject_of()
-    tape = subject.record()
-    ways = {
-        "by hand": {"w": hand[-2].result, "b": hand[-1].result},
-        "by the rules": _numbers(by_rules(tape)),
-        "by autograd": _numbers(by_autograd(tape)),
-        "by numbers": _numbers(by_numbers(subject, tape)),
-    }
+    demo = neuron_demo(sympy)
     if not as_json:
-        print(STATEMENT)
-        print("\nBy hand, forward:\n", *_pencil(hand[:4]), sep="\n")
-        print("\nBy hand, backward, from the loss to the weights:\n", *_pencil(hand[4:]), sep="\n")
-        print("\nAs the lens writes it down (incoming gradient × local derivative = outgoing gradient):\n")
-        print(*ledger_lines(ledger(tape), title="neuron")[2:], sep="\n")
-        print("\nFive ways to the two gradients:\n", *_table(ways), sep="\n", flush=True)
-    symbols = _answer(sympy)
+        print(*demo.lines(), sep="\n", flush=True)
+    symbols = answer(sympy)
     if as_json:
-        print_json({"ways": ways, "sympy": {one.by: _facts(one, ways["by the rules"][one.by]) for one in symbols}})
+        print_json(demo.facts(symbols))
         return
-    print(*_symbols(symbols, ways["by the rules"]), sep="\n")
-
-
-def _ask(sympy: subprocess.Popen[str], request: dict[str, Any]) -> None:
-    """Hands SymPy's process its question; it works on it from now on."""
-    assert sympy.stdin is not None, "it was started with a pipe"
-    with suppress(BrokenPipeError):  # it has died, which is told when its answer is read
-        sympy.stdin.write(json.dumps(request) + "\n")
-        sympy.stdin.flush()
-
-
-def _answer(sympy: subprocess.Popen[str]) -> tuple[Derivative, ...]:
-    """SymPy's derivatives by w and b; raises LensError when its process failed."""
-    answer, _ = sympy.communicate()
-    if sympy.returncode:
-        raise LensError("SymPy could not be run, for the reason above; see `python -c 'import sympy'`")
-    return tuple(
-        Derivative(one["by"], one["expression"], one["digits"], Fraction(one["exact"]), Fraction(one["at_activation"]))
-        for one in json.loads(answer)
-    )
-
-
-def _numbers(gradients: Any) -> dict[str, float]:
-    return {name: float(gradients[name]) for name in ("w", "b")}
-
-
-def _pencil(lines: Sequence["HandLine"]) -> Iterator[str]:
-    """The equation, the numbers in it, and the result, one below the other."""
-    names, equations, numbers = (
-        max(len(getattr(one, key)) for one in lines) for key in ("name", "equation", "numbers")
-    )
-    for one in lines:
-        yield f"  {one.name:<{names}} = {one.equation:<{equations}} = {one.numbers:<{numbers}} = {one.result:.6f}"
-
-
-def _table(ways: dict[str, dict[str, float]]) -> Iterator[str]:
-    yield f"  {'':<13} {'∂loss/∂w':<33} ∂loss/∂b"
-    for way, found in ways.items():
-        yield f"  {way:<13} {found['w']!r:<33} {found['b']!r}"
-
-
-def _symbols(symbols: Sequence[Derivative], rules: dict[str, float]) -> Iterator[str]:
-    """SymPy's line of the table, then what the last digits say."""
-    by_w, by_b = symbols
-    yield f"  {'by SymPy':<13} {by_w.digits:<33} {by_b.digits}"
-    yield ""
-    yield f"SymPy's formulas: ∂loss/∂w = {by_w.expression}, ∂loss/∂b = {by_b.expression}."
-    yield "The rules against SymPy, in units of the last place of a float64 (ulp):"
-    for title, key in (("from a as the machine has it", "at_activation"), ("from the decimal numbers", "exact")):
-        distances = ", ".join(f"∂loss/∂{one.by} {_ulps(one, rules[one.by], key):.1f}" for one in symbols)
-        yield f"  {title:<29} {distances}"
-    yield "The machine rounds a = 0.918… to 53 bits. a − y is then exact, and 11 times smaller than a: half an"
-    yield "ulp of a is 4 ulps there. What starts from the rounded a cannot do better, and autograd does not."
-
-
-def _facts(one: Derivative, found: float) -> dict[str, Any]:
-    distances = {f"ulps_{key}": _ulps(one, found, key) for key in ("at_activation", "exact")}
-    return {"expression": one.expression, "digits": one.digits, **distances}
-
-
-def _ulps(one: Derivative, found: float, key: str) -> float:
-    from chainrule.lens import ulps
-
-    return ulps(found, getattr(one, key))
+    print(*demo.symbol_lines(symbols), sep="\n")

@@ -1,11 +1,9 @@
 """`chainrule lens explain`: the shapes of an expression, step by step, and where and why it breaks."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import LensError
-from chainrule.cli.lens_files import SUFFIXES, choose, open_tensors, split_name
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json
 
@@ -36,30 +34,11 @@ def explain(expression: str, /, *, given: Given = (), as_json: AsJson = False) -
         torch.linalg.
     """
     from chainrule.lens import explain as explained
+    from chainrule.lens.open import named_tensor
 
-    found = explained(expression, **dict(map(_value, given)))
+    found = explained(expression, **dict(map(named_tensor, given)))
     if as_json:
         print_json(found.json())
     else:
         print(found.text())
     return 0 if found else 1
-
-
-def _value(pair: str) -> tuple[str, Any]:
-    """NAME=VALUE as a name and a tensor."""
-    from chainrule.lens import written_tensor
-
-    name, equals, text = pair.partition("=")
-    name = name.strip()
-    if not equals or not name.isidentifier():
-        raise LensError(f"--tensor {pair!r} is not NAME=VALUE, such as x=2x3, x=2x3:int64 or 'x=[[1, 2], [3, 4]]'")
-    source, inside = split_name(text)
-    if source.endswith(SUFFIXES):
-        origin, tensors = open_tensors(source)
-        chosen = choose(tensors, inside, origin)
-        if chosen is None:
-            raise LensError(
-                f"{origin} holds several tensors: write {name}={source}:NAME, one of {', '.join(list(tensors)[:6])}"
-            )
-        return name, chosen[1]
-    return name, written_tensor(text)

@@ -9,7 +9,7 @@ from chainrule.base import LensError, write_bytes
 from chainrule.cli.lens_output import PictureFormat, check_output, picture_format, write_picture
 from chainrule.cli.lens_page import check_json_alone
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import json_text
+from chainrule.cli.output import json_text, say
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -73,21 +73,21 @@ def ledger(
     as_format
         term, html, svg, md, tex or json. Default: by the ending of --out, else term.
     """
-    check_json_alone(out, as_format, as_json)
+    check_json_alone(out, as_format, as_json=as_json)
     check_output(as_format, out)
     chosen = "json" if as_json else picture_format(as_format, out)
     if coordinate is not None and weight is None:
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
     if chosen not in ("term", "json") and (weight, module, depth) != (None, None, None):
         raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
-    index = None if coordinate is None else parse_coordinate(coordinate)
-    from chainrule.cli.lens_subject import open_subject, recorded
     from chainrule.lens import ledger as written
-    from chainrule.lens import ledger_facts, ledger_lines, path_lines, picture
+    from chainrule.lens import ledger_lines, path_lines, picture
+    from chainrule.lens.ledgers import ledger_facts, parse_coordinate
+    from chainrule.lens.open import open_subject, recorded
 
-    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double)
-    tape = recorded(subject, level)
-    place = None if weight is None else (weight, index)
+    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    tape = recorded(subject, level, say=say)
+    place = None if weight is None else (weight, None if coordinate is None else parse_coordinate(coordinate))
     found = written(tape, fallback=fallback, coordinate=place, stats=False)
     if chosen == "json":
         deliver(json_text(ledger_facts(found)), out)
@@ -106,11 +106,3 @@ def deliver(text: str, out: Path | None) -> None:
         return
     write_bytes(out, f"{text}\n".encode("utf-8", "replace"))
     print(out)
-
-
-def parse_coordinate(text: str) -> tuple[int, ...]:
-    """3,7 as (3, 7); raises LensError for anything but whole numbers with commas between."""
-    try:
-        return tuple(int(part) for part in text.strip("[]() ").split(",") if part.strip())
-    except ValueError:
-        raise LensError(f"coordinate {text!r} is not a place; write whole numbers with commas, such as 3,7") from None

@@ -49,7 +49,7 @@ def write_picture(
     picture: "Picture", as_format: PictureFormat | None = None, out: Path | None = None, depth: int | None = None
 ) -> None:
     """Prints the picture, or writes it to `out` and says where it is; the ending says the format when none is given."""
-    from chainrule.lens import picture_text
+    from chainrule.lens.draw import picture_text
 
     content = picture_text(picture, picture_format(as_format, out), depth)
     if out is None:

@@ -1,54 +1,13 @@
 """`chainrule lens rules`: every rule of differentiation with its formula, as a list, a page or one in full."""
 
-from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from chainrule.base import LensError
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table
-
-if TYPE_CHECKING:
-    from chainrule.lens import RuleEntry
-
-INTRODUCTION = """# The rules of differentiation
-
-<!-- written by: chainrule lens rules --format md > docs/lens/rules.md -->
-
-{n_names} operations of PyTorch, {n_rules} rules. The lens walks back with these and with nothing of autograd.
-`chainrule lens rules gelu` shows one in full, with its LaTeX, its convention and its source; `chainrule lens rules
---json` has all of it.
-
-How to read them:
-
-- Operations are called as PyTorch calls them below autograd; in place or not (`relu`, `relu_`) and overloads
-  (`mul.Tensor`, `mul.Scalar`) share a rule.
-- y is the result. g, or G for a matrix, is the gradient ∂L/∂y that arrives from behind. `∂y/∂x` is a local derivative:
-  what is handed on is g times it, summed over the axes along which x was repeated. `∂L/∂X` is what is handed on itself.
-- ⊙ is the product element by element. [x > 0] is 1 where the condition holds and 0 elsewhere. σ is the logistic
-  function (in norms, the standard deviation), Φ and φ the normal distribution and its density.
-- Losses are of one element; averaged over N, the gradient is divided by N.
-
-At corners a choice has to be made, and it is torch's: relu at 0 hands on 0, maximum gives equal numbers half each,
-clamp hands on at its bounds. The formulas say it: ≥ or >.
-
-How they are proved, at every run of the tests:
-
-- against central differences with Ridders' extrapolation, which know nothing of derivatives;
-- against torch's forward mode: ⟨Jv, u⟩ = ⟨v, Jᵀu⟩;
-- against autograd, to 1e-13 in float64. Two exceptions are torch's: in torch 2.13 the float64 gradients of
-  `hardsigmoid` and `celu` are off by up to 3e-8, and differences agree with the rules;
-- SymPy proves that the formula shown here is the derivative of the value shown here, for every operation on single
-  numbers; and the formula, read from its text and from its LaTeX, gives the numbers that the rule gives;
-- the dispatcher's log of the walk back has no autograd and no `*_backward` in it.
-
-A new rule is one function, one line in its table, and one sample; a test fails until it has one.
-
-Real numbers only. LSTM on a GPU (cuDNN) and attention that draws its dropout inside the kernel have no rule: move the
-model to the CPU, or ask for the plain kernels with `torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`.
-"""
 
 
 def rules(
@@ -74,72 +33,18 @@ def rules(
         term: a table. md: the page of the documentation.
     """
     from chainrule.lens import find_rule, rule_book
+    from chainrule.lens.rules import derivatives, in_full, rule_facts, rules_page
 
     if name is not None and as_format != "term":
         raise LensError("--format md is the page of all rules; leave the name out, or use --json for one rule")
     entries = rule_book() if name is None else (find_rule(name),)
     if as_json:
-        print_json({"rules": [facts(entry) for entry in entries]} if name is None else facts(entries[0]))
+        print_json({"rules": [rule_facts(entry) for entry in entries]} if name is None else rule_facts(entries[0]))
     elif as_format == "md":
-        print(page(entries), end="")
+        print(rules_page(entries), end="")
     elif name is not None:
         print("\n".join(in_full(entries[0])))
     else:
         for chapter, some in groupby(entries, lambda entry: entry.chapter):
             rows = [(", ".join(one.names), one.rule.value.text, "\n".join(derivatives(one))) for one in some]
             print_table(f"\n{chapter}", ("operation", "computes", "derivatives"), rows, left=3)
-
-
-def derivatives(entry: "RuleEntry") -> list[str]:
-    """The formula of each argument, each once."""
-    return list(dict.fromkeys(formula.text for formula in entry.rule.formulas.values()))
-
-
-def facts(entry: "RuleEntry") -> dict[str, Any]:
-    """The entry as JSON can hold it."""
-    rule = entry.rule
-    return {
-        "names": list(entry.names),
-        "chapter": entry.chapter,
-        "value": {"text": rule.value.text, "latex": rule.value.latex},
-        "derivatives": {
-            argument: {"letter": rule.names.get(argument), "text": formula.text, "latex": formula.latex}
-            for argument, formula in rule.formulas.items()
-        },
-        "note": entry.note,
-        "file": entry.file,
-    }
-
-
-def in_full(entry: "RuleEntry") -> Iterator[str]:
-    """One rule: formulas in both writings, letters, conventions, source."""
-    rule = entry.rule
-    yield f"{', '.join(entry.names)}   ({entry.chapter}, {entry.file})"
-    yield ""
-    yield f"  {rule.value.text}"
-    yield from (f"  {text}" for text in derivatives(entry))
-    letters = ", ".join(f"{letter} = {argument}" for argument, letter in rule.names.items())
-    yield f"\nLetters: {letters}" if letters else ""
-    yield f"\n{entry.note}\n"
-    yield "LaTeX:"
-    yield f"  {rule.value.latex}"
-    yield from (f"  {latex}" for latex in dict.fromkeys(formula.latex for formula in rule.formulas.values()))
-    yield "\nSource:"
-    yield from (f"  {line}" for line in entry.source.rstrip().splitlines())
-
-
-def page(entries: "tuple[RuleEntry, ...]") -> str:
-    """The page of the documentation, in Markdown."""
-    lines = [INTRODUCTION.format(n_names=sum(len(entry.names) for entry in entries), n_rules=len(entries))]
-    for chapter, some in groupby(entries, lambda entry: entry.chapter):
-        lines += [f"## {chapter}", "", "| operation | computes | derivatives | |", "|---|---|---|---|"]
-        for entry in some:
-            cells = (
-                ", ".join(f"`{name}`" for name in entry.names),
-                entry.rule.value.text,
-                "<br>".join(derivatives(entry)),
-                " ".join(entry.note.split()),
-            )
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        lines.append("")
-    return "\n".join(lines)

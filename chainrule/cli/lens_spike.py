@@ -3,11 +3,12 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from chainrule.cli.options import RUNS, AsJson, RunsFolder, find_run
+from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
+from chainrule.run import RUNS, find_run
 
 if TYPE_CHECKING:
-    from chainrule.train import SpikeReport
+    from chainrule.spike import SpikeReport
 
 
 def spike(run: str, /, *, step: int | None = None, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
@@ -29,7 +30,7 @@ def spike(run: str, /, *, step: int | None = None, runs_folder: RunsFolder = RUN
         Which of the steps that left a bundle. Default: the first.
     """
     found = find_run(run, runs_folder)
-    from chainrule.train import explain_spike
+    from chainrule.spike import explain_spike
 
     report = explain_spike(found, step, say=lambda phase: say(f"replaying {phase}"))
     if as_json:
@@ -45,11 +46,12 @@ def print_spike(report: "SpikeReport") -> None:
     print(f"step {report.step}: {what}")
     print(f"cause: {found.cause}. {report.sentence}\n")
     rows = [
-        (name, f"{one.loss:.6g}", f"{one.grad_norm:.6g}", _line(one.in_line)) for name, one in found.replays.items()
+        (name, f"{one.loss:.6g}", f"{one.grad_norm:.6g}", _line(in_line=one.in_line))
+        for name, one in found.replays.items()
     ]
     rows = [("the run", f"{report.loss:.6g}", f"{report.grad_norm:.6g}", ""), *rows]
     rows += [
-        (f"ordinary batch {number}", f"{one.loss:.6g}", f"{one.grad_norm:.6g}", _line(one.in_line))
+        (f"ordinary batch {number}", f"{one.loss:.6g}", f"{one.grad_norm:.6g}", _line(in_line=one.in_line))
         for number, one in enumerate(found.ordinary, 1)
     ]
     print_table("", ("replay", "loss", "gradient norm", "in line"), rows)
@@ -66,7 +68,7 @@ def print_spike(report: "SpikeReport") -> None:
     print(f"\ntry: {report.remedy}")
 
 
-def _line(in_line: bool) -> str:
+def _line(*, in_line: bool) -> str:
     return "yes" if in_line else "no"
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule.base import LensError, write_bytes
-from chainrule.cli.lens_files import Tensors, choose, open_tensors, split_name
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from chainrule.lens import TensorView
+    from chainrule.lens.open import Tensors
 
 WRITTEN = (".html", ".svg", ".json", ".md", ".txt")
 
@@ -39,12 +39,13 @@ def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as
     if out is not None and out.suffix not in WRITTEN:
         raise LensError(f"--out {out} ends in none of {', '.join(WRITTEN)}")
     from chainrule.lens import tensor as looked_at
+    from chainrule.lens.open import choose, open_tensors, split_name
 
     source, inside = split_name(what)
     origin, tensors = open_tensors(source)
     chosen = choose(tensors, name if name is not None else inside, origin)
     if chosen is None:
-        _list(origin, tensors, as_json)
+        _list(origin, tensors, as_json=as_json)
         return
     view = looked_at(chosen[1], name=chosen[0] or "t")
     if out is not None:
@@ -64,7 +65,7 @@ def _written(view: "TensorView", suffix: str) -> str:
     return {".html": view.html, ".svg": view.svg, ".md": view.markdown, ".txt": view.text}[suffix]()
 
 
-def _list(origin: str, tensors: Tensors, as_json: bool) -> None:
+def _list(origin: str, tensors: "Tensors", *, as_json: bool) -> None:
     """What there is to choose from."""
     shapes = {name: "×".join(map(str, one.shape)) or "()" for name, one in tensors.items()}
     rows = [(name, shapes[name], str(one.dtype)[6:], f"{one.numel():,}") for name, one in tensors.items()]

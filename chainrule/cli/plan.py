@@ -1,31 +1,31 @@
 """`chainrule plan`: what a run will need and take, before anything is trained."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from chainrule.base import (
     ConfigError,
-    DeviceError,
     bytes_text,
     count_text,
     duration_text,
     parse_count,
-    usable_cores,
-    usable_memory,
 )
-from chainrule.cli.config import given_layers, parameter_rows
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, device_setting
 from chainrule.cli.output import console, print_json, print_table, say
-from chainrule.config import Config, Resolved, resolve
+from chainrule.config import Resolved, resolve
 from chainrule.plan import (
     Machine,
     Memory,
-    check_memory,
     choose,
+    described_machine,
+    figures,
     flops_per_token,
+    given_layers,
     memory_bytes,
+    misfit,
+    parameter_rows,
     parameters,
     run_tokens,
     tokens_per_second,
@@ -35,11 +35,6 @@ from chainrule.plan import (
 
 if TYPE_CHECKING:
     from chainrule.device import MachineFacts
-
-# What one core's best float32 matrix product reaches on common processors with AVX2; matrix units reach ten times that.
-ASSUMED_FLOPS_PER_CORE = 6e10
-# Half of the peak in the data sheet of an RTX 4070: a plan for a machine that is not named should not promise much.
-ASSUMED_GPU_FLOPS, ASSUMED_GPU_MEMORY = 3e13, 12 * 2**30
 
 
 def plan(
@@ -95,12 +90,10 @@ def plan(
     automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
     resolved = resolve(with_automatic(layers, automatic))
     need = memory_bytes(resolved.config, micro_batch=micro_batch, precision=precision, device=device)
-    fits = _fits(resolved.config, machine, precision)
+    fits = misfit(resolved.config, machine, precision)
     if as_json:
         print_json(
-            _figures(resolved.config, machine, need)
-            | {"fits": fits is None}
-            | ({"found": found.row()} if found else {})
+            figures(resolved.config, machine, need) | {"fits": fits is None} | ({"found": found.row()} if found else {})
         )
     else:
         if found:
@@ -125,47 +118,6 @@ def _print_machine(found: "MachineFacts") -> None:
     for doubt in found.warnings:
         say(f"warning: {doubt}")
     console().print()
-
-
-def described_machine(device: str, peak: str | None, memory: str | None) -> Machine:
-    """The machine that the options describe; what they leave out is this machine's, or assumed for a GPU."""
-    family = device.partition(":")[0]
-    if family not in ("cpu", "cuda", "mps"):
-        raise DeviceError(f"unknown device {device!r}; use cpu, cuda or mps")
-    cores = usable_cores()
-    peak_flops = ASSUMED_FLOPS_PER_CORE * cores if family == "cpu" else ASSUMED_GPU_FLOPS
-    own_memory = usable_memory() if family != "cuda" else ASSUMED_GPU_MEMORY
-    return Machine(
-        cores=cores,
-        memory_bytes=parse_count(memory) if memory else own_memory,
-        peak_flops=float(parse_count(peak)) if peak else peak_flops,
-        device=device,
-    )
-
-
-def _fits(config: Config, machine: Machine, precision: str) -> str | None:
-    """Why the model does not fit, or None."""
-    try:
-        check_memory(config, machine, precision)
-    except DeviceError as refusal:
-        return str(refusal)
-    return None
-
-
-def _figures(config: Config, machine: Machine, need: Memory) -> dict[str, Any]:
-    count = parameters(config.model)
-    return {
-        "parameters": {**count.components(), "total": count.total},
-        "flops_per_token": flops_per_token(config.model),
-        "memory_bytes": {**need.components(), "total": need.total},
-        "steps": config.training.steps,
-        "batch_tokens": config.batch_windows * config.model.context_length,
-        "tokens": run_tokens(config),
-        "tokens_per_second": tokens_per_second(config.model, machine),
-        "seconds": training_seconds(config, machine),
-        "machine": vars(machine),
-        "model": config.model.model_dump(mode="json"),
-    }
 
 
 def _print(resolved: Resolved, machine: Machine, need: Memory, *, assumed: bool) -> None:

@@ -10,9 +10,9 @@ from chainrule.base import bytes_text, count_text
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table, say
-from chainrule.cli.start import check_layers
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.config import preset as preset_layer
+from chainrule.plan import check_layers
 
 
 def prepare(
@@ -54,11 +54,14 @@ def prepare(
     if config is not None:
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "text.on_bad": on_bad}))
-    check_layers(layers, minutes)
-    return _check(layers, as_json) if check else _prepare(layers, minutes, as_json)
+    texts = check_layers(layers, minutes).text.paths
+    from chainrule.data import check_paths
+
+    check_paths(texts)
+    return _check(layers, as_json=as_json) if check else _prepare(layers, minutes, as_json=as_json)
 
 
-def _check(layers: list[Layer], as_json: bool) -> int:
+def _check(layers: list[Layer], *, as_json: bool) -> int:
     from chainrule.data import look_at_text
 
     seen = look_at_text(resolve(layers).config.text)
@@ -75,11 +78,11 @@ def _check(layers: list[Layer], as_json: bool) -> int:
     return 0
 
 
-def _prepare(layers: list[Layer], minutes: float | None, as_json: bool) -> int:
-    from chainrule.cli.panel import make_watch
+def _prepare(layers: list[Layer], minutes: float | None, *, as_json: bool) -> int:
+    from chainrule.panel import make_watch
     from chainrule.train import prepare_text
 
-    with make_watch(as_json) as watch:
+    with make_watch(json_mode=as_json) as watch:
         made = prepare_text(layers, minutes=minutes, watch=watch)
     if as_json:
         print_json(made)

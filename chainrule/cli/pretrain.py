@@ -8,10 +8,13 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import RUNS, AsJson, Device, RunsFolder, find_run
-from chainrule.cli.start import check_layers, new_run, run_to_resume, show_changes, train_run
-from chainrule.config import Layer, load_toml
+from chainrule.cli.options import AsJson, Device, RunsFolder
+from chainrule.cli.output import say
+from chainrule.cli.start import train_run
+from chainrule.config import Layer, changes_on_resume, load_toml
 from chainrule.config import preset as preset_layer
+from chainrule.plan import check_layers
+from chainrule.run import RUNS, find_run, last_begun, new_run
 
 
 def pretrain(
@@ -75,16 +78,19 @@ def pretrain(
             raise ConfigError(f"--resume goes on with one run, and {len(paths)} were named")
         if minutes is not None and not (0 < minutes < math.inf):
             raise ConfigError(f"minutes={minutes:g} is no time to train in; give a positive number such as 5")
-        run = find_run(paths[0], runs_folder) if paths else run_to_resume(runs_folder)
+        run = find_run(paths[0], runs_folder) if paths else last_begun(runs_folder)
         changes = flag_layer(flags, shortcuts)
-        show_changes(run, changes)
+        for key, (old, new) in changes_on_resume(load_toml(run.config), changes).items():
+            say(f"changed: {key} from {old!r} to {new!r}")
         return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
-    check_layers(layers, minutes)
-    texts = next(layer.values["text"]["paths"] for layer in reversed(layers) if "paths" in layer.values.get("text", {}))
+    texts = check_layers(layers, minutes).text.paths
+    from chainrule.data import check_paths
+
+    check_paths(texts)
     return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json)
 
 

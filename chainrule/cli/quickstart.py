@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from chainrule.cli.options import RUNS, AsJson, Device, RunsFolder
+from chainrule.cli.options import AsJson, Device, RunsFolder
 from chainrule.cli.output import say
-from chainrule.cli.start import new_run, train_run
+from chainrule.cli.start import train_run
 from chainrule.config import Layer
+from chainrule.run import RUNS, new_run
 
 # They end without a space, as the words of the vocabulary begin with one.
 PROMPTS = {

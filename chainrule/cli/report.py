@@ -1,7 +1,8 @@
 """`chainrule report`: a run as one HTML page."""
 
-from chainrule.cli.options import RUNS, AsJson, RunsFolder, find_run
+from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json
+from chainrule.run import RUNS, find_run
 
 
 def report(run: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:

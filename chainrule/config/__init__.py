@@ -1,19 +1,11 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
-from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, check_resume, differences
+from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, changes_on_resume, check_resume, differences
+from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
 from chainrule.config.model import Architecture, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
-from chainrule.config.schema import (
-    Config,
-    MachineConfig,
-    OptimizerConfig,
-    OriginConfig,
-    ScheduleConfig,
-    TextConfig,
-    TrainingConfig,
-    VocabularyConfig,
-)
+from chainrule.config.schema import Config, MachineConfig, ScheduleConfig, TextConfig, TrainingConfig, VocabularyConfig
 from chainrule.config.section import Section
 from chainrule.config.toml import load_toml, to_toml, toml_value
 
@@ -26,16 +18,16 @@ __all__ = [
     "Layer",
     "MachineConfig",
     "ModelConfig",
-    "OptimizerConfig",
-    "OriginConfig",
     "Resolved",
     "ScheduleConfig",
     "Section",
     "TextConfig",
     "TrainingConfig",
     "VocabularyConfig",
+    "changes_on_resume",
     "check_resume",
     "differences",
+    "explained",
     "load_toml",
     "mistakes",
     "modern",

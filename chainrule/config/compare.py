@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.base import ConfigError
+from chainrule.config.load import Layer, resolve
 from chainrule.config.schema import Config
 
 # These change what is looked at and kept, and no bit of what is learnt.
@@ -54,6 +55,11 @@ def check_resume(saved: Config, wanted: Config) -> dict[str, tuple[Any, Any]]:
             f"this one with --from. What may change: {safe}."
         )
     return changed
+
+
+def changes_on_resume(saved: Layer, asked: Layer) -> dict[str, tuple[Any, Any]]:
+    """What `asked` changes of a run with the settings `saved`; raises ConfigError as `check_resume` does."""
+    return check_resume(resolve([saved]).config, resolve([saved, asked]).config)
 
 
 def _flat(config: Config) -> Mapping[str, Any]:

@@ -7,13 +7,13 @@ from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
 from chainrule.data.look import look_at_text
-from chainrule.data.manifest import Manifest, ShardEntry
-from chainrule.data.portions import portions
+from chainrule.data.manifest import Manifest, ShardEntry, is_prepared
+from chainrule.data.parallel import portions
 from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
-from chainrule.data.survey import Survey, survey, survey_key
+from chainrule.data.surveying import Survey, survey, survey_key
 
 __all__ = [
     "Batches",
@@ -32,6 +32,7 @@ __all__ = [
     "all_documents",
     "check_paths",
     "find_cache",
+    "is_prepared",
     "kept_file",
     "king_james_is_here",
     "link_shards",

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import DiskError, disk_faults, folder_bytes, sha256_of_file, temporary_name, write_json
+from chainrule.base import ConfigError, DiskError, disk_faults, folder_bytes, sha256_of_file, temporary_name, write_json
 from chainrule.run import turn_lock
 
 NAME = re.compile(r"(survey|tokenizer|shards)-[0-9a-f]{24}")
@@ -33,6 +33,7 @@ STUMP = re.compile(r"\.(gone-)?(survey|tokenizer|shards)-[0-9a-f]{24}(\.tmp)?-\d
 ABOUT = "about.json"
 # Seconds since 1970 at the end of the year 9999, beyond which no calendar goes.
 LATEST = 253402300800
+DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class CacheEntry:
     """What its removal gives back: not what runs have links to."""
     runs: tuple[str, ...]
     """The runs that took it and are still there."""
+
+    def row(self) -> dict[str, Any]:
+        """By name, for JSON; the time as the clock here shows it."""
+        return {
+            "name": self.path.name,
+            "kind": self.kind,
+            "text": list(self.text),
+            "used": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(self.used)),
+            "bytes": self.n_bytes,
+            "freed_bytes": self.freed_bytes,
+            "runs": list(self.runs),
+        }
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,25 @@ class Cache:
             shutil.rmtree(doomed)
         # The empty lock file stays: who waits for it would hold another lock than who comes later.
         return True
+
+    def prune(self, names: Sequence[str] = (), days: float = 0.0) -> tuple[list[CacheEntry], list[CacheEntry]]:
+        """Removes what was not used for so many days; with `names` only entries whose names begin so.
+
+        Returns what was removed, and what another process works in and was left. Raises ConfigError for a name that
+        no entry begins with.
+        """
+        entries = self.entries()
+        unknown = [name for name in names if not any(entry.path.name.startswith(name) for entry in entries)]
+        if unknown:
+            raise ConfigError(f"{unknown[0]!r} is not in {self.folder}; `chainrule cache` lists what is")
+        self.clean()
+        oldest = time.time() - days * DAY
+        wanted = [entry for entry in entries if not names or entry.path.name.startswith(tuple(names))]
+        removed, busy = list[CacheEntry](), list[CacheEntry]()
+        for entry in wanted:
+            if entry.used <= oldest:
+                (removed if Cache(entry.path.parent).remove(entry) else busy).append(entry)
+        return removed, busy
 
     def _lock(self, place: Path) -> Path:
         return self.folder / f".{place.name}.lock"

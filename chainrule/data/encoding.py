@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.base import disk_faults, new_file, temporary_name
 from chainrule.data.jobs import Job, Split, read_job
-from chainrule.data.portions import portions
+from chainrule.data.parallel import portions
 from chainrule.data.shards import narrowed
 from chainrule.tokenizer import Tokenizer
 

@@ -84,6 +84,11 @@ def save_manifest(manifest: Manifest, folder: Path) -> None:
     write_json(folder / FILE_NAME, _content(manifest))
 
 
+def is_prepared(folder: Path) -> bool:
+    """Whether a text lies there whole: the manifest comes last, and what a kill left half made has none."""
+    return (folder / FILE_NAME).is_file()
+
+
 def load_manifest(folder: Path) -> Manifest:
     """Reads `folder`/manifest.json; raises DataError when it is absent, damaged, edited or of another version."""
     path = folder / FILE_NAME

@@ -21,7 +21,7 @@ from chainrule.data.jobs import Job, Split
 from chainrule.data.journal import FinishedShard, ShardJournal, TextPlace
 from chainrule.data.manifest import ShardEntry
 from chainrule.data.shards import MOST_COUNTED, narrowed, token_dtype, write_shard
-from chainrule.data.survey import Survey
+from chainrule.data.surveying import Survey
 from chainrule.data.workers import OrderedMap
 from chainrule.tokenizer import Tokenizer
 

@@ -13,7 +13,7 @@ from chainrule.data.manifest import Manifest, make_manifest, save_manifest
 from chainrule.data.packing import Packing
 from chainrule.data.scan import Progress
 from chainrule.data.shards import token_dtype
-from chainrule.data.survey import Survey
+from chainrule.data.surveying import Survey
 from chainrule.data.workers import ordered_map, worker_count
 from chainrule.tokenizer import Tokenizer
 

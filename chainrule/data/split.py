@@ -78,7 +78,7 @@ def hold_out(
     taken += sum(int(sizes[cut.document]) - cut.byte for cut in cuts)
     states = states.copy()
     if taken < ENOUGH * wanted or len(chosen) == len(groups.roots) + np.count_nonzero(single):
-        return _last_part(states, np.flatnonzero(usable), sizes, roots.dense(len(states)), wanted, limited)
+        return _last_part(states, np.flatnonzero(usable), sizes, roots.dense(len(states)), wanted, limited=limited)
     states[members.documents[np.isin(members.targets, chosen)]] = states[chosen[single[chosen]]] = VALIDATION
     states[[cut.document for cut in cuts]] = CUT
     return HoldOut(states, cuts, limited, spread=bool(cuts))
@@ -119,6 +119,7 @@ def _last_part(
     sizes: NDArray[np.uint64],
     roots: NDArray[np.int64],
     wanted: float,
+    *,
     limited: bool,
 ) -> HoldOut:
     """Cuts the text in reading order; what is like held-out text is neither trained on nor held out."""

@@ -3,18 +3,19 @@
 from chainrule.device.facts import MachineFacts, machine_table
 from chainrule.device.freed import freed_memory_kept
 from chainrule.device.machine import choose_device, look_at_machine, on_threads
-from chainrule.device.peak import BUSY_SHARE, Peaks, measured_peaks
+from chainrule.device.peak import BUSY_SHARE, Peaks
+from chainrule.device.precision import Precision
 from chainrule.device.threads import use_threads
 
 __all__ = [
     "BUSY_SHARE",
     "MachineFacts",
     "Peaks",
+    "Precision",
     "choose_device",
     "freed_memory_kept",
     "look_at_machine",
     "machine_table",
-    "measured_peaks",
     "on_threads",
     "use_threads",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainrule.evaluate.score import Scores, check_vocabulary, evaluating
+from chainrule.evaluate.scoring import Scores, check_vocabulary, evaluating
 from chainrule.evaluate.texts import Texts
 from chainrule.evaluate.windows import Windows, windows_of_documents
 from chainrule.model import GPT, IGNORED

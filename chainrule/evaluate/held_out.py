@@ -12,8 +12,8 @@ from chainrule.base import CheckpointError, ConfigError, DataError
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve
 from chainrule.data import Dataset, TokenStore, open_dataset
-from chainrule.evaluate.score import Scores, score
-from chainrule.run import RunFolder
+from chainrule.evaluate.scoring import Scores, score
+from chainrule.run import RunFolder, run_of
 
 TYPES: Mapping[str, tuple[type, ...]] = {
     "max_tokens": (int, type(None)),
@@ -61,9 +61,9 @@ class Scoring:
 
 def run_beside(source: str | Path) -> RunFolder:
     """The run that `source` is, or that it is a checkpoint of, with its text; raises ConfigError when there is none."""
-    for folder in (Path(source), Path(source).absolute().parent.parent):
-        if (folder / "data" / "manifest.json").is_file():
-            return RunFolder(folder)
+    run = run_of(Path(source))
+    if run is not None and run.manifest.is_file():
+        return run
     raise ConfigError(
         f"{source} has no held-out text of its own; name the text: `chainrule evaluate {source} my_texts/`"
     )

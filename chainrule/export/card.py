@@ -1,7 +1,6 @@
 """The model card (README.md) of an exported model: what it is, what it was trained on, how well it does."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from chainrule.base import bytes_text, count_text, duration_text
@@ -9,21 +8,15 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
 from chainrule.run import RunFolder, read_record
+from chainrule.verdict import BASELINE_NAMES, removed
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
-BASELINES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
-
-
-def run_of(source: Path) -> RunFolder | None:
-    """The run folder that `source` is, or that it is a checkpoint of; None for other models."""
-    candidates = (source, source.absolute().parent.parent)
-    return next((RunFolder(path) for path in candidates if (path / "config.toml").is_file() and _is_run(path)), None)
 
 
 def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -> str:
     """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out."""
     summary = read_record(run.summary) if run else {}
-    report = read_record(run.data / "manifest.json").get("report") if run else None
+    report = read_record(run.manifest).get("report") if run else None
     name = run.name if run else proof.folder.name
     parts = [
         _HEAD,
@@ -81,7 +74,8 @@ def _metrics(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary.get("val_bits_per_byte") is not None:
         rows["Held-out bits per byte"] = f"{summary['val_bits_per_byte']:.4f}"
     baselines = summary.get("baselines") or {}
-    rows |= {f"{name}, bits per byte": f"{baselines[name]:.4f}" for name in BASELINES if baselines.get(name)}
+    known = {words: baselines.get(name) for name, words in BASELINE_NAMES.items()}
+    rows |= {f"{words}, bits per byte": f"{value:.4f}" for words, value in known.items() if value}
     if summary.get("tokens") is not None and summary.get("seconds") is not None:
         rows["Trained on"] = f"{summary['tokens']:,} tokens in {duration_text(summary['seconds'])}"
     yield from ("## How good it is", "", *_table(rows))
@@ -90,13 +84,10 @@ def _metrics(summary: Mapping[str, Any]) -> Iterator[str]:
 def _data(report: Mapping[str, Any]) -> Iterator[str]:
     if not report:
         return
-    counts = {
-        "Files": "files",
-        "Documents": "documents",
-        "Exact duplicates left out": "duplicates",
-        "Near duplicates left out": "near_duplicates",
-    }
+    counts = {"Files": "files", "Documents": "documents"}
     rows = {words: f"{report[key]:,}" for words, key in counts.items() if report.get(key) is not None}
+    if without := removed(report):
+        rows["Left out"] = ", ".join(f"{count:,} {words}" for words, count in without)
     if report.get("bytes") is not None:
         rows["Text"] = bytes_text(report["bytes"])
     tokens = report.get("tokens")
@@ -129,8 +120,3 @@ def _table(rows: Mapping[str, str]) -> Iterator[str]:
     yield from ("| | |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in rows.items())
     yield ""
-
-
-def _is_run(path: Path) -> bool:
-    """A checkpoint has a config.toml as well, but no checkpoints of its own."""
-    return RunFolder(path).checkpoints.is_dir()

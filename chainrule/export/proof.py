@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from chainrule.base import ExportError
 from chainrule.checkpoint import OpenedModel
-from chainrule.export.reference import Reference
 from chainrule.generate import Temperature, generate
 
 # Both sides compute in float32 and add up in different orders; for logits beyond 1 rounding grows with their size.
@@ -39,12 +39,27 @@ class ExportProof:
     """Damaged checkpoints that would have been taken instead, with the reason."""
 
 
-def prove(opened: OpenedModel, folder: Path, held_out: Sequence[Sequence[int]]) -> ExportProof:
-    """Compares the folder with the model on the held-out sequences, on random ones and on greedy text.
+@runtime_checkable
+class ReadBack(Protocol):
+    """What another tool makes of a folder."""
+
+    architecture: str
+
+    def logits(self, ids: Tensor) -> Tensor:
+        """Scores [B, T, V] after each place of the ids [B, T]."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids that its tokenizer gives a text."""
+
+    def greedy(self, ids: Sequence[int], count: int, end_of_text: int) -> list[int]:
+        """The next `count` likeliest tokens, or fewer when the text ends before; end-of-text is left out."""
+
+
+def prove(opened: OpenedModel, reference: ReadBack, held_out: Sequence[Sequence[int]], folder: Path) -> ExportProof:
+    """Compares what was read back from the folder with the model: held-out and random sequences, greedy text.
 
     Raises ExportError that says what differs, and by how much.
     """
-    reference = Reference(folder)
     _equal_ids(opened, reference)
     sequences = [torch.tensor(list(ids)) for ids in held_out if len(ids)] + _random_sequences(opened)
     largest_difference = largest_logit = 0.0
@@ -65,7 +80,7 @@ def prove(opened: OpenedModel, folder: Path, held_out: Sequence[Sequence[int]]) 
     )
 
 
-def _equal_ids(opened: OpenedModel, reference: Reference) -> None:
+def _equal_ids(opened: OpenedModel, reference: ReadBack) -> None:
     for text in TEXTS:
         ours, theirs = opened.tokenizer.encode(text), reference.encode(text)
         if ours != theirs:
@@ -81,7 +96,7 @@ def _random_sequences(opened: OpenedModel) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _compare(opened: OpenedModel, reference: Reference, ids: Tensor) -> tuple[float, float, int]:
+def _compare(opened: OpenedModel, reference: ReadBack, ids: Tensor) -> tuple[float, float, int]:
     """Largest absolute difference, largest absolute logit, and how many logits there are."""
     ours, theirs = opened.model(ids), reference.logits(ids)
     if ours.shape != theirs.shape:
@@ -89,7 +104,7 @@ def _compare(opened: OpenedModel, reference: Reference, ids: Tensor) -> tuple[fl
     return float((ours - theirs).abs().max()), float(ours.abs().max()), ours.numel()
 
 
-def _equal_greedy_text(opened: OpenedModel, reference: Reference, allowed: float) -> int:
+def _equal_greedy_text(opened: OpenedModel, reference: ReadBack, allowed: float) -> int:
     """How many greedy tokens are equal; raises ExportError at the first that differs by more than a tie."""
     context = opened.config.context_length
     prompts = [text for text in TEXTS if len(opened.tokenizer.encode(text)) < context]

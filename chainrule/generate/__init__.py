@@ -1,23 +1,18 @@
 """Text from a model: sampling rules, many prompts at once with a cache, and streams of whole characters."""
 
-from chainrule.generate.generate import Completion, generate, stream, tokens_cut
-from chainrule.generate.rules import MinP, RepetitionPenalty, Rule, Temperature, TopK, TopP, sampling_rules
-from chainrule.generate.text import TextStream
-from chainrule.generate.usual import usual_rules, usual_temperature
+from chainrule.generate.opening import opened
+from chainrule.generate.rules import Rule, Temperature, sampling_rules
+from chainrule.generate.usual import usual_rules
+from chainrule.generate.writing import Completion, generate, stream, tokens_cut
 
 __all__ = [
     "Completion",
-    "MinP",
-    "RepetitionPenalty",
     "Rule",
     "Temperature",
-    "TextStream",
-    "TopK",
-    "TopP",
     "generate",
+    "opened",
     "sampling_rules",
     "stream",
     "tokens_cut",
     "usual_rules",
-    "usual_temperature",
 ]

@@ -11,7 +11,7 @@ from chainrule.optim.muon import Muon
 
 
 def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
-    """The names of the parameters in each group; every parameter is in exactly one.
+    """The names of the parameters in each group; every one that learns (requires_grad) is in exactly one.
 
     - `stacked`: queries, keys and values of a block, stacked in one weight, for muon
     - `matrices`: the other matrices inside the blocks, for muon
@@ -21,6 +21,8 @@ def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
     """
     groups: dict[str, list[str]] = {name: [] for name in ("stacked", "matrices", "embeddings", "decayed", "plain")}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.dim() < 2:
             groups["plain"].append(name)
         elif config.optimizer.kind == "adamw":

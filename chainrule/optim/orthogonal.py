@@ -47,7 +47,7 @@ def orthogonal_factors(x: Float[Tensor, "N R C"]) -> Factors:
     """`orthogonalise` without its last product, for who adds that to something at once."""
     tall = x.shape[1] > x.shape[2]
     short, long = sorted(x.shape[1:])
-    square = _square(x, tall)
+    square = _square(x, tall=tall)
     polynomial, scale = _first(square, MARGIN.get(x.dtype, 1.0))
     if long >= GRAM_RATIO * short and x.dtype != torch.bfloat16:
         factor = _on_the_short_side(square, polynomial).mul_(scale)
@@ -55,7 +55,7 @@ def orthogonal_factors(x: Float[Tensor, "N R C"]) -> Factors:
     polynomial.mul_(scale)
     for step in STEPS[1:]:
         x = torch.bmm(x, polynomial) if tall else torch.bmm(polynomial, x)
-        _polynomial(_square(x, tall, square), step, polynomial)
+        _polynomial(_square(x, square, tall=tall), step, polynomial)
     return Factors(x, polynomial) if tall else Factors(polynomial, x)
 
 
@@ -71,7 +71,7 @@ def _on_the_short_side(square: Tensor, polynomial: Tensor) -> Tensor:
     return product
 
 
-def _square(x: Tensor, tall: bool, out: Tensor | None = None) -> Tensor:
+def _square(x: Tensor, out: Tensor | None = None, *, tall: bool) -> Tensor:
     """X Xᵀ, or Xᵀ X of tall matrices: what has the short side twice."""
     return torch.bmm(x.mT, x, out=out) if tall else torch.bmm(x, x.mT, out=out)
 

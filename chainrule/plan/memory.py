@@ -91,7 +91,7 @@ def memory_bytes(
     tokens = micro_batch * model.context_length
     many = tokens * model.vocab_size > LOGITS_AT_ONCE
     kept = 0 if not bf16 else 1 if device == "cpu" and processor_class().attends_by_products else 2
-    activations = tokens * _bytes_per_token(model, kept, int(bf16), recompute, scores=device == "cpu")
+    activations = tokens * _bytes_per_token(model, kept, int(bf16), recompute=recompute, scores=device == "cpu")
     logits = _logits_bytes(model, tokens, int(bf16))
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
@@ -100,7 +100,7 @@ def memory_bytes(
         activations=activations + logits,
         holes=int(HOLES * (activations + (0 if many else logits))) if device == "cpu" else 0,
         head=4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0,
-        update=_update_bytes(config, total, muon, bf16),
+        update=_update_bytes(config, total, muon, bf16=bf16),
         evaluation=_evaluation_bytes(config, int(bf16)),
         summed=config.batch_windows > micro_batch,
     )
@@ -121,7 +121,7 @@ def check_memory(config: Config, machine: Machine, precision: str = "float32") -
     )
 
 
-def _bytes_per_token(model: ModelConfig, kept: int, ends: int, recompute: bool, *, scores: bool) -> int:
+def _bytes_per_token(model: ModelConfig, kept: int, ends: int, *, recompute: bool, scores: bool) -> int:
     dropout = model.drop_rate > 0
     layer = model.emb_dim * (STREAM[model.architecture][kept] + dropout * STREAM_DROPOUT[kept])
     layer += model.hidden_dim * HIDDEN[model.activation][kept]
@@ -139,7 +139,7 @@ def _logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:
     return LOGITS_AT_ONCE * PORTION_LOGITS[column] + 4 * model.emb_dim * tokens
 
 
-def _update_bytes(config: Config, total: int, muon: int, bf16: bool) -> int:
+def _update_bytes(config: Config, total: int, muon: int, *, bf16: bool) -> int:
     """What lives while the optimizer moves the weights: health's copy of a portion, a slice of Muon's matrices."""
     model = config.model
     copied = 4 if config.training.health_every else 0

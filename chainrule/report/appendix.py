@@ -5,19 +5,13 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from chainrule.base import bytes_text, count_text, duration_text
-from chainrule.report.facts import Facts, Row
 from chainrule.report.sections import section
 from chainrule.report.settings import Setting, read_settings
+from chainrule.run import Facts, Row
 from chainrule.show import Html, join, rows, tag
+from chainrule.verdict import removed
 
 MOST_SOURCES = 20
-REMOVED = {
-    "duplicates": "duplicates",
-    "near_duplicates": "near duplicates",
-    "left_out": "too close to held-out text",
-    "empty": "empty",
-    "bad": "bad",
-}
 
 
 def data(facts: Facts) -> Html | None:
@@ -38,7 +32,7 @@ def data(facts: Facts) -> Html | None:
 
 
 def _text_rows(report: Row) -> list[tuple[object, object]]:
-    removed = [f"{report[key]:,} {words}" for key, words in REMOVED.items() if report.get(key)]
+    without = [f"{count:,} {words}" for words, count in removed(report)]
     skipped = report.get("skipped_by") or {}
     return [
         ("files", _number(report.get("files"))),
@@ -47,7 +41,7 @@ def _text_rows(report: Row) -> list[tuple[object, object]]:
             ", ".join(f"{n:,} {kind}" for kind, n in skipped.items()) or _number(report.get("skipped")),
         ),
         ("documents kept", _number(report.get("documents"))),
-        ("documents removed", ", ".join(removed) or "none"),
+        ("documents removed", ", ".join(without) or "none"),
         ("size kept", bytes_text(report["bytes"]) if "bytes" in report else None),
         ("longest document", _extreme(report.get("longest"))),
         ("shortest document", _extreme(report.get("shortest"))),

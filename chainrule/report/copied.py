@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.base import ChainruleError
 from chainrule.data import TokenStore, open_dataset
 from chainrule.evaluate import Copy, as_much_as, doubled, longest_copies
-from chainrule.report.facts import Facts
+from chainrule.run import Facts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12

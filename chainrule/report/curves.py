@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from chainrule.report.facts import Facts, Row
+from chainrule.run import Facts, Row
+from chainrule.verdict import BASELINE_NAMES
 
 MOST_POINTS = 1200
 AXES = ("step", "tokens", "seconds")
@@ -52,5 +53,6 @@ def _loss_lines(facts: Facts) -> list[tuple[str, float]]:
 
 
 def _bits_lines(facts: Facts) -> list[tuple[str, float]]:
-    names = {"bigram": "bigram", "gzip": "gzip", "xz": "xz", "xz_seen": "xz, text seen"}
+    # The worst of them would only press the curve flat.
+    names = {name: words for name, words in BASELINE_NAMES.items() if name != "unigram"}
     return [(words, facts.baselines[name]) for name, words in names.items() if facts.baselines.get(name)]

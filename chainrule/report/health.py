@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from chainrule.report.facts import Facts
 from chainrule.report.heatmap import Heatmap, heatmap
 from chainrule.report.sections import MARKS, section
-from chainrule.run import HealthRecord
+from chainrule.run import Facts, HealthRecord
 from chainrule.show import Html, join, tag
 from chainrule.verdict import judge
 
@@ -23,7 +22,7 @@ def health(facts: Facts) -> Html | None:
     pictures = [heatmap(one) for one in heatmaps(record) if one.cells]
     if not pictures:
         return None
-    found = [tag("li", tag("b", MARKS[v.mark], class_=v.mark), tag("span", v.sentence)) for v in judge(record)]
+    found = [tag("li", tag("b", MARKS[v.mark], class_=v.mark), tag("span", v.text)) for v in judge(record)]
     return section(
         "health",
         "Inside the model",

@@ -11,9 +11,8 @@ from chainrule.base import write_bytes
 from chainrule.report import appendix, sections
 from chainrule.report.copied import USUAL_SECONDS, Copied, search_copies
 from chainrule.report.curves import curves
-from chainrule.report.facts import Facts, read_facts
 from chainrule.report.health import health
-from chainrule.run import RunFolder
+from chainrule.run import Facts, RunFolder, read_facts
 from chainrule.show import Html, join, tag
 
 PARTS = {

@@ -5,10 +5,9 @@ from typing import TypeGuard
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.copied import Copied, CopiedSample
-from chainrule.report.facts import Facts, Row
-from chainrule.report.findings import findings
-from chainrule.report.words import BASELINE_NAMES, scored, verdict
+from chainrule.run import Facts, Row
 from chainrule.show import Html, join, tag
+from chainrule.verdict import BASELINE_NAMES, against_baselines, findings, scored
 
 MOST_ROUNDS = 40
 MOST_CHARACTERS = 1600
@@ -80,7 +79,7 @@ def _tile(name: str, value: str, note: str) -> Html:
 
 def learning(facts: Facts) -> Html:
     """Findings and charts; the charts are drawn by the page's script from the figures in the page."""
-    found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), tag("span", f.sentence)) for f in findings(facts)]
+    found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), tag("span", f.text)) for f in findings(facts)]
     axes = [("step", "Steps"), ("tokens", "Tokens"), ("seconds", "Time")]
     scales = [("zoom", "Zoom"), ("all", "All"), ("log", "Log")]
     charts = [
@@ -185,7 +184,7 @@ def baselines(facts: Facts) -> Html | None:
     return section(
         "baselines",
         "Against honest baselines",
-        tag("p", verdict(facts.bits_per_byte, facts.baselines), class_="verdict"),
+        tag("p", against_baselines(facts.bits_per_byte, facts.baselines), class_="verdict"),
         tag("table", join(lines), class_="bars"),
         _forgetting(facts),
         note=f"Bits that each needs for one byte of the same held-out text; less is better.{cap}",

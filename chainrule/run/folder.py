@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "data"
 
     @property
+    def manifest(self) -> Path:
+        """What the token shards are, written last: without it the run's text is not prepared, or gone."""
+        return self.data / "manifest.json"
+
+    @property
     def old(self) -> Path:
         """The token shards of the run that this one goes on from."""
         return self.path / "old"

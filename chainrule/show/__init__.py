@@ -1,22 +1,28 @@
 """How anything is shown: tables and numbers of a terminal, HTML, and text that can do no harm; without torch."""
 
-from chainrule.show.html import Html, join, rows, tag, text
+from chainrule.show.html import Html, join, rows, tag
 from chainrule.show.safe import clean, escaped
 from chainrule.show.table import WIDTH, cut, number_text, padded, shape_text, table_lines, wrapped
+from chainrule.show.terminal import count, number, one_line, percent, printable, rate
 
 __all__ = [
     "WIDTH",
     "Html",
     "clean",
+    "count",
     "cut",
     "escaped",
     "join",
+    "number",
     "number_text",
+    "one_line",
     "padded",
+    "percent",
+    "printable",
+    "rate",
     "rows",
     "shape_text",
     "table_lines",
     "tag",
-    "text",
     "wrapped",
 ]

@@ -25,7 +25,7 @@ def cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
-def padded(text: str, width: int, to_the_right: bool = False) -> str:
+def padded(text: str, width: int, *, to_the_right: bool = False) -> str:
     """The text in exactly `width` columns."""
     text = cut(text, width)
     return " " * (width - cell_len(text)) + text if to_the_right else set_cell_size(text, width)
@@ -63,7 +63,9 @@ def table_lines(
                 left[head] = cells[at][height:]
                 del cells[at][height:]
         for texts in zip_longest(*cells, fillvalue=""):
-            line = (padded(text, widths[head], head in right) for text, head in zip(texts, heads, strict=True))
+            line = (
+                padded(text, widths[head], to_the_right=head in right) for text, head in zip(texts, heads, strict=True)
+            )
             lines.append(GAP.join(line).rstrip())
     return lines
 

@@ -1,17 +1,18 @@
 """The training of a model: from settings and text to a run folder."""
 
-from chainrule.base import Interrupted
-from chainrule.train.prepare import prepare_text
-from chainrule.train.pretrain import pretrain
-from chainrule.train.spike import SpikeReport, explain_spike
-from chainrule.train.watch import Watch, silent
+from chainrule.train.origin import old_dataset
+from chainrule.train.prepare import prepare_text, training_batches
+from chainrule.train.pretraining import pretrain
+from chainrule.train.state import seed_step
+from chainrule.train.step import gradient_norms
+from chainrule.train.watch import Watch
 
 __all__ = [
-    "Interrupted",
-    "SpikeReport",
     "Watch",
-    "explain_spike",
+    "gradient_norms",
+    "old_dataset",
     "prepare_text",
     "pretrain",
-    "silent",
+    "seed_step",
+    "training_batches",
 ]

@@ -1,6 +1,5 @@
-"""What must not go unnoticed: an untrained model that starts wrong, numbers that are not finite."""
+"""What must not go unnoticed: numbers that are not finite."""
 
-import math
 from pathlib import Path
 
 from chainrule.base import TrainingError, disk_faults, write_json
@@ -8,29 +7,10 @@ from chainrule.data import Windows
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.step import StepResult
 
-# An untrained model should be nearly as surprised by each token as by a fair die with vocab_size sides. The logits of
-# our start have a variance below 0.8, and half of that is what they may add.
-START_TOLERANCE = 0.5
 SHOWN_CHARACTERS = 2000
 # Batches that are kept: enough to see what they have in common. A run that skips now and then for a million steps would
 # else fill its disk with them.
 MOST_KEPT = 32
-
-
-def check_start(loss: float, vocab_size: int) -> str | None:
-    """What is wrong with the loss of an untrained model (nats per token), or None when it is near ln(vocab_size)."""
-    expected = math.log(vocab_size)
-    if abs(loss - expected) <= START_TOLERANCE:
-        return None
-    if not math.isfinite(loss):
-        cause = "the forward pass gives non-finite numbers: look at the first weights and at the device's arithmetic"
-    elif loss > expected:
-        cause = "the first logits are too far from zero: the weights start too large, or a scale is missing"
-    else:
-        cause = (
-            "the model knows what it cannot know yet: targets leak into the inputs, or most of the text is one token"
-        )
-    return f"the untrained model's loss is {loss:.2f}, and ln(vocab_size) is {expected:.2f}: {cause}"
 
 
 def keep_skipped(

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from chainrule.data import Windows
 from chainrule.health import Inside, NormMeter, Norms, SpikeDetector, look_inside, parameter_norms
+from chainrule.model import Batch
 from chainrule.run import HealthRecord, NoiseScale, noise_scale, read_rows, rows_from_end
 from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
-from chainrule.train.step import StepResult, gradient_norms, portions
+from chainrule.train.step import StepResult, gradient_norms
 from chainrule.verdict import judge
 
 # Rows of each kind in the file of a whole run: GPT-2 124M then takes about 3 MB, and a page shows a quarter of them.
@@ -125,13 +126,12 @@ class RunHealth:
     def _look(self) -> None:
         """One window through the model as it is at inference: without dropout, without gradients."""
         session = self.session
-        one = Windows(self.windows.ids[:1], None if self.windows.documents is None else self.windows.documents[:1])
-        ids, documents = next(portions(one, 1, session.precision.device))
+        one = Batch.of(self.windows, slice(1), device=session.precision.device)
         units = [path for path, _ in self.model.named_modules() if path.endswith("feed_forward.down")]
 
         def forward() -> None:
             with torch.no_grad(), session.precision.autocast():
-                self.model.stream(ids[:, :-1], None, None if documents is None else documents[:, :-1])
+                self.model.stream(one.inputs, None, one.documents)
 
         training = self.model.training
         self.model.eval()
@@ -156,7 +156,7 @@ class RunHealth:
         for verdict in judge(record):
             if verdict.mark == "bad" and verdict.kind not in self.said:
                 self.said.add(verdict.kind)
-                self.session.note(f"health: {verdict.sentence}")
+                self.session.note(f"health: {verdict.text}")
                 return
 
     def _go_on(self) -> None:

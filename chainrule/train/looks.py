@@ -10,8 +10,8 @@ from chainrule.data import TokenStore
 from chainrule.evaluate import Scores, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
-from chainrule.train.guard import check_start
 from chainrule.train.session import Session, environment
+from chainrule.verdict import judge_start
 
 
 def look(session: Session) -> None:
@@ -50,9 +50,9 @@ def evaluate(session: Session) -> Scores:
     scores = score_held_out(session, max_tokens=config.training.eval_tokens)
     progress.val_loss = scores.loss
     if progress.step == 0 and not config.origin.start_from:
-        wrong = check_start(scores.loss, config.model.vocab_size)
-        if wrong:
-            session.note(wrong)
+        start = judge_start(scores.loss, config.model.vocab_size)
+        if start.mark != "good":
+            session.note(start.text)
     row = {"val_loss": scores.loss, "val_bits_per_byte": scores.bits_per_byte}
     session.write_row("eval", {**where(session), **row})
     return scores

@@ -63,7 +63,7 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     result = train_step(
         session.state.model,
         session.state.optimizer,
-        session.loss_function,
+        session.objective,
         windows,
         factor=session.factor(progress.step),
         micro_batch=session.micro_batch * n_pieces,

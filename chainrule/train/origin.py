@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
-from chainrule.data import Dataset, link_shards, open_dataset
+from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
@@ -74,10 +74,10 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
     _refuse_another_shape(source, layers)
     folder = RunFolder(Path(source))
     run = folder if folder.config.is_file() else None
-    if config.origin.old_share and (run is None or not _is_prepared(run.data)):
+    if config.origin.old_share and (run is None or not is_prepared(run.data)):
         raise ConfigError(f"origin.old_share needs the old text, and {source} holds none; leave it out")
     opened = open_model(source)
-    if run is not None and _is_prepared(run.data):
+    if run is not None and is_prepared(run.data):
         # Its ids are learnt from again, or scored: to another tokenizer they would be other words.
         check_same_tokenizer(open_dataset(run.data, verify=False), opened)
     return Origin(opened, source, run)
@@ -88,19 +88,14 @@ def link_old_text(origin: Origin, run: RunFolder) -> int:
 
     Returns the bytes that had to be copied, because the two are on different disks.
     """
-    if origin.run is None or not _is_prepared(origin.run.data) or _is_prepared(run.old):
+    if origin.run is None or not is_prepared(origin.run.data) or is_prepared(run.old):
         return 0
     return link_shards(origin.run.data, run.old)
 
 
 def old_dataset(run: RunFolder) -> Dataset | None:
     """The text of the run that this one goes on from, when it is known."""
-    return open_dataset(run.old) if _is_prepared(run.old) else None
-
-
-def _is_prepared(folder: Path) -> bool:
-    # The manifest comes last: a folder that a kill left half linked has none.
-    return (folder / "manifest.json").is_file()
+    return open_dataset(run.old) if is_prepared(run.old) else None
 
 
 def score_before(session: Session, minutes: float | None, step_seconds: float) -> dict[str, Any]:

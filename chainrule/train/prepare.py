@@ -8,11 +8,11 @@ from chainrule.base import ConfigError, DataError
 from chainrule.config import Config, Layer
 from chainrule.data import Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import look_at_machine
-from chainrule.plan import parameters, run_tokens
+from chainrule.plan import draft, parameters, run_tokens, time_budget
 from chainrule.run import RunFolder
 from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
 from chainrule.train.copied import copied_row, copied_sentence
-from chainrule.train.settings import draft, settle, time_budget
+from chainrule.train.settings import settle
 from chainrule.train.shared import Preparing
 from chainrule.train.watch import Watch, silent
 

@@ -7,11 +7,11 @@ import torch
 from chainrule.base import DeviceError, bytes_text, count_text, out_of_memory
 from chainrule.config import Config
 from chainrule.data import Windows
-from chainrule.device import BUSY_SHARE, MachineFacts
+from chainrule.device import BUSY_SHARE, MachineFacts, Precision
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
+from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.state import TrainState
-from chainrule.train.step import LossFunction, Precision
 from chainrule.train.timing import Timed, first_windows, time_updates
 from chainrule.train.watch import Watch
 
@@ -28,7 +28,7 @@ class Probed:
     micro_batch: int
     threads: int
     step_seconds: float
-    loss_function: LossFunction
+    objective: Objective
     compiled: bool
 
 
@@ -41,13 +41,13 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
     model, precision = state.model, Precision(facts.device, facts.precision)
     micro_batch = config.machine.micro_batch or likely_micro_batch(config, facts)
     compiled = wants_compile(config, facts)
-    loss_function = training_loss(model, compiled=compiled)
+    objective = NextToken(training_loss(model, compiled=compiled))
     while True:
         part = first_windows(windows, micro_batch)
         try:
             timed = time_updates(
                 state,
-                loss_function,
+                objective,
                 part,
                 precision,
                 facts.thread_choices or (facts.threads,),
@@ -60,12 +60,12 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
                 watch("notice", {"message": f"torch.compile failed, training goes on without it: {_first_line(fault)}"})
-                loss_function, compiled = model.loss, False
+                objective, compiled = NextToken(model.loss), False
             else:
                 raise
     _say_threads(timed, watch)
     seconds = timed.window_seconds * config.batch_windows + timed.moving_seconds
-    return Probed(micro_batch, timed.threads, seconds, loss_function, compiled)
+    return Probed(micro_batch, timed.threads, seconds, objective, compiled)
 
 
 def likely_micro_batch(config: Config, facts: MachineFacts) -> int:

@@ -12,16 +12,16 @@ import torch
 
 from chainrule.config import Config, ModelConfig
 from chainrule.data import Batches, Dataset
-from chainrule.device import MachineFacts
+from chainrule.device import MachineFacts, Precision
 from chainrule.optim import rate_factor, window_pieces
 from chainrule.plan import flops_per_token
 from chainrule.run import RunFolder, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
+from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.room import patiently
 from chainrule.train.state import TrainState
-from chainrule.train.step import LossFunction, Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
@@ -42,7 +42,7 @@ class Session:
     old: Dataset | None
     batches: Batches
     state: TrainState
-    loss_function: LossFunction
+    objective: Objective
     micro_batch: int
     watch: Watch
     stop: Stop

@@ -7,8 +7,6 @@ from chainrule.base import write_bytes
 from chainrule.config import Config, Layer, Resolved, resolve, to_toml
 from chainrule.device import MachineFacts
 from chainrule.plan import (
-    DEFAULT_MINUTES,
-    Machine,
     check_memory,
     choose,
     flops_per_token,
@@ -18,22 +16,6 @@ from chainrule.plan import (
     with_automatic,
 )
 from chainrule.run import RunFolder
-
-
-def time_budget(layers: Sequence[Layer], minutes: float | None) -> float | None:
-    """Minutes that the run may take: as asked, none when the steps are set, else the default."""
-    if minutes is not None:
-        return minutes
-    return None if any("steps" in layer.values.get("training", {}) for layer in layers) else DEFAULT_MINUTES
-
-
-# Stands in while nothing is known of machine and text; what it decides is decided again.
-ANY_MACHINE = Machine(cores=1, memory_bytes=2**40, peak_flops=1e12)
-
-
-def draft(layers: Sequence[Layer], minutes: float | None) -> Resolved:
-    """Settings in which text, machine and origin are as asked, and the shape is provisional."""
-    return resolve(with_automatic(layers, choose(ANY_MACHINE, minutes=minutes, layers=layers)))
 
 
 def settle(layers: Sequence[Layer], facts: MachineFacts, minutes: float | None, text_bytes: int) -> Resolved:

@@ -17,6 +17,7 @@ from chainrule.data import (
     Listing,
     Survey,
     find_cache,
+    is_prepared,
     kept_file,
     link_shards,
     open_dataset,
@@ -107,7 +108,7 @@ class Preparing:
 
         def shared(cache: Cache) -> Dataset:
             with cache.turn("shards", shards_key(found, tokenizer), self.on_wait) as place:
-                is_new = not (place / "manifest.json").is_file()
+                is_new = not is_prepared(place)
                 make(place)
                 self._note(cache, place)
                 if self.run is not None:

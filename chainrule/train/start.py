@@ -7,9 +7,11 @@ from typing import Any
 from chainrule.base import bytes_text, write_json
 from chainrule.config import Config, Layer, Resolved, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
-from chainrule.device import MachineFacts, look_at_machine, on_threads
+from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
+from chainrule.plan import draft
 from chainrule.run import RunFolder, is_begun, read_record
 from chainrule.tokenizer import Tokenizer, load_tokenizer
+from chainrule.train.objective import NextToken
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_before
 from chainrule.train.pace import Budget, Clock
 from chainrule.train.planned import is_sound, more_time, plan_time, take_up_time
@@ -37,9 +39,8 @@ from chainrule.train.resume import (
 )
 from chainrule.train.room import check_early, check_room
 from chainrule.train.session import Session, write_event
-from chainrule.train.settings import draft, on_machine, pinned, plan_row, save_settings, settle
+from chainrule.train.settings import on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
-from chainrule.train.step import Precision
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
@@ -182,7 +183,7 @@ class Start:
             old=old,
             batches=batches,
             state=state,
-            loss_function=state.model.loss,
+            objective=NextToken(state.model.loss),
             micro_batch=config.machine.micro_batch or likely_micro_batch(config, facts),
             watch=self.watch,
             stop=self.stop,
@@ -193,7 +194,7 @@ class Start:
         """A micro-batch that fits and a compiler that works, in the session and in its settings."""
         first = session.batches.windows(0, session.config.batch_windows)
         probed = probe(session.state, session.config, session.facts, first, self.watch)
-        session.loss_function, session.micro_batch = probed.loss_function, probed.micro_batch
+        session.objective, session.micro_batch = probed.objective, probed.micro_batch
         session.facts = on_threads(session.facts, probed.threads)
         settled = {
             "micro_batch": probed.micro_batch,

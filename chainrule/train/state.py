@@ -15,9 +15,9 @@ import torch
 from chainrule.base import CheckpointError, finite
 from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
 from chainrule.config import Config
+from chainrule.device import Precision
 from chainrule.model import GPT, plant_previous_token
 from chainrule.optim import Optimizer
-from chainrule.train.step import Precision
 
 
 @dataclass

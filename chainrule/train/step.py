@@ -1,38 +1,19 @@
 """One update of the weights: micro-batches in, gradients summed, and moved only when every number is finite."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from chainrule.data import Windows
+from chainrule.device import Precision
 from chainrule.health import parameter_norms
-from chainrule.model import GPT
+from chainrule.model import WindowsLike, micro_batches
 from chainrule.optim import Optimizer
-
-LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-
-
-@dataclass(frozen=True)
-class Precision:
-    """Where and in which number format a model computes."""
-
-    device: str
-    name: str
-
-    @property
-    def dtype(self) -> torch.dtype | None:
-        """The type of matrix products when it is not that of the weights."""
-        return torch.bfloat16 if self.name == "bfloat16" else None
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """A context in which matrix products are made in this format; weights stay float32."""
-        return nullcontext() if self.dtype is None else torch.autocast(self.device, dtype=self.dtype)
+from chainrule.train.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -62,10 +43,10 @@ class StepWatcher(Protocol):
 
 
 def train_step(
-    model: GPT,
+    model: nn.Module,
     optimizer: Optimizer,
-    loss_function: LossFunction,
-    windows: Windows,
+    objective: Objective,
+    windows: WindowsLike,
     *,
     factor: float,
     micro_batch: int,
@@ -75,10 +56,10 @@ def train_step(
 ) -> StepResult:
     """One update from all of `windows`, `micro_batch` at a time, at `factor` of the peak learning rate.
 
-    The gradient is that of the mean over all tokens, however the windows are portioned. When the loss or the gradient's
-    norm is not finite, neither weights nor optimizer state change.
+    The gradient is that of the mean over all that counts, however the windows are portioned. When the loss or the norm
+    of the gradient is not finite, neither weights nor optimizer state change.
     """
-    loss = backward(loss_function, windows, micro_batch, precision, watcher)
+    loss = backward(objective, windows, micro_batch, precision, watcher)
     norms = gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)
     loss_number, norm_number = torch.stack((loss, norm)).tolist()  # one wait for the device
@@ -96,43 +77,33 @@ def train_step(
 
 
 def backward(
-    loss_function: LossFunction,
-    windows: Windows,
+    objective: Objective,
+    windows: WindowsLike,
     micro_batch: int,
     precision: Precision,
     watcher: StepWatcher | None = None,
 ) -> Tensor:
     """Adds the gradient of the mean loss over `windows` to the parameters; returns that loss."""
     total = torch.zeros((), device=precision.device)
-    n_windows = len(windows.ids)
-    for number, (ids, documents) in enumerate(portions(windows, micro_batch, precision.device)):
+    counted = max(1, objective.counted(windows))
+    for number, batch in enumerate(micro_batches(windows, micro_batch, precision.device)):
+        rows = slice(number * micro_batch, number * micro_batch + len(batch))
         with precision.autocast():
-            loss = loss_function(ids[:, :-1], ids[:, 1:], None if documents is None else documents[:, :-1])
-        share = loss * (len(ids) / n_windows)
+            loss = objective.loss(batch)
+        share = loss * (objective.counted(windows, rows) / counted)
         torch.autograd.backward(share)
         total += share.detach()
         if watcher and number == 0:
-            watcher.first_portion(len(ids))
+            watcher.first_portion(len(batch))
     return total
 
 
-def portions(windows: Windows, micro_batch: int, device: str) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The windows in portions of `micro_batch`, on the device: token ids [b, T + 1] and document numbers or None."""
-    for start in range(0, len(windows.ids), micro_batch):
-        rows = slice(start, start + micro_batch)
-        ids = torch.from_numpy(windows.ids[rows]).to(device, non_blocking=True)
-        documents = None
-        if windows.documents is not None:
-            documents = torch.from_numpy(windows.documents[rows]).to(device, non_blocking=True)
-        yield ids, documents
-
-
-def gradient_norms(model: GPT) -> Float[Tensor, " P"]:
+def gradient_norms(model: nn.Module) -> Float[Tensor, " P"]:
     """Euclidean norm of the gradient of each parameter; NaN or infinite when any element is."""
     return parameter_norms(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
 
 
-def scale_gradients(model: GPT, factor: Tensor) -> None:
+def scale_gradients(model: nn.Module, factor: Tensor) -> None:
     """Multiplies every gradient in place."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     torch._foreach_mul_(gradients, factor)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.data import Windows
-from chainrule.device import use_threads
+from chainrule.device import Precision, use_threads
+from chainrule.train.objective import Objective
 from chainrule.train.state import TrainState
-from chainrule.train.step import LossFunction, Precision, backward, gradient_norms
+from chainrule.train.step import backward, gradient_norms
 
 PROBE_SECONDS, MOST_ROUNDS = 2.0, 6
 # Beside another program threads wait for each other, and one fewer can be many times as quick: then it is worth a wait.
@@ -34,7 +35,7 @@ class Timed:
 
 def time_updates(
     state: TrainState,
-    loss_function: LossFunction,
+    objective: Objective,
     windows: Windows,
     precision: Precision,
     choices: Sequence[int],
@@ -51,11 +52,11 @@ def time_updates(
     """
     began = time.perf_counter()
     try:
-        warm = sum(_round(state, loss_function, windows, precision))
+        warm = sum(_round(state, objective, windows, precision))
         if not same_shape and warm > ROUND_SECONDS:
             windows = first_windows(windows, max(1, int(len(windows.ids) * ROUND_SECONDS / warm)))
         rounds = _search(
-            lambda: _round(state, loss_function, windows, precision),
+            lambda: _round(state, objective, windows, precision),
             choices,
             began,
             BUSY_SECONDS if busy else PROBE_SECONDS,
@@ -99,16 +100,14 @@ def _search(
     return rounds
 
 
-def _round(
-    state: TrainState, loss_function: LossFunction, windows: Windows, precision: Precision
-) -> tuple[float, float]:
+def _round(state: TrainState, objective: Objective, windows: Windows, precision: Precision) -> tuple[float, float]:
     """Seconds of forward and backward, and of the optimizer at a rate of zero, which moves no weight.
 
     So no copy of the weights is held, and a round needs the memory of a step and no more. Gradients that are not finite
     would make zero times them not a number: then the optimizer is left alone.
     """
     start = time.perf_counter()
-    backward(loss_function, windows, len(windows.ids), precision).item()
+    backward(objective, windows, len(windows.ids), precision).item()
     passed = time.perf_counter()
     if all(math.isfinite(norm) for norm in gradient_norms(state.model).tolist()):
         state.optimizer.step(0.0)

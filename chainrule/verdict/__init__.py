@@ -1,7 +1,25 @@
 """Every judgement on a run in one place: what was seen, what it means, what to try."""
 
+from chainrule.verdict.comparison import Overview, compare, overview_or_name
 from chainrule.verdict.health import judge
+from chainrule.verdict.of_a_run import findings
+from chainrule.verdict.start import judge_start
+from chainrule.verdict.thresholds import THRESHOLDS
+from chainrule.verdict.verdicts import Verdict
+from chainrule.verdict.words import BASELINE_NAMES, against_baselines, more_time, removed, scored
 
 __all__ = [
+    "BASELINE_NAMES",
+    "THRESHOLDS",
+    "Overview",
+    "Verdict",
+    "against_baselines",
+    "compare",
+    "findings",
     "judge",
+    "judge_start",
+    "more_time",
+    "overview_or_name",
+    "removed",
+    "scored",
 ]

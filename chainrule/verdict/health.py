@@ -1,4 +1,4 @@
-"""What the numbers of a run's health mean, in plain words, with what to try; every threshold says where it is from."""
+"""What the numbers of a run's health mean, in plain words, with what to try."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,17 +8,18 @@ from typing import Any
 from chainrule.base import block_of, layer_in_words
 from chainrule.run import HealthRecord, mean_noise
 from chainrule.verdict.inside import judge_inside
+from chainrule.verdict.thresholds import (
+    ENOUGH_NOISE,
+    ENOUGH_ROWS,
+    FAR_BELOW,
+    FAST,
+    GROWN,
+    LOST,
+    REPLACED,
+    STILL,
+    SUITS,
+)
 from chainrule.verdict.verdicts import Verdict
-
-# Pre-norm keeps the gradients of all blocks within about √n_layers of each other (Xiong et al., arXiv 2002.04745): 7
-# for 48 blocks. A hundred is ten times beyond the deepest; at a thousand little of float32's precision is shared.
-FAR_BELOW, LOST = 100.0, 1000.0
-GROWN, ENOUGH_ROWS = 10.0, 8
-# An update of 1e-3 of the weights is the usual rule of thumb (Karpathy's "Neural Networks: Zero to Hero", CS231n). At
-# r a layer can be replaced within 1 / r steps: ten at 0.1, three at 0.3, and a thousand steps of 1e-6 change 0.1 %.
-FAST, REPLACED, STILL = 0.1, 0.3, 1e-6
-# Steps that the noise scale is averaged over before it is worth a sentence; a batch within this factor of it suits.
-ENOUGH_NOISE, SUITS = 50, 4.0
 
 
 def judge(record: HealthRecord) -> list[Verdict]:
@@ -47,8 +48,8 @@ def _spikes(record: HealthRecord) -> Iterator[Verdict]:
     yield Verdict(
         "spike",
         "note",
-        f"{steps} step {first['step']:,} ({'; '.join(causes) or 'no figures'}): "
-        "chainrule lens spike replays it and says why.",
+        f"{steps} step {first['step']:,} ({'; '.join(causes) or 'no figures'}).",
+        "`chainrule lens spike` replays it and says why.",
     )
 
 
@@ -68,15 +69,17 @@ def _reach(record: HealthRecord) -> Iterator[Verdict]:
             "vanishing",
             "bad",
             f"{_begin(weak)} gets no gradient at all, and {layer_in_words(strong)} one of {high:.1e}: "
-            "what it computes does not reach the loss. Look for a detach, a zero scale or a non-finite mask.",
+            "what it computes does not reach the loss.",
+            "Look for a detach, a zero scale or a non-finite mask.",
         )
     elif high >= FAR_BELOW * low > 0:
         yield Verdict(
             "vanishing",
             "bad" if high >= LOST * low else "note",
             f"{_begin(weak)} gradients are 1/{high / low:,.0f} of {layer_in_words(strong)}’s ({low:.1e} and "
-            f"{high:.1e}): the loss hardly reaches it. Pre-norm blocks stay within √n_layers of each other; look at "
-            "the size of its activations below, try model.qk_norm, a longer schedule.warmup_share or fewer layers.",
+            f"{high:.1e}): the loss hardly reaches it.",
+            "Pre-norm blocks stay within √n_layers of each other; look at the size of its activations, try "
+            "model.qk_norm, a longer schedule.warmup_share or fewer layers.",
         )
 
 
@@ -95,8 +98,8 @@ def _growth(record: HealthRecord) -> Iterator[Verdict]:
             "exploding",
             "bad",
             f"The gradient has grown {late / early:.0f} times since the first half of the run ({early:.2g} to "
-            f"{late:.2g}), most in {layer_in_words(most)} ({now[most] / then[most]:.0f} times): a lower optimizer.lr, "
-            "or a schedule that decays earlier.",
+            f"{late:.2g}), most in {layer_in_words(most)} ({now[most] / then[most]:.0f} times).",
+            "A lower optimizer.lr, or a schedule that decays earlier, would hold it.",
         )
 
 
@@ -110,7 +113,8 @@ def _speed(record: HealthRecord) -> Iterator[Verdict]:
             "fast",
             "bad" if ratios[fastest] >= REPLACED else "note",
             f"Each step moves {layer_in_words(fastest)} by {ratios[fastest]:.0%} of its size; 0.1 % is usual, and at "
-            f"this pace {1 / ratios[fastest]:.0f} steps can replace it: lower optimizer.lr (or muon_lr).",
+            f"this pace {1 / ratios[fastest]:.0f} steps can replace it.",
+            "Lower optimizer.lr (or muon_lr).",
         )
     still = [layer for layer, ratio in ratios.items() if ratio < STILL]
     if still:
@@ -119,7 +123,8 @@ def _speed(record: HealthRecord) -> Iterator[Verdict]:
             "still",
             "note",
             f"{_begin(still[0])}{more} hardly moves: less than a millionth of its size at each step, which is 0.1 % in "
-            "a thousand: a higher optimizer.lr, or a floor for the schedule.",
+            "a thousand.",
+            "A higher optimizer.lr, or a floor for the schedule, would move it.",
         )
 
 
@@ -138,16 +143,16 @@ def _noise(record: HealthRecord) -> Iterator[Verdict]:
         yield Verdict(
             "noise",
             "note",
-            f"{said}: each step is mostly noise. Twice the batch would need only {share:.0%} of the steps; raise "
-            "training.batch_tokens where there is time for it, or lower the rate.",
+            f"{said}: each step is mostly noise. Twice the batch would need only {share:.0%} of the steps.",
+            "Raise training.batch_tokens where there is time for it, or lower the rate.",
         )
     elif batch > SUITS * noise:
         share = (1 + 1 / SUITS) / (1 + batch / noise)
         yield Verdict(
             "noise",
             "note",
-            f"{said}: most of it repeats what the rest says. A batch of {_tokens(noise / SUITS)} would learn as much "
-            f"from {share:.0%} of the tokens, in more steps.",
+            f"{said}: most of it repeats what the rest says.",
+            f"A batch of {_tokens(noise / SUITS)} would learn as much from {share:.0%} of the tokens, in more steps.",
         )
     else:
         yield Verdict("noise", "good", f"{said}: they suit each other.")

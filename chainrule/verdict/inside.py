@@ -6,22 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from chainrule.base import layer_in_words, layer_of
+from chainrule.verdict.thresholds import ALL_DEAD, COARSE, COLLAPSED, DEAD, DIVERGING, SATURATED, SPREAD
 from chainrule.verdict.verdicts import Verdict
 
 Row = Mapping[str, Any]
-# "As much as 40 % of your network can be dead" after too high a learning rate (CS231n notes, neural networks part 1).
-DEAD, ALL_DEAD = 0.4, 0.9
-# Normalised by that of uniform attention. A single head may well look at one place; a whole layer at 0.1 does so in all
-# heads: with 256 places that is exp(0.55) = 1.7 places each (entropy collapse: Zhai et al., arXiv 2303.06296).
-COLLAPSED = 0.1
-# Heads that look at one place are harmless while they can look elsewhere again: beside a logit of 32 one of 0 weighs
-# e^-32, which float32 (2^-24 = e^-17), and so the gradient, no longer sees. Normalised queries and keys reach 8 to 17.
-SATURATED = 32.0
-# bfloat16 has 8 significant bits: beyond 2^8 its neighbours are 2 apart, so rounding alone is worth up to a factor e
-# between two weights. Runs whose logits passed 1e4 diverged (Wortsman et al., arXiv 2309.14322, section 3.1).
-COARSE, DIVERGING = 2.0**8, 1e4
-# Outputs of a layer whose spread has grown by this factor since the first look; no published bound is known to us.
-SPREAD = 100.0
 
 
 def judge_inside(rows: Sequence[Row]) -> Iterator[Verdict]:
@@ -53,8 +41,8 @@ def _outputs(rows: Sequence[Row]) -> Iterator[Verdict]:
         yield Verdict(
             "spread",
             "note",
-            f"The outputs of {layer_in_words(most)} spread {grown[most]:.0f} times as wide as at the first look: "
-            "weight decay (optimizer.weight_decay) or a lower rate would hold them; bfloat16 loses small differences.",
+            f"The outputs of {layer_in_words(most)} spread {grown[most]:.0f} times as wide as at the first look.",
+            "Weight decay (optimizer.weight_decay) or a lower rate would hold them; bfloat16 loses small differences.",
         )
 
 
@@ -66,7 +54,8 @@ def _units(row: Row) -> Iterator[Verdict]:
             "dead",
             "bad" if dead[worst] >= ALL_DEAD else "note",
             f"{dead[worst]:.0%} of the hidden units of {layer_in_words(layer_of(worst))} were silent for every token "
-            "of the last look: they compute and learn nothing there. A lower optimizer.lr or a longer warm-up keeps "
+            "of the last look: they compute and learn nothing there.",
+            "A lower optimizer.lr or a longer warm-up keeps "
             "units alive; a narrower model.hidden_dim would do as well as this one.",
         )
 
@@ -87,7 +76,8 @@ def _attention(row: Row) -> Iterator[Verdict]:
             "collapse",
             "bad",
             f"Attention has collapsed in {layer_in_words(narrow)}: its heads reach {found[narrow][0]:.0%} of the "
-            "entropy of looking everywhere, about one place each. model.qk_norm prevents it, a lower rate helps.",
+            "entropy of looking everywhere, about one place each.",
+            "model.qk_norm prevents it, a lower rate helps.",
         )
     high = max(found, key=lambda path: _or(found[path][1], 0.0), default=None)
     if high is not None and found[high][1] >= COARSE:
@@ -95,7 +85,8 @@ def _attention(row: Row) -> Iterator[Verdict]:
             "logits",
             "bad" if found[high][1] >= DIVERGING else "note",
             f"The attention logits of {layer_in_words(high)} reach {found[high][1]:.3g}: softmax is saturated, and "
-            "beyond 256 bfloat16 rounds them by a whole unit; runs diverged from 10,000 on. model.qk_norm bounds them.",
+            "beyond 256 bfloat16 rounds them by a whole unit; runs diverged from 10,000 on.",
+            "model.qk_norm bounds them.",
         )
 
 

@@ -1,13 +1,21 @@
-"""One sentence about a run's health, and how bad it is."""
+"""One sentence about a run, how bad it is, and what to do about it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+Mark = Literal["good", "note", "bad"]
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """A plain sentence: what was seen, what it means, what to try. `kind` is the same for the same trouble."""
+    """What was seen and what it means, and in `remedy` what to try; `kind` is the same for the same trouble."""
 
     kind: str
-    mark: Literal["good", "note", "bad"]
+    mark: Mark
     sentence: str
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """The sentence and the remedy, where there is one."""
+        return f"{self.sentence} {self.remedy}".rstrip()

@@ -13,13 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from chainrule.base import CheckpointError
-from chainrule.checkpoint import (
-    load_checkpoint,
-    load_weights,
-    newest_checkpoint,
-    save_checkpoint,
-    verify_checkpoint,
-)
+from chainrule.checkpoint import load_checkpoint, load_weights, newest_checkpoint, save_checkpoint
+from chainrule.checkpoint.load import verify_checkpoint
 
 
 def save(parent: Path, step: int, size: int = 4) -> Path:

@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 
 import chainrule.checkpoint
 from chainrule.base import ChainruleError, CheckpointError, ConfigError
-from chainrule.checkpoint import OpenedModel, best_checkpoint, open_model, save_checkpoint, to_hugging_face
+from chainrule.checkpoint import OpenedModel, open_model, save_checkpoint, to_hugging_face
 from chainrule.checkpoint.hub import hub_folder
+from chainrule.checkpoint.open import best_checkpoint
 from chainrule.config import Config, ModelConfig, to_toml
 from chainrule.model import GPT
 from chainrule.run import RunFolder, append_row
-from chainrule.tokenizer import Tokenizer, byte_tokenizer
+from chainrule.tokenizer import Tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 SHAPE = {"vocab_size": 257, "context_length": 16, "emb_dim": 16, "n_heads": 2, "n_layers": 2}
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "qk_norm": True}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from chainrule.checkpoint import clean_stumps, load_checkpoint, prune_checkpoints, save_checkpoint, verify_checkpoint
+from chainrule.checkpoint import clean_stumps, load_checkpoint, prune_checkpoints, save_checkpoint
 from chainrule.checkpoint import names as naming
+from chainrule.checkpoint.load import verify_checkpoint
 
 
 def save(parent: Path, *steps: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import SettingFlags, flag_layer
-from chainrule.cli.main import command_line
+from chainrule.cli.verbs import command_line
 from chainrule.config import Config, Layer, section_type
 
 KEYS = [(section, key) for section in Config.model_fields for key in section_type(section).model_fields]

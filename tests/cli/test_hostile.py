@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chainrule.cli.main import main
+from chainrule.cli.verbs import main
 from chainrule.config import Layer
 from chainrule.train import pretrain
 

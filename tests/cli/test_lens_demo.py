@@ -7,8 +7,8 @@ import pytest
 from rich.cells import cell_len
 
 from chainrule.cli import main
-from chainrule.cli.lens_demo_network import sparkline
-from chainrule.cli.lens_symbols import neuron_by_symbols
+from chainrule.lens.classics.symbols import neuron_by_symbols
+from chainrule.lens.classics.told_network import sparkline
 
 pytestmark = pytest.mark.xdist_group("trained")
 

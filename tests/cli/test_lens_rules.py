@@ -7,8 +7,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from chainrule.cli.main import main
-from chainrule.lens import RULES, find_rule, rule_book
+from chainrule.cli.verbs import main
+from chainrule.lens import find_rule, rule_book
+from chainrule.lens.rules import RULES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lens" / "rules.md"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chainrule.base import ChainruleError, LensError
-from chainrule.cli.lens_subject import open_subject, recorded
+from chainrule.lens.open import open_subject, recorded
 
 pytestmark = pytest.mark.xdist_group("trained")
 
@@ -72,10 +72,11 @@ def test_the_demos_are_the_same_each_time(what):
     assert torch.equal(first.values[first.loss].tensor, second.values[second.loss].tensor)
 
 
-def test_a_preset_has_random_weights_by_the_seed_and_the_tokens_asked_for(capsys):
-    subject = open_subject("cpu-tiny", tokens=8, batch=1)
+def test_a_preset_has_random_weights_by_the_seed_and_the_tokens_asked_for():
+    said: list[str] = []
+    subject = open_subject("cpu-tiny", tokens=8, batch=1, say=said.append)
     assert [tuple(ids.shape) for ids in subject.inputs] == [(1, 8), (1, 8)]
-    assert "random weights" in capsys.readouterr().err
+    assert "random weights" in said[0]
     same, other = open_subject("cpu-tiny", tokens=8, batch=1), open_subject("cpu-tiny", tokens=8, batch=1, seed=1)
     weights = [one.target.__self__.token_embedding.weight for one in (subject, same, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
@@ -87,14 +88,15 @@ def test_a_run_brings_windows_of_its_own_text(runs_folder):
     assert torch.equal(ids[:, 1:], targets[:, :-1])
 
 
-def test_a_folder_without_text_gets_random_tokens_and_says_so(runs_folder, tmp_path, capsys):
+def test_a_folder_without_text_gets_random_tokens_and_says_so(runs_folder, tmp_path):
     checkpoint = max((runs_folder / "first" / "checkpoints").glob("step-*"))
     moved = tmp_path / "moved"
     moved.mkdir()
     for file in checkpoint.iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
-    assert open_subject(str(moved), tokens=4).inputs[0].shape == (2, 4)
-    assert "no text of its own" in capsys.readouterr().err
+    said: list[str] = []
+    assert open_subject(str(moved), tokens=4, say=said.append).inputs[0].shape == (2, 4)
+    assert "no text of its own" in said[0]
 
 
 def test_double_is_float64_everywhere(own):

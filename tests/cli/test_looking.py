@@ -9,12 +9,12 @@ import pytest
 
 from chainrule.base import DataError, count_text
 from chainrule.cli import main
-from chainrule.cli.runs import at_equal_tokens, overview
 from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
 from chainrule.run import RunFolder
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train.origin import find_origin
+from chainrule.verdict.comparison import at_equal_tokens, overview
 
 pytestmark = pytest.mark.xdist_group("trained")
 

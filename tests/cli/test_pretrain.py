@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from chainrule.cli import main, panel
+from chainrule import panel
+from chainrule.cli import main
 from chainrule.cli.quickstart import PROMPTS
 from chainrule.run import read_rows
 

@@ -9,7 +9,7 @@ import pytest
 
 from chainrule.config import TextConfig
 from chainrule.data import Dataset, Manifest, Survey, open_dataset, survey, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 WORDS = [
     first + second for first in "bdfgklmnprst" for second in ("a", "e", "i", "o", "u", "ar", "en", "il", "os", "um")

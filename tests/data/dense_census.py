@@ -99,7 +99,7 @@ def hold_out(states, sizes, keys, roots, share, most=np.inf):
     taken += sum(int(sizes[cut.document]) - cut.byte for cut in cuts)
     states = states.copy()
     if taken < ENOUGH * wanted or len(chosen) == len(order):
-        return _last_part(states, usable, sizes, roots, wanted, limited)
+        return _last_part(states, usable, sizes, roots, wanted, limited=limited)
     states[usable[np.isin(place, chosen)]] = VALIDATION
     states[[cut.document for cut in cuts]] = CUT
     return HoldOut(states, cuts, limited, spread=bool(cuts))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chainrule.config import TextConfig
 from chainrule.data import encoding, pieces, range_ends, recording, scan, survey, text, units, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 scan.JOURNAL_BYTES = 4000
 recording.BATCH_BYTES = pieces.PIECE_BYTES = text.PIECE_BYTES = range_ends.PIECE_BYTES = 1000

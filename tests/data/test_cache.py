@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.data import Cache, find_cache, kept_file, link_shards, open_dataset
 from chainrule.data.preparation import write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 KEY = "0123456789abcdef" * 4
 

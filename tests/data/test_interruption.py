@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from chainrule.config import TextConfig
 from chainrule.data import survey, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 if __name__ == "__main__":
     texts, data, workers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     tell = lambda phase, done, total: print(phase, done, flush=True)

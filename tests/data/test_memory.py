@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from chainrule.config import TextConfig
 from chainrule.data import survey, units, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 # Memory grows up to some units; both texts have more of these.
 units.UNIT_BYTES = 1 << 20

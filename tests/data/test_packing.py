@@ -10,7 +10,8 @@ import pytest
 from chainrule.base import DataError, DiskError
 from chainrule.data import encoding, open_dataset, packing, write_shards
 from chainrule.data.preparation import fitting_shard_bytes
-from chainrule.tokenizer import byte_tokenizer, train_bpe
+from chainrule.tokenizer import train_bpe
+from chainrule.tokenizer.train import byte_tokenizer
 
 
 def contents(folder):
@@ -189,7 +190,7 @@ from pathlib import Path
 from chainrule.base import DiskError
 from chainrule.config import TextConfig
 from chainrule.data import survey, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 texts, data, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

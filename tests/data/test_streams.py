@@ -14,7 +14,7 @@ from chainrule.config import TextConfig
 from chainrule.data import streams, survey, write_shards
 from chainrule.data.files import list_files
 from chainrule.data.streams import BinaryFileError, opened
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 COMPRESS = {
     "gz": gzip.compress,

@@ -11,7 +11,7 @@ from chainrule.config import TextConfig
 from chainrule.data import encoding, streams, survey, unfolding, units, write_shards
 from chainrule.data.files import list_files
 from chainrule.data.unfolding import Ranges
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 
 @pytest.fixture

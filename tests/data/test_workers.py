@@ -154,7 +154,7 @@ import sys
 from pathlib import Path
 from chainrule.config import TextConfig
 from chainrule.data import survey, write_shards
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 print("the script runs", flush=True)
 texts, data = sys.argv[1], Path(sys.argv[2])
 found = survey(TextConfig(paths=(texts,)), data, workers=2)

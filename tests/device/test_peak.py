@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from chainrule.base import CLASSES, processor_class
-from chainrule.device import measured_peaks, peak
-from chainrule.device.peak import LARGE_SHARE, Peaks, is_low, planned_flops
+from chainrule.device import peak
+from chainrule.device.peak import LARGE_SHARE, Peaks, is_low, measured_peaks, planned_flops
 
 # Forced to AVX2, where products in bfloat16 are emulated: what the measurement found, and the CPU seconds that it took.
 FORCED = (
     "import time, torch\n"
     "from chainrule.base import processor_class\n"
-    "from chainrule.device import measured_peaks\n"
+    "from chainrule.device.peak import measured_peaks\n"
     "torch.mm(torch.ones(8, 8), torch.ones(8, 8))\n"
     "began = time.thread_time()\n"
     "peaks = measured_peaks('cpu', ('float32', 'bfloat16'))\n"

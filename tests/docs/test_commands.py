@@ -23,7 +23,8 @@ import pytest
 import torch
 
 import chainrule.train
-from chainrule.cli import main, panel
+from chainrule import panel
+from chainrule.cli import main
 from chainrule.config import Layer
 from chainrule.data.standard_library import library_files
 from chainrule.run import folder, read_rows
@@ -139,7 +140,7 @@ def shrunken(real: Callable[..., dict]) -> Callable[..., dict]:
 
 
 @contextlib.contextmanager
-def pressing_ctrl_c(as_json: bool) -> Iterator[Callable[..., None]]:
+def pressing_ctrl_c(*, json_mode: bool) -> Iterator[Callable[..., None]]:
     """A watcher that interrupts at the second step."""
     yield lambda kind, row: signal.raise_signal(signal.SIGINT) if kind == "train" and row["step"] == 2 else None
 

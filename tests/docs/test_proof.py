@@ -10,8 +10,8 @@ import torch
 
 from chainrule.base import LensError
 from chainrule.cli import main
-from chainrule.cli.lens_subject import open_subject
 from chainrule.lens import verify
+from chainrule.lens.open import open_subject
 
 HERE = Path(__file__).resolve().parents[2]
 PAGE = (HERE / "docs" / "lens" / "proof.md").read_text()

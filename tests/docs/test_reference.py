@@ -3,22 +3,28 @@
 import importlib.util
 from pathlib import Path
 
-from chainrule.cli.main import VERBS
+from chainrule.cli.verbs import VERBS
 from chainrule.config import PRESETS, Config, section_type
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def made_now() -> str:
+def maker():
     spec = importlib.util.spec_from_file_location("make_reference", DOCS / "make_reference.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.page()
+    return module
 
 
 def test_the_page_on_disk_is_what_the_docstrings_say():
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
-    assert page == made_now(), "docs/reference.md is stale: run `make reference`"
+    assert page == maker().page(), "docs/reference.md is stale: run `make reference`"
+
+
+def test_the_table_of_thresholds_is_what_the_judgements_use():
+    page = (DOCS / "lens" / "health.md").read_text(encoding="utf-8")
+    assert page == maker().with_thresholds(page), "docs/lens/health.md is stale: run `make reference`"
+    assert "| vanishing | a block's gradient is 1/100 of another's (serious: 1/1000, or 0) |" in page
 
 
 def test_every_setting_verb_and_preset_is_in_it():

@@ -9,10 +9,13 @@ import torch
 from chainrule.base import ConfigError, DataError
 from chainrule.config import ModelConfig, TextConfig
 from chainrule.data import DocumentPart, all_documents
-from chainrule.evaluate import Texts, encode_texts, score_documents
+from chainrule.evaluate import Texts
+from chainrule.evaluate.documents import score_documents
+from chainrule.evaluate.texts import encode_texts
 from chainrule.evaluate.windows import windows_of_documents
 from chainrule.model import GPT
-from chainrule.tokenizer import Tokenizer, byte_tokenizer
+from chainrule.tokenizer import Tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 CONTEXT = 16
 WORDS = ["a", "é", "the quick brown fox", "x" * 16, "y" * 17, "the quick brown fox", "a longer text of many words " * 3]

@@ -6,7 +6,7 @@ import pytest
 from chainrule.data import TokenStore
 from chainrule.data.mapped import Shard
 from chainrule.evaluate import excerpts, sample_quality, up_to_its_end, words_of
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 
 WORDS = byte_tokenizer()
 

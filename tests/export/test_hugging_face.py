@@ -16,7 +16,7 @@ from chainrule.base import ConfigError, ExportError, MissingPackageError
 from chainrule.checkpoint import open_model, save_checkpoint
 from chainrule.config import Config, ModelConfig, TextConfig, to_toml
 from chainrule.data import survey, write_shards
-from chainrule.export import export_hugging_face
+from chainrule.export import export
 from chainrule.export import hugging_face as exporting
 from chainrule.export.unfinished import _host, unfinished_folder
 from chainrule.generate import Temperature, generate
@@ -72,7 +72,7 @@ def make_run(folder: Path, more: dict[str, Any]) -> RunFolder:
 
 
 def test_an_export_loads_without_custom_code_and_computes_the_same(run: RunFolder, tmp_path: Path) -> None:
-    proof = export_hugging_face(run.path, tmp_path / "out")
+    proof = export(run.path, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert proof.architecture in FAMILIES and proof.n_sequences == 8 and proof.folder == tmp_path / "out"
     assert proof.largest_difference <= 1e-5 * max(1, proof.largest_logit) and proof.n_greedy_tokens > 30
@@ -87,17 +87,17 @@ def test_an_export_loads_without_custom_code_and_computes_the_same(run: RunFolde
 
 
 def test_an_export_opens_here_again_and_exports_again(run: RunFolder, tmp_path: Path) -> None:
-    export_hugging_face(run.path, tmp_path / "out")
+    export(run.path, tmp_path / "out")
     again = open_model(tmp_path / "out")
     ids = torch.arange(20)[None]
     with torch.no_grad():
         assert torch.allclose(again.model(ids), open_model(run.path).model(ids), rtol=0, atol=1e-5)
     assert again.tokenizer.fingerprint == open_model(run.path).tokenizer.fingerprint
-    assert export_hugging_face(tmp_path / "out", tmp_path / "twice").n_sequences == 4
+    assert export(tmp_path / "out", tmp_path / "twice").n_sequences == 4
 
 
 def test_ids_are_equal_for_any_text(run: RunFolder, tmp_path: Path) -> None:
-    export_hugging_face(run.path, tmp_path / "out")
+    export(run.path, tmp_path / "out")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
     ours = open_model(run.path).tokenizer
     for text in (
@@ -115,13 +115,13 @@ def test_ids_are_equal_for_any_text(run: RunFolder, tmp_path: Path) -> None:
 
 
 def test_the_card_tells_metrics_data_and_proof(run: RunFolder, tmp_path: Path) -> None:
-    export_hugging_face(run.path, tmp_path / "out")
+    export(run.path, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\n") and "# tale" in card
     for fact in (
         "3.2500 nats",
         "1.5000",
-        "| xz_seen, bits per byte | 2.0000 |",
+        "| xz that has seen the training text, bits per byte | 2.0000 |",
         "12,345 tokens in 1 min 15 s",
         "| Files | 8 |",
     ):
@@ -133,7 +133,7 @@ def test_the_card_tells_metrics_data_and_proof(run: RunFolder, tmp_path: Path) -
 
 
 def test_a_checkpoint_of_the_run_exports_with_the_runs_facts(run: RunFolder, tmp_path: Path) -> None:
-    export_hugging_face(run.checkpoints / "step-00000010", tmp_path / "out")
+    export(run.checkpoints / "step-00000010", tmp_path / "out")
     assert "3.2500 nats" in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -148,7 +148,7 @@ def test_an_export_that_computes_something_else_is_removed(
 
     monkeypatch.setattr(exporting, "write_tensors", off_by_a_little)
     with pytest.raises(ExportError, match=r"logits differ by up to \d\.\d\de-\d\d"):
-        export_hugging_face(run.path, tmp_path / "out")
+        export(run.path, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,7 +167,7 @@ def test_an_export_with_another_vocabulary_is_removed(
 
     monkeypatch.setattr(exporting, "_tokenizer_settings", swap)
     with pytest.raises(ExportError, match="AutoTokenizer reads"):
-        export_hugging_face(run.path, tmp_path / "out")
+        export(run.path, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,17 +177,17 @@ def test_what_is_there_is_never_overwritten(run: RunFolder, tmp_path: Path) -> N
     (tmp_path / "file").write_text("x")
     for name in ("full", "file"):
         with pytest.raises(ConfigError, match="give the name of a new folder"):
-            export_hugging_face(run.path, tmp_path / name)
+            export(run.path, tmp_path / name)
     assert (tmp_path / "full" / "thesis.txt").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
-    export_hugging_face(run.path, tmp_path / "empty")
+    export(run.path, tmp_path / "empty")
     assert {path.name for path in (tmp_path / "empty").iterdir()} == FILES
 
 
 def test_without_transformers_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'chainrule\[hf\]'"):
-        export_hugging_face(tmp_path, tmp_path / "out")
+        export(tmp_path, tmp_path / "out")
 
 
 def foreign_tokenizer(folder: Path, **changes: Any) -> Path:
@@ -249,7 +249,7 @@ def test_every_tokenizer_that_training_takes_is_exported_with_the_ids_that_it_tr
     torch.manual_seed(0)
     model = GPT(ModelConfig(**shape))
     save_checkpoint(run.checkpoints, 1, {"model": model.state_dict()}, {}, [run.config, run.tokenizer])
-    export_hugging_face(run.path, tmp_path / "out")
+    export(run.path, tmp_path / "out")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
     text = "Once upon a time"
     assert theirs(text)["input_ids"] == words.encode(text) == load_tokenizer(tmp_path / "out").encode(text)
@@ -276,9 +276,9 @@ def test_what_a_killed_export_left_goes_at_the_next_and_that_of_a_living_one_sta
 def test_an_export_that_is_told_to_end_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from chainrule.export import hugging_face\n"
+        "from chainrule.export import target\n"
         "from chainrule.cli import main\n"
-        "hugging_face.prove = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "target.prove = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "sys.exit(main(['export', 'hf', sys.argv[1], sys.argv[2]]))\n"
     )
     (tmp_path / "runs").mkdir()

@@ -7,7 +7,8 @@ from chainrule.config import ModelConfig
 from chainrule.generate import Temperature, generate, sampling_rules, stream
 from chainrule.generate.healing import beginning_with, taken_back
 from chainrule.model import GPT
-from chainrule.tokenizer import Tokenizer, byte_tokenizer, train_bpe
+from chainrule.tokenizer import Tokenizer, train_bpe
+from chainrule.tokenizer.train import byte_tokenizer
 
 CODE = (
     "def read(path):\n    return path\n\n\ndef write(path, text):\n    if text:\n        return path\n    return text\n"

@@ -15,18 +15,10 @@ from transformers import (
 )
 
 from chainrule.base import ConfigError
-from chainrule.generate import (
-    MinP,
-    RepetitionPenalty,
-    Rule,
-    Temperature,
-    TopK,
-    TopP,
-    sampling_rules,
-    usual_rules,
-    usual_temperature,
-)
+from chainrule.generate import Rule, Temperature, sampling_rules, usual_rules
 from chainrule.generate.decode import draw
+from chainrule.generate.rules import MinP, RepetitionPenalty, TopK, TopP
+from chainrule.generate.usual import usual_temperature
 
 PAIRS: list[tuple[Rule, Any]] = [
     *((Temperature(value), TemperatureLogitsWarper(value)) for value in (0.1, 1.0, 3.5)),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.generate import TextStream
+from chainrule.generate.text import TextStream
 
 
 def streamed(content: bytes, sizes: list[int], stop: list[str]) -> tuple[list[str], bool]:

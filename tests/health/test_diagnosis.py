@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from chainrule.health import SpikeCase, diagnose, first_suspect, passage
+from chainrule.health import SpikeCase, diagnose
+from chainrule.health.portions import passage
+from chainrule.health.suspects import first_suspect
 
 WIDTH = 8
 

@@ -9,7 +9,9 @@ from torch.nn.functional import scaled_dot_product_attention as sdpa
 
 from chainrule.base import layer_in_words, layer_of
 from chainrule.config import ModelConfig
-from chainrule.health import NormMeter, head_health, look_inside, parameter_layers, parameter_norms, watched_modules
+from chainrule.health import NormMeter, look_inside, parameter_norms
+from chainrule.health.attention import head_health
+from chainrule.health.layers import parameter_layers, watched_modules
 from chainrule.model import GPT
 from chainrule.run import NoiseScale, noise_scale
 

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from chainrule.health import SpikeDetector, ratio_score, robust_score
+from chainrule.health import SpikeDetector, ratio_score
+from chainrule.health.spikes import robust_score
 
 
 def curve(step, chance, tail=0.0):

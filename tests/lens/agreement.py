@@ -6,7 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.lens import RULES, Tape, differentiable, record, reverse
+from chainrule.lens import record, reverse
+from chainrule.lens.engine import differentiable
+from chainrule.lens.rules import RULES
+from chainrule.lens.tape import Tape
 
 
 def both(tape: Tape) -> dict[str, tuple[Tensor | None, Tensor | None]]:

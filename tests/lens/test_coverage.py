@@ -5,7 +5,7 @@ import torch
 from lens.agreement import largest_errors, missing_rules
 from lens.models import OURS, Widened, transformers_model
 
-from chainrule.lens import RULES
+from chainrule.lens.rules import RULES
 
 EXACT = 1e-13
 LEVELS = pytest.mark.parametrize("level", ["op", "core"])

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from chainrule.model import attend, explicit_attention
+from chainrule.model import attend
+from chainrule.model.attention import explicit_attention
 
 
 def heads(n_heads: int, length: int, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:

@@ -5,7 +5,8 @@ import torch
 
 from chainrule.config import Config, Layer, preset, resolve
 from chainrule.model import GPT
-from chainrule.optim import Optimizer, build, parameter_groups
+from chainrule.optim import Optimizer, build
+from chainrule.optim.build import parameter_groups
 
 TINY = Layer("t", {"model": {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}})
 
@@ -37,6 +38,21 @@ def test_every_parameter_is_in_exactly_one_group(kind, modern):
     model = GPT(settings.model)
     grouped = [name for names in parameter_groups(model, settings).values() for name in names]
     assert sorted(grouped) == sorted(name for name, _ in model.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_what_does_not_learn_is_in_no_group_and_does_not_move(kind):
+    settings = config(kind)
+    torch.manual_seed(0)
+    model = GPT(settings.model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("attention" in name)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    grouped = [name for names in parameter_groups(model, settings).values() for name in names]
+    assert grouped and all("attention" in name for name in grouped)
+    trained(settings, 2, Optimizer(model, settings), model)
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == set(grouped)
 
 
 def test_norms_and_biases_do_not_decay_and_embeddings_are_not_orthogonalised():

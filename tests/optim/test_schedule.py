@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.config import ScheduleConfig
-from chainrule.optim import SCHEDULES, rate_factor, window_pieces
+from chainrule.optim import rate_factor, window_pieces
+from chainrule.optim.schedule import SCHEDULES
 
 
 @given(

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from chainrule.report.copied import search_copies
-from chainrule.report.facts import read_facts
+from chainrule.run.facts import read_facts
 
 
 def test_a_copied_function_is_found_with_its_document(finished):

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from chainrule.report.curves import columns, curves
-from chainrule.report.facts import read_facts
+from chainrule.run.facts import read_facts
 
 
 def rows(n):

@@ -3,7 +3,8 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.show import Html, join, rows, tag, text
+from chainrule.show import Html, join, rows, tag
+from chainrule.show.html import text
 
 NASTY = st.text(st.sampled_from("<>&\"'/!-=a script\x00\x07\u202e\ud800\n]"), max_size=40)
 

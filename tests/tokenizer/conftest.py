@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from chainrule.tokenizer import Tokenizer, byte_tokenizer, char_tokenizer, train_bpe
+from chainrule.tokenizer import Tokenizer, train_bpe
+from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer
 
 settings.register_profile("steady", deadline=None)  # the first example warms caches, and machines are shared
 settings.load_profile("steady")

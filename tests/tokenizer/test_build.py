@@ -5,8 +5,9 @@ import pytest
 
 from chainrule.base import TokenizerError
 from chainrule.config import VocabularyConfig
-from chainrule.tokenizer import Tokenizer, build_tokenizer, byte_tokenizer, check_vocab_size
-from chainrule.tokenizer.build import KINDS
+from chainrule.tokenizer import Tokenizer, build_tokenizer
+from chainrule.tokenizer.build import KINDS, check_vocab_size
+from chainrule.tokenizer.train import byte_tokenizer
 
 
 def test_every_kind_of_the_configuration_has_a_maker() -> None:

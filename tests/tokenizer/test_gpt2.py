@@ -14,8 +14,10 @@ import regex
 
 from chainrule.base import TokenizerError
 from chainrule.config import VocabularyConfig
-from chainrule.tokenizer import Tokenizer, build_tokenizer, check_vocab_size, gpt2, gpt2_tokenizer, load_tokenizer
+from chainrule.tokenizer import Tokenizer, build_tokenizer, gpt2, load_tokenizer
 from chainrule.tokenizer.alphabet import written
+from chainrule.tokenizer.build import check_vocab_size
+from chainrule.tokenizer.gpt2 import gpt2_tokenizer
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "gpt2"
 needs_published = pytest.mark.skipif(

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from chainrule.base import TokenizerError
-from chainrule.tokenizer import Tokenizer, byte_tokenizer, char_tokenizer, count_tokens, tokenizer_report, train_bpe
+from chainrule.tokenizer import Tokenizer, tokenizer_report, train_bpe
+from chainrule.tokenizer.report import count_tokens
+from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer
 
 
 def test_bytes_per_token_are_bytes_by_ids(bpe: Tokenizer, texts: list[str]) -> None:

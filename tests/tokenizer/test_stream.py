@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.tokenizer import StreamDecoder, byte_tokenizer, char_tokenizer
+from chainrule.tokenizer.stream import StreamDecoder
+from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer
 
 BYTES = byte_tokenizer()
 CHARACTERS = char_tokenizer(["naïve 猫"])

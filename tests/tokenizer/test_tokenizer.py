@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from chainrule.base import TokenizerError
-from chainrule.tokenizer import Tokenizer, byte_tokenizer, char_tokenizer, load_tokenizer, train_bpe
+from chainrule.tokenizer import Tokenizer, load_tokenizer, train_bpe
+from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer
 
 KINDS = ("bpe", "bytes", "chars")
 SMALL = {

@@ -3,7 +3,8 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from chainrule.base import TokenizerError
-from chainrule.tokenizer import Tokenizer, byte_tokenizer, char_tokenizer, train_bpe
+from chainrule.tokenizer import Tokenizer, train_bpe
+from chainrule.tokenizer.train import byte_tokenizer, char_tokenizer
 
 
 def test_the_ids_are_those_of_a_plain_hugging_face_training(texts: list[str]) -> None:

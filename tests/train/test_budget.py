@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from chainrule.checkpoint import load_checkpoint, step_folder, steps_of
 from chainrule.config import Layer, ScheduleConfig, TrainingConfig, load_toml, resolve
 from chainrule.evaluate import as_much_as, doubled
-from chainrule.optim import SCHEDULES, rate_factor
+from chainrule.optim import rate_factor
+from chainrule.optim.schedule import SCHEDULES
 from chainrule.plan import Machine, choose, tokens_per_second, with_automatic
 from chainrule.run import RunFolder, append_row, read_rows
 from chainrule.train import pretrain

@@ -2,7 +2,8 @@ import pytest
 
 from chainrule.config import Config, ModelConfig, TextConfig, TrainingConfig
 from chainrule.data import open_dataset, survey, write_shards
-from chainrule.tokenizer import byte_tokenizer, train_bpe
+from chainrule.tokenizer import train_bpe
+from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train import copied
 from chainrule.train.copied import copied_row, copied_sentence
 from chainrule.train.prepare import data_row

@@ -6,11 +6,12 @@ import time
 import pytest
 
 from chainrule.run import RunFolder
-from chainrule.train import pretrain, silent
+from chainrule.train import pretrain
 from chainrule.train.ending import SHARES, Ending
 from chainrule.train.finish import LEAST_TOKENS, allowed, finish, score_held_out
 from chainrule.train.start import Start
 from chainrule.train.stop import Stop
+from chainrule.train.watch import silent
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import torch
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.model import GPT
 from chainrule.run import HealthRecord, RunFolder, read_rows
-from chainrule.train import explain_spike, pretrain
+from chainrule.spike import explain_spike
 from chainrule.train import health as room
+from chainrule.train import pretrain
 from chainrule.verdict import judge
 
 

@@ -7,8 +7,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from chainrule.config import Config, Layer, preset, resolve
 from chainrule.data import Windows
+from chainrule.device import Precision
+from chainrule.train.objective import NextToken
 from chainrule.train.state import TrainState
-from chainrule.train.step import Precision, train_step
+from chainrule.train.step import train_step
 
 SHAPE = {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_")
@@ -38,7 +40,7 @@ def logged_step(kind: str, precision: str) -> tuple[set[tuple[str, torch.dtype]]
         train_step(
             state.model,
             state.optimizer,
-            state.model.loss,
+            NextToken(state.model.loss),
             windows,
             factor=1.0,
             micro_batch=2,

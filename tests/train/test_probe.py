@@ -5,11 +5,10 @@ import torch
 from chainrule.base import DeviceError
 from chainrule.config import Layer, resolve
 from chainrule.data import Windows
-from chainrule.device import look_at_machine
+from chainrule.device import Precision, look_at_machine
 from chainrule.model import GPT
 from chainrule.train.probe import likely_micro_batch, probe
 from chainrule.train.state import TrainState
-from chainrule.train.step import Precision
 
 
 @pytest.fixture

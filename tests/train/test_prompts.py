@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.data import TokenStore
 from chainrule.data.mapped import Shard
-from chainrule.tokenizer import byte_tokenizer
+from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train import prompts
 from chainrule.train.prompts import held_out_prompts
 

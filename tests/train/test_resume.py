@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from chainrule.base import ConfigError, RunError
-from chainrule.checkpoint import best_checkpoint, newest_checkpoint
+from chainrule.checkpoint import newest_checkpoint
+from chainrule.checkpoint.open import best_checkpoint
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.run import RunFolder, read_rows
 from chainrule.train import pretrain

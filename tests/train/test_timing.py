@@ -4,8 +4,9 @@ import torch
 
 from chainrule.config import resolve
 from chainrule.data import Windows
+from chainrule.device import Precision
+from chainrule.train.objective import NextToken
 from chainrule.train.state import TrainState
-from chainrule.train.step import Precision
 from chainrule.train.timing import _search, first_windows, time_updates
 
 
@@ -19,7 +20,7 @@ def ready(layers):
 
 def test_the_quickest_number_of_threads_is_taken_and_stays_set(ready):
     state, windows, precision = ready
-    timed = time_updates(state, state.model.loss, windows, precision, (1, 2))
+    timed = time_updates(state, NextToken(state.model.loss), windows, precision, (1, 2))
     assert timed.threads == torch.get_num_threads()
     assert timed.threads in timed.tried
     assert min(timed.window_seconds, timed.moving_seconds) > 0
@@ -29,13 +30,13 @@ def test_gradients_that_are_not_finite_move_nothing_either(ready):
     state, windows, precision = ready
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     loss = state.model.loss
-    time_updates(state, lambda *given: loss(*given) * float("nan"), windows, precision, (1,))
+    time_updates(state, NextToken(lambda *given: loss(*given) * float("nan")), windows, precision, (1,))
     assert all(torch.equal(before[name], tensor) for name, tensor in state.model.state_dict().items())
 
 
 def test_what_is_set_is_the_only_number_that_is_tried(ready):
     state, windows, precision = ready
-    assert set(time_updates(state, state.model.loss, windows, precision, (1,)).tried) == {1}
+    assert set(time_updates(state, NextToken(state.model.loss), windows, precision, (1,)).tried) == {1}
 
 
 def searched(seconds: dict[int, float]) -> list[int]:

@@ -69,7 +69,7 @@ def picture(
     tree, names = grow(tape), shown_names(tape)
     readers = tape.consumers()
     values = [_value(tape, tree, one, names, tuple(readers.get(one.id, ()))) for one in tape.values]
-    gradients = _gradients(tape, rules, fallback or _dependent(book)) if book is not None else {}
+    gradients = _gradients(tape, rules, fallback=fallback or _dependent(book)) if book is not None else {}
     for number, gradient in gradients.items():
         values[number] = replace(values[number], gradient=gradient)
     for number, met in _meetings(book) if book is not None else ():
@@ -158,7 +158,7 @@ def _value(tape: Tape, tree: Tree, value: Value, names: Mapping[int, str], reade
     )
 
 
-def _gradients(tape: Tape, rules: Mapping[str, Rule], fallback: bool) -> dict[int, Look]:
+def _gradients(tape: Tape, rules: Mapping[str, Rule], *, fallback: bool) -> dict[int, Look]:
     """The look of every gradient, taken as the walk passes it, so that none has to be kept."""
     found: dict[int, Look] = {}
 

@@ -20,16 +20,15 @@ from chainrule.lens.engine.differences import (
     along,
     computational_noise,
     coordinate_derivative,
-    directional_derivative,
     first_step,
     ridders,
 )
 from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
 from chainrule.lens.engine.noisy import Formats, formats_of, noisy_rules
-from chainrule.lens.engine.replay import needed_constants, replay
+from chainrule.lens.engine.replaying import needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, narrower_segments
-from chainrule.lens.engine.tolerance import FALSE_ALARM, Tolerance, student_quantile, tolerance
+from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
 
 __all__ = [
     "FALSE_ALARM",
@@ -56,7 +55,6 @@ __all__ = [
     "cuts_of",
     "difference",
     "differentiable",
-    "directional_derivative",
     "first_step",
     "formats_of",
     "function_name",

@@ -11,7 +11,7 @@ from chainrule.lens.engine.comparison import Difference
 from chainrule.lens.engine.noisy import Formats, formats_of, sample_reverse
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import narrower_segments, narrowest_on_the_way
-from chainrule.lens.engine.tolerance import Tolerance, tolerance
+from chainrule.lens.engine.tolerances import Tolerance, tolerance
 from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Tape
 

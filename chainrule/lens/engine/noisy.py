@@ -45,14 +45,14 @@ def sample_reverse(
         for value, gradient in zip(step.node.outputs, step.incoming, strict=True):
             compare(value, gradient)
 
-    leaves = reverse(tape, see, rules=noisy_rules(tape, noise, formats, rules, fallback), fallback=fallback)
+    leaves = reverse(tape, see, rules=noisy_rules(tape, noise, formats, rules, fallback=fallback), fallback=fallback)
     for value, gradient in leaves.items():
         compare(value, gradient)
     return found
 
 
 def noisy_rules(
-    tape: Tape, noise: Noise, formats: Formats, rules: Mapping[str, Rule], fallback: bool
+    tape: Tape, noise: Noise, formats: Formats, rules: Mapping[str, Rule], *, fallback: bool
 ) -> dict[str, Rule]:
     """The rules of the tape's operations, each as wrong as arithmetic in the given formats would make it."""
     found = {}

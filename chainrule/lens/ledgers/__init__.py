@@ -1,10 +1,10 @@
 """The chain rule line by line, as data and as text."""
 
-from chainrule.lens.ledgers.book import LeafRow, Ledger, LedgerRow, Meeting, Part, ledger, shown_names
-from chainrule.lens.ledgers.cells import Cell, cell
-from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, Use
-from chainrule.lens.ledgers.facts import ledger_facts, path_facts
-from chainrule.lens.ledgers.folding import Fold, fold
+from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, ledger, shown_names
+from chainrule.lens.ledgers.cells import Cell
+from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, parse_coordinate
+from chainrule.lens.ledgers.facts import ledger_facts
+from chainrule.lens.ledgers.folding import Fold
 from chainrule.lens.ledgers.text import ledger_lines
 from chainrule.lens.ledgers.text_path import path_lines
 
@@ -12,20 +12,16 @@ __all__ = [
     "Cell",
     "CoordinatePath",
     "Fold",
-    "LeafRow",
     "Ledger",
     "LedgerRow",
     "Meeting",
     "Part",
     "PathStep",
     "Term",
-    "Use",
-    "cell",
-    "fold",
     "ledger",
     "ledger_facts",
     "ledger_lines",
-    "path_facts",
+    "parse_coordinate",
     "path_lines",
     "shown_names",
 ]

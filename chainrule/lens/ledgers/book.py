@@ -103,7 +103,7 @@ def ledger(
     """
     leaf = None if coordinate is None else find_leaf(tape, coordinate[0])
     index = None if leaf is None or coordinate is None or coordinate[1] is None else check_index(leaf, coordinate[1])
-    book = _Book(tape, shown_names(tape), differentiable(tape), stats, {} if leaf else None)
+    book = _Book(tape, shown_names(tape), differentiable(tape), {} if leaf else None, stats=stats)
     gradients = reverse(tape, book.write, rules=rules, fallback=fallback)
     leaves = [
         LeafRow(value, total := cell(g, stats=stats), book.meeting(value, total)) for value, g in gradients.items()
@@ -121,8 +121,9 @@ class _Book:
         tape: Tape,
         names: Mapping[int, str],
         wanted: frozenset[int],
-        stats: bool,
         kept: dict[int, ReverseStep] | None,
+        *,
+        stats: bool,
     ) -> None:
         self.tape, self.names, self.wanted, self.stats, self.kept = tape, names, wanted, stats, kept
         self.rows: list[LedgerRow] = []

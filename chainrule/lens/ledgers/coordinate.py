@@ -214,3 +214,11 @@ class _WithoutOut(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **{name: one for name, one in (kwargs or {}).items() if name != "out"})
+
+
+def parse_coordinate(text: str) -> tuple[int, ...]:
+    """3,7 as (3, 7); raises LensError for anything but whole numbers with commas between."""
+    try:
+        return tuple(int(part) for part in text.strip("[]() ").split(",") if part.strip())
+    except ValueError:
+        raise LensError(f"coordinate {text!r} is not a place; write whole numbers with commas, such as 3,7") from None

@@ -56,7 +56,7 @@ def locate(tape: Tape, wrong: Mapping[int, float], *, rules: Mapping[str, Rule],
     if not known:
         return None
     value = max(begun or known, key=lambda one: max(max(nodes) for nodes in used[one].values()))
-    users = _users_that_contribute(tape, value, used[value], rules, fallback)
+    users = _users_that_contribute(tape, value, used[value], rules, fallback=fallback)
     user, others = _blame(tape, value, users, owners)
     return _place(tape, value, wrong[value], user, owners, others)
 
@@ -130,7 +130,7 @@ class User:
 
 
 def _users_that_contribute(
-    tape: Tape, value: int, used: Mapping[Any, list[int]], rules: Mapping[str, Rule], fallback: bool
+    tape: Tape, value: int, used: Mapping[Any, list[int]], rules: Mapping[str, Rule], *, fallback: bool
 ) -> list[User]:
     """What each owner contributes to the gradient of the value, by the rules."""
     parts: dict[int, Tensor] = {}

@@ -17,11 +17,11 @@ def proof_lines(report: Report, width: int = WIDTH) -> list[str]:
     """What was compared, how far apart it is, what is allowed and why; and where it is wrong."""
     of_step = "step" in report.against
     parts = [
-        _head(report, of_step),
-        _table(report, of_step, width),
+        _head(report, of_step=of_step),
+        _table(report, width, of_step=of_step),
         _nodes(report, width),
         _numbers(report, width),
-        _allowance(report, of_step, width),
+        _allowance(report, width, of_step=of_step),
         _verdict(report, width),
     ]
     lines: list[str] = []
@@ -30,7 +30,7 @@ def proof_lines(report: Report, width: int = WIDTH) -> list[str]:
     return lines
 
 
-def _head(report: Report, of_step: bool) -> list[str]:
+def _head(report: Report, *, of_step: bool) -> list[str]:
     if of_step:
         lines = [f"{report.name}: a step as it ran on {report.device}, against the rules in float64 on the CPU"]
         check = report.loss_check
@@ -46,7 +46,7 @@ def _head(report: Report, of_step: bool) -> list[str]:
     ]
 
 
-def _table(report: Report, of_step: bool, width: int) -> list[str]:
+def _table(report: Report, width: int, *, of_step: bool) -> list[str]:
     rows = sorted(report.parameters, key=lambda one: (one.ok, -one.difference_in_limits))
     shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
     numbers = _by_name(report)
@@ -54,7 +54,7 @@ def _table(report: Report, of_step: bool, width: int) -> list[str]:
     heads += ["expected", "noticed from", "scale", "scale from"] if of_step else ["ulps", "allowed", "numbers"]
     lines = table_lines(
         heads,
-        [_row(one, of_step, numbers) for one in shown],
+        [_row(one, numbers, of_step=of_step) for one in shown],
         width,
         shrink=("gradient of", "shape"),
         right=heads[2:],
@@ -64,7 +64,7 @@ def _table(report: Report, of_step: bool, width: int) -> list[str]:
     return lines
 
 
-def _row(one: ParameterCheck, of_step: bool, numbers: dict[str, float]) -> Sequence[str]:
+def _row(one: ParameterCheck, numbers: dict[str, float], *, of_step: bool) -> Sequence[str]:
     mark = "" if one.ok else " ✗"
     start = [one.name + mark, shape_text(one.shape), _error(one.error if one.difference is not None else None)]
     if of_step:
@@ -122,7 +122,7 @@ def _numbers(report: Report, width: int) -> list[str]:
     return wrapped(text + (f". {numbers.why}" if numbers.why else ""), width)
 
 
-def _allowance(report: Report, of_step: bool, width: int) -> list[str]:
+def _allowance(report: Report, width: int, *, of_step: bool) -> list[str]:
     formats = "float64 everywhere"
     if report.segments:
         shown = [str(one) for one in report.segments[:4]]

@@ -121,7 +121,9 @@ def sample_step(
     for number in range(N_SAMPLES):
         noise = Noise(seed + number, scale)
         rough = replay(step.tape, noise=noise, formats=step.formats)
-        gradients = reverse(rough, rules=noisy_rules(rough, noise, step.formats, rules, fallback), fallback=fallback)
+        gradients = reverse(
+            rough, rules=noisy_rules(rough, noise, step.formats, rules, fallback=fallback), fallback=fallback
+        )
         found = {value: largest(gradients[value] - one) / scale for value, one in reference.items()}
         scales.append({value: along(gradients[value], one) / scale for value, one in reference.items()})
         samples.append(found | {loss_number(step.tape): abs(loss_of(rough) - loss) / scale})

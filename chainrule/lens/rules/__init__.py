@@ -1,8 +1,9 @@
 """The rules of differentiation: one function and one formula for each operation."""
 
 from chainrule.lens.rules.book import RuleEntry, find_rule, rule_book
-from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, check_value, unbroadcast
+from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, check_value
 from chainrule.lens.rules.table import CONSTANT, RULES
+from chainrule.lens.rules.written import derivatives, in_full, rule_facts, rules_page
 
 __all__ = [
     "CONSTANT",
@@ -13,7 +14,10 @@ __all__ = [
     "Rule",
     "RuleEntry",
     "check_value",
+    "derivatives",
     "find_rule",
+    "in_full",
     "rule_book",
-    "unbroadcast",
+    "rule_facts",
+    "rules_page",
 ]

@@ -36,7 +36,7 @@ def attention(call: Call, g: Tensor | None, g_lse: Tensor | None = None, *_: Ten
     taken = (g * y).sum(-1, keepdim=True)
     if g_lse is not None:
         taken = taken - wide(g_lse).reshape(q.shape[0], -1)[:, : q.shape[1], None]
-    found = _by_pieces(q, k, v, g, taken, mask, call["is_causal"], scale)
+    found = _by_pieces(q, k, v, g, taken, mask, scale, causal=call["is_causal"])
     shapes = [call[name].shape for name in ("query", "key", "value")]
     parts = dict(zip(("query", "key", "value"), found[:3], strict=True))
     if repeats > 1:
@@ -65,7 +65,7 @@ def _mask(call: Call) -> Tensor | None:
 
 
 def _by_pieces(
-    q: Tensor, k: Tensor, v: Tensor, g: Tensor, taken: Tensor, mask: Tensor | None, causal: bool, scale: float
+    q: Tensor, k: Tensor, v: Tensor, g: Tensor, taken: Tensor, mask: Tensor | None, scale: float, *, causal: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Gradients by queries, keys, values and mask, some heads and some rows at a time."""
     heads, rows, columns = q.shape[0], q.shape[1], k.shape[1]

@@ -39,7 +39,8 @@ def average_pool(call: Call, g: Tensor) -> Gradients:
     ]
     if divisor is None:
         matrices = [
-            matrix / _n_parts(matrix, kernel[i], (stride or kernel)[i], padding[i], call["count_include_pad"])
+            matrix
+            / _n_parts(matrix, kernel[i], (stride or kernel)[i], padding[i], with_padding=call["count_include_pad"])
             for i, matrix in enumerate(matrices)
         ]
     return {"self": _back(g if divisor is None else g / divisor, matrices)}
@@ -61,7 +62,7 @@ def _windows(n_out: int, n_in: int, kernel: int, stride: int, padding: int, like
     return ((place >= start) & (place < start + kernel)).to(like.dtype)
 
 
-def _n_parts(matrix: Tensor, kernel: int, stride: int, padding: int, with_padding: bool) -> Tensor:
+def _n_parts(matrix: Tensor, kernel: int, stride: int, padding: int, *, with_padding: bool) -> Tensor:
     """How many places each window has: those inside, or with the padding (and not beyond it)."""
     if not with_padding:
         return matrix.sum(1, keepdim=True)

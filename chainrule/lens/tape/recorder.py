@@ -200,10 +200,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             before = self.memory.holding(tensor)
             assert before is not None
             self.memory.wrote(tensor, self._new(tensor, self.tape.values[before.value].name, "buffer"))
-        self._add_node(func, str(func).removeprefix("aten.").removeprefix("prims."), arguments, outputs, bool(written))
+        self._add_node(
+            func, str(func).removeprefix("aten.").removeprefix("prims."), arguments, outputs, in_place=bool(written)
+        )
 
     def _add_node(
-        self, func: Any, op: str, arguments: dict[str, Any], outputs: list[int], in_place: bool = False
+        self, func: Any, op: str, arguments: dict[str, Any], outputs: list[int], *, in_place: bool = False
     ) -> None:
         (path, call), number = self.modules.here, len(self.tape.nodes)
         with_grad = func is None or torch.is_grad_enabled()  # an update only says what holds already

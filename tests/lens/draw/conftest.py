@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from chainrule.config import ModelConfig
-from chainrule.lens import Picture, Tape, network, neuron, picture, record
+from chainrule.lens import Picture, network, neuron, picture, record
+from chainrule.lens.tape import Tape
 from chainrule.model import GPT
 
 SHAPE = {"vocab_size": 64, "context_length": 16, "emb_dim": 16, "n_heads": 2, "n_layers": 2}

@@ -10,21 +10,13 @@ import torch
 from torch import nn
 
 from chainrule.base import LensError
-from chainrule.lens import (
-    FORMATS,
-    Site,
-    picture,
-    picture_text,
-    record,
-    to_html,
-    to_json,
-    to_latex,
-    to_markdown,
-    to_svg,
-    to_terminal,
-)
+from chainrule.lens import picture, record, to_html, to_svg
+from chainrule.lens.draw import picture_text
+from chainrule.lens.draw.formats import FORMATS
 from chainrule.lens.draw.html import MOST_BYTES
-from chainrule.lens.draw.plain import STEPS, TOO_MANY, fitted, packed
+from chainrule.lens.draw.plain import STEPS, TOO_MANY, fitted, packed, to_json
+from chainrule.lens.draw.written import to_latex, to_markdown, to_terminal
+from chainrule.lens.tape import Site
 
 NASTY = "</script><b onclick=x>&\"'\u2028\ud800 {{script}} $&"
 

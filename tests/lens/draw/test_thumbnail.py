@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.lens import measure
 from chainrule.lens.draw.thumbnail import LARGE, NOT_FINITE, TOP, heat, histogram, look, smaller
+from chainrule.lens.tape import measure
 
 
 def squares(one):

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from chainrule.lens import Call, Meta, Node, Ref, Tape, Value
+from chainrule.lens.rules import Call
+from chainrule.lens.tape import Meta, Node, Ref, Tape, Value
 
 
 def call(op: str, outputs: list[Tensor], **arguments) -> Call:

@@ -11,8 +11,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from chainrule.lens import RULES, Tape, differentiable, record, reverse
+from chainrule.lens import record, reverse
+from chainrule.lens.engine import differentiable
 from chainrule.lens.engine.differences import ridders
+from chainrule.lens.rules import RULES
+from chainrule.lens.tape import Tape
 
 with (
     warnings.catch_warnings()

@@ -12,13 +12,13 @@ from lens.rules.formula_symbols import Region, is_zero
 from lens.rules.proof import weights
 from lens.rules.samples import proofs
 
-from chainrule.lens import RULES, unbroadcast
+from chainrule.lens.rules import RULES
 from chainrule.lens.rules.activation import ACTIVATION
 from chainrule.lens.rules.corners import CORNERS
 from chainrule.lens.rules.elementary import ELEMENTARY
 from chainrule.lens.rules.losses import LOSSES
 from chainrule.lens.rules.pointwise import POINTWISE
-from chainrule.lens.rules.rule import Call
+from chainrule.lens.rules.rule import Call, unbroadcast
 
 OF_SEVERAL_NUMBERS = {"glu", "nll_loss_forward", "nll_loss2d_forward"}
 ELEMENTWISE = sorted({*POINTWISE, *ELEMENTARY, *CORNERS, *ACTIVATION, *LOSSES} - OF_SEVERAL_NUMBERS)

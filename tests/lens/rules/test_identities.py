@@ -4,7 +4,7 @@ import pytest
 import sympy
 from lens.rules.matrix_language import evaluate
 
-from chainrule.lens import RULES
+from chainrule.lens.rules import RULES
 
 
 def matrix(name, rows, columns=1):

@@ -4,7 +4,8 @@ import torch.nn.functional as F  # noqa: N812
 from lens.agreement import both, largest_errors, recorded
 from lens.rules.numbers import normal
 
-from chainrule.lens import RULES, record, reverse
+from chainrule.lens import record, reverse
+from chainrule.lens.rules import RULES
 from chainrule.lens.rules.index import INDEX
 from chainrule.lens.rules.piece import PIECE
 from chainrule.lens.rules.shape import SHAPE

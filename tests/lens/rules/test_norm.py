@@ -6,7 +6,8 @@ import torch.nn.functional as F  # noqa: N812
 from lens.rules.by_hand import call
 from lens.rules.numbers import between, normal
 
-from chainrule.lens import RULES, record, reverse
+from chainrule.lens import record, reverse
+from chainrule.lens.rules import RULES
 
 EPS = 1e-5
 

@@ -6,7 +6,8 @@ import torch
 from lens.rules.formula_language import read_text, right_side
 from lens.rules.formula_symbols import Region
 
-from chainrule.lens import RULES, record, reverse
+from chainrule.lens import record, reverse
+from chainrule.lens.rules import RULES
 
 DIGITS = 30
 ROUNDING = 2.0**-52

@@ -7,7 +7,8 @@ import torch
 from lens.rules.proof import along, by_differences, by_forward_mode, direction, prove, scale
 from lens.rules.samples import AT_CORNERS, ELSEWHERE, SAME_AS, SAMPLES, proofs
 
-from chainrule.lens import RULES, differentiable
+from chainrule.lens.engine import differentiable
+from chainrule.lens.rules import RULES
 
 # Torch's own float64 gradients of these pass through single precision: differences agree with the
 # rules, and not with autograd.

@@ -1,0 +1,140 @@
+"""What the lens is pointed at: a demo, a run, a folder, a preset, or the user's own code."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chainrule.base import LensError, bytes_text, count_text, nearest
+from chainrule.checkpoint import open_model
+from chainrule.config import PRESETS, ModelConfig, load_toml, preset, resolve
+from chainrule.data import Batches, Windows, open_dataset
+from chainrule.lens.classics import network, neuron
+from chainrule.lens.open.user_code import Say, of_user, quiet, running
+from chainrule.lens.tape import Level, Subject, Tape, in_float64
+from chainrule.model import GPT, Batch
+from chainrule.run import RUNS, list_runs, model_source, run_of
+
+DEMOS = ("neuron", "network", "gpt")
+TOKENS = 128
+TEXT = "The chain rule: a small change of the weight changes the sum, the sum changes the loss. "
+TINY = {"vocab_size": 128, "context_length": 64, "emb_dim": 32, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
+
+
+def open_subject(
+    what: str,
+    *,
+    seed: int = 0,
+    batch: int = 2,
+    tokens: int | None = None,
+    double: bool = False,
+    runs_folder: Path = RUNS,
+    say: Say = quiet,
+) -> Subject:
+    """The model and the batch that `what` stands for, ready to record; in float64 with `double`.
+
+    `what` is a demo (neuron, network, gpt), a run folder, a checkpoint, a Hugging Face folder, a preset, or a function
+    of the user's, `my_module.py:make_model` or `package.module:make_model`. A GPT gets `batch` windows of `tokens`
+    tokens (by default the whole context, 128 at most): of the run's own text, or random ones by `seed` where it has
+    none. A name may be that of a run in `runs_folder`; `say` is told what takes time. Raises LensError when `what`
+    is none of these, and CheckpointError or RunError for a damaged model.
+    """
+    if batch < 1 or (tokens is not None and tokens < 1):
+        raise LensError(f"{batch} windows of {tokens} tokens are nothing to look at; use at least 1")
+    subject = _open(what, _Windows(seed, batch, tokens), runs_folder, say)
+    return in_float64(subject) if double else subject
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Which windows of text a GPT is given."""
+
+    seed: int
+    batch: int
+    tokens: int | None
+
+    def random(self, vocab_size: int, longest: int) -> Tensor:
+        """Random token ids [batch, tokens + 1] by the seed."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randint(0, vocab_size, (self.batch, (self.tokens or longest) + 1), generator=generator)
+
+
+def _open(what: str, windows: _Windows, runs_folder: Path, say: Say) -> Subject:
+    if what in DEMOS:
+        return _demo(what, windows.seed)
+    if ":" in what and not Path(what).exists():
+        return of_user(what)
+    source = model_source(what, runs_folder)
+    if Path(source).exists() or "/" in what:
+        return _of_folder(source, windows, say)
+    if what in PRESETS:
+        return _of_preset(what, windows, say)
+    runs = [run.name for run in list_runs(runs_folder)]
+    raise LensError(
+        f"{what!r} is no demo, run or preset.{nearest(what, [*DEMOS, *PRESETS, *runs])} "
+        f"Demos: {', '.join(DEMOS)}. Presets: {', '.join(PRESETS)}. Or a run folder, a model's folder, or your own "
+        "function: my_module.py:make_model"
+    )
+
+
+def recorded(subject: Subject, level: Level = "op", say: Say = quiet) -> Tape:
+    """The tape of a subject; what goes wrong in the user's code becomes a LensError. `say` is told how far it is."""
+    say(f"recording {subject.name} …")
+    tape: Tape = running(f"{subject.name} failed", lambda: subject.record(level=level))
+    say(f"{len(tape.nodes)} operations recorded")
+    return tape
+
+
+def _demo(name: str, seed: int) -> Subject:
+    if name == "neuron":
+        return neuron()
+    if name == "network":
+        return network(seed)
+    model = _random_gpt(TINY, seed)
+    ids = torch.tensor([list(TEXT[i : i + 33].encode()) for i in (0, 33)])
+    return Subject("gpt", model.loss, (ids[:, :-1], ids[:, 1:]))
+
+
+def _random_gpt(shape: dict[str, Any], seed: int) -> GPT:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GPT(ModelConfig.model_validate(shape)).eval()
+
+
+def _of_preset(name: str, windows: _Windows, say: Say) -> Subject:
+    config = resolve([preset(name)]).config.model
+    model = _random_gpt(config.model_dump(), windows.seed)
+    n = sum(weight.numel() for weight in model.parameters())
+    say(f"{name}: {count_text(n)} random weights, {bytes_text(4 * n)}; recording and gradients take several times that")
+    ids = windows.random(config.vocab_size, min(config.context_length, TOKENS))
+    return Subject(name, model.loss, (ids[:, :-1], ids[:, 1:]))
+
+
+def _of_folder(source: str, windows: _Windows, say: Say) -> Subject:
+    opened = open_model(source)
+    length = min(windows.tokens or TOKENS, opened.config.context_length)
+    found = _own_windows(Path(source), windows, length)
+    if found is None:
+        say(f"{source} has no text of its own: {windows.batch} windows of random tokens")
+        ids = replace(windows, tokens=length).random(opened.config.vocab_size, length)
+        batch = Batch(ids[:, :-1], ids[:, 1:])
+    else:
+        batch = Batch.of(found)
+    inputs = (
+        (batch.inputs, batch.targets) if batch.documents is None else (batch.inputs, batch.targets, batch.documents)
+    )
+    return Subject(source, opened.model.loss, inputs)
+
+
+def _own_windows(source: Path, windows: _Windows, length: int) -> Windows | None:
+    """Windows of the text that the run trains on, in the order of its own shuffle; None where there is no text."""
+    run = run_of(source)
+    if run is None or not run.manifest.is_file():
+        return None
+    config = resolve([load_toml(run.config)]).config
+    store = open_dataset(run.data, verify=False).split("train")
+    apart = not config.text.cross_documents
+    batches = Batches(store, length, config.training.seed, documents=apart)
+    return batches.windows(windows.seed * windows.batch, windows.batch)

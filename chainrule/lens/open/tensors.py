@@ -1,0 +1,116 @@
+"""Tensors from files, runs and expressions, by what a person writes."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from chainrule.base import LensError, disk_faults, nearest
+from chainrule.checkpoint import open_model, read_tensors
+from chainrule.lens.expressions import written_tensor
+from chainrule.lens.tensors import as_tensor
+from chainrule.run import RUNS, RunFolder, list_runs, model_source
+
+SUFFIXES = (".npy", ".npz", ".safetensors")
+NAMES_SHOWN = 6
+Tensors = dict[str, Tensor]
+
+
+def open_tensors(what: str) -> tuple[str, Tensors]:
+    """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
+
+    `what` is a file (.npy, .npz, .safetensors), a run, a checkpoint, a Hugging Face folder, or an expression.
+    Raises LensError when it is none, CheckpointError or RunError for a damaged model.
+    """
+    path = Path(what)
+    if path.is_file():
+        return f"the file {path}", _from_file(path)
+    if path.is_dir() or RunFolder(RUNS / what).config.is_file():
+        opened = open_model(model_source(what))
+        return opened.origin, dict(opened.model.state_dict())
+    if path.suffix in SUFFIXES:
+        raise LensError(f"there is no file {what}.{nearest(path.name, _beside(path))}")
+    try:
+        return what, {"": written_tensor(what)}
+    except LensError as fault:
+        if "/" in what or what.isidentifier():
+            runs = [run.name for run in list_runs(RUNS)]
+            raise LensError(
+                f"{what} is no file, no run and no expression.{nearest(path.name, [*runs, *_beside(path)])} "
+                f"Give a file ({', '.join(SUFFIXES)}), a run, or numbers such as '[[1, 2], [3, 4]]'"
+            ) from fault
+        raise
+
+
+def split_name(what: str) -> tuple[str, str | None]:
+    """`file.npz:weights` is a file and a name; a colon in the name of an existing file or in an expression is not."""
+    before, colon, name = what.rpartition(":")
+    if colon and not Path(what).exists() and (Path(before).exists() or Path(before).suffix in SUFFIXES):
+        return before, name
+    if colon and not Path(what).exists() and RunFolder(RUNS / before).config.is_file():
+        return before, name
+    return what, None
+
+
+def choose(tensors: Tensors, name: str | None, origin: str) -> tuple[str, Tensor] | None:
+    """The tensor of that name, or the only one; None when several could be meant and no name was given."""
+    if name is None:
+        return next(iter(tensors.items())) if len(tensors) == 1 else None
+    for known in (name, f"{name}.weight"):
+        if known in tensors:
+            return known, tensors[known]
+    below = [known for known in tensors if known.startswith(f"{name}.") or name in known]
+    names = ", ".join(below[:NAMES_SHOWN] or list(tensors)[:NAMES_SHOWN])
+    more = " …" if max(len(below), 0 if below else len(tensors)) > NAMES_SHOWN else ""
+    raise LensError(f"{origin} has no tensor {name!r}.{nearest(name, tensors)} There are: {names}{more}")
+
+
+def named_tensor(pair: str) -> tuple[str, Tensor]:
+    """NAME=VALUE as a name and a tensor: a shape, numbers, an expression or a file; raises LensError for less."""
+    name, equals, text = pair.partition("=")
+    name = name.strip()
+    if not equals or not name.isidentifier():
+        raise LensError(f"--tensor {pair!r} is not NAME=VALUE, such as x=2x3, x=2x3:int64 or 'x=[[1, 2], [3, 4]]'")
+    source, inside = split_name(text)
+    if source.endswith(SUFFIXES):
+        origin, tensors = open_tensors(source)
+        chosen = choose(tensors, inside, origin)
+        if chosen is None:
+            raise LensError(
+                f"{origin} holds several tensors: write {name}={source}:NAME, one of {', '.join(list(tensors)[:6])}"
+            )
+        return name, chosen[1]
+    return name, written_tensor(text)
+
+
+def _from_file(path: Path) -> Tensors:
+    readers = {".npy": _numpy, ".npz": _numpy, ".safetensors": _safetensors}
+    read = readers.get(path.suffix)
+    if read is None:
+        raise LensError(
+            f"{path} is not read; {', '.join(SUFFIXES)} are. A file of torch.save is a pickle, which can hold code: "
+            "where you trust it, load it and write it with safetensors.torch.save_file"
+        )
+    with disk_faults(path, "reading"):
+        found = read(path)
+    if not found:
+        raise LensError(f"{path} holds no tensor")
+    return found
+
+
+def _numpy(path: Path) -> Tensors:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as fault:
+        raise LensError(f"{path} is not a NumPy file of numbers: {str(fault).splitlines()[0]}") from fault
+    return {name: as_tensor(array)[0] for name, array in arrays.items()}
+
+
+def _safetensors(path: Path) -> Tensors:
+    return read_tensors(path)
+
+
+def _beside(path: Path) -> list[str]:
+    return [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -1,0 +1,59 @@
+"""What a loss is made of: windows of tokens, cut once into what is read and what is to be predicted.
+
+It lies beside the model and not beside the shards that windows come from, because the processes that read text load
+that room, and would load torch with it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor
+
+
+@runtime_checkable
+class WindowsLike(Protocol):
+    """Windows of T + 1 ids each, and the numbers of their documents or None."""
+
+    @property
+    def ids(self) -> Int64[np.ndarray, "B T+1"]:
+        """Token ids: the last is only predicted, the first only read."""
+
+    @property
+    def documents(self) -> Int64[np.ndarray, "B T+1"] | None:
+        """The document of each token."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows on a device: `inputs` are read, `targets` predicted; a target of -100 (IGNORED) does not count.
+
+    `documents` numbers the document of each input: attention then stays inside it. `weight` is what the loss of each
+    target is multiplied by; None: all count alike.
+    """
+
+    inputs: Int[Tensor, "B T"]
+    targets: Int[Tensor, "B T"]
+    documents: Int[Tensor, "B T"] | None = None
+    weight: Float[Tensor, "B T"] | None = None
+
+    @classmethod
+    def of(cls, windows: WindowsLike, rows: slice = slice(None), *, device: torch.device | str = "cpu") -> "Batch":
+        """Some of the windows, on the device."""
+        ids = torch.from_numpy(windows.ids[rows]).to(device, non_blocking=True)
+        documents = None
+        if windows.documents is not None:
+            documents = torch.from_numpy(windows.documents[rows]).to(device, non_blocking=True)[:, :-1]
+        return cls(ids[:, :-1], ids[:, 1:], documents)
+
+    def __len__(self) -> int:
+        """How many windows."""
+        return len(self.inputs)
+
+
+def micro_batches(windows: WindowsLike, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
+    """All of the windows, `size` at a time."""
+    return (Batch.of(windows, slice(at, at + size), device=device) for at in range(0, len(windows.ids), size))

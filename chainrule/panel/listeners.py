@@ -1,0 +1,35 @@
+"""What shows a run, for as long as somebody can see it."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
+
+Watch = Callable[[str, Mapping[str, Any]], None]
+
+
+@contextmanager
+def listening(watched: AbstractContextManager[Watch]) -> Iterator[Watch]:
+    """What shows a run, as long as somebody can see it.
+
+    A terminal that is closed or a pipe without a reader asks the run to end, once, as the hang-up does that a closed
+    terminal sends: it saves first, and under `nohup` it goes on unseen.
+    """
+    lost = False
+
+    def show(kind: str, row: Mapping[str, Any]) -> None:
+        nonlocal lost
+        if lost:
+            return
+        try:
+            shown(kind, row)
+        except OSError:
+            lost = True
+            signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
+
+    shown = watched.__enter__()
+    try:
+        yield show
+    finally:
+        with suppress(OSError):
+            watched.__exit__(None, None, None)

@@ -1,0 +1,103 @@
+"""From raw text to a trained model: the whole path of one run."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chainrule.base import ChainruleError, DiskError, Interrupted, system_refusals
+from chainrule.checkpoint import clean_stumps
+from chainrule.config import Layer
+from chainrule.device import freed_memory_kept
+from chainrule.plan import draft, time_budget
+from chainrule.run import RunFolder, read_record
+from chainrule.train.claim import claimed
+from chainrule.train.finish import finish, interrupted
+from chainrule.train.loop import train
+from chainrule.train.record import known_before, start_record
+from chainrule.train.resume import is_finished
+from chainrule.train.room import way_on
+from chainrule.train.session import Session
+from chainrule.train.start import Start
+from chainrule.train.stop import Stop
+from chainrule.train.watch import Watch, silent
+
+Report = Callable[[RunFolder, float], Path]
+
+
+def pretrain(
+    layers: Sequence[Layer],
+    run_path: Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    watch: Watch = silent,
+    begun: float | None = None,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Trains a model on raw text and returns the summary; everything is written into the folder `run_path`.
+
+    `layers` are settings on top of the defaults, the later over the earlier; text.paths must be among them. `minutes`
+    is the time for everything; without it, and without training.steps, a default. With `resume` the run in the folder
+    goes on, bit for bit on the same machine's CPU; then `minutes` is the time that it gets from now on. `watch` hears
+    what happens. A signal (train/stop.py lists them) saves and returns a summary with status "interrupted" and its
+    number; one that comes when the run is finished raises Interrupted. Raises ChainruleError (see its tree) for
+    everything that can be wrong with settings, text, machine and disk; a start that fails before its first step leaves
+    no folder, unless much was prepared in it. `begun` is the time.perf_counter() from which the minutes count, when
+    that was earlier than now. `report` (chainrule.report.write_report) is called when summary.json is there, with the
+    run and the seconds that it may take; the summary that is returned then says as "report" where it wrote.
+    """
+    begun = time.perf_counter() if begun is None else begun
+    run = RunFolder(run_path)
+    budget = None if resume else time_budget(layers, minutes)
+    if not resume:
+        draft(layers, budget)  # what is wrong with the settings is said before anything is made
+    with Stop() as stop, freed_memory_kept(), claimed(run, watch, resume=resume, begun=begun) as claim:
+        if resume and is_finished(run, layers) and minutes is None:
+            done = read_record(run.summary)
+            watch(
+                "notice",
+                {
+                    "message": f"the run finished already, at step {done.get('step')}; there is nothing to go on with. "
+                    "More minutes (--minutes 10) or more --training.steps would go on"
+                },
+            )
+            done = _reported(run, done, report)
+            watch("finished", done)
+            return done
+        session: Session | None = None
+        try:
+            with system_refusals():
+                clean_stumps(run.checkpoints)
+                clean_stumps(run.spikes)
+                start = Start(run, watch, stop, begun)
+                if resume:
+                    session = start.again(layers, minutes)
+                else:
+                    claim.take_over(start_record(layers, budget))
+                    session = start.anew(layers, budget)
+                train(session)
+                summary = finish(session, begun=begun, before=known_before(run))
+        except Interrupted as fault:
+            with stop.held():
+                summary = interrupted(session, fault.signal_number, begun)
+                if session is None and not resume:
+                    claim.give_up()
+        except ChainruleError as fault:
+            if isinstance(fault, DiskError) and session is not None:
+                raise DiskError(f"{fault} {way_on(run)}") from fault
+            if session is None and not resume:
+                claim.give_up()
+            raise
+        if summary["status"] == "finished":
+            # Before anything is said of the end, and when summary.json is there.
+            summary = _reported(run, summary, report)
+        watch("finished", summary)
+    return summary
+
+
+def _reported(run: RunFolder, summary: dict[str, Any], report: Report | None) -> dict[str, Any]:
+    if report is None:
+        return summary
+    return {**summary, "report": str(report(run, float(summary.get("report_seconds") or math.inf)))}

@@ -1,0 +1,111 @@
+"""Is my run all right? The curve's own answers, each with its figures and what to change."""
+
+from collections.abc import Iterator
+
+from chainrule.run import Facts
+from chainrule.verdict.start import judge_start
+from chainrule.verdict.thresholds import RISEN
+from chainrule.verdict.verdicts import Verdict
+from chainrule.verdict.words import BASELINE_NAMES, more_time, scored
+
+
+def findings(facts: Facts) -> list[Verdict]:
+    """What can be said of this run from its figures; nothing where there are none."""
+    return [
+        *_start(facts),
+        *_passed(facts),
+        *_overfitting(facts),
+        *_more_time(facts),
+        *_final(facts),
+        *_data(facts),
+        *_skips(facts),
+    ]
+
+
+def _start(facts: Facts) -> Iterator[Verdict]:
+    """The first loss, where the run's own first step is known."""
+    vocab_size, first = facts.manifest.get("vocab_size"), next(iter(facts.train), {})
+    loss = first.get("loss")
+    if isinstance(vocab_size, int) and vocab_size >= 2 and loss is not None and first.get("step", 99) <= 1:
+        yield judge_start(loss, vocab_size)
+
+
+def _passed(facts: Facts) -> Iterator[Verdict]:
+    """When held-out bits per byte fell below each baseline for good."""
+    looks = [(row["step"], row["val_bits_per_byte"]) for row in facts.held_out if row.get("val_bits_per_byte")]
+    if not looks or not facts.baselines:
+        return
+    passed, ahead = [], []
+    for name, label in BASELINE_NAMES.items():
+        value = facts.baselines.get(name)
+        if value is None:
+            continue
+        above = [i for i, (_, bits) in enumerate(looks) if bits >= value]
+        place = above[-1] + 1 if above else 0
+        (passed.append(f"{label} by step {looks[place][0]:,}") if place < len(looks) else ahead.append(label))
+    if passed:
+        yield Verdict("passed", "good", f"It passed {', '.join(passed)}.")
+    if ahead:
+        yield Verdict(
+            "ahead", "note", f"Still ahead of it: {', '.join(ahead)}.", "More steps or a larger model come next."
+        )
+
+
+def _overfitting(facts: Facts) -> Iterator[Verdict]:
+    """The last two looks lie above the best one, or else the last fifth of the run may still have paid."""
+    looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
+    if len(looks) < 3:
+        return
+    step, best = min(looks, key=lambda look: look[1])
+    last = looks[-1][1]
+    if min(last, looks[-2][1]) > best * (1 + RISEN):
+        yield Verdict(
+            "overfitting",
+            "bad",
+            f"Overfitting since step {step:,}: the held-out loss rose from {best:.3f} to {last:.3f}.",
+            "Fewer steps, more text or a higher model.drop_rate; the best checkpoint was kept.",
+        )
+        return
+    late = next(loss for at, loss in looks if at >= 0.8 * looks[-1][0])
+    fall = (late - last) / late
+    if fall > RISEN and facts.status != "running":
+        said = f"Still learning at the end: {fall:.1%} less loss in the last fifth."
+        yield Verdict("unfinished", "note", said, "A longer run will pay.")
+
+
+def _more_time(facts: Facts) -> Iterator[Verdict]:
+    """What a longer run would come to, where that was foretold."""
+    if said := more_time(facts.summary):
+        yield Verdict("more-minutes", "note", said)
+
+
+def _final(facts: Facts) -> Iterator[Verdict]:
+    """Why the final figure is lower than the end of the curve."""
+    final, looks = facts.summary.get("val_bits_per_byte"), facts.held_out
+    last = looks[-1].get("val_bits_per_byte") if looks else None
+    part = scored(facts.summary)
+    of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
+    if final and last and final < last:
+        yield Verdict(
+            "final",
+            "note",
+            f"The final {final:.3f} bits per byte are {of}, each token with at least half a context to "
+            f"look back on; the curve's {last:.3f} are of a part of it, in windows that begin without any.",
+        )
+
+
+def _data(facts: Facts) -> Iterator[Verdict]:
+    """Past four readings the preparation has warned already, and the page shows its words."""
+    epochs = facts.data.get("epochs") or 0
+    if 1 < epochs <= 4:
+        yield Verdict(
+            "repeated", "good", f"It reads the text {epochs:.1f} times; up to four is nearly as good as new text."
+        )
+
+
+def _skips(facts: Facts) -> Iterator[Verdict]:
+    skipped = facts.summary.get("n_skipped") or 0
+    if skipped:
+        yield Verdict(
+            "skipped", "note", f"Steps skipped for non-finite numbers: {skipped}; their batches lie in skipped/."
+        )
