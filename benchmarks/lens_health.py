@@ -74,7 +74,7 @@ def make_session(size: Size, folder: Path, threads: int) -> tuple[Session, Windo
         state=state,
         objective=NextToken(state.model.loss),
         micro_batch=size.micro_batch,
-        watch=lambda kind, row: None,
+        watch=lambda record: None,
         stop=none,
     )
     return session, Windows(ids, None)

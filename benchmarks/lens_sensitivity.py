@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import Report, record, verify
+from chainrule.lens import Policy, Report, record, verify
 from chainrule.lens.rules import RULES, Call, Gradients, Rule
 from chainrule.model import GPT
 
@@ -82,7 +82,7 @@ def on_samples(name: str, samples: Sequence[tuple[Callable[..., Any], Sequence[A
             report = verify(
                 lambda *inputs, function=function: weighted(function(*inputs)),
                 tuple(tensors),
-                rules=rules,
+                policy=Policy(rules),
                 against=AUTOGRAD_AND_RULES,
             )
         except LensError as fault:
@@ -103,7 +103,7 @@ def in_models(factor: float) -> Iterator[tuple[str, str]]:
         batch = (ids[:, :-1], ids[:, 1:])
         for name in sorted({node.rule_name for node in record(model.loss, *batch).nodes} & set(RULES)):
             rules = {**RULES, name: bent(RULES[name], factor)}
-            report = verify(model.loss, batch, rules=rules, against=AUTOGRAD_AND_RULES)
+            report = verify(model.loss, batch, policy=Policy(rules), against=AUTOGRAD_AND_RULES)
             yield name, verdict(name, report)
 
 

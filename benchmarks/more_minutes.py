@@ -115,7 +115,7 @@ def measured(case: Case, tokens: int, folder: Path) -> dict[str, Any]:
     known = float(unique.read_text()) if unique.exists() else 1e12
     with Stop() as stop, freed_memory_kept():
         layers = settings(case, tokens, path, folder / "cache", known)
-        session = Start(run, lambda kind, row: None, stop, time.perf_counter()).anew(layers, None)
+        session = Start(run, lambda row: None, stop, time.perf_counter()).anew(layers, None)
         n_unique = session.dataset.split("train").n_tokens
         unique.write_text(str(n_unique))
         train(session)

@@ -83,13 +83,18 @@ def unreachable() -> list[str]:
 
 
 def row_keys() -> int:
-    """String literals of a run's rows outside the room that owns them."""
+    """Places outside the room of the run folder that ask a row for a figure by a string: row["…"], row.get("…")."""
     return sum(
-        isinstance(node, ast.Constant) and node.value in ROW_KEYS
+        (isinstance(node, ast.Subscript) and getattr(node.slice, "value", None) in ROW_KEYS)
+        or (isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and _first(node) in ROW_KEYS)
         for path in files()
         if room_of(path) != "run"
         for node in ast.walk(tree(path))
     )
+
+
+def _first(call: ast.Call) -> object:
+    return getattr(call.args[0], "value", None) if call.args else None
 
 
 def imported() -> dict[str, set[str]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.config import Layer
+from chainrule.run import Summary
 from chainrule.train import pretrain
 
 
-def go_on(origin: str, paths: list[str], run: Path, steps: int, old_share: float) -> dict[str, Any]:
+def go_on(origin: str, paths: list[str], run: Path, steps: int, old_share: float) -> Summary:
     """One run from `origin` on `paths`, with a share of the old text; returns its summary."""
     settings: dict[str, dict[str, Any]] = {
         "origin": {"start_from": origin, "old_share": old_share},
@@ -26,8 +27,8 @@ def main(origin: str, paths: list[str], folder: Path, steps: int, shares: list[f
     print(f"{'old share':>10} {'new text':>18} {'old text':>18}")
     for share in shares:
         summary = go_on(origin, paths, folder / f"special-{share:g}", steps, share)
-        texts = [summary[name] for name in ("new", "old")]
-        shown = [f"{text['before']:.3f} -> {text['after']:.3f}" if text else "not known" for text in texts]
+        texts = (summary.new, summary.old)
+        shown = [f"{text.before:.3f} -> {text.after:.3f}" if text else "not known" for text in texts]
         print(f"{share:>10.0%} {shown[0]:>18} {shown[1]:>18}")
 
 

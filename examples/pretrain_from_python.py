@@ -5,14 +5,14 @@ python examples/pretrain_from_python.py python --steps 400 --run runs/from-pytho
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from chainrule.checkpoint import open_model
 from chainrule.config import Layer
 from chainrule.generate import sampling_rules, stream
+from chainrule.run import EvalRow, Record, Sample
 from chainrule.train import pretrain
+from chainrule.verdict import known_baselines
 
 # A tiny GPT in the words of the field, trained in less than a minute. Leave "model" and "steps" out and give pretrain()
 # the `minutes` that you have: then both are chosen to fit.
@@ -22,12 +22,13 @@ TINY = {
 }
 
 
-def show(kind: str, row: Mapping[str, Any]) -> None:
+def show(record: Record) -> None:
     """Prints what is worth a line; the run folder has all of it."""
-    if kind == "eval":
-        print(f"step {row['step']:>5}: {row['val_bits_per_byte']:.3f} bits per byte on held-out text")
-    elif kind == "sample":
-        print(f"            {row['prompt'] + row['text']!r}")
+    match record:
+        case EvalRow():
+            print(f"step {record.step:>5}: {record.val_bits_per_byte:.3f} bits per byte on held-out text")
+        case Sample():
+            print(f"            {record.prompt + record.text!r}")
 
 
 def main(paths: list[str], run: Path, steps: int, prompt: str) -> None:
@@ -41,10 +42,8 @@ def main(paths: list[str], run: Path, steps: int, prompt: str) -> None:
     }
     layers = [Layer("tiny", TINY), Layer("example", {"text": {"paths": paths}, "training": training})]
     summary = pretrain(layers, run, watch=show)
-    baselines = ", ".join(
-        f"{name} {bits:.3f}" for name, bits in summary["baselines"].items() if isinstance(bits, float)
-    )
-    print(f"{summary['parameters']:,} parameters: {summary['val_bits_per_byte']:.3f} bits per byte ({baselines})")
+    baselines = ", ".join(f"{words} {bits:.3f}" for words, bits in known_baselines(summary.baselines).items())
+    print(f"{summary.parameters:,} parameters: {summary.val_bits_per_byte:.3f} bits per byte ({baselines})")
 
     opened = open_model(run)
     print(prompt, end="")

@@ -158,3 +158,21 @@ def test_every_door_is_a_file_that_uses_it():
             assert path.is_file(), f"the door of {package}, {door}, is not there"
             names = {name.split(".")[0] for name, _, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
             assert package in names, f"{door} is drawn as a door of {package} and does not import it"
+
+
+# Of the run folder alone; config.toml, tokenizer.json and manifest.json are names of other folders' files as well.
+RUN_FILES = {
+    "machine.json",
+    "metrics.jsonl",
+    "health.jsonl",
+    "samples.jsonl",
+    "events.jsonl",
+    "summary.json",
+    "report.html",
+}
+
+
+@each_file
+def test_the_file_names_of_a_run_folder_stand_in_its_room(path):
+    words = {node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)}
+    assert room_of(path) == "run" or not {word for word in words if isinstance(word, str)} & RUN_FILES

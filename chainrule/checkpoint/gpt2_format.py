@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from chainrule.checkpoint.foreign import ForeignWeights, context_setting, refuse_settings, setting
-from chainrule.config import ModelConfig
+from chainrule.config import ARCHITECTURES, ModelConfig
 
 NORMS = {"attention_norm": "ln_1", "feed_forward_norm": "ln_2"}
 CONV1D = {
@@ -30,7 +30,7 @@ def to_gpt2_settings(config: ModelConfig) -> dict[str, Any]:
     """The config.json that makes transformers compute what `config` describes."""
     drop_rate = config.drop_rate
     return {
-        "architectures": ["GPT2LMHeadModel"],
+        "architectures": [ARCHITECTURES["gpt2"].class_name],
         "model_type": "gpt2",
         "vocab_size": config.vocab_size,
         "n_positions": config.context_length,

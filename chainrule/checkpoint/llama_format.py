@@ -9,9 +9,8 @@ from torch import Tensor
 
 from chainrule.base import CheckpointError
 from chainrule.checkpoint.foreign import ForeignWeights, context_setting, refuse_settings, setting
-from chainrule.config import ModelConfig
+from chainrule.config import ARCHITECTURES, ModelConfig
 
-CLASSES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 SAME = {
     "attention_norm": "input_layernorm",
     "attention.out": "self_attn.o_proj",
@@ -31,7 +30,7 @@ FIXED = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_
 def to_llama_settings(config: ModelConfig) -> dict[str, Any]:
     """The config.json that makes transformers compute what `config` describes."""
     return {
-        "architectures": [CLASSES[config.architecture]],
+        "architectures": [ARCHITECTURES[config.architecture].class_name],
         "model_type": config.architecture,
         "vocab_size": config.vocab_size,
         "max_position_embeddings": config.context_length,

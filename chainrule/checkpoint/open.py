@@ -1,6 +1,5 @@
 """One door for every place that a trained model can come from."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.config import ModelConfig, load_toml, resolve
 from chainrule.model import GPT, POSITIONS
-from chainrule.run import RunFolder, open_run, read_rows
+from chainrule.run import EvalRow, RunFolder, open_run, rows_of
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -108,7 +107,7 @@ def _held_out_losses(run: RunFolder) -> dict[int, float]:
             return {int(step): float(loss) for step, loss in known.items()}
         except (CheckpointError, DiskError, KeyError, TypeError, ValueError, AttributeError):
             continue
-    return {row["step"]: row["val_loss"] for row in read_rows(run.metrics, "eval") if _is_evaluation(row)}
+    return {look.step: look.val_loss for look in rows_of(run.metrics, EvalRow) if look.val_loss is not None}
 
 
 def build(config: ModelConfig, state_dict: Mapping[str, Tensor], source: str, device: torch.device | str) -> GPT:
@@ -165,11 +164,6 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
 def _is_hub_name(source: str) -> bool:
     """Whether to ask the hub: a known old name, or `owner/name` that is not a mistyped path below a folder here."""
     return source in OWNERLESS or (bool(HUB_NAME.fullmatch(source)) and not Path(source).parent.exists())
-
-
-def _is_evaluation(row: Mapping[str, object]) -> bool:
-    loss = row.get("val_loss")
-    return row.get("kind") == "eval" and isinstance(loss, int | float) and math.isfinite(loss) and "step" in row
 
 
 def _not_a_model(path: Path) -> str:

@@ -73,16 +73,16 @@ def graph(
         raise LensError("--verify computes in float64 anyway; leave out --double")
     check_output(as_format, out, depth)
     from chainrule.cli.output import say
-    from chainrule.lens import picture
+    from chainrule.lens import Policy, picture
     from chainrule.lens import verify as verified
     from chainrule.lens.open import open_subject, recorded
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
     if verify:
         say(f"verifying {subject.name} …")
-        report = verified(subject, coordinates=8, seed=seed, fallback=fallback, level=level)
-        drawn = picture(report.tape, verified=report, fallback=fallback, title=subject.name)
+        report = verified(subject, coordinates=8, seed=seed, policy=Policy(fallback=fallback), level=level)
+        drawn = picture(report.tape, verified=report, policy=Policy(fallback=fallback), title=subject.name)
     else:
         tape = recorded(subject, level, say=say)
-        drawn = picture(tape, backward=not no_backward, fallback=fallback, title=subject.name)
+        drawn = picture(tape, backward=not no_backward, policy=Policy(fallback=fallback), title=subject.name)
     write_picture(drawn, as_format, out, depth)

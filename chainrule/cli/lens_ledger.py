@@ -80,19 +80,19 @@ def ledger(
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
     if chosen not in ("term", "json") and (weight, module, depth) != (None, None, None):
         raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
+    from chainrule.lens import Policy, ledger_lines, path_lines, picture
     from chainrule.lens import ledger as written
-    from chainrule.lens import ledger_lines, path_lines, picture
     from chainrule.lens.ledgers import ledger_facts, parse_coordinate
     from chainrule.lens.open import open_subject, recorded
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
     tape = recorded(subject, level, say=say)
     place = None if weight is None else (weight, None if coordinate is None else parse_coordinate(coordinate))
-    found = written(tape, fallback=fallback, coordinate=place, stats=False)
+    found = written(tape, policy=Policy(fallback=fallback), coordinate=place, stats=False)
     if chosen == "json":
         deliver(json_text(ledger_facts(found)), out)
     elif chosen != "term":
-        write_picture(picture(tape, found, fallback=fallback, title=subject.name), as_format, out)
+        write_picture(picture(tape, found, policy=Policy(fallback=fallback), title=subject.name), as_format, out)
     elif found.coordinate is not None:
         deliver("\n".join(path_lines(tape, found.coordinate)), out)
     else:

@@ -64,19 +64,21 @@ def verify(
     """
     if seconds is not None and seconds <= 0:
         raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
-    from chainrule.lens import proof_lines
+    from chainrule.lens import Policy, proof_lines
     from chainrule.lens import verify as verified
     from chainrule.lens.open import open_subject, running
 
     subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, say=say)
     say(f"verifying {subject.name} …")
 
+    policy = Policy(fallback=fallback)
+
     def prove() -> "Report":
         if step:
             from chainrule.lens.open import captured
 
-            return verified(step=captured(what, subject, say=say), seconds=seconds, seed=seed, fallback=fallback)
-        return verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, fallback=fallback, level=level)
+            return verified(step=captured(what, subject, say=say), seconds=seconds, seed=seed, policy=policy)
+        return verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level)
 
     report: Report = running(f"{subject.name} failed", prove)
     if as_json:

@@ -1,8 +1,7 @@
 """`chainrule prepare`: read and tokenize a text once, for all runs that will learn from it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -13,6 +12,7 @@ from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
+from chainrule.run import DataReport
 
 
 def prepare(
@@ -85,19 +85,19 @@ def _prepare(layers: list[Layer], minutes: float | None, *, as_json: bool) -> in
     with make_watch(json_mode=as_json) as watch:
         made = prepare_text(layers, minutes=minutes, watch=watch)
     if as_json:
-        print_json(made)
+        print_json(made.row())
         return 0
-    _report(made["data"])
-    say(f"prepared: {made['folder']}")
+    _report(made.data)
+    say(f"prepared: {made.folder}")
     return 0
 
 
-def _report(report: Mapping[str, Any]) -> None:
+def _report(report: DataReport) -> None:
     columns = ("source", "documents", "size", "tokens")
     rows = [
-        (name, f"{row['documents']:,}", bytes_text(row["bytes"]), count_text(row["tokens"]))
-        for name, row in report["sources"].items()
+        (name, f"{one.documents:,}", bytes_text(one.bytes), count_text(one.tokens))
+        for name, one in report.sources.items()
     ]
     print_table("", columns, rows)
-    for line in report["warnings"]:
+    for line in report.warnings:
         say(line)

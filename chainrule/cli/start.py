@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chainrule.base import Interrupted
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, Summary
 
 # An interpreter that starts takes no longer than this.
 STARTED_SECONDS = 3.0
@@ -30,15 +30,15 @@ def train_run(
                 layers, run.path, minutes=minutes, resume=resume, watch=watch, begun=begun, report=write_report
             )
     except Interrupted as fault:  # after the end: the run is finished, and its report is not
-        summary = {"status": "interrupted", "signal": fault.signal_number}
+        summary = Summary("interrupted", signal=fault.signal_number)
     if as_json:
-        print_json({"run": str(run.path), **summary})
-    if summary["status"] == "interrupted":
+        print_json({"run": str(run.path), **summary.row()})
+    if summary.status == "interrupted":
         kept = run.config.is_file()
         say(
             f"to go on: chainrule pretrain --resume {run.path}"
             if kept
             else "nothing was begun yet, and nothing is left"
         )
-        return 128 + int(summary.get("signal") or signal.SIGINT)
+        return 128 + (summary.signal or signal.SIGINT)
     return 0

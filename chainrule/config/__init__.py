@@ -1,15 +1,17 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
+from chainrule.config.architectures import ARCHITECTURES, Architecture
 from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, changes_on_resume, check_resume, differences
 from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
-from chainrule.config.model import Architecture, ModelConfig
+from chainrule.config.model import ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.schema import Config, MachineConfig, ScheduleConfig, TextConfig, TrainingConfig, VocabularyConfig
 from chainrule.config.section import Section
 from chainrule.config.toml import load_toml, to_toml, toml_value
 
 __all__ = [
+    "ARCHITECTURES",
     "PRESETS",
     "ROUNDED_ON_RESUME",
     "SAFE_ON_RESUME",

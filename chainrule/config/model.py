@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from chainrule.config.architectures import ARCHITECTURES, Architecture
 from chainrule.config.section import Section
-
-Architecture = Literal["gpt2", "llama", "qwen3"]
 
 
 def _head_dim(given: dict[str, int]) -> int:
@@ -60,13 +59,17 @@ class ModelConfig(Section):
     """Added inside the norm's square root, so that nothing is divided by zero."""
     rope_base: Annotated[float, Field(gt=1)] = 10_000.0
     """Longest wavelength of the rotary positions; larger for long contexts."""
+    exportable: bool = True
+    """Refuses what no architecture of Hugging Face computes; false lets a research block train that no export takes."""
 
     @property
     def architecture(self) -> Architecture:
         """The Hugging Face architecture that computes exactly this: GPT2LMHeadModel, Llama- or Qwen3ForCausalLM."""
-        if self.position == "learned":
-            return "gpt2"
-        return "qwen3" if self.qk_norm else "llama"
+        return next(
+            name
+            for name, family in ARCHITECTURES.items()
+            if all(getattr(self, key) == value for key, value in family.told_by.items())
+        )
 
     @property
     def no_previous_token(self) -> str | None:
@@ -94,22 +97,18 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _exports(self) -> "ModelConfig":
         """Everything trained here has a home in Hugging Face's words, so that no week of training is stranded."""
-        if self.position == "learned":
-            wanted = {"norm": "layernorm", "activation": "gelu", "qk_norm": False, "n_kv_heads": self.n_heads}
-            wanted["head_dim"] = self.emb_dim // self.n_heads
-            home = "GPT-2 (position = learned)"
-        else:
-            wanted = {"norm": "rmsnorm", "activation": "swiglu", "qkv_bias": False, "bias": False}
-            home = "Llama and Qwen3 (position = rope)"
-        if self.architecture == "llama" and self.emb_dim % self.n_heads:
+        family = ARCHITECTURES[self.architecture]
+        if not self.exportable:
+            return self
+        if family.heads_divide and self.emb_dim % self.n_heads:
             raise ValueError(
                 f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which Llama requires; "
                 "change one, or set qk_norm=true (Qwen3)"
             )
-        for name, value in wanted.items():
+        for name, value in family.wants(self).items():
             if getattr(self, name) != value:
                 raise ValueError(
-                    f"{name}={getattr(self, name)} cannot be exported: {home} has {name}={value}. "
-                    "Change it, or change position"
+                    f"{name}={getattr(self, name)} cannot be exported: {family.home} has {name}={value}. "
+                    "Change it, or change position; exportable=false trains it all the same"
                 )
         return self

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from chainrule.config.model import ModelConfig
+from chainrule.config.optimizers import OPTIMIZERS, OptimizerKind, OptimizerRow
 from chainrule.config.section import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -69,7 +70,7 @@ class VocabularyConfig(Section):
 class OptimizerConfig(Section):
     """How gradients move the weights."""
 
-    kind: Literal["adamw", "muon"] = "adamw"
+    kind: OptimizerKind = "adamw"
     """adamw for all weights, or muon for the matrices inside the blocks and adamw for the rest."""
     lr: Annotated[float, Field(gt=0, le=10)] = 6e-4
     """Peak learning rate of adamw."""
@@ -87,6 +88,16 @@ class OptimizerConfig(Section):
     """Memory of muon's gradient (Nesterov)."""
     grad_clip: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the whole gradient; beyond it the gradient is scaled down. 0 switches clipping off."""
+
+    @property
+    def row(self) -> OptimizerRow:
+        """What is known of this kind."""
+        return OPTIMIZERS[self.kind]
+
+    @property
+    def peak_rates(self) -> dict[str, float]:
+        """The learning rates at their peak by the names of their settings, the one that is shown first."""
+        return {name: getattr(self, name) for name in self.row.rates}
 
 
 class ScheduleConfig(Section):

@@ -1,7 +1,6 @@
 """A run's own held-out text, scored as the run scored it at its end: the same figure, to the last digit."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve
 from chainrule.data import Dataset, TokenStore, open_dataset
 from chainrule.evaluate.scoring import Scores, score
-from chainrule.run import RunFolder, run_of
-
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "max_tokens": (int, type(None)),
-    "stride": (int,),
-    "micro_batch": (int,),
-    "precision": (str,),
-    "documents": (bool,),
-    "threads": (int,),
-}
+from chainrule.run import RunFolder, Summary, run_of
 
 
 @dataclass(frozen=True)
@@ -85,17 +75,14 @@ def check_same_tokenizer(dataset: Dataset, opened: OpenedModel) -> None:
         )
 
 
-def own_scoring(run: RunFolder) -> tuple[Scoring, dict[str, Any]]:
+def own_scoring(run: RunFolder) -> tuple[Scoring, Summary]:
     """How the run scored itself at its end, and its summary (empty for a run that is not finished).
 
     A run that has not scored itself yet is scored as it will be. Raises CheckpointError for a damaged summary.
     """
-    summary = read_summary(run)
-    if "scored" in summary:
-        scored = summary["scored"]
-        if not isinstance(scored, dict) or not all(isinstance(scored.get(key), kind) for key, kind in TYPES.items()):
-            raise CheckpointError(f"{run.summary} is damaged: its `scored` does not say how held-out text was scored")
-        return Scoring(**{key: scored[key] for key in TYPES}), summary
+    summary = _whole_summary(run)
+    if (own := summary.scored) is not None:
+        return Scoring(own.max_tokens, own.stride, own.micro_batch, own.precision, own.documents, own.threads), summary
     config = resolve([load_toml(run.config)]).config
     return Scoring(
         max_tokens=None,
@@ -107,14 +94,17 @@ def own_scoring(run: RunFolder) -> tuple[Scoring, dict[str, Any]]:
     ), summary
 
 
-def read_summary(run: RunFolder) -> dict[str, Any]:
-    """summary.json; empty when it is absent, CheckpointError when it is no JSON object."""
+def _whole_summary(run: RunFolder) -> Summary:
+    """summary.json; CheckpointError when it is no JSON object, or does not tell how held-out text was scored."""
     if not run.summary.is_file():
-        return {}
+        return Summary()
     try:
         content = json.loads(run.summary.read_bytes())
     except (ValueError, RecursionError) as fault:
         raise CheckpointError(f"{run.summary} is damaged: {fault}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{run.summary} is damaged: it holds no JSON object")
-    return content
+    summary = Summary.of(content) or Summary()
+    if content.get("scored") is not None and summary.scored is None:
+        raise CheckpointError(f"{run.summary} is damaged: its `scored` does not say how held-out text was scored")
+    return summary

@@ -13,6 +13,7 @@ from chainrule.evaluate.documents import score_documents
 from chainrule.evaluate.held_out import held_out_text, own_scoring, run_beside
 from chainrule.evaluate.scoring import Scores
 from chainrule.evaluate.texts import encode_texts
+from chainrule.run import Summary
 
 MICRO_BATCH = 8
 Given = dict[str, Any]
@@ -81,18 +82,18 @@ def measure_texts(
     return Measurement(total, used, (said,), tuple(left_out), more)
 
 
-def _compared(model: OpenedModel, scores: Scores, summary: Given, *, as_scored: bool) -> Iterator[str]:
+def _compared(model: OpenedModel, scores: Scores, summary: Summary, *, as_scored: bool) -> Iterator[str]:
     """In what the figure is not the run's own, and why."""
-    own = summary.get("val_bits_per_byte")
-    if own is None or summary.get("status") != "finished":
+    own = summary.val_bits_per_byte
+    if own is None or summary.status != "finished":
         yield "the run has not scored itself yet"
         return
     if own == scores.bits_per_byte and as_scored:
         yield "the same figure as in the run's summary, to the last digit"
         return
     why = []
-    if model.step != summary.get("step"):
-        why.append(f"it is of step {summary.get('step')}, and this is step {model.step}")
+    if model.step != summary.step:
+        why.append(f"it is of step {summary.step}, and this is step {model.step}")
     if not as_scored:
         why.append("other settings were asked for")
     yield f"the run's own figure is {own:.6f} bits per byte: {'; '.join(why) or 'other machine, or other versions'}"

@@ -1,22 +1,21 @@
 """The model card (README.md) of an exported model: what it is, what it was trained on, how well it does."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import RunFolder, read_record
-from chainrule.verdict import BASELINE_NAMES, removed
+from chainrule.run import DataReport, RunFolder, Summary, read_record, read_summary
+from chainrule.verdict import known_baselines, removed
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
 
 
 def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -> str:
     """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out."""
-    summary = read_record(run.summary) if run else {}
-    report = read_record(run.manifest).get("report") if run else None
+    summary = read_summary(run) if run else Summary()
+    report = DataReport.of(read_record(run.manifest).get("report")) if run else None
     name = run.name if run else proof.folder.name
     parts = [
         _HEAD,
@@ -25,7 +24,7 @@ def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -
         *_model(opened),
         *_use(),
         *_metrics(summary),
-        *_data(report if isinstance(report, dict) else {}),
+        *_data(report),
         *_proof(opened, proof),
     ]
     parts += _settings(run) if run else []
@@ -65,35 +64,32 @@ def _use() -> Iterator[str]:
     yield from ("```", "", "It continues text; it was not trained to follow instructions or to tell the truth.", "")
 
 
-def _metrics(summary: Mapping[str, Any]) -> Iterator[str]:
-    if summary.get("val_loss") is None:
+def _metrics(summary: Summary) -> Iterator[str]:
+    if summary.val_loss is None:
         return
-    rows = {"Held-out loss": f"{summary['val_loss']:.4f} nats per token"}
-    if summary.get("val_perplexity") is not None:
-        rows["Held-out perplexity"] = f"{summary['val_perplexity']:.2f}"
-    if summary.get("val_bits_per_byte") is not None:
-        rows["Held-out bits per byte"] = f"{summary['val_bits_per_byte']:.4f}"
-    baselines = summary.get("baselines") or {}
-    known = {words: baselines.get(name) for name, words in BASELINE_NAMES.items()}
-    rows |= {f"{words}, bits per byte": f"{value:.4f}" for words, value in known.items() if value}
-    if summary.get("tokens") is not None and summary.get("seconds") is not None:
-        rows["Trained on"] = f"{summary['tokens']:,} tokens in {duration_text(summary['seconds'])}"
+    rows = {"Held-out loss": f"{summary.val_loss:.4f} nats per token"}
+    if summary.val_perplexity is not None:
+        rows["Held-out perplexity"] = f"{summary.val_perplexity:.2f}"
+    if summary.val_bits_per_byte is not None:
+        rows["Held-out bits per byte"] = f"{summary.val_bits_per_byte:.4f}"
+    known = known_baselines(summary.baselines)
+    rows |= {f"{words}, bits per byte": f"{bits:.4f}" for words, bits in known.items()}
+    if summary.tokens is not None and summary.seconds is not None:
+        rows["Trained on"] = f"{summary.tokens:,} tokens in {duration_text(summary.seconds)}"
     yield from ("## How good it is", "", *_table(rows))
 
 
-def _data(report: Mapping[str, Any]) -> Iterator[str]:
-    if not report:
+def _data(report: DataReport | None) -> Iterator[str]:
+    if report is None:
         return
-    counts = {"Files": "files", "Documents": "documents"}
-    rows = {words: f"{report[key]:,}" for words, key in counts.items() if report.get(key) is not None}
+    counts = {"Files": report.files, "Documents": report.documents}
+    rows = {words: f"{count:,}" for words, count in counts.items() if count is not None}
     if without := removed(report):
         rows["Left out"] = ", ".join(f"{count:,} {words}" for words, count in without)
-    if report.get("bytes") is not None:
-        rows["Text"] = bytes_text(report["bytes"])
-    tokens = report.get("tokens")
-    if isinstance(tokens, dict):
-        sides = ((side, count) for side, count in tokens.items() if isinstance(count, int))
-        rows["Tokens"] = ", ".join(f"{side} {count:,}" for side, count in sides)
+    if report.bytes is not None:
+        rows["Text"] = bytes_text(report.bytes)
+    if report.tokens:
+        rows["Tokens"] = ", ".join(f"{side} {count:,}" for side, count in report.tokens.items())
     yield from ("## What it was trained on", "", *_table(rows))
 
 

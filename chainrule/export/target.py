@@ -54,6 +54,11 @@ def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty; give the name of a new folder")
     opened = open_model(source)
+    if not opened.config.exportable:
+        raise ConfigError(
+            f"{source} was trained with model.exportable = false: no architecture of {chosen.words} computes its "
+            "shape; chainrule generate and evaluate read it as it is"
+        )
     run = run_of(Path(source))
     with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
         chosen.write(opened, unfinished)

@@ -5,7 +5,7 @@ What most people need; the inner rooms (docs/ARCHITECTURE.md draws them) have th
 
 from chainrule.lens.classics import answer, network, network_demo, neuron, neuron_demo, tour_of_tensors
 from chainrule.lens.draw import Picture, picture, to_html, to_svg
-from chainrule.lens.engine import reverse
+from chainrule.lens.engine import Policy, reverse
 from chainrule.lens.expressions import explain
 from chainrule.lens.ledgers import ledger, ledger_lines, path_lines
 from chainrule.lens.prove import Report, capture, proof_lines, verify
@@ -15,6 +15,7 @@ from chainrule.lens.tensors import TensorView, shares, tensor, viewing
 
 __all__ = [
     "Picture",
+    "Policy",
     "Report",
     "Subject",
     "TensorView",

@@ -20,18 +20,25 @@ def parameter_groups(model: nn.Module, config: Config) -> dict[str, list[str]]:
     - `plain`: norms and biases, for adamw without weight decay
     """
     groups: dict[str, list[str]] = {name: [] for name in ("stacked", "matrices", "embeddings", "decayed", "plain")}
+    group_of = GROUPINGS[config.optimizer.kind]
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if parameter.dim() < 2:
-            groups["plain"].append(name)
-        elif config.optimizer.kind == "adamw":
-            groups["decayed"].append(name)
-        elif not name.startswith("blocks."):
-            groups["embeddings"].append(name)
-        else:
-            groups["stacked" if name.endswith("attention.qkv.weight") else "matrices"].append(name)
+        if parameter.requires_grad:
+            groups["plain" if parameter.dim() < 2 else group_of(name)].append(name)
     return {group: names for group, names in groups.items() if names}
+
+
+def _all_alike(_name: str) -> str:
+    return "decayed"
+
+
+def _matrices_apart(name: str) -> str:
+    if not name.startswith("blocks."):
+        return "embeddings"
+    return "stacked" if name.endswith("attention.qkv.weight") else "matrices"
+
+
+# Which group a matrix of that name is in; what moves a group is below.
+GROUPINGS: dict[str, Callable[[str], str]] = {"adamw": _all_alike, "muon": _matrices_apart}
 
 
 # Numbers of the parameters that move at once: 64 MiB, so that who measures the update copies no more than that or a

@@ -1,7 +1,6 @@
 """The short blocks before and after the live panel: machine, plan, tokenizer, data; result and what to type next."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.rule import Rule
@@ -9,17 +8,17 @@ from rich.text import Text
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.panel.layout import rows_table, sample_text
+from chainrule.run import Baselines, DataReport, Event, Machine, Plan, Record, Summary, TokenizerFacts
 from chainrule.show import number, percent, printable
-from chainrule.verdict import BASELINE_NAMES, against_baselines, more_time, removed, scored
+from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored
 
-Row = Mapping[str, Any]
 LONGEST_BAR = 24
 COMPLETION_LINES = 12
 
 
-def block(kind: str, row: Row) -> RenderableType | None:
-    """The block of a row of kind machine, plan, tokenizer, data, notice; None for the other kinds."""
-    lines = sentences(kind, row)
+def block(record: Record, *, again: bool = False) -> RenderableType | None:
+    """The block of a machine, a plan, a tokenizer, a data report or an event; None for the others."""
+    lines = sentences(record, again=again)
     if not lines:
         return None
     table = rows_table()
@@ -28,65 +27,70 @@ def block(kind: str, row: Row) -> RenderableType | None:
     return table
 
 
-def sentences(kind: str, row: Row) -> list[tuple[str, str, bool]]:
-    """What a row says, as (label, sentence, is a warning); empty for kinds that are figures."""
-    if kind not in WORDS:
-        return []
-    warnings = [("warning", str(warning), True) for warning in row.get("warnings", ())]
-    notes = [("note", str(note), False) for note in row.get("notes", ())]
-    return [(label, sentence, kind == "notice") for label, sentence in WORDS[kind](row)] + notes + warnings
+def sentences(record: Record, *, again: bool = False) -> list[tuple[str, str, bool]]:
+    """What a record says, as (label, sentence, is a warning); empty for figures.
+
+    Of a plan that is told `again`, after a step was tried, only what can have changed.
+    """
+    match record:
+        case Machine():
+            return _plainly(_machine(record)) + _warned(record.warnings)
+        case Plan():
+            return _plainly(_plan(record)[1:] if again else _plan(record))
+        case TokenizerFacts():
+            return _plainly(_tokenizer(record)) + _warned(record.warnings)
+        case DataReport():
+            notes = [("note", note) for note in record.notes]
+            return _plainly([*_data(record), *notes]) + _warned(record.warnings)
+        case Event():
+            return [("note", record.message, True)]
+    return []
 
 
-def _machine(row: Row) -> list[tuple[str, str]]:
-    peak = row.get("peak_flops")
-    speed = f"{peak / 1e9:,.0f} GFLOP/s measured in " if peak else ""
-    memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
-    threads = f", {row['threads']} threads" if row.get("threads") else ""
-    cores = row.get("cores", "?")
+def _plainly(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+    return [(label, sentence, False) for label, sentence in lines]
+
+
+def _warned(warnings: Sequence[str]) -> list[tuple[str, str, bool]]:
+    return [("warning", warning, True) for warning in warnings]
+
+
+def _machine(machine: Machine) -> list[tuple[str, str]]:
+    speed = f"{machine.peak_flops / 1e9:,.0f} GFLOP/s measured in " if machine.peak_flops else ""
+    memory = f", {bytes_text(machine.memory_bytes)} of memory" if machine.memory_bytes else ""
+    threads = f", {machine.threads} threads" if machine.threads else ""
+    cores = f"{machine.cores or '?'} {'core' if machine.cores == 1 else 'cores'}"
     return [
-        (
-            "machine",
-            f"{row.get('cpu', 'unknown processor')}, {cores} {'core' if cores == 1 else 'cores'}{threads}{memory}",
-        ),
-        ("device", f"{row.get('device')}: {row.get('reason')}"),
-        ("speed", f"{speed}{row.get('precision')}, torch {row.get('torch', '?')}"),
+        ("machine", f"{machine.cpu or 'unknown processor'}, {cores}{threads}{memory}"),
+        ("device", f"{machine.device}: {machine.reason}"),
+        ("speed", f"{speed}{machine.precision}, torch {machine.torch or '?'}"),
     ]
 
 
-def _plan(row: Row) -> list[tuple[str, str]]:
-    time = f", about {duration_text(row['seconds'])}" if row.get("seconds") else ""
-    memory = f", {bytes_text(row['memory_bytes'])} of memory" if row.get("memory_bytes") else ""
-    steps = f"{row['steps']:,} steps of {count_text(row['batch_tokens'])} = {count_text(row['tokens'])} tokens"
+def _plan(plan: Plan) -> list[tuple[str, str]]:
+    time = f", about {duration_text(plan.seconds)}" if plan.seconds else ""
+    memory = f", {bytes_text(plan.memory_bytes)} of memory" if plan.memory_bytes else ""
+    tokens = f"{count_text(plan.batch_tokens or 0)} = {count_text(plan.tokens or 0)} tokens"
     return [
-        ("model", f"{row.get('architecture', 'gpt')}, {row['parameters']:,} parameters{memory}"),
-        ("plan", f"{steps}{time}"),
+        ("model", f"{plan.architecture or 'gpt'}, {plan.parameters or 0:,} parameters{memory}"),
+        ("plan", f"{plan.steps or 0:,} steps of {tokens}{time}"),
     ]
 
 
-def _measured_plan(row: Row) -> list[tuple[str, str]]:
-    """The second plan of a run, after a step was tried: only what can have changed."""
-    return _plan(row)[1:]
+def _tokenizer(about: TokenizerFacts) -> list[tuple[str, str]]:
+    rest = f", {percent(about.unused_share)} of them unused" if about.unused_share is not None else ""
+    per_token = f": {about.bytes_per_token:.2f} bytes per token" if about.bytes_per_token else ""
+    return [("tokenizer", f"{about.kind}, {about.vocab_size or 0:,} entries{rest}{per_token}")]
 
 
-def _tokenizer(row: Row) -> list[tuple[str, str]]:
-    unused = row.get("unused_share")
-    rest = f", {percent(unused)} of them unused" if unused is not None else ""
-    time = f", in {duration_text(row['seconds'])}" if row.get("seconds") is not None else ""
-    per_token = f": {row['bytes_per_token']:.2f} bytes per token" if row.get("bytes_per_token") else ""
-    return [("tokenizer", f"{row.get('kind')}, {row.get('vocab_size', 0):,} entries{rest}{per_token}{time}")]
-
-
-def _data(row: Row) -> list[tuple[str, str]]:
-    without = [f"{count:,} {words}" for words, count in removed(row)]
-    if row.get("skipped"):
-        without.append(f"{row['skipped']:,} files that were passed over")
-    tokens = row.get("tokens", {})
-    split = ""
-    if isinstance(tokens, Mapping):
-        split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in tokens.items())
-    epochs = f"; the run sees the text {row['epochs']:.2g} times" if row.get("epochs") else ""
-    size = _total(row.get("bytes", 0))
-    text = f"{row.get('documents', 0):,} documents from {row.get('files', 0):,} files, {bytes_text(size)}"
+def _data(report: DataReport) -> list[tuple[str, str]]:
+    without = [f"{count:,} {words}" for words, count in removed(report)]
+    if report.skipped:
+        without.append(f"{report.skipped:,} files that were passed over")
+    split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in report.tokens.items())
+    epochs = f"; the run sees the text {report.epochs:.2g} times" if report.epochs else ""
+    size = bytes_text(report.bytes or 0)
+    text = f"{report.documents or 0:,} documents from {report.files or 0:,} files, {size}"
     lines = [("data", text + (f"; left out: {', '.join(without)}" if without else ""))]
     return lines + ([("tokens", split + epochs)] if split else [])
 
@@ -94,51 +98,33 @@ def _data(row: Row) -> list[tuple[str, str]]:
 _SPLITS = {"train": "to train on", "validation": "held out"}
 
 
-def _total(value: Any) -> float:
-    return sum(value.values()) if isinstance(value, Mapping) else value
-
-
-def _notice(row: Row) -> list[tuple[str, str]]:
-    return [("note", str(row.get("message", "")))]
-
-
-WORDS = {
-    "machine": _machine,
-    "plan": _plan,
-    "measured plan": _measured_plan,
-    "tokenizer": _tokenizer,
-    "data": _data,
-    "notice": _notice,
-}
-
-
-def result(row: Row, report: str | None, run: str | None, width: int = 80) -> RenderableType:
+def result(summary: Summary, report: str | None, run: str | None, width: int = 80) -> RenderableType:
     """The end of a run: the model among the baselines, functions that parse, completions, what to type next."""
-    parts: list[RenderableType] = [Rule(Text(headline(row), style="bold"), style="green", align="left")]
-    if row.get("val_bits_per_byte") is not None:
+    parts: list[RenderableType] = [Rule(Text(headline(summary), style="bold"), style="green", align="left")]
+    if summary.val_bits_per_byte is not None:
         parts += [Text("bits per byte of the held-out text; less is better", style="dim")]
-        parts += _ladder(row["val_bits_per_byte"], row.get("baselines") or {}, width)
+        parts += _ladder(summary.val_bits_per_byte, summary.baselines, width)
     table = rows_table()
-    for label, sentence in measured(row):
+    for label, sentence in measured(summary):
         table.add_row(label, Text(printable(sentence)))
-    for completion in list(row.get("completions") or ())[:3]:
-        text = sample_text(str(completion["prompt"]), str(completion["text"]).rstrip())
+    for completion in summary.completions[:3]:
+        text = sample_text(completion.prompt, completion.text.rstrip())
         table.add_row("it writes", Text("\n").join(text.split("\n")[:COMPLETION_LINES]))
     for label, sentence in what_next(report, run):
         table.add_row(label, Text(printable(sentence)))
     return Group(*parts, Text(), table)
 
 
-def headline(row: Row) -> str:
+def headline(summary: Summary) -> str:
     """How the run ended, where, and after how long."""
-    status = str(row.get("status", "finished"))
-    if row.get("step") is None:
+    status = summary.status or "finished"
+    if summary.step is None:
         return f"{status} before the first step"
-    return f"{status} at step {row['step']} after {duration_text(row.get('seconds') or 0)} of training"
+    return f"{status} at step {summary.step} after {duration_text(summary.seconds or 0)} of training"
 
 
-def _ladder(bits: float, baselines: Row, width: int) -> list[Text]:
-    rows = sorted([*measured_baselines(baselines), ("this model", bits)], key=lambda pair: -pair[1])
+def _ladder(bits: float, baselines: Baselines | None, width: int) -> list[Text]:
+    rows = sorted([*known_baselines(baselines).items(), ("this model", bits)], key=lambda pair: -pair[1])
     label_width = max(len(label) for label, _ in rows)
     bar_width = max(4, min(LONGEST_BAR, width - label_width - 9))
     lines = []
@@ -149,32 +135,24 @@ def _ladder(bits: float, baselines: Row, width: int) -> list[Text]:
     return lines
 
 
-def measured_baselines(baselines: Row) -> list[tuple[str, float]]:
-    """Plain words and bits per byte of the baselines that were measured."""
-    return [
-        (words, float(baselines[name])) for name, words in BASELINE_NAMES.items() if baselines.get(name) is not None
-    ]
-
-
-def measured(row: Row) -> list[tuple[str, str]]:
+def measured(summary: Summary) -> list[tuple[str, str]]:
     """What the end of a run found, as (label, sentence)."""
     lines = []
-    if row.get("val_bits_per_byte") is not None:
-        lines.append(("verdict", against_baselines(row["val_bits_per_byte"], row.get("baselines") or {})))
-        loss, perplexity = number(row.get("val_loss")), number(row.get("val_perplexity"), 1)
-        part = f"; {words}" if (words := scored(row)) else ""
+    if summary.val_bits_per_byte is not None:
+        lines.append(("verdict", against_baselines(summary.val_bits_per_byte, summary.baselines)))
+        loss, perplexity = number(summary.val_loss), number(summary.val_perplexity, 1)
+        part = f"; {words}" if (words := scored(summary)) else ""
         lines.append(("held out", f"loss {loss}, perplexity {perplexity}{part}"))
-    if said := more_time(row):
+    if said := more_time(summary):
         lines.append(("more", said))
-    for name, words in (("new", "new text"), ("old", "old text")):
-        if row.get(name):
-            lines.append((words, f"{row[name]['before']:.3f} bits per byte before, {row[name]['after']:.3f} after"))
-    python = row.get("python")
-    if python and python.get("functions"):
-        share = f"{python['parsed']} of {python['functions']} sampled functions ({percent(python['share'])})"
+    for pair, words in ((summary.new, "new text"), (summary.old, "old text")):
+        if pair:
+            lines.append((words, f"{pair.before:.3f} bits per byte before, {pair.after:.3f} after"))
+    if (python := summary.python) and python.functions:
+        share = f"{python.parsed} of {python.functions} sampled functions ({percent(python.share)})"
         lines.append(("Python", f"{share} parse"))
-    if row.get("n_skipped"):
-        lines.append(("skipped", f"non-finite numbers in {row['n_skipped']} of {row.get('steps', '?')} steps"))
+    if summary.n_skipped:
+        lines.append(("skipped", f"non-finite numbers in {summary.n_skipped} of {summary.steps or '?'} steps"))
     return lines
 
 

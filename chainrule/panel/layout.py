@@ -12,6 +12,7 @@ from rich.text import Text
 from chainrule.base import count_text, duration_text
 from chainrule.panel.curve import Canvas, loss_window
 from chainrule.panel.state import PanelState
+from chainrule.run import EvalRow, TrainRow
 from chainrule.show import count, number, one_line, percent, printable, rate
 
 STYLES = {"train": "cyan", "held-out": "magenta", "": ""}
@@ -35,8 +36,8 @@ def frame(state: PanelState, console: Console, height: int | None = None) -> Ren
 
 
 def _title(state: PanelState) -> Text:
-    name = printable(state.plan.get("architecture") or "chainrule")
-    parameters = state.plan.get("parameters")
+    name = printable(state.plan.architecture or "chainrule")
+    parameters = state.plan.parameters
     about = f" · {count_text(parameters)} parameters" if parameters else ""
     return Text.assemble((name, "bold"), (about, "dim"))
 
@@ -71,16 +72,16 @@ def _runs(row: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _figures(state: PanelState, width: int) -> list[Text]:
-    train, held_out = state.train, state.held_out
+    train, held_out = state.train or TrainRow(0), state.held_out or EvalRow(0)
     cells = [
-        ("train", number(train.get("loss")), "bold cyan"),
-        ("held-out", number(held_out.get("val_loss")), "bold magenta"),
-        ("bits/byte", number(held_out.get("val_bits_per_byte")), "bold"),
-        ("rate", rate(train.get("lr")), "bold"),
-        ("gradient", number(train.get("grad_norm"), 2), "bold"),
-        ("tokens/s", count(train.get("tokens_per_second")), "bold"),
-        ("of peak", percent(train.get("peak_share")), "bold"),
-        ("tokens", count(train.get("tokens")), "bold"),
+        ("train", number(train.loss), "bold cyan"),
+        ("held-out", number(held_out.val_loss), "bold magenta"),
+        ("bits/byte", number(held_out.val_bits_per_byte), "bold"),
+        ("rate", rate(train.lr), "bold"),
+        ("gradient", number(train.grad_norm, 2), "bold"),
+        ("tokens/s", count(train.tokens_per_second), "bold"),
+        ("of peak", percent(train.peak_share), "bold"),
+        ("tokens", count(train.tokens if state.train else None), "bold"),
     ]
     per_line = next(n for n in (8, 4, 3, 2, 1) if n == 1 or n * FIGURE_WIDTH <= width)
     return [_figure_line(cells[i : i + per_line], width // per_line) for i in range(0, len(cells), per_line)]
@@ -96,14 +97,12 @@ def _figure_line(cells: list[tuple[str, str, str]], cell_width: int) -> Text:
 
 def _bar(state: PanelState, width: int) -> Text:
     done = state.step / state.steps
-    left = state.train.get("seconds_left")
+    left, taken = (state.train.seconds_left, state.train.seconds) if state.train else (None, 0.0)
     words = [f"{100 * done:.0f} %", f"step {state.step}/{state.steps}"]
     if state.phase:
         words = [one_line(state.phase, 40)]
     elif left is not None:
-        words.append(
-            f"{duration_text(left)} left" if left > 0 else f"in {duration_text(state.train.get('seconds') or 0)}"
-        )
+        words.append(f"{duration_text(left)} left" if left > 0 else f"in {duration_text(taken)}")
     after = "  " + "  ".join(words)
     cells = max(4, width - len(after))
     full = min(cells, round(cells * done))

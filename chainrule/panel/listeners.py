@@ -1,11 +1,12 @@
 """What shows a run, for as long as somebody can see it."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any
 
-Watch = Callable[[str, Mapping[str, Any]], None]
+from chainrule.run import Record
+
+Watch = Callable[[Record], None]
 
 
 @contextmanager
@@ -17,12 +18,12 @@ def listening(watched: AbstractContextManager[Watch]) -> Iterator[Watch]:
     """
     lost = False
 
-    def show(kind: str, row: Mapping[str, Any]) -> None:
+    def show(record: Record) -> None:
         nonlocal lost
         if lost:
             return
         try:
-            shown(kind, row)
+            shown(record)
         except OSError:
             lost = True
             signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))

@@ -3,9 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -18,10 +18,10 @@ from chainrule.panel.blocks import block, result
 from chainrule.panel.layout import frame
 from chainrule.panel.plain import PlainLog, report_of, run_of
 from chainrule.panel.state import PanelState
+from chainrule.run import EvalRow, Plan, Progress, Record, Sample, Saved, Summary, TrainRow
 from chainrule.show import one_line
 
-Row = Mapping[str, Any]
-Watch = Callable[[str, Row], None]
+Watch = Callable[[Record], None]
 FRAME_SECONDS = 1.0
 PROGRESS_SECONDS = 0.2
 PHASES = {"reading": "reading the text", "tokens": "turning text into tokens", "tokenizer": "training the tokenizer"}
@@ -30,8 +30,8 @@ PHASES = {"reading": "reading the text", "tokens": "turning text into tokens", "
 class Screen(Protocol):
     """Where rows are shown."""
 
-    def show(self, kind: str, row: Row) -> None:
-        """Takes in one row and shows it when it is time."""
+    def show(self, record: Record) -> None:
+        """Takes in one record and shows it when it is time."""
 
     def close(self) -> None:
         """Leaves the terminal as it was found."""
@@ -73,26 +73,26 @@ class LivePanel:
         self.training = False
         self.run: str | None = None
 
-    def show(self, kind: str, row: Row) -> None:
-        """Takes in one row; a block is printed at once, the panel is redrawn when a second has passed."""
-        if kind == "progress" and not self.training:
-            self._draw(_progress(row, self.console.width), PROGRESS_SECONDS)
+    def show(self, record: Record) -> None:
+        """Takes in one record; a block is printed at once, the panel is redrawn when a second has passed."""
+        if isinstance(record, Progress) and not self.training:
+            self._draw(_progress(record, self.console.width), PROGRESS_SECONDS)
             return
         if not self.training:
             self._stop()
-        if kind == "sample" and row["step"] != self.state.samples_step:
+        if isinstance(record, Sample) and record.step != self.state.samples_step:
             self._keep_first_sample()
-        words = "measured plan" if kind == "plan" and self.state.plan else kind
-        self.state.feed(kind, row)
-        if kind == "saved":
-            self.run = run_of(row)
-        if (lines := block(words, row)) is not None:
+        again = isinstance(record, Plan) and self.state.plan != Plan()
+        self.state.feed(record)
+        if isinstance(record, Saved):
+            self.run = run_of(record)
+        if (lines := block(record, again=again)) is not None:
             self.console.print(lines)
-        if kind == "finished":
-            self._finish(row)
-        elif kind in {"train", "eval", "sample", "progress"}:
+        if isinstance(record, Summary):
+            self._finish(record)
+        elif isinstance(record, TrainRow | EvalRow | Sample | Progress):
             self.training = True
-            self._draw_panel(0 if kind == "progress" else FRAME_SECONDS)
+            self._draw_panel(0 if isinstance(record, Progress) else FRAME_SECONDS)
 
     def close(self) -> None:
         """Draws the last state, if a panel is up, and gives the terminal back."""
@@ -100,10 +100,10 @@ class LivePanel:
             self._draw_panel(0)
         self._stop()
 
-    def _finish(self, row: Row) -> None:
+    def _finish(self, summary: Summary) -> None:
         self.close()
         self.training = False
-        self.console.print(result(row, report_of(row, self.run), self.run, self.console.width))
+        self.console.print(result(summary, report_of(summary, self.run), self.run, self.console.width))
 
     def _draw_panel(self, every: float) -> None:
         if self.live is None or self.clock() - self.drawn >= every:
@@ -133,10 +133,10 @@ class LivePanel:
         self.console.print(Text.assemble((label, "dim"), line), no_wrap=True, overflow="crop")
 
 
-def _progress(row: Row, width: int) -> RenderableType:
-    done, total = row.get("done") or 0, row.get("total") or 0
+def _progress(seen: Progress, width: int) -> RenderableType:
+    done, total = seen.done, seen.total
     grid = Table.grid(padding=(0, 2))
-    label = PHASES.get(str(row["phase"]), one_line(row["phase"], 30))
+    label = PHASES.get(seen.phase, one_line(seen.phase, 30))
     if not done:
         return Text(f"{label} …", style="bold cyan")
     bar = ProgressBar(total=max(total, 1), completed=min(done, max(total, 1)), width=max(10, min(40, width - 55)))

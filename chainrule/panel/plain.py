@@ -2,17 +2,27 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from chainrule.base import bytes_text, duration_text
-from chainrule.panel.blocks import headline, measured, measured_baselines, sentences, what_next
-from chainrule.run import RunFolder
+from chainrule.panel.blocks import headline, measured, sentences, what_next
+from chainrule.run import (
+    EvalRow,
+    Plan,
+    Progress,
+    Record,
+    Replanned,
+    RunFolder,
+    Sample,
+    Saved,
+    Summary,
+    TrainRow,
+)
 from chainrule.show import count, number, one_line, percent, rate
+from chainrule.verdict import known_baselines
 
-Row = Mapping[str, Any]
 LINES_PER_RUN = 100
 EVERY_SECONDS = 30.0
 PROGRESS_PARTS = 4
@@ -31,23 +41,27 @@ class PlainLog:
         self.phases: dict[str, int] = {}
         self.run: str | None = None
 
-    def show(self, kind: str, row: Row) -> None:
-        """Writes the line or lines of one row, when it is worth one."""
-        words = "measured plan" if kind == "plan" and self.steps else kind
-        if kind in ("plan", "replan"):
-            self.steps = int(row.get("steps") or 0)
-            self.stride = max(1, self.steps // LINES_PER_RUN)
-        writers = {
-            "train": self._train,
-            "eval": self._eval,
-            "sample": self._sample,
-            "progress": self._progress,
-            "saved": self._saved,
-            "finished": self._finished,
-        }
-        if kind in writers:
-            writers[kind](row)
-        for label, sentence, _ in sentences(words, row):
+    def show(self, record: Record) -> None:
+        """Writes the line or lines of one record, when it is worth one."""
+        again = isinstance(record, Plan) and bool(self.steps)
+        match record:
+            case Plan():
+                self._plan(record)
+            case Replanned():
+                self._plan(record.plan)
+            case TrainRow():
+                self._train(record)
+            case EvalRow():
+                self._eval(record)
+            case Sample():
+                self._sample(record.step, record.prompt, record.text)
+            case Progress():
+                self._progress(record)
+            case Saved():
+                self._saved(record)
+            case Summary():
+                self._finished(record)
+        for label, sentence, _ in sentences(record, again=again):
             self.write(f"{label}: {sentence}")
 
     def write(self, line: str) -> None:
@@ -66,65 +80,67 @@ class PlainLog:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _train(self, row: Row) -> None:
-        step = int(row["step"])
+    def _plan(self, plan: Plan) -> None:
+        self.steps = plan.steps or 0
+        self.stride = max(1, self.steps // LINES_PER_RUN)
+
+    def _train(self, row: TrainRow) -> None:
+        step = row.step
         due = step <= 3 or step % self.stride == 0 or step == self.steps
         if not due and self.clock() - self.spoke < EVERY_SECONDS:
             return
-        left = row.get("seconds_left")
+        left = row.seconds_left
         self.write(
-            f"step {step}/{self.steps or '?'} loss {number(row.get('loss'), 4)} lr {rate(row.get('lr'))} "
-            f"norm {number(row.get('grad_norm'), 2)} {count(row.get('tokens_per_second'))} tokens/s "
-            f"{percent(row.get('peak_share'))} of peak" + (f", {duration_text(left)} left" if left is not None else "")
+            f"step {step}/{self.steps or '?'} loss {number(row.loss, 4)} lr {rate(row.lr)} "
+            f"norm {number(row.grad_norm, 2)} {count(row.tokens_per_second)} tokens/s "
+            f"{percent(row.peak_share)} of peak" + (f", {duration_text(left)} left" if left is not None else "")
         )
 
-    def _eval(self, row: Row) -> None:
-        bits = number(row.get("val_bits_per_byte"), 4)
-        self.write(f"step {row['step']} held-out loss {number(row.get('val_loss'), 4)} bits per byte {bits}")
+    def _eval(self, row: EvalRow) -> None:
+        bits = number(row.val_bits_per_byte, 4)
+        self.write(f"step {row.step} held-out loss {number(row.val_loss, 4)} bits per byte {bits}")
 
-    def _sample(self, row: Row) -> None:
-        text = json.dumps(str(row["text"]), ensure_ascii=False)
-        self.write(f"step {row['step']} sample {json.dumps(str(row['prompt']), ensure_ascii=False)} {text}")
+    def _sample(self, step: int | None, prompt: str, text: str) -> None:
+        quoted = (json.dumps(part, ensure_ascii=False) for part in (prompt, text))
+        self.write(f"step {step} sample {' '.join(quoted)}")
 
-    def _progress(self, row: Row) -> None:
-        done, total = row.get("done") or 0, row.get("total") or 0
+    def _progress(self, seen: Progress) -> None:
+        done, total = seen.done, seen.total
         if not done:
-            self.write(f"{row['phase']} …")
+            self.write(f"{seen.phase} …")
             return
         part = PROGRESS_PARTS * done // total if total else 0
-        if part > self.phases.get(row["phase"], 0) or self.clock() - self.spoke >= EVERY_SECONDS:
-            self.phases[row["phase"]] = part
+        if part > self.phases.get(seen.phase, 0) or self.clock() - self.spoke >= EVERY_SECONDS:
+            self.phases[seen.phase] = part
             share = f" ({percent(min(1, done / total))})" if total else ""
-            self.write(f"{row['phase']}: {bytes_text(done)} of {bytes_text(total)}{share}")
+            self.write(f"{seen.phase}: {bytes_text(done)} of {bytes_text(total)}{share}")
 
-    def _saved(self, row: Row) -> None:
-        self.run = run_of(row)
-        self.write(f"saved step {row['step']}: {row['path']}")
+    def _saved(self, saved: Saved) -> None:
+        self.run = run_of(saved)
+        self.write(f"saved step {saved.step}: {saved.path}")
 
-    def _finished(self, row: Row) -> None:
-        self.write(headline(row))
-        if row.get("val_bits_per_byte") is not None:
-            self.write(f"bits per byte, this model: {number(row['val_bits_per_byte'], 4)}")
-        for words, value in measured_baselines(row.get("baselines") or {}):
+    def _finished(self, summary: Summary) -> None:
+        self.write(headline(summary))
+        if summary.val_bits_per_byte is not None:
+            self.write(f"bits per byte, this model: {number(summary.val_bits_per_byte, 4)}")
+        for words, value in known_baselines(summary.baselines).items():
             self.write(f"bits per byte, {words}: {number(value, 4)}")
-        for label, sentence in measured(row):
+        for label, sentence in measured(summary):
             self.write(f"{label}: {sentence}")
-        for completion in list(row.get("completions") or ())[:3]:
-            self._sample({"step": row.get("step"), **completion})
-        for label, sentence in what_next(report_of(row, self.run), self.run):
+        for completion in summary.completions[:3]:
+            self._sample(summary.step, completion.prompt, completion.text)
+        for label, sentence in what_next(report_of(summary, self.run), self.run):
             self.write(f"{label}: {sentence}")
 
 
-def run_of(row: Row) -> str | None:
+def run_of(saved: Saved) -> str:
     """The run folder of a saved checkpoint: runs/NAME of runs/NAME/checkpoints/step-00000250."""
-    with suppress(KeyError):
-        return str(Path(str(row["path"])).parent.parent)
-    return None
+    return str(Path(saved.path).parent.parent)
 
 
-def report_of(row: Row, run: str | None) -> str | None:
+def report_of(summary: Summary, run: str | None) -> str | None:
     """The report's path: as the summary names it, or else where a run folder keeps it, when it is there."""
-    if row.get("report"):
-        return str(row["report"])
+    if summary.report:
+        return summary.report
     page = RunFolder(Path(run)).report if run else None
     return str(page) if page and page.is_file() else None

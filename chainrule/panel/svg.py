@@ -2,8 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, RenderableType
@@ -12,11 +11,10 @@ from rich.text import Text
 from chainrule.panel.blocks import block
 from chainrule.panel.layout import frame
 from chainrule.panel.state import state_of
-from chainrule.run import RunFolder, read_record, rows_from_end
+from chainrule.run import RunFolder, TrainRow, last_record, read_facts
 
 # rich's own frame fetches a font from a content network; a picture in a repository must not.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-BLOCKS = ("machine", "tokenizer", "data", "plan")
 
 
 def panel_svg(run: RunFolder, *, until_step: int | None = None, width: int = 100, height: int = 30) -> str:
@@ -28,14 +26,15 @@ def panel_svg(run: RunFolder, *, until_step: int | None = None, width: int = 100
 
 
 def _parts(run: RunFolder, console: Console, until_step: int | None, height: int) -> Iterator[RenderableType]:
-    record: Mapping[str, Any] = read_record(run.machine)
-    for kind in BLOCKS:
-        if (lines := block(kind, record.get(kind) or {}) if record.get(kind) else None) is not None:
+    facts = read_facts(run)
+    for record in (facts.machine, facts.tokenizer, facts.data, facts.plan):
+        if record != type(record)() and (lines := block(record)) is not None:
             yield lines
     yield Text()
-    yield frame(state_of(run, record.get("plan") or {}, until_step), console, height)
+    yield frame(state_of(run, facts.plan, until_step), console, height)
 
 
 def last_step(run: RunFolder) -> int:
     """The last step that the run logged."""
-    return next((int(row["step"]) for row in rows_from_end(run.metrics) if "step" in row), 0)
+    last = last_record(run.metrics, TrainRow)
+    return last.step if last else 0

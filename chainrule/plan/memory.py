@@ -3,14 +3,14 @@
 from dataclasses import asdict, dataclass
 
 from chainrule.base import DeviceError, bytes_text, count_text, processor_class
-from chainrule.config import Config, ModelConfig
+from chainrule.config import ARCHITECTURES, Config, ModelConfig
 from chainrule.plan.cost import Machine
 from chainrule.plan.count import attention_matrix, feed_forward_matrix, parameters
 
 # Bytes kept for the backward pass, for each token and layer: float32, bfloat16 autocast where attention is made of
 # plain products (ProcessorClass.attends_by_products), bfloat16 where it is fused. Counted from the tensors that
 # autograd saves, over a dozen shapes of each family; a linear fit in these terms, within 8 %.
-STREAM = {"gpt2": (32, 20, 21), "llama": (40, 30, 36), "qwen3": (60, 46, 52)}  # times emb_dim
+# Those of the stream stand with each family (ARCHITECTURES), times emb_dim.
 STREAM_DROPOUT = (8, 4, 6)  # times emb_dim, when drop_rate > 0
 HIDDEN = {"gelu": (8, 4, 4), "swiglu": (16, 8, 8)}  # times hidden_dim
 # Times n_heads * context_length, on a CPU: with dropout its fused kernel keeps the scores too.
@@ -86,7 +86,7 @@ def memory_bytes(
     model, bf16 = config.model, precision == "bfloat16"
     total = parameters(model).total
     inner = model.n_layers * (attention_matrix(model) + feed_forward_matrix(model))
-    muon = inner if config.optimizer.kind == "muon" else 0
+    row = config.optimizer.row
     recompute = config.machine.activation_checkpointing if checkpointing is None else checkpointing
     tokens = micro_batch * model.context_length
     many = tokens * model.vocab_size > LOGITS_AT_ONCE
@@ -96,11 +96,11 @@ def memory_bytes(
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
         gradients=4 * total,
-        optimizer=4 * muon + 8 * (total - muon),
+        optimizer=4 * (row.matrix_state * inner + row.state * (total - inner)),
         activations=activations + logits,
         holes=int(HOLES * (activations + (0 if many else logits))) if device == "cpu" else 0,
         head=4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0,
-        update=_update_bytes(config, total, muon, bf16=bf16),
+        update=_update_bytes(config, total, inner if row.makes_updates else 0, bf16=bf16),
         evaluation=_evaluation_bytes(config, int(bf16)),
         summed=config.batch_windows > micro_batch,
     )
@@ -123,7 +123,7 @@ def check_memory(config: Config, machine: Machine, precision: str = "float32") -
 
 def _bytes_per_token(model: ModelConfig, kept: int, ends: int, *, recompute: bool, scores: bool) -> int:
     dropout = model.drop_rate > 0
-    layer = model.emb_dim * (STREAM[model.architecture][kept] + dropout * STREAM_DROPOUT[kept])
+    layer = model.emb_dim * (ARCHITECTURES[model.architecture].stream_bytes[kept] + dropout * STREAM_DROPOUT[kept])
     layer += model.hidden_dim * HIDDEN[model.activation][kept]
     if scores:
         layer += model.n_heads * model.context_length * (SCORES[kept] + dropout * SCORES_DROPOUT[kept])
@@ -139,17 +139,17 @@ def _logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:
     return LOGITS_AT_ONCE * PORTION_LOGITS[column] + 4 * model.emb_dim * tokens
 
 
-def _update_bytes(config: Config, total: int, muon: int, *, bf16: bool) -> int:
-    """What lives while the optimizer moves the weights: health's copy of a portion, a slice of Muon's matrices."""
+def _update_bytes(config: Config, total: int, made: int, *, bf16: bool) -> int:
+    """What lives while the optimizer moves the weights: health's copy of a portion, a slice of what is made."""
     model = config.model
     copied = 4 if config.training.health_every else 0
-    outside = copied * max(min(total - muon, MOVING_NUMBERS), model.vocab_size * model.emb_dim)
-    if not muon:
+    outside = copied * max(min(total - made, MOVING_NUMBERS), model.vocab_size * model.emb_dim)
+    if not made:
         return outside
     matrix = model.emb_dim * max(model.hidden_dim, model.n_heads * model.head_dim)
     # A slice in bfloat16 has the float32 updates, and all else at half the size.
-    slice_bytes = max(min(muon, SLICE_NUMBERS), matrix) * (14 if bf16 else 4 * SLICE_COPIES)
-    return max(outside, copied * max(min(muon, MOVING_NUMBERS), matrix) + slice_bytes)
+    slice_bytes = max(min(made, SLICE_NUMBERS), matrix) * (14 if bf16 else 4 * SLICE_COPIES)
+    return max(outside, copied * max(min(made, MOVING_NUMBERS), matrix) + slice_bytes)
 
 
 def _evaluation_bytes(config: Config, column: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.base import ChainruleError
 from chainrule.data import TokenStore, open_dataset
 from chainrule.evaluate import Copy, as_much_as, doubled, longest_copies
-from chainrule.run import Facts
+from chainrule.run import Completion, Facts, Sample
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12
@@ -67,13 +67,10 @@ def search_copies(facts: Facts, seconds: float = USUAL_SECONDS) -> Copied:
 
 def _texts(facts: Facts) -> Iterator[tuple[str, str]]:
     """(prompt, continuation) of the completions, then of the last round of samples; each text once."""
-    rows = list(facts.summary.get("completions") or ())
-    last = max((row["step"] for row in facts.samples), default=None)
-    rows += [row for row in facts.samples if row["step"] == last]
+    last = max((row.step for row in facts.samples), default=None)
+    rows: list[Completion | Sample] = [*facts.summary.completions, *(row for row in facts.samples if row.step == last)]
     seen: set[tuple[str, str]] = set()
-    for row in rows:
-        prompt = str(row.get("prompt", ""))
-        written = str(row.get("text", ""))
+    for prompt, written in ((row.prompt, row.text) for row in rows):
         if written.strip() and (prompt, written) not in seen and len(seen) < MOST_SAMPLES:
             seen.add((prompt, written))
             yield prompt, written

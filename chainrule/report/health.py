@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from chainrule.report.heatmap import Heatmap, heatmap
 from chainrule.report.sections import MARKS, section
-from chainrule.run import Facts, HealthRecord
+from chainrule.run import Facts, HealthRecord, InsideRow
 from chainrule.show import Html, join, tag
 from chainrule.verdict import judge
 
@@ -36,8 +36,8 @@ def health(facts: Facts) -> Html | None:
 
 def heatmaps(record: HealthRecord) -> list[Heatmap]:
     """Gradient norm and update ratio of every layer; spread, dead units and entropy from the looks inside."""
-    steps = [int(row["step"]) for row in record.norms]
-    looks = [int(row["step"]) for row in record.inside]
+    steps = [row.step for row in record.norms]
+    looks = [row.step for row in record.inside]
     return [
         _picture("gradient", "Gradient norm", record.layers, steps, _column(record, "gradient"), log=True),
         _picture(
@@ -51,7 +51,7 @@ def heatmaps(record: HealthRecord) -> list[Heatmap]:
 
 def _column(record: HealthRecord, name: str) -> list[list[Cell]]:
     """Rows of layers, columns of steps."""
-    return [[_number(row[name][place]) for row in record.norms] for place in range(len(record.layers))]
+    return [[_number(getattr(row, name)[place]) for row in record.norms] for place in range(len(record.layers))]
 
 
 def _of_looks(
@@ -59,7 +59,7 @@ def _of_looks(
     steps: Sequence[int],
     key: str,
     title: str,
-    read: Callable[[object], dict[str, Cell]],
+    read: Callable[[InsideRow], dict[str, Cell]],
     *,
     log: bool = False,
     bounds: tuple[float, float] | None = None,
@@ -70,22 +70,17 @@ def _of_looks(
     return _picture(key, title, layers, steps, cells, log=log, bounds=bounds)
 
 
-def _std(row: object) -> dict[str, Cell]:
-    return {path: _number(v[1]) for path, v in _part(row, "outputs").items() if isinstance(v, list) and len(v) == 4}
+def _std(row: InsideRow) -> dict[str, Cell]:
+    return {path: _number(values[1]) for path, values in row.outputs.items() if len(values) == 4}
 
 
-def _dead(row: object) -> dict[str, Cell]:
-    return {path: _number(v[0]) for path, v in _part(row, "units").items() if isinstance(v, list) and len(v) == 2}
+def _dead(row: InsideRow) -> dict[str, Cell]:
+    return {path: _number(values[0]) for path, values in row.units.items() if len(values) == 2}
 
 
-def _entropy(row: object) -> dict[str, Cell]:
+def _entropy(row: InsideRow) -> dict[str, Cell]:
     """The mean over the heads of each layer."""
-    found: dict[str, Cell] = {}
-    for path, one in _part(row, "attention").items():
-        heads = one.get("entropy") if isinstance(one, dict) else None
-        known = [value for head in heads if (value := _number(head)) is not None] if isinstance(heads, list) else []
-        found[path] = sum(known) / len(known) if known else None
-    return found
+    return {path: _mean([_number(head) for head in one.entropy]) for path, one in row.attention.items()}
 
 
 def _picture(
@@ -114,12 +109,5 @@ def _mean(values: Sequence[Cell]) -> Cell:
     return sum(known) / len(known) if known else None
 
 
-def _part(row: object, name: str) -> dict[str, object]:
-    part = row.get(name) if isinstance(row, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _number(value: object) -> Cell:
-    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > LARGEST:
-        return None
-    return None if math.isnan(value) else float(value)
+def _number(value: Cell) -> Cell:
+    return None if value is None or math.isnan(value) or abs(value) > LARGEST else value

@@ -46,7 +46,7 @@ def page(facts: Facts, copied: Copied) -> Html:
         health(facts),
         sections.samples(facts),
         sections.baselines(facts),
-        sections.copying(copied) if facts.samples or facts.summary.get("completions") else None,
+        sections.copying(copied) if facts.samples or facts.summary.completions else None,
         appendix.data(facts),
         appendix.machine(facts),
         appendix.settings(facts),

@@ -1,13 +1,12 @@
 """The page's upper half: what the run is, how it went, what it writes, who it beats."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeGuard
+from collections.abc import Iterable
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.copied import Copied, CopiedSample
-from chainrule.run import Facts, Row
+from chainrule.run import Facts, Sample
 from chainrule.show import Html, join, tag
-from chainrule.verdict import BASELINE_NAMES, against_baselines, findings, scored
+from chainrule.verdict import against_baselines, findings, known_baselines, scored
 
 MOST_ROUNDS = 40
 MOST_CHARACTERS = 1600
@@ -38,39 +37,37 @@ def header(facts: Facts) -> Html:
 
 def lead(facts: Facts) -> str:
     """What was done, in one sentence made of what is known."""
-    parameters = facts.summary.get("parameters") or facts.plan.get("parameters")
+    parameters = facts.summary.parameters or facts.plan.parameters
     size = f"A model of {count_text(parameters)} parameters" if parameters else "A model"
-    text = facts.data.get("bytes")
+    text = facts.data.bytes
     running = facts.status == "running"
     verb = "is learning from" if running else "learnt from"
-    about = f" {verb} {bytes_text(text)} of text" if isinstance(text, int | float) else " was trained"
-    seconds = float(facts.summary.get("seconds") or facts.last.get("seconds") or 0)
+    about = f" {verb} {bytes_text(text)} of text" if text is not None else " was trained"
+    seconds = facts.summary.seconds or facts.last.seconds
     time = f", {duration_text(seconds)} so far" if running else f" in {duration_text(seconds)}"
-    where = (
-        facts.machine.get("cpu") if facts.machine.get("device") in {None, "cpu"} else facts.machine.get("device_name")
-    )
+    where = facts.machine.cpu if facts.machine.device in {None, "cpu"} else facts.machine.device_name
     return f"{size}{about}{time if seconds else ''}{f', on {where}' if where else ''}."
 
 
 def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
     bits, loss = facts.bits_per_byte, facts.held_out_loss
-    perplexity = facts.summary.get("val_perplexity")
+    perplexity = facts.summary.val_perplexity
     part = scored(facts.summary)
     said = f"of held-out text ({part}); less is better" if part else "of held-out text; less is better"
     yield "bits per byte", "–" if bits is None else f"{bits:.3f}", said
     note = f"perplexity {perplexity:.1f}" if perplexity else "nats per token"
     yield "held-out loss", "–" if loss is None else f"{loss:.3f}", note
-    tokens = facts.summary.get("tokens") or facts.last.get("tokens")
-    steps = facts.summary.get("step") or facts.last.get("step")
-    yield "tokens", "–" if tokens is None else count_text(tokens), f"{steps:,} steps" if steps else "no step yet"
-    speed = facts.summary.get("tokens_per_second") or facts.last.get("tokens_per_second")
-    peak = facts.summary.get("peak_share") or facts.last.get("peak_share")
+    tokens = facts.summary.tokens or facts.last.tokens
+    steps = facts.summary.step or facts.last.step
+    yield "tokens", count_text(tokens) if tokens else "–", f"{steps:,} steps" if steps else "no step yet"
+    speed = facts.summary.tokens_per_second or facts.last.tokens_per_second
+    peak = facts.summary.peak_share or facts.last.peak_share
     share = f"{peak:.0%} of the machine’s peak" if peak else "while training"
     yield "tokens per second", "–" if speed is None else count_text(speed), share
-    python = facts.summary.get("python") or {}
-    if python.get("functions"):
-        share = f"{python['parsed']} of {python['functions']} sampled functions"
-        yield "parses as Python", f"{python['parsed'] / python['functions']:.0%}", share
+    python = facts.summary.python
+    if python and python.functions:
+        share = f"{python.parsed} of {python.functions} sampled functions"
+        yield "parses as Python", f"{python.parsed / python.functions:.0%}", share
 
 
 def _tile(name: str, value: str, note: str) -> Html:
@@ -115,9 +112,9 @@ def _chart(key: str, title: str, size: str) -> Html:
 
 def samples(facts: Facts) -> Html | None:
     """What the model wrote at each round, one round visible at a time."""
-    rounds: dict[int, list[Row]] = {}
+    rounds: dict[int, list[Sample]] = {}
     for row in facts.samples:
-        rounds.setdefault(int(row["step"]), []).append(row)
+        rounds.setdefault(row.step, []).append(row)
     if not rounds:
         return None
     steps = sorted(rounds)
@@ -140,28 +137,23 @@ def samples(facts: Facts) -> Html | None:
 
 def _quality(facts: Facts) -> Html | None:
     """What can be told of the completions without an opinion, beside held-out text of the same length."""
-    own, people = facts.summary.get("quality"), None
-    if isinstance(own, Mapping):
-        people = own.get("held_out")
-    if not isinstance(own, Mapping) or not isinstance(people, Mapping):
+    own = facts.summary.quality
+    people = own.held_out if own else None
+    if own is None or people is None:
         return None
     words = {
         "known_words": "of the words are words of the training text",
         "repeated_runs": "of the runs of four words stood there before",
         "with_an_end": "of the texts have a sentence that ends",
     }
-    shares = {key: (own.get(key), people.get(key)) for key in words}
-    told = [f"{a:.0%} {words[key]} ({b:.0%})" for key, (a, b) in shares.items() if _is_share(a) and _is_share(b)]
+    shares = {said: (getattr(own, key), getattr(people, key)) for key, said in words.items()}
+    told = [f"{a:.0%} {said} ({b:.0%})" for said, (a, b) in shares.items() if a is not None and b is not None]
     said = f"Of the completions at the end, and in brackets of held-out text: {', '.join(told)}."
     return tag("p", said, class_="verdict") if told else None
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _round(step: int, rows: list[Row], *, hidden: bool) -> Html:
-    texts = [_written(str(row.get("prompt", "")), str(row["text"])) for row in rows]
+def _round(step: int, rows: list[Sample], *, hidden: bool) -> Html:
+    texts = [_written(row.prompt, row.text) for row in rows]
     return tag("div", join(texts), class_="round", data_step=step, hidden=hidden)
 
 
@@ -172,14 +164,14 @@ def _written(prompt: str, written: str) -> Html:
 
 def baselines(facts: Facts) -> Html | None:
     """The model among the baselines, as bars of bits per byte."""
-    known = [(words, float(facts.baselines[n])) for n, words in BASELINE_NAMES.items() if facts.baselines.get(n)]
+    known = known_baselines(facts.baselines)
     if not known or facts.bits_per_byte is None:
         return None
-    bars = sorted([*known, ("this model", facts.bits_per_byte)], key=lambda bar: -bar[1])
+    bars = sorted([*known.items(), ("this model", facts.bits_per_byte)], key=lambda bar: -bar[1])
     lines = [_bar(words, value, bars[0][1]) for words, value in bars]
     cap = ""
-    if facts.baselines.get("whole") is False:
-        sizes = [bytes_text(facts.baselines[key]) for key in ("train_bytes", "held_out_bytes")]
+    if facts.baselines.whole is False:
+        sizes = [bytes_text(size or 0) for size in (facts.baselines.train_bytes, facts.baselines.held_out_bytes)]
         cap = f" The baselines were measured on evenly spread pieces: {sizes[0]} to learn from, {sizes[1]} held out."
     return section(
         "baselines",
@@ -193,13 +185,9 @@ def baselines(facts: Facts) -> Html | None:
 
 def _forgetting(facts: Facts) -> Html | None:
     """For a run that went on from another model: bits per byte of new and old held-out text, before and after."""
-    pairs = [(words, facts.summary.get(name)) for name, words in (("new", "the new text"), ("old", "the old text"))]
-    said = [f"{words} {pair['before']:.3f} → {pair['after']:.3f}" for words, pair in pairs if _is_pair(pair)]
+    pairs = (("the new text", facts.summary.new), ("the old text", facts.summary.old))
+    said = [f"{words} {pair.before:.3f} → {pair.after:.3f}" for words, pair in pairs if pair]
     return tag("p", f"Before and after this run: {', '.join(said)}.", class_="verdict") if said else None
-
-
-def _is_pair(value: object) -> TypeGuard[Mapping[str, float]]:
-    return isinstance(value, Mapping) and all(isinstance(value.get(key), int | float) for key in ("before", "after"))
 
 
 def _bar(words: str, value: float, most: float) -> Html:

@@ -1,22 +1,38 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby, islice
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeVar
 
 from chainrule.run.folder import RunFolder
 from chainrule.run.health_record import HealthRecord
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
-from chainrule.run.sound import read_record
+from chainrule.run.records import (
+    Baselines,
+    DataReport,
+    EvalRow,
+    Event,
+    Machine,
+    Manifest,
+    Plan,
+    Sample,
+    Summary,
+    TokenizerFacts,
+    TrainRow,
+    read_summary,
+    rows_of,
+)
+from chainrule.run.sound import read_object
 
-Row = Mapping[str, Any]
 MOST_EVENTS = 200
 # Rows that are held of a journal of any length; the page draws 1,200 points.
 MOST_ROWS = 5000
 # Rounds of samples that are held; the page shows so many of them at the most.
 MOST_ROUNDS = 200
+Row = TypeVar("Row", TrainRow, EvalRow)
 
 
 @dataclass(frozen=True)
@@ -25,65 +41,69 @@ class Facts:
 
     run: RunFolder
     status: str
-    summary: Row
-    machine: Row
-    plan: Row
-    tokenizer: Row
-    data: Row
-    manifest: Row
-    train: Sequence[Row]
-    held_out: Sequence[Row]
-    samples: Sequence[Row]
-    events: Sequence[Row]
+    summary: Summary = field(default_factory=Summary)
+    machine: Machine = field(default_factory=Machine)
+    plan: Plan = field(default_factory=Plan)
+    tokenizer: TokenizerFacts = field(default_factory=TokenizerFacts)
+    data: DataReport = field(default_factory=DataReport)
+    manifest: Manifest = field(default_factory=Manifest)
+    train: Sequence[TrainRow] = ()
+    held_out: Sequence[EvalRow] = ()
+    samples: Sequence[Sample] = ()
+    events: Sequence[Event] = ()
     health: HealthRecord = field(default_factory=HealthRecord)
 
     @property
     def bits_per_byte(self) -> float | None:
         """Bits per held-out byte at the end, or at the last look of an unfinished run."""
-        return _figure(self.summary.get("val_bits_per_byte"), self.held_out, "val_bits_per_byte")
+        looks = (row.val_bits_per_byte for row in reversed(self.held_out))
+        return _first(self.summary.val_bits_per_byte, *looks)
 
     @property
     def held_out_loss(self) -> float | None:
         """Nats per held-out token, as late as `bits_per_byte`."""
-        return _figure(self.summary.get("val_loss"), self.held_out, "val_loss")
+        return _first(self.summary.val_loss, *(row.val_loss for row in reversed(self.held_out)))
 
     @property
-    def baselines(self) -> Row:
+    def baselines(self) -> Baselines:
         """Bits per byte of the baselines; empty while the run has not measured them."""
-        return _mapping(self.summary.get("baselines"))
+        return self.summary.baselines or Baselines()
 
     @property
-    def last(self) -> Row:
+    def last(self) -> TrainRow:
         """The last logged step."""
-        return self.train[-1] if self.train else {}
+        return self.train[-1] if self.train else TrainRow(0)
 
 
 def read_facts(run: RunFolder) -> Facts:
     """The facts of a finished, interrupted or running run."""
-    record = read_record(run.machine)
-    manifest = read_record(run.manifest)
-    summary = read_record(run.summary)
-    if not isinstance(summary.get("python"), dict):
-        summary.pop("python", None)
+    record, shards = read_object(run.machine), read_object(run.manifest)
+    summary = read_summary(run)
     return Facts(
         run=run,
-        status=str(summary.get("status") or ("running" if is_running(run) else "unfinished")),
+        status=summary.status or ("running" if is_running(run) else "unfinished"),
         summary=summary,
-        machine=_mapping(record.get("machine")),
-        plan=_mapping(record.get("plan")),
-        tokenizer=_mapping(record.get("tokenizer")),
-        data={**_mapping(manifest.get("report")), **_mapping(record.get("data"))},
-        manifest=manifest,
-        train=thinned(_placed(read_rows(run.metrics, "train")), MOST_ROWS),
-        held_out=thinned(_placed(read_rows(run.metrics, "eval")), MOST_ROWS),
-        samples=some_rounds((row for row in _placed(read_rows(run.samples)) if "text" in row), MOST_ROUNDS),
-        events=list(islice(rows_from_end(run.events), MOST_EVENTS))[::-1],
+        machine=Machine.of(record.get("machine")) or Machine(),
+        plan=Plan.of(record.get("plan")) or Plan(),
+        tokenizer=TokenizerFacts.of(record.get("tokenizer")) or TokenizerFacts(),
+        data=DataReport.of({**_mapping(shards.get("report")), **_mapping(record.get("data"))}) or DataReport(),
+        manifest=Manifest.of(shards) or Manifest(),
+        train=thinned(rows_of(run.metrics, TrainRow), MOST_ROWS),
+        held_out=thinned(rows_of(run.metrics, EvalRow), MOST_ROWS),
+        samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
+        events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
 
 
-def _placed(rows: Iterable[Row]) -> Iterable[Row]:
-    return (row for row in rows if "step" in row)
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def last_events(run: RunFolder, most: int) -> list[Event]:
+    """The last events, the oldest first; only the end of the file is read."""
+    found = (Event.of(row) for row in islice(rows_from_end(run.events), most))
+    return [event for event in found if event is not None][::-1]
 
 
 def thinned(rows: Iterable[Row], most: int) -> list[Row]:
@@ -92,8 +112,10 @@ def thinned(rows: Iterable[Row], most: int) -> list[Row]:
     A row is the mean of so many neighbours (a power of two), so that the memory stays that of 2 x `most` rows.
     """
     source = iter(rows)
-    kept, waiting, together = list(islice(source, 1)), [], 1
+    kept: list[Row] = list(islice(source, 1))
+    waiting: list[Row] = []
     last: Row | None = None
+    together = 1
     for row in source:
         if last is not None:
             waiting.append(last)
@@ -102,19 +124,23 @@ def thinned(rows: Iterable[Row], most: int) -> list[Row]:
             kept.append(_mean_row(waiting))
             waiting = []
         if len(kept) > most:
-            kept = [kept[0], *(_mean_row(kept[place : place + 2]) for place in range(1, len(kept), 2))]
+            kept[1:] = [_mean_row(kept[place : place + 2]) for place in range(1, len(kept), 2)]
             together *= 2
-    return [*kept, *([_mean_row(waiting)] if waiting else []), *([] if last is None else [last])]
+    if waiting:
+        kept.append(_mean_row(waiting))
+    if last is not None:
+        kept.append(last)
+    return kept
 
 
-def some_rounds(rows: Iterable[Row], most: int) -> list[Row]:
+def some_rounds(rows: Iterable[Sample], most: int) -> list[Sample]:
     """The rows of up to `most` rounds of samples; of more the first, the last, and some evenly spread between them.
 
     The memory is that of so many rounds.
     """
-    kept: list[list[Row]] = []
-    apart, last = 1, list[Row]()
-    for number, (_, group) in enumerate(groupby(rows, key=lambda row: row["step"])):
+    kept: list[list[Sample]] = []
+    apart, last = 1, list[Sample]()
+    for number, (_, group) in enumerate(groupby(rows, key=lambda row: row.step)):
         last = list(group)
         if number % apart == 0:
             kept.append(last)
@@ -126,19 +152,15 @@ def some_rounds(rows: Iterable[Row], most: int) -> list[Row]:
 
 
 def _mean_row(rows: Sequence[Row]) -> Row:
-    """Means of the numbers, without what is missing; all else as in the last row."""
+    """Means of the numbers, without what is missing; step and tokens are whole."""
     if len(rows) == 1:
         return rows[0]
-    known = {key: [row[key] for row in rows if isinstance(row.get(key), int | float)] for key in rows[-1]}
-    means = {key: sum(values) / len(values) for key, values in known.items() if values}
-    return {**rows[-1], **means, "step": round(means.get("step", 0))}
+    columns = {one.name: [getattr(row, one.name) for row in rows] for one in fields(rows[-1])}
+    known = {name: [value for value in column if value is not None] for name, column in columns.items()}
+    means = {name: fmean(values) for name, values in known.items() if values}
+    mean: dict[str, Any] = {**means, "step": round(means["step"]), "tokens": round(means["tokens"])}
+    return replace(rows[-1], **mean)
 
 
-def _mapping(value: Any) -> Row:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _figure(final: Any, looks: Sequence[Row], key: str) -> float | None:
-    seen = [row[key] for row in looks if row.get(key) is not None]
-    value = final if final is not None else (seen[-1] if seen else None)
-    return None if value is None else float(value)
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

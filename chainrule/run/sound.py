@@ -137,8 +137,8 @@ def sound_row(row: Any) -> dict[str, Any] | None:
     return {key: value for key, value in row.items() if _is_sound(key, value)}
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of the run folder with only what is of its kind; empty when absent or damaged."""
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of the run folder, as it stands there; empty when absent or damaged."""
     if not path.is_file():
         return {}
     with disk_faults(path, "reading"):
@@ -147,8 +147,12 @@ def read_record(path: Path) -> dict[str, Any]:
         found = json_value(content)
     except ValueError:
         return {}
-    if not isinstance(found, dict):
-        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of the run folder with only what is of its kind; empty when absent or damaged."""
+    found = read_object(path)
     if isinstance(found.get("tokens"), dict):
         del found["tokens"]  # a run's own are a number; those of its text, below "data", are a number for each side
     return _sound(found)

@@ -66,7 +66,7 @@ def explain_spike(
     finally:
         torch.set_num_threads(threads)
     own = next(iter(found.replays.values()), None)
-    loss, norm = float(bundle.state["loss"]), float(bundle.state["grad_norm"])
+    loss, norm = bundle.number("loss"), bundle.number("grad_norm")
     return SpikeReport(
         bundle.step,
         tuple(bundle.state["what"]),

@@ -42,6 +42,10 @@ class Bundle:
         here = self.state["device"] == "cuda" and torch.cuda.is_available()
         return Precision("cuda" if here else "cpu", str(self.state["precision"]))
 
+    def number(self, name: str) -> float:
+        """The "loss" or "grad_norm" of the step, which may be no finite number."""
+        return float(self.state[name])
+
     def usual(self, key: str) -> list[float]:
         """The "loss" or "grad_norm" of the steps that it was held against, oldest first."""
         return [float(value) for value in self.state["usual"][key]]

@@ -69,8 +69,7 @@ def save_bundle(
         "first_sample": progress.samples,
         "micro_batch": session.micro_batch * (len(windows.ids) // config.batch_windows),  # in windows as they were cut
         "factor": factor,
-        "lr": config.optimizer.lr * factor,
-        "muon_lr": config.optimizer.muon_lr * factor if config.optimizer.kind == "muon" else None,
+        **{name: peak * factor for name, peak in config.optimizer.peak_rates.items()},
         "precision": session.precision.name,
         "device": session.precision.device,
         "checkpoint": f"step-{saved[-1]:08d}" if saved else None,

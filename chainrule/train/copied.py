@@ -5,13 +5,14 @@ separators that nobody recognised, is not. So stretches of the held-out text are
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import Dataset, TokenStore
 from chainrule.evaluate import share_found
+from chainrule.run import Copied
 
 # A line of prose or code: shorter ones are phrases that anybody might write.
 STRETCH_BYTES, N_STRETCHES = 64, 1000
@@ -19,7 +20,7 @@ STRETCH_BYTES, N_STRETCHES = 64, 1000
 MOST_TOKENS, N_BLOCKS = 40_000_000, 64
 
 
-def copied_row(dataset: Dataset) -> dict[str, Any]:
+def copied_row(dataset: Dataset) -> Copied:
     """Of evenly spread stretches of held-out text, the share that stands in the training text to the letter.
 
     `stretch_bytes` is their mean length, `searched_share` how much of the training text was looked through (of a large
@@ -30,20 +31,20 @@ def copied_row(dataset: Dataset) -> dict[str, Any]:
     length = max(4, round(STRETCH_BYTES / max(bytes_per_token, 0.1)))
     stretches = _stretches(held, length, dataset.manifest.end_of_text)
     searched = _Blocks(train, min(1.0, MOST_TOKENS / train.n_tokens))
-    return {
-        "share": round(share_found(stretches, cast(TokenStore, searched)), 4),
-        "stretches": len(stretches),
-        "stretch_bytes": round(length * bytes_per_token),
-        "searched_share": round(searched.n_tokens / train.n_tokens, 4),
-    }
+    return Copied(
+        share=round(share_found(stretches, cast(TokenStore, searched)), 4),
+        stretches=len(stretches),
+        stretch_bytes=round(length * bytes_per_token),
+        searched_share=round(searched.n_tokens / train.n_tokens, 4),
+    )
 
 
-def copied_sentence(row: dict[str, Any]) -> str:
-    """The row in words."""
-    part = "" if row["searched_share"] == 1 else f" (looked for in {row['searched_share']:.1%} of it)"
+def copied_sentence(found: Copied) -> str:
+    """It in words."""
+    part = "" if found.searched_share == 1 else f" (looked for in {found.searched_share:.1%} of it)"
     return (
-        f"{row['share']:.1%} of held-out text stands word for word in the training text{part}: of "
-        f"{row['stretches']:,} evenly spread stretches of about {row['stretch_bytes']} bytes."
+        f"{found.share:.1%} of held-out text stands word for word in the training text{part}: of "
+        f"{found.stretches:,} evenly spread stretches of about {found.stretch_bytes} bytes."
     )
 
 

@@ -4,13 +4,15 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chainrule.base import finite, write_json
 from chainrule.evaluate import Scores, Scoring, as_much_as, baselines_within, doubled, python_share
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
-from chainrule.run import rows_from_end
+from chainrule.run import Baselines, Best, Progress, Python, RunFolder, Scored, Summary, TrainRow, last_record
+from chainrule.run import Scores as SourceScores
 from chainrule.train.looks import score_held_out, where
 from chainrule.train.more import more_minutes
 from chainrule.train.origin import forgetting
@@ -26,7 +28,7 @@ FUNCTION_TEMPERATURE = 0.6
 PYTHON = ("python",)
 
 
-def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) -> Summary:
     """Scores held-out text, measures the baselines, samples, and writes summary.json; returns it.
 
     Held-out tokens are scored with windows that overlap by half, so that each but the first has at least half a context
@@ -43,24 +45,34 @@ def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) 
         measured = baselines_within(seconds, store.split("train"), store.split("validation"), session.tokenizer)
         _say(session, "writing completions")
         written, python = texts_at_the_end(session)
-        summary = {
-            **status(session, "finished", begun),
-            "val_loss": scores.loss,
-            "val_perplexity": scores.perplexity,
-            "val_bits_per_byte": scores.bits_per_byte,
-            "scored": scored,
-            "more_minutes": more_minutes(session, scores.bits_per_byte),
-            "by_source": {name: one.figures() for name, one in scores.by_source.items()},
-            "baselines": dict(measured),
-            "python": python,
-            "completions": shown(written),
-            "quality": judged(written, store, session.tokenizer),
-            **again,
-        }
-    summary["total_seconds"] = round(time.perf_counter() - begun, 3)
-    summary["report_seconds"] = round(allowed(session, "report"), 3)
-    session.patient(lambda: write_json(session.run.summary, finite(summary)))
+        summary = replace(
+            status(session, "finished", begun),
+            val_loss=scores.loss,
+            val_perplexity=scores.perplexity,
+            val_bits_per_byte=scores.bits_per_byte,
+            scored=scored,
+            more_minutes=more_minutes(session, scores.bits_per_byte),
+            by_source={name: SourceScores(**one.figures()) for name, one in scores.by_source.items()},
+            baselines=Baselines(**measured),
+            python=python,
+            completions=shown(written),
+            quality=judged(written, store, session.tokenizer),
+            new=again.new,
+            old=again.old,
+        )
+    report_seconds = allowed(session, "report")
+    summary = replace(
+        summary,
+        total_seconds=round(time.perf_counter() - begun, 3),
+        report_seconds=round(report_seconds, 3) if math.isfinite(report_seconds) else None,
+    )
+    session.patient(lambda: write_summary(session.run, summary))
     return summary
+
+
+def write_summary(run: RunFolder, summary: Summary) -> None:
+    """summary.json, with null for what is not finite."""
+    write_json(run.summary, finite(summary.row()))
 
 
 def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
@@ -78,7 +90,7 @@ def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
     )
 
 
-def score_at_the_end(session: Session) -> tuple[Scores, dict[str, Any]]:
+def score_at_the_end(session: Session) -> tuple[Scores, Scored]:
     """Held-out text as far as the time goes; what was scored, so that the figure can be made again and judged."""
     n_tokens = session.dataset.split("validation").n_tokens
     whole = final_scoring(session, None)
@@ -89,14 +101,14 @@ def score_at_the_end(session: Session) -> tuple[Scores, dict[str, Any]]:
 
     sizes = doubled((whole.stride or 1) * whole.micro_batch * TRIAL_BATCHES, n_tokens)
     taken, scores = as_much_as(allowed(session, "score"), sizes, work, clock=session.budget.clock.now)
-    return scores, {
+    return scores, Scored(
         **(whole if taken >= n_tokens else final_scoring(session, taken)).row(),
-        "whole": taken >= n_tokens,
-        "n_tokens": scores.n_tokens,
-        "of_tokens": n_tokens - 1,
-        "n_bytes": scores.n_bytes,
-        "of_bytes": session.dataset.manifest.report["split_bytes"]["validation"],
-    }
+        whole=taken >= n_tokens,
+        n_tokens=scores.n_tokens,
+        of_tokens=n_tokens - 1,
+        n_bytes=scores.n_bytes,
+        of_bytes=session.dataset.manifest.report["split_bytes"]["validation"],
+    )
 
 
 def allowed(session: Session, part: str) -> float:
@@ -106,40 +118,40 @@ def allowed(session: Session, part: str) -> float:
     return budget.ending.allowed(part, left)
 
 
-def interrupted(session: Session | None, signal_number: int, begun: float) -> dict[str, Any]:
+def interrupted(session: Session | None, signal_number: int, begun: float) -> Summary:
     """The summary of a run that a signal ended: its checkpoint is saved, and it can go on."""
-    figures = {} if session is None else status(session, "interrupted", begun)
-    summary = {"status": "interrupted", **figures, "signal": signal_number}
-    if session is not None:
-        write_json(session.run.summary, finite(summary))
+    if session is None:
+        return Summary("interrupted", signal=signal_number)
+    summary = replace(status(session, "interrupted", begun), signal=signal_number)
+    write_summary(session.run, summary)
     return summary
 
 
-def status(session: Session, name: str, begun: float) -> dict[str, Any]:
+def status(session: Session, name: str, begun: float) -> Summary:
     """What a summary says of any run, finished or not."""
     progress, config = session.state.progress, session.config
-    last = next(rows_from_end(session.run.metrics, "train"), None)
+    last = last_record(session.run.metrics, TrainRow)
     place = where(session)
     speed = place["tokens"] / progress.seconds if progress.seconds else None
     best = progress.best_step
-    return {
-        "status": name,
+    return Summary(
+        status=name,
         **place,
-        "steps": session.course.steps,
-        "total_seconds": round(time.perf_counter() - begun, 3),
-        "parameters": parameters(config.model).total,
-        "train_loss": last["loss"] if last else None,
-        "val_loss": progress.val_loss,
-        "tokens_per_second": speed,
-        "peak_share": speed * flops_per_token(config.model) / session.facts.peak_flops if speed else None,
-        "best": None if best is None else {"step": best, "val_loss": progress.val_losses[str(best)]},
-        "n_skipped": progress.n_skipped,
-        "versions": environment(session.facts),
-        "command": f"chainrule pretrain --config {session.run.config}",
-    }
+        steps=session.course.steps,
+        total_seconds=round(time.perf_counter() - begun, 3),
+        parameters=parameters(config.model).total,
+        train_loss=last.loss if last else None,
+        val_loss=progress.val_loss,
+        tokens_per_second=speed,
+        peak_share=speed * flops_per_token(config.model) / session.facts.peak_flops if speed else None,
+        best=None if best is None else Best(best, progress.val_losses[str(best)]),
+        n_skipped=progress.n_skipped,
+        versions=environment(session.facts),
+        command=f"chainrule pretrain --config {session.run.config}",
+    )
 
 
-def texts_at_the_end(session: Session) -> tuple[list[Completion], dict[str, Any] | None]:
+def texts_at_the_end(session: Session) -> tuple[list[Completion], Python | None]:
     """Three completions of the run's prompts, longer than the samples on the way; for a run on the Python library, how
     many of the functions that it writes Python can parse. Both as long and as many as the time allows.
     """
@@ -160,17 +172,12 @@ def texts_at_the_end(session: Session) -> tuple[list[Completion], dict[str, Any]
     return completions, python_figures(session, n) if n > 1 else None
 
 
-def python_figures(session: Session, n_functions: int = FUNCTIONS) -> dict[str, Any]:
+def python_figures(session: Session, n_functions: int = FUNCTIONS) -> Python:
     """How many of so many functions that the model writes Python can parse."""
     prompts = [FUNCTION_PROMPT] * n_functions
     done = _write(session, prompts, FUNCTION_TOKENS, FUNCTION_TEMPERATURE, session.config.training.seed + 2)
     share = python_share((one.prompt + one.text).lstrip("\n") for one in done)
-    return {
-        "functions": share.functions,
-        "parsed": share.parsed,
-        "share": share.share,
-        "version": sys.version.split()[0],
-    }
+    return Python(share.functions, share.parsed, share.share, sys.version.split()[0])
 
 
 def _write(
@@ -184,4 +191,4 @@ def _write(
 
 
 def _say(session: Session, phase: str) -> None:
-    session.watch("progress", {"phase": phase, "done": 0, "total": 0})
+    session.watch(Progress(phase))

@@ -5,18 +5,32 @@ resumed run begins its means and its window of usual steps from what the run fol
 """
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.data import Windows
-from chainrule.health import Inside, NormMeter, Norms, SpikeDetector, look_inside, parameter_norms
+from chainrule.health import Excess, Inside, NormMeter, Norms, SpikeDetector, look_inside, parameter_norms
 from chainrule.model import Batch
-from chainrule.run import HealthRecord, NoiseScale, noise_scale, read_rows, rows_from_end
+from chainrule.run import (
+    Heads,
+    HealthRecord,
+    InsideRow,
+    LayersRow,
+    NoiseScale,
+    NormsRow,
+    OutOfLine,
+    Record,
+    SpikeRow,
+    TrainRow,
+    noise_scale,
+    rows_from_end,
+    rows_of,
+)
 from chainrule.train.bundle import PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms
@@ -41,16 +55,14 @@ class RunHealth:
         self.meter = NormMeter(self.model)
         self.detector = SpikeDetector()
         self.past: deque[PastStep] = deque(maxlen=REMEMBERED)
-        self.recent: dict[str, deque[dict[str, Any]]] = {k: deque(maxlen=RECENT) for k in ("norms", "inside")}
+        self.recent: dict[str, deque[Record]] = {one.KIND: deque(maxlen=RECENT) for one in (NormsRow, InsideRow)}
         self.said: set[str] = set()
         self.last_spike = -QUIET_STEPS - 1
-        self.head = {
-            "kind": "layers",
-            "step": 0,
-            "layers": list(self.meter.layers),
-            "samples": session.config.batch_windows,
-            "sample_tokens": session.config.model.context_length,
-        }
+        self.head = LayersRow(
+            tuple(self.meter.layers),
+            samples=session.config.batch_windows,
+            sample_tokens=session.config.model.context_length,
+        )
         self.n_rows = 0
         self.rows: list[Norms] = []
         self.noise = NoiseScale()
@@ -91,7 +103,7 @@ class RunHealth:
                 past=list(self.past),
                 usual=usual,
             )
-            self._tell_spike(step, [one.__dict__ for one in excess], path.name if path else None)
+            self._tell_spike(step, excess, path.name if path else None)
 
     def moving(self, parameters: list[Tensor]) -> AbstractContextManager[object]:
         """Measures by how much they move."""
@@ -139,20 +151,20 @@ class RunHealth:
         self.model.train(training)
         self._write(inside_row(session.state.progress.step + 1, inside))
 
-    def _write(self, row: dict[str, Any]) -> None:
-        self.session.append(self.session.run.health, row)
-        self.recent[row["kind"]].append(row)
+    def _write(self, row: NormsRow | InsideRow) -> None:
+        self.session.append(self.session.run.health, row.row())
+        self.recent[row.KIND].append(row)
 
-    def _tell_spike(self, step: int, what: list[dict[str, Any]], bundle: str | None) -> None:
-        row = {"kind": "spike", "step": step, "what": what, "bundle": bundle, "applied": self.result.applied}
-        self.session.append(self.session.run.health, row)
+    def _tell_spike(self, step: int, excess: Sequence[Excess], bundle: str | None) -> None:
+        what = tuple(OutOfLine(one.what, one.value, one.usual, one.score) for one in excess)
+        self.session.append(self.session.run.health, SpikeRow(step, what, bundle, self.result.applied).row())
         if self.result.applied:  # a step that is not finite is told of by the guard
-            said = "; ".join(f"{one['what']} {one['value']:.3g}, usually {one['usual']:.3g}" for one in what)
+            said = "; ".join(f"{one.what} {one.value:.3g}, usually {one.usual:.3g}" for one in excess)
             why = f": `chainrule lens spike {self.session.run.path}` says why" if bundle else ""
             self.session.note(f"step {step} is out of line ({said}){why}")
 
     def _warn(self) -> None:
-        record = HealthRecord.of_rows([self.head, *self.recent["norms"], *self.recent["inside"]])
+        record = HealthRecord.of([self.head, *(row for rows in self.recent.values() for row in rows)])
         for verdict in judge(record):
             if verdict.mark == "bad" and verdict.kind not in self.said:
                 self.said.add(verdict.kind)
@@ -162,38 +174,39 @@ class RunHealth:
     def _go_on(self) -> None:
         """The layers' names where the file has none yet, and the usual steps of a run that goes on."""
         run = self.session.run
-        if not any(row.get("kind") == "layers" for row in islice(read_rows(run.health), 1)):
-            self.session.append(run.health, self.head)
-        for row in reversed(list(islice(rows_from_end(run.metrics, "train"), RECENT * 4))):
-            if row.get("loss") is not None and row.get("grad_norm") is not None:
-                self.detector.see(row["loss"], row["grad_norm"])
+        if next(rows_of(run.health, LayersRow), None) is None:
+            self.session.append(run.health, self.head.row())
+        last = (TrainRow.of(row) for row in islice(rows_from_end(run.metrics, TrainRow.KIND), RECENT * 4))
+        for row in reversed(list(last)):
+            if row is not None and row.loss is not None and row.grad_norm is not None:
+                self.detector.see(row.loss, row.grad_norm)
 
 
-def norms_row(step: int, rows: list[Norms], noise: NoiseScale) -> dict[str, Any]:
+def norms_row(step: int, rows: list[Norms], noise: NoiseScale) -> NormsRow:
     """Means and largest values of each layer over the steps since the last row; weights as they are now."""
     gradients, ratios = ([getattr(one, name) for one in rows] for name in ("gradient", "ratio"))
-    return {
-        "kind": "norms",
-        "step": step,
-        "n": len(rows),
-        "gradient": [_short(sum(column) / len(rows)) for column in zip(*gradients, strict=True)],
-        "gradient_max": [_short(max(column)) for column in zip(*gradients, strict=True)],
-        "weight": [_short(value) for value in rows[-1].weight],
-        "ratio": [_short(sum(column) / len(rows)) for column in zip(*ratios, strict=True)],
-        "ratio_max": [_short(max(column)) for column in zip(*ratios, strict=True)],
-        "noise": [_short(noise.gradient_squared), _short(noise.variance), noise.n_steps] if noise.n_steps else None,
-    }
+    parts = (_short(noise.gradient_squared), _short(noise.variance), noise.n_steps)
+    return NormsRow(
+        step=step,
+        n=len(rows),
+        gradient=tuple(_short(sum(column) / len(rows)) for column in zip(*gradients, strict=True)),
+        gradient_max=tuple(_short(max(column)) for column in zip(*gradients, strict=True)),
+        weight=tuple(_short(value) for value in rows[-1].weight),
+        ratio=tuple(_short(sum(column) / len(rows)) for column in zip(*ratios, strict=True)),
+        ratio_max=tuple(_short(max(column)) for column in zip(*ratios, strict=True)),
+        noise=parts if noise.n_steps else None,
+    )
 
 
-def inside_row(step: int, inside: Inside) -> dict[str, Any]:
+def inside_row(step: int, inside: Inside) -> InsideRow:
     """A look just before `step` as one line: four numbers of each output, two of each hidden layer, all entropies."""
-    outputs = {p: [_short(v) for v in (a.mean, a.std, a.largest, a.zeros)] for p, a in inside.outputs.items()}
-    units = {path: [_short(one.dead), _short(one.silent)] for path, one in inside.units.items()}
+    outputs = {p: tuple(_short(v) for v in (a.mean, a.std, a.largest, a.zeros)) for p, a in inside.outputs.items()}
+    units = {path: (_short(one.dead), _short(one.silent)) for path, one in inside.units.items()}
     heads = {
-        path: {"entropy": [_short(v) for v in one.entropy], "largest_logit": _short(one.largest_logit)}
+        path: Heads(tuple(_short(v) for v in one.entropy), _short(one.largest_logit))
         for path, one in inside.attention.items()
     }
-    return {"kind": "inside", "step": step, "outputs": outputs, "units": units, "attention": heads}
+    return InsideRow(step, outputs, units, heads)
 
 
 def _short(value: float) -> float:

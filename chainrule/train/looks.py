@@ -10,6 +10,7 @@ from chainrule.data import TokenStore
 from chainrule.evaluate import Scores, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
+from chainrule.run import EvalRow, Sample, Saved
 from chainrule.train.session import Session, environment
 from chainrule.verdict import judge_start
 
@@ -53,8 +54,7 @@ def evaluate(session: Session) -> Scores:
         start = judge_start(scores.loss, config.model.vocab_size)
         if start.mark != "good":
             session.note(start.text)
-    row = {"val_loss": scores.loss, "val_bits_per_byte": scores.bits_per_byte}
-    session.write_row("eval", {**where(session), **row})
+    session.write(EvalRow(**where(session), val_loss=scores.loss, val_bits_per_byte=scores.bits_per_byte))
     return scores
 
 
@@ -97,7 +97,7 @@ def sample(session: Session) -> None:
         session.note(f"no samples at step {session.state.progress.step}: {fault}")
         return
     for completion in completions:
-        session.write_row("sample", {**where(session), "prompt": completion.prompt, "text": completion.text})
+        session.write(Sample(**where(session), prompt=completion.prompt, text=completion.text))
 
 
 def save(session: Session) -> None:
@@ -114,7 +114,7 @@ def save(session: Session) -> None:
     path = session.patient(lambda: session.state.save(run.checkpoints, facts, copies))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)
-    session.watch("saved", {"step": progress.step, "path": str(path)})
+    session.watch(Saved(progress.step, str(path)))
 
 
 def where(session: Session) -> dict[str, Any]:

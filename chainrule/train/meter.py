@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 from chainrule.plan import flops_per_token
+from chainrule.run import TrainRow
 from chainrule.train.looks import where
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult
@@ -73,25 +73,25 @@ class Meter:
         row = self._row(self.shown)
         if at_an_end or is_kept(progress.step // every):
             same = self.kept.n_steps == self.shown.n_steps
-            self.session.keep_row("train", row if same else self._row(self.kept))
+            self.session.keep(row if same else self._row(self.kept))
             self.kept = Stretch(progress.seconds)
-        self.session.watch("train", row)
+        self.session.watch(row)
         self.shown = Stretch(progress.seconds)
 
-    def _row(self, stretch: Stretch) -> dict[str, Any]:
+    def _row(self, stretch: Stretch) -> TrainRow:
         config = self.session.config
         seconds = self.session.state.progress.seconds - stretch.since
         tokens = stretch.n_steps * config.batch_windows * config.model.context_length
         speed = tokens / max(seconds, 1e-9)
-        return {
+        return TrainRow(
             **where(self.session),
-            "loss": stretch.loss / stretch.n_steps,
-            "lr": self._rate(),
-            "grad_norm": stretch.grad_norm,
-            "tokens_per_second": round(speed, 1),
-            "peak_share": round(speed * self.flops_per_token / self.session.facts.peak_flops, 4),
-            "seconds_left": round(self._seconds_left(), 1),
-        }
+            loss=stretch.loss / stretch.n_steps,
+            lr=self._rate(),
+            grad_norm=stretch.grad_norm,
+            tokens_per_second=round(speed, 1),
+            peak_share=round(speed * self.flops_per_token / self.session.facts.peak_flops, 4),
+            seconds_left=round(self._seconds_left(), 1),
+        )
 
     def _seconds_left(self) -> float:
         """Until the report is written: the steps at the speed of late, what happens between them, and the end."""
@@ -100,6 +100,5 @@ class Meter:
         return session.costs_ahead().of_steps(remaining, session.intervals) + budget.ending.total
 
     def _rate(self) -> float:
-        config = self.session.config
-        peak = config.optimizer.muon_lr if config.optimizer.kind == "muon" else config.optimizer.lr
+        peak = next(iter(self.session.config.optimizer.peak_rates.values()))
         return peak * self.session.factor(self.session.state.progress.step - 1)

@@ -1,14 +1,12 @@
 """What ten more minutes would give a run, for its summary."""
 
-from typing import Any
-
 from chainrule.plan import MORE_MINUTES, foretell
-from chainrule.run import read_rows
+from chainrule.run import EvalRow, Foretold, rows_of
 from chainrule.train.looks import where
 from chainrule.train.session import Session
 
 
-def more_minutes(session: Session, bits_per_byte: float) -> dict[str, Any] | None:
+def more_minutes(session: Session, bits_per_byte: float) -> Foretold | None:
     """Where the run would have come with MORE_MINUTES besides, in the same settings; None where nothing can be said.
 
     `bits_per_byte` is its final figure. Nothing is said of a run without a time, of one that was given more steps and
@@ -18,10 +16,9 @@ def more_minutes(session: Session, bits_per_byte: float) -> dict[str, Any] | Non
     if budget.seconds is None or session.state.progress.leg or config.origin.start_from:
         return None
     looks = []
-    for row in read_rows(session.run.metrics, "eval"):
-        at, bits = row.get("tokens"), row.get("val_bits_per_byte")
-        if isinstance(at, int | float) and isinstance(bits, int | float):
-            looks.append((int(at), float(bits)))
+    for look in rows_of(session.run.metrics, EvalRow):
+        if look.val_bits_per_byte is not None:
+            looks.append((look.tokens, look.val_bits_per_byte))
     tokens = where(session)["tokens"]
     costs, every = budget.pace.costs, session.intervals
     # At the pace of late, with looks, samples and checkpoints between the steps; start and end are paid already.
@@ -30,10 +27,4 @@ def more_minutes(session: Session, bits_per_byte: float) -> dict[str, Any] | Non
     told = foretell(bits_per_byte, looks, tokens, more_tokens, session.dataset.split("train").n_tokens)
     if told is None:
         return None
-    return {
-        "minutes": MORE_MINUTES,
-        "tokens": round(tokens + more_tokens),
-        "bits_per_byte": told.bits_per_byte,
-        "low": told.low,
-        "high": told.high,
-    }
+    return Foretold(MORE_MINUTES, told.bits_per_byte, told.low, told.high, round(tokens + more_tokens))

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
-from chainrule.run import RunFolder
+from chainrule.run import Change, RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
 from chainrule.train.looks import score_held_out
 from chainrule.train.session import Session
@@ -40,7 +40,7 @@ class Origin:
         values: dict[str, dict[str, Any]] = {"model": shape.model_dump()}
         if self.run is not None:
             old = resolve([load_toml(self.run.config)]).config
-            rates = {"lr": old.optimizer.lr * RATE_SHARE, "muon_lr": old.optimizer.muon_lr * RATE_SHARE}
+            rates = {name: rate * RATE_SHARE for name, rate in old.optimizer.peak_rates.items()}
             values["optimizer"] = {**old.optimizer.model_dump(), **rates}
             values["schedule"] = old.schedule.model_dump()
         else:
@@ -52,11 +52,11 @@ class Origin:
     def sentence(self, config: Config) -> str:
         """What is taken over, in one line for the person."""
         optimizer = config.optimizer
-        rate = f"{optimizer.lr:.1e}" + (f" (matrices {optimizer.muon_lr:.1e})" if optimizer.kind == "muon" else "")
+        rate = ", ".join(f"{name} {rate:.1e}" for name, rate in optimizer.peak_rates.items())
         known = "its own peak was higher" if self.run else "its own peak is not known"
         return (
             f"going on from {self.opened.origin}: dropout {config.model.drop_rate:g}, {optimizer.kind} at a gentle "
-            f"rate of {rate} after a warm-up over {config.schedule.warmup_share:.0%} of the steps, because {known}; "
+            f"rate ({rate}) after a warm-up over {config.schedule.warmup_share:.0%} of the steps, because {known}; "
             "--model.drop-rate and --optimizer.lr change that"
         )
 
@@ -114,14 +114,19 @@ def score_before(session: Session, minutes: float | None, step_seconds: float) -
     return {**_score_both(session, max_tokens), "max_tokens": max_tokens}
 
 
-def forgetting(session: Session, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Held-out bits per byte on new and on old text, before and after; empty for a run from nothing."""
+class Both(NamedTuple):
+    """Of the text that a run goes on with and of the old one."""
+
+    new: Change | None = None
+    old: Change | None = None
+
+
+def forgetting(session: Session, before: Mapping[str, Any] | None) -> Both:
+    """Held-out bits per byte on new and on old text, before and after; nothing for a run from nothing."""
     if before is None:
-        return {"new": None, "old": None}
+        return Both()
     after = _score_both(session, before.get("max_tokens"))
-    return {
-        name: None if after[name] is None else {"before": before[name], "after": after[name]} for name in ("new", "old")
-    }
+    return Both(*(Change.of({"before": before[name], "after": after[name]}) for name in Both._fields))
 
 
 def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | None]:

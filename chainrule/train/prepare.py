@@ -1,15 +1,16 @@
 """From raw text to a data set that the model can learn from: survey, tokenizer, token shards."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from chainrule.base import ConfigError, DataError
 from chainrule.config import Config, Layer
 from chainrule.data import Batches, Dataset, Survey, find_cache, list_files
-from chainrule.device import look_at_machine
+from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
-from chainrule.run import RunFolder
+from chainrule.run import DataReport, Machine, RunFolder, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
 from chainrule.train.copied import copied_row, copied_sentence
 from chainrule.train.settings import settle
@@ -43,7 +44,20 @@ def make_shards(config: Config, found: Survey, tokenizer: Tokenizer, run: RunFol
     return Preparing(config, watch, run).shards(found, tokenizer)
 
 
-def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch: Watch = silent) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Prepared:
+    """A text that is ready for every run with the same settings, and where it lies."""
+
+    folder: Path
+    tokenizer: TokenizerFacts
+    data: DataReport
+
+    def row(self) -> dict[str, Any]:
+        """By name, for JSON."""
+        return {"folder": str(self.folder), "tokenizer": self.tokenizer.row(), "data": self.data.row()}
+
+
+def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch: Watch = silent) -> Prepared:
     """Prepares the text for every run with these settings, in the cache; returns the folder and the data report.
 
     Vocabulary and context are chosen as `pretrain` chooses them for these layers and minutes. Raises what that raises,
@@ -54,16 +68,16 @@ def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch
     if find_cache(given.config.machine.cache) is None:
         raise ConfigError("prepared text is kept in the cache, and machine.cache is off; leave it out or name a folder")
     facts = look_at_machine(given.config.machine)
-    watch("machine", facts.row())
+    watch(machine_record(facts))
     found = read_text(given.config, None, watch)
     config = settle(layers, facts, minutes, found.split_bytes("train")).config
     tokenizer = make_tokenizer(config, found, None, watch)
     dataset = make_shards(config, found, tokenizer, None, watch)
     row = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
-    watch("tokenizer", row)
+    watch(row)
     report = data_row(dataset, config)
-    watch("data", report)
-    return {"folder": str(dataset.folder), "tokenizer": row, "data": report}
+    watch(report)
+    return Prepared(dataset.folder, row, report)
 
 
 def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> Batches:
@@ -87,7 +101,7 @@ def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> B
     )
 
 
-def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_size: int) -> dict[str, Any]:
+def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_size: int) -> TokenizerFacts:
     """What the tokenizer makes of the training text, with warnings where it does not suit text or model."""
     report = tokenizer_report(
         tokenizer,
@@ -96,20 +110,25 @@ def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_
         n_params=parameters(config.model).total,
         asked_size=asked_size,
     )
-    return {**asdict(report), "warnings": list(report.warnings)}
+    return TokenizerFacts(**asdict(report))
 
 
-def data_row(dataset: Dataset, config: Config) -> dict[str, Any]:
+def data_row(dataset: Dataset, config: Config) -> DataReport:
     """The data report, with what of the held-out text is copied, the run's epochs, and a warning past four."""
-    report = dict(dataset.manifest.report)
+    report = DataReport.of(dataset.manifest.report) or DataReport()
     epochs = run_tokens(config) / dataset.split("train").n_tokens
-    warnings = list(report.get("warnings", []))
+    warnings = [*report.warnings]
     if epochs > MANY_EPOCHS:
         warnings.append(
             f"the run reads the text {epochs:.1f} times; past {MANY_EPOCHS} the model learns it by heart more than it "
             "learns from it (Muennighoff et al., arXiv 2305.16264): more text, fewer steps or a smaller model help"
         )
     copied = copied_row(dataset)
-    if copied["share"] >= NOTABLE_SHARE:
+    if copied.share is not None and copied.share >= NOTABLE_SHARE:
         warnings.append(copied_sentence(copied))
-    return {**report, "copied": copied, "epochs": round(epochs, 3), "warnings": warnings}
+    return replace(report, copied=copied, epochs=round(epochs, 3), warnings=tuple(warnings))
+
+
+def machine_record(facts: MachineFacts) -> Machine:
+    """What is shown of a machine."""
+    return Machine.of(facts.row()) or Machine()

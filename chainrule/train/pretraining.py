@@ -3,15 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from chainrule.base import ChainruleError, DiskError, Interrupted, system_refusals
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
-from chainrule.run import RunFolder, read_record
+from chainrule.run import Event, RunFolder, Summary, read_summary
 from chainrule.train.claim import claimed
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
@@ -35,7 +35,7 @@ def pretrain(
     watch: Watch = silent,
     begun: float | None = None,
     report: Report | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Trains a model on raw text and returns the summary; everything is written into the folder `run_path`.
 
     `layers` are settings on top of the defaults, the later over the earlier; text.paths must be among them. `minutes`
@@ -55,16 +55,15 @@ def pretrain(
         draft(layers, budget)  # what is wrong with the settings is said before anything is made
     with Stop() as stop, freed_memory_kept(), claimed(run, watch, resume=resume, begun=begun) as claim:
         if resume and is_finished(run, layers) and minutes is None:
-            done = read_record(run.summary)
+            done = read_summary(run)
             watch(
-                "notice",
-                {
-                    "message": f"the run finished already, at step {done.get('step')}; there is nothing to go on with. "
+                Event(
+                    f"the run finished already, at step {done.step}; there is nothing to go on with. "
                     "More minutes (--minutes 10) or more --training.steps would go on"
-                },
+                )
             )
             done = _reported(run, done, report)
-            watch("finished", done)
+            watch(done)
             return done
         session: Session | None = None
         try:
@@ -90,14 +89,14 @@ def pretrain(
             if session is None and not resume:
                 claim.give_up()
             raise
-        if summary["status"] == "finished":
+        if summary.status == "finished":
             # Before anything is said of the end, and when summary.json is there.
             summary = _reported(run, summary, report)
-        watch("finished", summary)
+        watch(summary)
     return summary
 
 
-def _reported(run: RunFolder, summary: dict[str, Any], report: Report | None) -> dict[str, Any]:
+def _reported(run: RunFolder, summary: Summary, report: Report | None) -> Summary:
     if report is None:
         return summary
-    return {**summary, "report": str(report(run, float(summary.get("report_seconds") or math.inf)))}
+    return replace(summary, report=str(report(run, summary.report_seconds or math.inf)))

@@ -10,6 +10,7 @@ from chainrule.data import Windows
 from chainrule.device import BUSY_SHARE, MachineFacts, Precision
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
+from chainrule.run import Event
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.state import TrainState
 from chainrule.train.timing import Timed, first_windows, time_updates
@@ -59,7 +60,7 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
             if out_of_memory(fault):
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
-                watch("notice", {"message": f"torch.compile failed, training goes on without it: {_first_line(fault)}"})
+                watch(Event(f"torch.compile failed, training goes on without it: {_first_line(fault)}"))
                 objective, compiled = NextToken(model.loss), False
             else:
                 raise
@@ -97,9 +98,7 @@ def _say_threads(timed: Timed, watch: Watch) -> None:
     if timed.threads < most:
         one, other = timed.tried[timed.threads], timed.tried[most]
         threads = f"{timed.threads} thread{'s' if timed.threads > 1 else ''}"
-        watch(
-            "notice", {"message": f"going on with {threads}: {one:.2g} s for what {most} threads do in {other:.2g} s"}
-        )
+        watch(Event(f"going on with {threads}: {one:.2g} s for what {most} threads do in {other:.2g} s"))
 
 
 def _halved(micro_batch: int, config: Config, facts: MachineFacts, watch: Watch) -> int:
@@ -114,11 +113,10 @@ def _halved(micro_batch: int, config: Config, facts: MachineFacts, watch: Watch)
     half = micro_batch // 2
     same = count_text(config.batch_windows * config.model.context_length)
     watch(
-        "notice",
-        {
-            "message": f"a micro-batch of {micro_batch} windows does not fit in memory; going on with {half} "
+        Event(
+            f"a micro-batch of {micro_batch} windows does not fit in memory; going on with {half} "
             f"(the batch of an update stays {same} tokens)"
-        },
+        )
     )
     return half
 

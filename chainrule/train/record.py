@@ -1,7 +1,7 @@
 """machine.json: how a run was asked for, the machine, the plan; read with the care that a file on a disk deserves."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from chainrule.base import RunError
@@ -41,20 +41,8 @@ def known_before(run: RunFolder) -> dict[str, Any] | None:
     }
 
 
-def sound(row: Any, like: Mapping[str, Any]) -> bool:
-    """Whether a row that was read has the keys of `like`, with values of the same kind (a number for a number)."""
-    return isinstance(row, dict) and all(key in row and _same_kind(row[key], value) for key, value in like.items())
-
-
 def _is_layer(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("source"), str):
         return False
     sections = value.get("values")
     return isinstance(sections, dict) and all(isinstance(settings, dict) for settings in sections.values())
-
-
-def _same_kind(value: Any, like: Any) -> bool:
-    numbers = (int, float)
-    if isinstance(like, numbers) and not isinstance(like, bool):
-        return isinstance(value, numbers) and not isinstance(value, bool)
-    return like is None or isinstance(value, type(like))

@@ -8,10 +8,11 @@ to the same bits.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chainrule.base import duration_text, write_json
-from chainrule.run import RunFolder, read_record, read_rows
+from chainrule.run import Event, Plan, Replanned, RunFolder, read_record, rows_of
 from chainrule.train.budget import sparse_enough
 from chainrule.train.course import Course
 from chainrule.train.pace import Budget
@@ -70,8 +71,12 @@ def known_decisions(run: RunFolder, course: Course, step: int) -> dict[int, Mapp
     What was decided for another schedule (a run that was since given more steps) concerns this one no more.
     """
     taken = {turn for turn, _ in course.turns}
-    rows = (row for row in read_rows(run.events) if "step" in row and _is_turn(row.get("turn"), course))
-    return {row["step"]: row["turn"] for row in rows if row["step"] >= step and row["step"] not in taken}
+    return {
+        event.step: event.turn
+        for event in rows_of(run.events, Event)
+        if event.step is not None and event.turn is not None and _is_turn(event.turn, course)
+        if event.step >= step and event.step not in taken
+    }
 
 
 def _is_turn(made: Any, course: Course) -> bool:
@@ -80,13 +85,13 @@ def _is_turn(made: Any, course: Course) -> bool:
     return sound and (made["planned"], made["leg"]) == (course.planned, course.leg)
 
 
-def keep_plan(session: Session) -> Mapping[str, Any]:
+def keep_plan(session: Session) -> Plan:
     """Writes the steps as they are planned now into machine.json, for those who look; returns the plan."""
     record = read_record(session.run.machine)
     steps = session.course.steps
     batch_tokens = session.config.batch_windows * session.config.model.context_length
-    plan = {**record.get("plan", {}), "steps": steps, "tokens": steps * batch_tokens}
-    session.patient(lambda: write_json(session.run.machine, {**record, "plan": plan}))
+    plan = replace(Plan.of(record.get("plan")) or Plan(), steps=steps, tokens=steps * batch_tokens)
+    session.patient(lambda: write_json(session.run.machine, {**record, "plan": plan.row()}))
     return plan
 
 
@@ -119,7 +124,7 @@ def _follow(session: Session, made: Mapping[str, Any]) -> None:
     progress.turns.append([progress.step, max(int(made["steps"]), progress.step + 1)])
     progress.spacing, progress.sparse = float(made["spacing"]), int(made["sparse"])
     budget.turned_at, budget.turned_after = budget.clock.spent(), budget.pace.n_steps
-    session.watch("replan", keep_plan(session))
+    session.watch(Replanned(keep_plan(session)))
 
 
 def _sentence(session: Session, steps: int, sparse: int) -> str:

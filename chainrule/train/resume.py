@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chainrule.base import CheckpointError, ConfigError, DataError, RunError, write_json
@@ -10,7 +11,7 @@ from chainrule.config import ROUNDED_ON_RESUME, Config, Layer, Resolved, check_r
 from chainrule.data import Dataset
 from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor
-from chainrule.run import RunFolder, cut_after_step, damaged_rows, read_record, rewrite_rows
+from chainrule.run import RunFolder, cut_after_step, damaged_rows, read_summary, rewrite_rows
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import course_of
 from chainrule.train.session import environment, write_event
@@ -27,7 +28,7 @@ def is_finished(run: RunFolder, layers: Sequence[Layer]) -> bool:
     """
     wanted = saved_settings(run, layers).config.training.steps
     saved = resolve([load_toml(run.config)]).config.training.steps
-    return read_record(run.summary).get("status") == "finished" and wanted == saved
+    return read_summary(run).status == "finished" and wanted == saved
 
 
 def saved_settings(run: RunFolder, layers: Sequence[Layer]) -> Resolved:
@@ -74,9 +75,9 @@ def check_settings(checkpoint: Checkpoint, run: RunFolder, wanted: Config) -> No
 
 def going_on(run: RunFolder) -> None:
     """A summary of a finished run that goes on says so, whatever ends it next; its figures stay until there are new."""
-    summary = read_record(run.summary)
-    if summary.get("status") == "finished":
-        write_json(run.summary, {**summary, "status": "interrupted"})
+    summary = read_summary(run)
+    if summary.status == "finished":
+        write_json(run.summary, replace(summary, status="interrupted").row())
 
 
 def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str | None:

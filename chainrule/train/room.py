@@ -10,7 +10,7 @@ from chainrule.checkpoint import steps_of
 from chainrule.config import Config, Resolved
 from chainrule.device import MachineFacts
 from chainrule.plan import check_memory, checkpoint_bytes, checkpoints_to_come, memory_bytes
-from chainrule.run import RunFolder
+from chainrule.run import Event, RunFolder
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
@@ -136,4 +136,4 @@ def _waiting(run: RunFolder) -> str:
 
 
 def _say(watch: Watch, message: str) -> None:
-    watch("notice", {"message": message})
+    watch(Event(message))

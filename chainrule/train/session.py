@@ -15,7 +15,7 @@ from chainrule.data import Batches, Dataset
 from chainrule.device import MachineFacts, Precision
 from chainrule.optim import rate_factor, window_pieces
 from chainrule.plan import flops_per_token
-from chainrule.run import RunFolder, append_row
+from chainrule.run import EvalRow, Event, RunFolder, Sample, TrainRow, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
 from chainrule.train.objective import Objective
@@ -96,15 +96,14 @@ class Session:
         progress = self.state.progress
         self.patient(lambda: write_event(self.run, self.watch, message, step=progress.step, **more))
 
-    def write_row(self, kind: str, row: Mapping[str, Any]) -> None:
+    def write(self, row: TrainRow | EvalRow | Sample) -> None:
         """A line of metrics.jsonl, or of samples.jsonl, and shown."""
-        self.keep_row(kind, row)
-        self.watch(kind, row)
+        self.keep(row)
+        self.watch(row)
 
-    def keep_row(self, kind: str, row: Mapping[str, Any]) -> None:
+    def keep(self, row: TrainRow | EvalRow | Sample) -> None:
         """The line alone."""
-        path = self.run.samples if kind == "sample" else self.run.metrics
-        self.append(path, row if kind == "sample" else {"kind": kind, **row})
+        self.append(self.run.samples if isinstance(row, Sample) else self.run.metrics, row.row())
 
     def append(self, path: Path, row: Mapping[str, Any]) -> None:
         """A line of one of the run's files."""
@@ -117,9 +116,9 @@ class Session:
 
 def write_event(run: RunFolder, watch: Watch, message: str, **more: Any) -> None:
     """A line in events.jsonl, and shown."""
-    row = {"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "message": message, **more}
-    append_row(run.events, row)
-    watch("notice", row)
+    event = Event(message, time.strftime("%Y-%m-%dT%H:%M:%S"), **more)
+    append_row(run.events, event.row())
+    watch(event)
 
 
 def environment(facts: MachineFacts) -> dict[str, Any]:

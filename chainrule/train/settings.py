@@ -15,7 +15,7 @@ from chainrule.plan import (
     training_seconds,
     with_automatic,
 )
-from chainrule.run import RunFolder
+from chainrule.run import Plan, RunFolder
 
 
 def settle(layers: Sequence[Layer], facts: MachineFacts, minutes: float | None, text_bytes: int) -> Resolved:
@@ -45,17 +45,17 @@ def save_settings(run: RunFolder, resolved: Resolved) -> None:
     write_bytes(run.config, to_toml(resolved.config, resolved.sources).encode())
 
 
-def plan_row(config: Config, facts: MachineFacts, step_seconds: float | None = None) -> dict[str, Any]:
+def plan_row(config: Config, facts: MachineFacts, step_seconds: float | None = None) -> Plan:
     """What the run will cost: by the plan, or by the seconds that a step took."""
     training = config.training
     seconds = training.steps * step_seconds if step_seconds else training_seconds(config, facts.planned)
-    return {
-        "architecture": config.model.architecture,
-        "parameters": parameters(config.model).total,
-        "steps": training.steps,
-        "tokens": run_tokens(config),
-        "batch_tokens": config.batch_windows * config.model.context_length,
-        "flops_per_token": flops_per_token(config.model),
-        "memory_bytes": check_memory(config, facts.planned, facts.precision).total,
-        "seconds": round(seconds, 1),
-    }
+    return Plan(
+        architecture=config.model.architecture,
+        parameters=parameters(config.model).total,
+        steps=training.steps,
+        tokens=run_tokens(config),
+        batch_tokens=config.batch_windows * config.model.context_length,
+        flops_per_token=flops_per_token(config.model),
+        memory_bytes=check_memory(config, facts.planned, facts.precision).total,
+        seconds=round(seconds, 1),
+    )

@@ -26,7 +26,7 @@ from chainrule.data import (
     survey_key,
     write_shards,
 )
-from chainrule.run import RunFolder
+from chainrule.run import Event, Progress, RunFolder
 from chainrule.tokenizer import Tokenizer, build_tokenizer, load_tokenizer, sample_bytes
 from chainrule.train.watch import Watch
 
@@ -125,7 +125,7 @@ class Preparing:
 
     def on_progress(self, phase: str, done: int, total: int) -> None:
         """Tells how far it is."""
-        self.watch("progress", {"phase": phase, "done": done, "total": total})
+        self.watch(Progress(phase, done, total))
 
     def on_wait(self) -> None:
         """Tells that another process is at the same work."""
@@ -178,7 +178,7 @@ class Preparing:
             shutil.copyfile(source, target)
 
     def _say(self, message: str) -> None:
-        self.watch("notice", {"message": message})
+        self.watch(Event(message))
 
     def _tokenizer_key(self, found: Survey) -> str:
         vocabulary = self.config.vocabulary.model_dump(mode="json")

@@ -1,7 +1,7 @@
 """From settings to a session that is ready for its next step: a new run, or one that goes on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chainrule.base import bytes_text, write_json
@@ -9,7 +9,7 @@ from chainrule.config import Config, Layer, Resolved, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
 from chainrule.plan import draft
-from chainrule.run import RunFolder, is_begun, read_record
+from chainrule.run import Plan, RunFolder, TokenizerFacts, is_begun, read_record
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.objective import NextToken
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_before
@@ -17,6 +17,7 @@ from chainrule.train.pace import Budget, Clock
 from chainrule.train.planned import is_sound, more_time, plan_time, take_up_time
 from chainrule.train.prepare import (
     data_row,
+    machine_record,
     make_shards,
     make_tokenizer,
     read_text,
@@ -25,7 +26,7 @@ from chainrule.train.prepare import (
 )
 from chainrule.train.probe import Probed, likely_micro_batch, probe
 from chainrule.train.prompts import held_out_prompts
-from chainrule.train.record import asked_for, sound, start_record
+from chainrule.train.record import asked_for, start_record
 from chainrule.train.replan import keep_plan
 from chainrule.train.resume import (
     check_fits,
@@ -43,8 +44,6 @@ from chainrule.train.settings import on_machine, pinned, plan_row, save_settings
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
-
-TOLD_OF_A_TOKENIZER = {"kind": "", "vocab_size": 0, "unused_share": 0.0, "bytes_per_token": 0.0, "warnings": []}
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Start:
         resolved = on_machine(settle(layers, facts, minutes, found.split_bytes("train")), facts)
         if origin:
             write_event(self.run, self.watch, origin.sentence(resolved.config))
-        self.watch("plan", plan_row(resolved.config, facts))
+        self.watch(plan_row(resolved.config, facts))
         asked_size = resolved.config.model.vocab_size
         tokenizer = make_tokenizer(resolved.config, found, self.run, self.watch)
         if not origin:
@@ -92,8 +91,9 @@ class Start:
             prompts := held_out_prompts(dataset.split("validation"), tokenizer)
         ):
             resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
-        record["tokenizer"] = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
-        self.watch("tokenizer", record["tokenizer"])
+        about = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
+        record["tokenizer"] = about.row()
+        self.watch(about)
         check_room(self.run, resolved.config)  # once more: the shards have taken some
         session = self._session(resolved, facts, tokenizer, dataset)
         if origin:
@@ -153,20 +153,20 @@ class Start:
         self, record: dict[str, Any], config: Config, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset
     ) -> None:
         """Shows what the first start showed; what machine.json has lost is worked out and written again."""
-        plan = plan_row(config, facts)
-        if not sound(record.get("plan"), plan) or not sound(record.get("tokenizer"), TOLD_OF_A_TOKENIZER):
-            record["plan"] = plan
-            record["tokenizer"] = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
-            record |= {"machine": facts.row(), "data": data_row(dataset, config)}
+        plan, about = Plan.of(record.get("plan")), TokenizerFacts.of(record.get("tokenizer"))
+        data = data_row(dataset, config)
+        if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
+            plan = plan_row(config, facts)
+            about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
+            record |= {"plan": plan.row(), "tokenizer": about.row(), "machine": facts.row(), "data": data.row()}
             write_json(self.run.machine, record)
             write_event(self.run, self.watch, "machine.json was missing or damaged, and is written again")
-        self.watch("plan", record["plan"])
-        self.watch("tokenizer", record["tokenizer"])
-        self.watch("data", data_row(dataset, config))
+        for one in (plan, about, data):
+            self.watch(one)
 
     def _machine(self, resolved: Resolved) -> MachineFacts:
         facts = look_at_machine(resolved.config.machine)
-        self.watch("machine", facts.row())
+        self.watch(machine_record(facts))
         return facts
 
     def _session(self, resolved: Resolved, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset) -> Session:
@@ -216,11 +216,17 @@ class Start:
             data_row(session.dataset, session.config),
             plan_row(session.config, session.facts, probed.step_seconds),
         )
-        self.watch("data", data)
-        self.watch("plan", plan)
+        self.watch(data)
+        self.watch(plan)
         save_settings(self.run, resolved)
-        write_json(self.run.machine, {**record, "machine": session.facts.row(), "plan": plan, "data": data})
+        whole = {**record, "machine": session.facts.row(), "plan": plan.row(), "data": data.row()}
+        write_json(self.run.machine, whole)
         for sentence in sentences:
             session.note(sentence)
         session.note(f"started: {session.config.training.steps} steps")
         return session
+
+
+def _is_whole(record: Plan | TokenizerFacts) -> bool:
+    """Whether a file has kept all of it; the embedding's share is not known of every tokenizer."""
+    return record.row().keys() | {"embedding_share"} >= {one.name for one in fields(record)}

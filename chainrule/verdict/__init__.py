@@ -6,7 +6,7 @@ from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import THRESHOLDS
 from chainrule.verdict.verdicts import Verdict
-from chainrule.verdict.words import BASELINE_NAMES, against_baselines, more_time, removed, scored
+from chainrule.verdict.words import BASELINE_NAMES, against_baselines, known_baselines, more_time, removed, scored
 
 __all__ = [
     "BASELINE_NAMES",
@@ -18,6 +18,7 @@ __all__ = [
     "findings",
     "judge",
     "judge_start",
+    "known_baselines",
     "more_time",
     "overview_or_name",
     "removed",

@@ -5,7 +5,19 @@ from typing import Any
 
 from chainrule.base import ChainruleError, folder_bytes
 from chainrule.config import Config, differences, load_toml, resolve
-from chainrule.run import RunFolder, is_running, read_record, read_rows, rows_from_end
+from chainrule.run import (
+    EvalRow,
+    Plan,
+    RunFolder,
+    Summary,
+    TrainRow,
+    is_running,
+    last_record,
+    read_record,
+    read_summary,
+    rows_from_end,
+    rows_of,
+)
 
 N_POINTS = 10
 
@@ -46,11 +58,11 @@ def config_of(run: RunFolder) -> Config:
 
 def overview(run: RunFolder) -> Overview:
     """What the run's files say of it; a run whose configuration cannot be read is listed as unreadable."""
-    summary = read_record(run.summary)
-    last: dict[str, Any] = next((row for row in rows_from_end(run.metrics) if "step" in row), {})
-    looks = (row.get("val_bits_per_byte") for row in rows_from_end(run.metrics, "eval"))
-    bits = next((bits for bits in looks if bits is not None), None)
-    planned = read_record(run.machine).get("plan") or {}
+    summary = read_summary(run)
+    last = last_record(run.metrics, TrainRow) or TrainRow(0)
+    looks = (EvalRow.of(row) for row in rows_from_end(run.metrics, EvalRow.KIND))
+    bits = next((look.val_bits_per_byte for look in looks if look and look.val_bits_per_byte is not None), None)
+    planned = Plan.of(read_record(run.machine).get("plan")) or Plan()
     try:
         config = config_of(run)
     except ChainruleError:
@@ -58,13 +70,13 @@ def overview(run: RunFolder) -> Overview:
     return Overview(
         name=run.name,
         status=_status(run, summary, config),
-        parameters=planned.get("parameters") or summary.get("parameters"),
-        step=int(summary.get("step") or last.get("step", 0)),
+        parameters=planned.parameters or summary.parameters,
+        step=summary.step or last.step,
         # Where the steps were planned again on the way, the settings have the first plan.
-        steps=planned.get("steps") or (config.training.steps if config else None),
-        tokens=int(summary.get("tokens") or last.get("tokens", 0)),
-        val_bits_per_byte=summary.get("val_bits_per_byte") or bits,
-        seconds=float(summary.get("seconds") or last.get("seconds", 0.0)),
+        steps=planned.steps or (config.training.steps if config else None),
+        tokens=summary.tokens or last.tokens,
+        val_bits_per_byte=summary.val_bits_per_byte or bits,
+        seconds=summary.seconds or last.seconds,
         disk_bytes=folder_bytes(run.path),
     )
 
@@ -79,11 +91,8 @@ def overview_or_name(run: RunFolder) -> Overview:
 
 def held_out_curve(run: RunFolder) -> list[tuple[int, float]]:
     """(tokens, bits per byte) of each look at the held-out text, tokens rising."""
-    points = {
-        int(row["tokens"]): float(row["val_bits_per_byte"])
-        for row in read_rows(run.metrics, "eval")
-        if row.get("val_bits_per_byte") is not None and "tokens" in row
-    }
+    looks = rows_of(run.metrics, EvalRow)
+    points = {look.tokens: look.val_bits_per_byte for look in looks if look.val_bits_per_byte is not None}
     return sorted(points.items())
 
 
@@ -106,7 +115,7 @@ def _between(curve: list[tuple[int, float]], tokens: int) -> float:
     return high if right == left else low + (high - low) * (tokens - left) / (right - left)
 
 
-def _status(run: RunFolder, summary: dict[str, Any], config: Config | None) -> str:
+def _status(run: RunFolder, summary: Summary, config: Config | None) -> str:
     if is_running(run):
         return "running"
-    return str(summary.get("status") or ("unreadable" if config is None else "interrupted"))
+    return summary.status or ("unreadable" if config is None else "interrupted")

@@ -1,9 +1,8 @@
 """What the numbers of a run's health mean, in plain words, with what to try."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Any
 
 from chainrule.base import block_of, layer_in_words
 from chainrule.run import HealthRecord, mean_noise
@@ -40,15 +39,11 @@ def _spikes(record: HealthRecord) -> Iterator[Verdict]:
         return
     first, count = record.spikes[0], len(record.spikes)
     steps = f"{count} steps were out of line, the first at" if count > 1 else "One step was out of line,"
-    causes = [
-        f"{one['what']} {_number(one.get('value'))}, usually {_number(one.get('usual'))}"
-        for one in first.get("what") or ()
-        if isinstance(one, Mapping) and "what" in one
-    ]
+    causes = [f"{one.what} {_number(one.value)}, usually {_number(one.usual)}" for one in first.what]
     yield Verdict(
         "spike",
         "note",
-        f"{steps} step {first['step']:,} ({'; '.join(causes) or 'no figures'}).",
+        f"{steps} step {first.step:,} ({'; '.join(causes) or 'no figures'}).",
         "`chainrule lens spike` replays it and says why.",
     )
 
@@ -88,7 +83,7 @@ def _growth(record: HealthRecord) -> Iterator[Verdict]:
     count = len(record.norms)
     if count < 2 * ENOUGH_ROWS:
         return
-    totals = [_total(row["gradient"]) for row in record.norms]
+    totals = [_total(row.gradient) for row in record.norms]
     early, late = median(totals[count // 10 : count // 2]), median(totals[-max(2, count // 10) :])
     if early > 0 and late >= GROWN * early:
         then = HealthRecord(record.layers, record.norms[count // 10 : count // 2]).tail("gradient", 1.0)
@@ -171,5 +166,5 @@ def _tokens(count: float) -> str:
     return f"{count:,.0f}" if count < 10_000 else f"{count / 1000:,.0f}k"
 
 
-def _number(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else "not finite"
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3g}"

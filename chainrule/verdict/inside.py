@@ -3,16 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from chainrule.base import layer_in_words, layer_of
+from chainrule.run import Column, InsideRow
 from chainrule.verdict.thresholds import ALL_DEAD, COARSE, COLLAPSED, DEAD, DIVERGING, SATURATED, SPREAD
 from chainrule.verdict.verdicts import Verdict
 
-Row = Mapping[str, Any]
 
-
-def judge_inside(rows: Sequence[Row]) -> Iterator[Verdict]:
+def judge_inside(rows: Sequence[InsideRow]) -> Iterator[Verdict]:
     """What the last look shows, held against the first."""
     if rows:
         yield from _outputs(rows)
@@ -20,14 +18,14 @@ def judge_inside(rows: Sequence[Row]) -> Iterator[Verdict]:
         yield from _attention(rows[-1])
 
 
-def _outputs(rows: Sequence[Row]) -> Iterator[Verdict]:
-    first, last = _part(rows[0], "outputs"), _part(rows[-1], "outputs")
+def _outputs(rows: Sequence[InsideRow]) -> Iterator[Verdict]:
+    first, last = rows[0].outputs, rows[-1].outputs
     for path, (_, std, largest, _) in _numbers(last, 4):
         if not (math.isfinite(std) and math.isfinite(largest)):
             yield Verdict(
                 "non-finite",
                 "bad",
-                f"The outputs of {layer_in_words(path)} were not finite at step {rows[-1]['step']:,}.",
+                f"The outputs of {layer_in_words(path)} were not finite at step {rows[-1].step:,}.",
             )
             return
     before = dict(_numbers(first, 4))
@@ -46,8 +44,8 @@ def _outputs(rows: Sequence[Row]) -> Iterator[Verdict]:
         )
 
 
-def _units(row: Row) -> Iterator[Verdict]:
-    dead = {path: numbers[0] for path, numbers in _numbers(_part(row, "units"), 2)}
+def _units(row: InsideRow) -> Iterator[Verdict]:
+    dead = {path: numbers[0] for path, numbers in _numbers(row.units, 2)}
     worst = max(dead, key=lambda path: dead[path], default=None)
     if worst is not None and dead[worst] >= DEAD:
         yield Verdict(
@@ -60,16 +58,12 @@ def _units(row: Row) -> Iterator[Verdict]:
         )
 
 
-def _attention(row: Row) -> Iterator[Verdict]:
+def _attention(row: InsideRow) -> Iterator[Verdict]:
     found = {}
-    for path, one in _part(row, "attention").items():
-        entropy = one.get("entropy") if isinstance(one, Mapping) else None
-        known = [value for value in entropy if isinstance(value, int | float)] if isinstance(entropy, list) else []
-        logit = one.get("largest_logit") if isinstance(one, Mapping) else None
-        found[path] = (
-            fmean(known) if known else math.nan,
-            float(logit) if isinstance(logit, int | float) else math.nan,
-        )
+    for path, one in row.attention.items():
+        known = [value for value in one.entropy if value is not None]
+        logit = math.nan if one.largest_logit is None else one.largest_logit
+        found[path] = (fmean(known) if known else math.nan, logit)
     narrow = min(found, key=lambda path: _or(found[path][0], 1.0), default=None)
     if narrow is not None and found[narrow][0] < COLLAPSED and found[narrow][1] >= SATURATED:
         yield Verdict(
@@ -90,16 +84,11 @@ def _attention(row: Row) -> Iterator[Verdict]:
         )
 
 
-def _part(row: Row, name: str) -> Mapping[str, Any]:
-    part = row.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _numbers(part: Mapping[str, Any], count: int) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """The entries of the right form; null, which stands for a number that was not finite, becomes NaN."""
+def _numbers(part: Mapping[str, Column], count: int) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """The entries of the right length; None, which stands for a number that was not finite, becomes NaN."""
     for path, values in part.items():
-        if isinstance(values, list) and len(values) == count:
-            yield path, tuple(float(v) if isinstance(v, int | float) else math.nan for v in values)
+        if len(values) == count:
+            yield path, tuple(math.nan if value is None else value for value in values)
 
 
 def _or(value: float, other: float) -> float:

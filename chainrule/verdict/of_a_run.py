@@ -6,7 +6,7 @@ from chainrule.run import Facts
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import RISEN
 from chainrule.verdict.verdicts import Verdict
-from chainrule.verdict.words import BASELINE_NAMES, more_time, scored
+from chainrule.verdict.words import known_baselines, more_time, scored
 
 
 def findings(facts: Facts) -> list[Verdict]:
@@ -24,22 +24,19 @@ def findings(facts: Facts) -> list[Verdict]:
 
 def _start(facts: Facts) -> Iterator[Verdict]:
     """The first loss, where the run's own first step is known."""
-    vocab_size, first = facts.manifest.get("vocab_size"), next(iter(facts.train), {})
-    loss = first.get("loss")
-    if isinstance(vocab_size, int) and vocab_size >= 2 and loss is not None and first.get("step", 99) <= 1:
-        yield judge_start(loss, vocab_size)
+    vocab_size, first = facts.manifest.vocab_size, next(iter(facts.train), None)
+    if first is not None and first.step <= 1 and first.loss is not None and (vocab_size or 0) >= 2:
+        yield judge_start(first.loss, vocab_size or 0)
 
 
 def _passed(facts: Facts) -> Iterator[Verdict]:
     """When held-out bits per byte fell below each baseline for good."""
-    looks = [(row["step"], row["val_bits_per_byte"]) for row in facts.held_out if row.get("val_bits_per_byte")]
-    if not looks or not facts.baselines:
+    looks = [(row.step, row.val_bits_per_byte) for row in facts.held_out if row.val_bits_per_byte]
+    known = known_baselines(facts.baselines)
+    if not looks or not known:
         return
     passed, ahead = [], []
-    for name, label in BASELINE_NAMES.items():
-        value = facts.baselines.get(name)
-        if value is None:
-            continue
+    for label, value in known.items():
         above = [i for i, (_, bits) in enumerate(looks) if bits >= value]
         place = above[-1] + 1 if above else 0
         (passed.append(f"{label} by step {looks[place][0]:,}") if place < len(looks) else ahead.append(label))
@@ -53,7 +50,7 @@ def _passed(facts: Facts) -> Iterator[Verdict]:
 
 def _overfitting(facts: Facts) -> Iterator[Verdict]:
     """The last two looks lie above the best one, or else the last fifth of the run may still have paid."""
-    looks = [(row["step"], row["val_loss"]) for row in facts.held_out if row.get("val_loss") is not None]
+    looks = [(row.step, row.val_loss) for row in facts.held_out if row.val_loss is not None]
     if len(looks) < 3:
         return
     step, best = min(looks, key=lambda look: look[1])
@@ -81,8 +78,8 @@ def _more_time(facts: Facts) -> Iterator[Verdict]:
 
 def _final(facts: Facts) -> Iterator[Verdict]:
     """Why the final figure is lower than the end of the curve."""
-    final, looks = facts.summary.get("val_bits_per_byte"), facts.held_out
-    last = looks[-1].get("val_bits_per_byte") if looks else None
+    final = facts.summary.val_bits_per_byte
+    last = facts.held_out[-1].val_bits_per_byte if facts.held_out else None
     part = scored(facts.summary)
     of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
     if final and last and final < last:
@@ -96,7 +93,7 @@ def _final(facts: Facts) -> Iterator[Verdict]:
 
 def _data(facts: Facts) -> Iterator[Verdict]:
     """Past four readings the preparation has warned already, and the page shows its words."""
-    epochs = facts.data.get("epochs") or 0
+    epochs = facts.data.epochs or 0
     if 1 < epochs <= 4:
         yield Verdict(
             "repeated", "good", f"It reads the text {epochs:.1f} times; up to four is nearly as good as new text."
@@ -104,8 +101,7 @@ def _data(facts: Facts) -> Iterator[Verdict]:
 
 
 def _skips(facts: Facts) -> Iterator[Verdict]:
-    skipped = facts.summary.get("n_skipped") or 0
-    if skipped:
+    if skipped := facts.summary.n_skipped:
         yield Verdict(
             "skipped", "note", f"Steps skipped for non-finite numbers: {skipped}; their batches lie in skipped/."
         )

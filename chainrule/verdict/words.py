@@ -1,10 +1,7 @@
 """The model against the baselines in one honest sentence."""
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
 from chainrule.base import bytes_text
+from chainrule.run import Baselines, Removed, Summary
 
 BASELINE_NAMES = {
     "unigram": "counting tokens",
@@ -14,7 +11,7 @@ BASELINE_NAMES = {
     "xz_seen": "xz that has seen the training text",
 }
 
-# What the preparation left out of the text, by the keys of its report, as documents.
+# Documents that the preparation left out, by the fields of its report.
 REMOVED = {
     "duplicates": "duplicates",
     "near_duplicates": "near duplicates",
@@ -24,18 +21,25 @@ REMOVED = {
 }
 
 
-def removed(report: Mapping[str, Any]) -> list[tuple[str, int]]:
+def removed(report: Removed) -> list[tuple[str, int]]:
     """What was removed from the text, in words and how many documents; what was not removed is left out."""
-    return [(words, report[key]) for key, words in REMOVED.items() if report.get(key)]
+    counts = ((words, getattr(report, name)) for name, words in REMOVED.items())
+    return [(words, count) for words, count in counts if count]
 
 
-def against_baselines(bits_per_byte: float, baselines: Mapping[str, Any]) -> str:
+def known_baselines(baselines: Baselines | None) -> dict[str, float]:
+    """Bits per byte of those that were measured, by their words."""
+    values = {words: getattr(baselines or Baselines(), name) for name, words in BASELINE_NAMES.items()}
+    return {words: value for words, value in values.items() if value is not None}
+
+
+def against_baselines(bits_per_byte: float, baselines: Baselines | None) -> str:
     """Who needs fewer bits per byte of the held-out text, the model or the best baseline, and by how much."""
-    known = {name: float(baselines[name]) for name in BASELINE_NAMES if baselines.get(name) is not None}
+    known = known_baselines(baselines)
     if not known:
         return f"The model needs {bits_per_byte:.3f} bits for each held-out byte; nothing was measured beside it."
-    best = min(known, key=lambda name: known[name])
-    other, words = known[best], BASELINE_NAMES[best]
+    words = min(known, key=lambda name: known[name])
+    other = known[words]
     difference = abs(other - bits_per_byte) / max(other, bits_per_byte)
     beaten = sum(bits_per_byte < value for value in known.values())
     if beaten == len(known):
@@ -46,23 +50,20 @@ def against_baselines(bits_per_byte: float, baselines: Mapping[str, Any]) -> str
     return f"{lead}; the best, {words}, needs {difference:.1%} fewer bits than it{'' if beaten else ': train longer'}."
 
 
-def scored(summary: Mapping[str, Any]) -> str | None:
+def scored(summary: Summary) -> str | None:
     """How much of the held-out text the figures of a run are of; None when it was all, or is not known."""
-    part = summary.get("scored") or {}
-    if part.get("whole", True):
+    part = summary.scored
+    if part is None or part.whole or part.n_bytes is None or part.of_bytes is None:
         return None
-    return f"scored {bytes_text(part['n_bytes'])} of {bytes_text(part['of_bytes'])}, in evenly spread windows"
+    return f"scored {bytes_text(part.n_bytes)} of {bytes_text(part.of_bytes)}, in evenly spread windows"
 
 
-def more_time(summary: Mapping[str, Any]) -> str | None:
-    """What the run was foretold to gain by more time; None when its summary says nothing of it that can be read."""
-    told = summary.get("more_minutes")
-    values = [told.get(key) for key in ("minutes", "bits_per_byte", "low", "high")] if isinstance(told, Mapping) else []
-    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) < 4 or not all(map(math.isfinite, numbers)):
+def more_time(summary: Summary) -> str | None:
+    """What the run was foretold to gain by more time; None when nothing was."""
+    told = summary.more_minutes
+    if told is None:
         return None
-    minutes, bits, low, high = numbers
     return (
-        f"With {minutes:g} more minutes, all else equal, it would probably have come to {bits:.2f} bits per byte "
-        f"({low:.2f} to {high:.2f}: 32 of 38 such intervals held)."
+        f"With {told.minutes:g} more minutes, all else equal, it would probably have come to {told.bits_per_byte:.2f} "
+        f"bits per byte ({told.low:.2f} to {told.high:.2f}: 32 of 38 such intervals held)."
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from heard import by_word
 
 from chainrule.cli.verbs import main
 from chainrule.config import Layer
@@ -55,7 +56,7 @@ def runs(tmp_path_factory):
             raise KeyError
 
     with contextlib.suppress(KeyError):
-        pretrain(layers, folder / "killed", watch=die)
+        pretrain(layers, folder / "killed", watch=by_word(die))
     # What only other runs have: those that go on from a model, and those on Python's library.
     summary = json.loads((folder / "finished" / "summary.json").read_text())
     pair, python = {"before": 3.0, "after": 2.0}, {"functions": 8, "parsed": 2, "share": 0.25, "version": "3.11"}

@@ -11,7 +11,7 @@ import pytest
 from chainrule import panel
 from chainrule.cli import main
 from chainrule.cli.quickstart import PROMPTS
-from chainrule.run import read_rows
+from chainrule.run import TrainRow, read_rows
 
 pytestmark = pytest.mark.xdist_group("trained")
 
@@ -63,7 +63,7 @@ def test_nothing_is_overwritten(texts, runs_folder, capsys, tiny):
 def test_a_signal_saves_and_tells_how_to_go_on(number, texts, tmp_path, capsys, monkeypatch, tiny):
     @contextmanager
     def interrupting(json_mode):
-        yield lambda kind, row: signal.raise_signal(number) if kind == "train" and row["step"] == 2 else None
+        yield lambda row: signal.raise_signal(number) if isinstance(row, TrainRow) and row.step == 2 else None
 
     arguments = ["pretrain", str(texts), "--name", "stopped", "--runs-folder", str(tmp_path), *tiny]
     with monkeypatch.context() as patched:

@@ -54,6 +54,13 @@ def test_what_no_exported_architecture_computes_is_refused(odd):
         ModelConfig(**odd)
 
 
+def test_what_need_not_be_exported_may_be_mixed_freely():
+    odd = ModelConfig(norm="rmsnorm", activation="swiglu", n_kv_heads=4, exportable=False)
+    assert (odd.norm, odd.activation, odd.n_kv_heads) == ("rmsnorm", "swiglu", 4)
+    with pytest.raises(ValidationError, match="exportable=false trains it all the same"):
+        ModelConfig(norm="rmsnorm")
+
+
 def test_llama_takes_no_free_head_width_and_qwen3_does():
     shape = MODERN | {"emb_dim": 100, "n_heads": 3, "head_dim": 32}
     with pytest.raises(ValidationError, match="which Llama requires"):

@@ -27,7 +27,7 @@ from chainrule import panel
 from chainrule.cli import main
 from chainrule.config import Layer
 from chainrule.data.standard_library import library_files
-from chainrule.run import folder, read_rows
+from chainrule.run import TrainRow, folder, read_rows
 
 pytestmark = pytest.mark.xdist_group("docs")
 
@@ -142,7 +142,7 @@ def shrunken(real: Callable[..., dict]) -> Callable[..., dict]:
 @contextlib.contextmanager
 def pressing_ctrl_c(*, json_mode: bool) -> Iterator[Callable[..., None]]:
     """A watcher that interrupts at the second step."""
-    yield lambda kind, row: signal.raise_signal(signal.SIGINT) if kind == "train" and row["step"] == 2 else None
+    yield lambda row: signal.raise_signal(signal.SIGINT) if isinstance(row, TrainRow) and row.step == 2 else None
 
 
 class Walk:

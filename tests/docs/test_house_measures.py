@@ -29,6 +29,10 @@ def test_booleans_are_given_by_name(house):
     assert house.parameters().startswith("0;")
 
 
+def test_no_room_but_that_of_the_run_folder_asks_a_row_by_a_string(house):
+    assert house.row_keys() == 0
+
+
 def test_no_room_is_a_fifth_of_the_house(house):
     assert int(house.largest_room().partition("%")[0]) <= 20
 

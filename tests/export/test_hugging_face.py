@@ -184,6 +184,14 @@ def test_what_is_there_is_never_overwritten(run: RunFolder, tmp_path: Path) -> N
     assert {path.name for path in (tmp_path / "empty").iterdir()} == FILES
 
 
+def test_a_shape_for_research_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "odd", {"norm": "rmsnorm", "n_kv_heads": 2, "exportable": False})
+    with pytest.raises(ConfigError, match=r"model\.exportable = false"):
+        export(run.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert open_model(run.path).model(torch.zeros(1, 4, dtype=torch.long)).shape == (1, 4, 290)
+
+
 def test_without_transformers_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'chainrule\[hf\]'"):

@@ -1,12 +1,14 @@
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 import torch
 
 from chainrule.config import Config, Layer, preset, resolve
+from chainrule.config.optimizers import OPTIMIZERS, OptimizerKind
 from chainrule.model import GPT
 from chainrule.optim import Optimizer, build
-from chainrule.optim.build import parameter_groups
+from chainrule.optim.build import GROUPINGS, parameter_groups
 
 TINY = Layer("t", {"model": {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}})
 
@@ -138,3 +140,18 @@ def test_muons_momentum_is_made_before_the_first_step_and_stays_where_it_is():
     assert places() == made
     assert optimizer.state().keys() == made.keys()
     assert not any(one.count_nonzero() for one in optimizer.state().values())
+
+
+def test_the_schema_the_rows_and_the_groupings_name_the_same_optimizers():
+    assert set(get_args(OptimizerKind)) == set(OPTIMIZERS) == set(GROUPINGS)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_the_state_that_is_planned_is_the_state_that_is_kept(kind):
+    settings = config(kind)
+    model, optimizer, _ = trained(settings, 1)
+    kept = sum(tensor.numel() for key, tensor in optimizer.state().items() if not key.endswith(":step"))
+    row, total = OPTIMIZERS[kind], sum(parameter.numel() for parameter in model.parameters())
+    inner = sum(p.numel() for name, p in model.named_parameters() if name.startswith("blocks.") and p.dim() > 1)
+    assert kept == row.matrix_state * inner + row.state * (total - inner)
+    assert set(settings.optimizer.peak_rates) <= {"lr", "muon_lr"} and "lr" in settings.optimizer.peak_rates

@@ -11,12 +11,14 @@ import sys
 import time
 
 import pytest
+from heard import told
 from rich.console import Console
 
 from chainrule.panel.layout import frame
 from chainrule.panel.live import LivePanel, make_watch
 from chainrule.panel.plain import PlainLog
 from chainrule.panel.state import PanelState
+from chainrule.run import TrainRow
 
 STEPS = 200
 HOSTILE = "\x1b[2J[bold]x[/bold]\x07\r\u202e\ud800\x9b31m"
@@ -100,7 +102,7 @@ def plain(text=HOSTILE, clock=lambda: 0.0):
     stream = io.StringIO()
     log = PlainLog(stream, clock)
     for kind, row in rows(text):
-        log.show(kind, row)
+        log.show(told(kind, row))
     return stream.getvalue()
 
 
@@ -114,7 +116,7 @@ def live(width=100, height=30, every=0.01, **options):
     screen = console(width, height, **options)
     panel = LivePanel(screen, lambda: now[0])
     for kind, row in rows():
-        panel.show(kind, row)
+        panel.show(told(kind, row))
         now[0] += every
     panel.close()
     return screen.file.getvalue()
@@ -129,7 +131,7 @@ def state_at(step, text="noise"):
     for kind, row in rows(text):
         if row.get("step", 0) > step:
             break
-        state.feed(kind, row)
+        state.feed(told(kind, row))
     return state
 
 
@@ -186,7 +188,7 @@ def test_a_reader_that_has_gone_away_does_not_stop_the_run():
 
     log = PlainLog(Closed())
     for kind, row in rows():
-        log.show(kind, row)
+        log.show(told(kind, row))
     assert not log.alive
 
 
@@ -200,7 +202,7 @@ def test_letters_that_the_stream_cannot_hold_are_replaced():
 def test_with_json_all_lines_go_to_standard_error(capsys):
     with make_watch(json_mode=True) as watch:
         for kind, row in rows():
-            watch(kind, row)
+            watch(told(kind, row))
     out, err = capsys.readouterr()
     assert out == ""
     assert "finished at step 200" in err
@@ -208,7 +210,7 @@ def test_with_json_all_lines_go_to_standard_error(capsys):
 
 def test_without_a_terminal_lines_go_to_standard_output(capsys):
     with make_watch(json_mode=False) as watch:
-        watch("machine", MACHINE)
+        watch(told("machine", MACHINE))
     assert capsys.readouterr().out.startswith("machine: AMD EPYC, 2 cores")
 
 
@@ -289,12 +291,12 @@ def test_a_frame_costs_little():
 def test_a_long_run_keeps_its_curve_small():
     state = PanelState()
     for step in range(1, 50_001):
-        state.feed("train", {"step": step, "loss": 10 / step})
+        state.feed(TrainRow(step, loss=10 / step))
     points = state.train_loss.all()
     assert len(points) <= 2049
     assert points == sorted(points, key=lambda point: -point[1])
-    state.feed("train", {"step": 50_001, "loss": None})
-    state.feed("train", {"step": 50_002, "loss": math.nan})
+    state.feed(TrainRow(50_001))
+    state.feed(TrainRow(50_002, loss=math.nan))
     assert state.train_loss.all() == points
 
 
@@ -303,11 +305,12 @@ def test_the_cursor_comes_back_whatever_ends_the_run(fault):
     """On a real terminal: shown again after being hidden, and nothing of the panel is left in the alternate screen."""
     code = f"""
 from chainrule.panel import make_watch
+from chainrule.run import Plan, Progress, TrainRow
 with make_watch(json_mode=False) as watch:
-    watch("progress", {{"phase": "reading", "done": 1, "total": 2}})
-    watch("plan", {PLAN})
+    watch(Progress("reading", 1, 2))
+    watch(Plan.of({PLAN}))
     for step in range(1, 121):
-        watch("train", {{"step": step, "loss": 9 / step}})
+        watch(TrainRow(step, loss=9 / step))
     raise {fault.__name__}
 """
     received = on_a_terminal(code)

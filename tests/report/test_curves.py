@@ -4,11 +4,11 @@ import math
 import pytest
 
 from chainrule.report.curves import columns, curves
-from chainrule.run.facts import read_facts
+from chainrule.run import TrainRow, read_facts
 
 
 def rows(n):
-    return [{"step": i, "tokens": 10 * i, "seconds": i / 2, "loss": float(i)} for i in range(1, n + 1)]
+    return [TrainRow(i, 10 * i, i / 2, float(i)) for i in range(1, n + 1)]
 
 
 def test_short_curves_are_kept_as_they_are():
@@ -26,7 +26,7 @@ def test_long_curves_become_means_between_the_first_and_the_last_row(n):
 
 
 def test_missing_and_non_finite_values_are_holes():
-    thin = columns([{"step": 1, "loss": None}, {"step": 2, "loss": math.nan}, {"step": 3}], ["loss"])
+    thin = columns([TrainRow(1), TrainRow(2, loss=math.nan), TrainRow(3)], ["loss"])
     assert thin["loss"] == [None, None, None]
     assert json.dumps(thin, allow_nan=False)
 
@@ -38,6 +38,6 @@ def test_no_rows_are_no_points():
 def test_counts_stand_in_the_loss_chart_at_their_own_nats_per_token(finished):
     facts = read_facts(finished)
     lines = dict(curves(facts)["lines"]["loss"])
-    assert lines["guessing"] == pytest.approx(math.log(facts.manifest["vocab_size"]))
-    nats_per_bit = facts.summary["val_loss"] / facts.summary["val_bits_per_byte"]
-    assert lines["bigram"] == pytest.approx(facts.baselines["bigram"] * nats_per_bit)
+    assert lines["guessing"] == pytest.approx(math.log(facts.manifest.vocab_size))
+    nats_per_bit = facts.summary.val_loss / facts.summary.val_bits_per_byte
+    assert lines["bigram"] == pytest.approx(facts.baselines.bigram * nats_per_bit)

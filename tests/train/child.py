@@ -9,6 +9,9 @@ from pathlib import Path
 from chainrule.config import Layer
 from chainrule.train import pretrain
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from heard import by_word
+
 specification = importlib.util.spec_from_file_location("conftest", Path(__file__).with_name("conftest.py"))
 conftest = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(conftest)
@@ -28,4 +31,4 @@ if __name__ == "__main__":
     layers = [Layer("tiny", conftest.TINY), Layer("text", {"text": {"paths": [texts], "near_duplicates": "keep"}})]
     layers.append(Layer("longer", {"training": {"steps": 24}}))
     resume = "resume" in sys.argv
-    print(json.dumps(pretrain([] if resume else layers, folder, resume=resume, watch=watch)))
+    print(json.dumps(pretrain([] if resume else layers, folder, resume=resume, watch=by_word(watch)).row()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from heard import by_word
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -214,7 +215,7 @@ def run_by_clock(timed_layers, folder, time, minutes=5.0, die_at=None, resume=Fa
             raise StoppedError
 
     given = [] if resume else timed_layers
-    return pretrain(given, folder, minutes=None if resume else minutes, resume=resume, watch=watch, begun=0.0)
+    return pretrain(given, folder, minutes=None if resume else minutes, resume=resume, watch=by_word(watch), begun=0.0)
 
 
 class StoppedError(Exception):
@@ -235,16 +236,16 @@ def test_a_run_ends_within_its_time_whatever_happens_to_its_speed(timed_layers, 
     time = Time(monkeypatch, PACES[name])
     summary = run_by_clock(timed_layers, tmp_path / "run", time)
     run = RunFolder(tmp_path / "run")
-    assert summary["step"] == summary["steps"]
+    assert summary.step == summary.steps
     # The end of this tiny run takes no time by this clock: the steps alone must fill the five minutes less what is
     # kept for the end, and no more than one step may reach beyond.
     assert 240 <= time.seconds <= 300
     rates = [row["lr"] for row in read_rows(run.metrics) if row["kind"] == "train"]
     assert rates[-1] == pytest.approx(last_rate_as_planned(run))
     plan = json.loads(run.machine.read_text())["plan"]
-    assert plan["steps"] == summary["steps"]
+    assert plan["steps"] == summary.steps
     rows = [row for row in read_rows(run.metrics) if row["kind"] == "train"]
-    assert rows[-1]["step"] == summary["steps"]
+    assert rows[-1]["step"] == summary.steps
 
 
 def last_rate_as_planned(run: RunFolder) -> float:
@@ -265,9 +266,9 @@ def test_a_text_that_took_all_the_time_is_said_and_a_quarter_is_trained_all_the_
         time.watch(kind, row)
         heard.append(row.get("message", ""))
 
-    summary = pretrain(timed_layers, tmp_path / "run", minutes=5, watch=watch, begun=0.0)
+    summary = pretrain(timed_layers, tmp_path / "run", minutes=5, watch=by_word(watch), begun=0.0)
     assert any("preparing the text took 4 min 50 s of the 5 min" in said and "late" in said for said in heard)
-    assert 15 < summary["steps"] <= 25
+    assert 15 < summary.steps <= 25
     events = [row["message"] for row in read_rows(tmp_path / "run" / "events.jsonl")]
     assert any("late" in said for said in events)
 
@@ -277,7 +278,7 @@ def test_a_probe_that_was_far_too_slow_costs_little_of_the_time(timed_layers, tm
     monkeypatch.setattr("chainrule.train.planned.guessed_costs", lambda *_: slow)
     time = Time(monkeypatch, lambda step: 3.0)
     summary = run_by_clock(timed_layers, tmp_path / "run", time)
-    assert 240 <= time.seconds <= 300 and summary["steps"] > 50
+    assert 240 <= time.seconds <= 300 and summary.steps > 50
 
 
 @pytest.fixture
@@ -290,13 +291,15 @@ def test_a_run_that_still_learns_tells_what_ten_minutes_more_would_give(timed_la
     monkeypatch.setattr("chainrule.train.planned.guessed_costs", lambda *_: Costs(10.0, 0.2, 0.2, 0.2))
     run = tmp_path / "run"
     summary = run_by_clock(timed_layers, run, Time(monkeypatch, lambda step: 10.0))
-    told = summary["more_minutes"]
-    assert told["low"] < told["bits_per_byte"] < min(told["high"], summary["val_bits_per_byte"])
+    told = summary.more_minutes
+    assert told.low < told.bits_per_byte < min(told.high, summary.val_bits_per_byte)
     # A step of ten seconds, and a little for what comes between.
-    assert told["minutes"] == 10 and 54 * 64 < told["tokens"] - summary["tokens"] <= 60 * 64
+    assert told.minutes == 10 and 54 * 64 < told.tokens - summary.tokens <= 60 * 64
     # Given more time, its curve has two schedules, of which the first says nothing of what the second will do.
-    again = pretrain([], run, minutes=2.0, resume=True, watch=Time(monkeypatch, lambda step: 10.0).watch, begun=0.0)
-    assert again["step"] > summary["step"] and again["more_minutes"] is None
+    again = pretrain(
+        [], run, minutes=2.0, resume=True, watch=by_word(Time(monkeypatch, lambda step: 10.0).watch), begun=0.0
+    )
+    assert again.step > summary.step and again.more_minutes is None
 
 
 def test_another_program_is_noticed_and_told_of_once(timed_layers, tmp_path, monkeypatch, four_seconds_a_step):
@@ -317,13 +320,13 @@ def test_a_steady_machine_keeps_its_plan_and_knows_the_time_left(
             heard.append((time.seconds, row["step"], row["seconds_left"]))
         time.watch(kind, row)
 
-    summary = pretrain(timed_layers, tmp_path / "run", minutes=5.0, watch=watch, begun=0.0)
+    summary = pretrain(timed_layers, tmp_path / "run", minutes=5.0, watch=by_word(watch), begun=0.0)
     decided = [row for row in read_rows(tmp_path / "run" / "events.jsonl") if "turn" in row]
     assert len(decided) <= 2
     # The end costs nothing by this clock, and what was kept for it is what the last row still says.
     end = time.seconds + heard[-1][2] - 3 * time.look
     for now, step, left in heard:
-        if step >= summary["steps"] / 20:
+        if step >= summary.steps / 20:
             assert left == pytest.approx(end - now, rel=0.2)
 
 
@@ -351,7 +354,7 @@ def test_what_was_decided_before_a_kill_is_decided_again_and_makes_the_same_bits
     last = journal[-1][0]
     assert losses(run)[:last] == every[:last] and last > 5
     assert [row["step"] for row in read_rows(run / "metrics.jsonl") if row["kind"] == "train"] == list(
-        range(1, again["steps"] + 1)
+        range(1, again.steps + 1)
     )
 
 

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from heard import by_word
 
 from chainrule.base import ChainruleError, DataError, RunError
 from chainrule.config import Layer
-from chainrule.run import RunFolder, list_runs
+from chainrule.run import RunFolder, Summary, list_runs
 from chainrule.train import claim, pretrain
 
 HERE = Path(__file__).parent
@@ -35,8 +36,8 @@ def test_a_killed_start_can_be_begun_again_and_gone_on_with(layers, tmp_path, po
     for again in (layers(**SHORT), []):
         run = tmp_path / ("resumed" if not again else "again")
         with pytest.raises(DiedError):
-            pretrain(layers(**SHORT), run, watch=die)
-        assert pretrain(again, run, resume=not again)["status"] == "finished"
+            pretrain(layers(**SHORT), run, watch=by_word(die))
+        assert pretrain(again, run, resume=not again).status == "finished"
 
 
 @pytest.mark.parametrize("point", ["machine", "reading", "plan", "tokens", "tokenizer", "data"])
@@ -45,8 +46,8 @@ def test_an_interrupted_start_leaves_nothing_and_its_name_is_free(layers, tmp_pa
         if heard(kind, row) == point:
             signal.raise_signal(signal.SIGINT)
 
-    summary = pretrain(layers(**SHORT), tmp_path / "run", watch=interrupt)
-    assert summary == {"status": "interrupted", "signal": signal.SIGINT}
+    summary = pretrain(layers(**SHORT), tmp_path / "run", watch=by_word(interrupt))
+    assert summary == Summary("interrupted", signal=signal.SIGINT)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,7 +78,7 @@ def test_a_long_preparation_is_kept_and_said_when_the_start_fails(layers, tmp_pa
         pretrain(
             layers(training={"steps": 2}, model={"context_length": 8_192}),
             tmp_path / "run",
-            watch=lambda kind, row: said.append(row.get("message", "")),
+            watch=by_word(lambda kind, row: said.append(row.get("message", ""))),
         )
     assert any(f"--resume {tmp_path / 'run'}" in message for message in said)
     assert RunFolder(tmp_path / "run").data.is_dir()
@@ -94,13 +95,13 @@ def test_what_another_start_prepared_is_removed_when_it_is_little_and_refused_wh
     for most, told in ((0, "another start prepared"), (2**30, None)):
         monkeypatch.setattr(claim, "WORTH_KEEPING_BYTES", most)
         with pytest.raises(DiedError):
-            pretrain(layers(**SHORT), run, watch=die)
+            pretrain(layers(**SHORT), run, watch=by_word(die))
         other = layers(**SHORT, text={"validation_share": 0.2})
         if told:
             with pytest.raises(RunError, match=told):
                 pretrain(other, run)
         else:
-            assert pretrain(other, run)["status"] == "finished"
+            assert pretrain(other, run).status == "finished"
 
 
 def test_a_person_s_files_are_never_taken_for_a_start(layers, tmp_path):
@@ -122,7 +123,7 @@ def test_a_start_that_left_nothing_to_go_on_with_is_not_listed(layers, tmp_path)
         raise DiedError
 
     with pytest.raises(DiedError):
-        pretrain(layers(**SHORT), tmp_path / "run", watch=die)
+        pretrain(layers(**SHORT), tmp_path / "run", watch=by_word(die))
     assert RunFolder(tmp_path / "run").config.is_file()
     assert list_runs(tmp_path) == []
 

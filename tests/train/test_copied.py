@@ -37,20 +37,20 @@ def test_what_is_copied_into_the_training_text_is_counted(tmp_path, monkeypatch,
         monkeypatch.setattr(copied, "MOST_TOKENS", int(dataset.split("train").n_tokens * 0.97))
         monkeypatch.setattr(copied, "N_BLOCKS", 4)
     row = copied_row(dataset)
-    assert abs(row["share"] - 0.5) < 0.1
-    assert row["stretches"] > 900 and abs(row["stretch_bytes"] - 60) < 8
-    assert (row["searched_share"] == 1) != blocks
-    assert copied_sentence(row).startswith(f"{row['share']:.1%} of held-out text stands word for word")
+    assert abs(row.share - 0.5) < 0.1
+    assert row.stretches > 900 and abs(row.stretch_bytes - 60) < 8
+    assert (row.searched_share == 1) != blocks
+    assert copied_sentence(row).startswith(f"{row.share:.1%} of held-out text stands word for word")
 
 
 def test_text_without_copies_has_none(tmp_path):
-    assert copied_row(prepared(tmp_path, lines(0, 1000), lambda texts: byte_tokenizer()))["share"] < 0.01
+    assert copied_row(prepared(tmp_path, lines(0, 1000), lambda texts: byte_tokenizer())).share < 0.01
 
 
 def test_a_log_that_repeats_itself_is_all_copied(tmp_path):
     line = "INFO connection accepted from 10.0.0.1 port 80\n"
     row = copied_row(prepared(tmp_path, line * 3000, lambda texts: byte_tokenizer()))
-    assert row["share"] == 1
+    assert row.share == 1
 
 
 def test_copies_between_the_two_sides_of_one_document_are_counted_and_said(tmp_path):
@@ -60,10 +60,10 @@ def test_copies_between_the_two_sides_of_one_document_are_counted_and_said(tmp_p
     report = dataset.manifest.report
     assert report["documents"] == 1 and report["duplicates"] == 0
     assert {name: report["split_documents"][name] for name in ("train", "validation")} == {"train": 1, "validation": 1}
-    assert copied_row(dataset)["share"] > 0.95
+    assert copied_row(dataset).share > 0.95
     settings = {"context_length": 16, "emb_dim": 8, "n_heads": 1, "n_layers": 1, "vocab_size": 257}
     row = data_row(dataset, Config(model=ModelConfig(**settings), training=TrainingConfig(steps=2, batch_tokens=64)))
-    assert any("of held-out text stands word for word in the training text" in warning for warning in row["warnings"])
+    assert any("of held-out text stands word for word in the training text" in warning for warning in row.warnings)
     once = prepared(tmp_path / "once", "".join(stories), lambda texts: byte_tokenizer())
     row = data_row(once, Config(model=ModelConfig(**settings), training=TrainingConfig(steps=2, batch_tokens=64)))
-    assert not any("word for word" in warning for warning in row["warnings"])
+    assert not any("word for word" in warning for warning in row.warnings)

@@ -36,23 +36,23 @@ def ended(layers, tmp_path_factory):
 
 def test_an_end_that_is_late_scores_a_part_and_says_which(ended):
     session, summary = ended(-100.0)
-    scored = summary["scored"]
-    assert not scored["whole"] and 0 < scored["n_tokens"] < scored["of_tokens"]
-    assert scored["n_bytes"] < scored["of_bytes"]
-    again = score_held_out(session, max_tokens=scored["max_tokens"], stride=scored["stride"])
-    assert again.loss == summary["val_loss"]
+    scored = summary.scored
+    assert not scored.whole and 0 < scored.n_tokens < scored.of_tokens
+    assert scored.n_bytes < scored.of_bytes
+    again = score_held_out(session, max_tokens=scored.max_tokens, stride=scored.stride)
+    assert again.loss == summary.val_loss
     assert [part for part in SHARES if allowed(session, part) != pytest.approx(0.2)] == []
-    for one in summary["completions"]:
-        assert len(session.tokenizer.encode(one["text"])) + one["cut"] <= 2 * LEAST_TOKENS
-    assert json.loads(session.run.summary.read_text())["scored"] == scored
+    for one in summary.completions:
+        assert len(session.tokenizer.encode(one.text)) + one.cut <= 2 * LEAST_TOKENS
+    assert json.loads(session.run.summary.read_text())["scored"] == scored.row()
 
 
 def test_an_end_without_a_budget_scores_all(ended):
     session, summary = ended(None)
-    scored = summary["scored"]
-    assert scored["whole"] and scored["n_tokens"] == scored["of_tokens"]
-    assert scored["n_bytes"] == scored["of_bytes"] - 1  # a token is a byte here, and nothing predicts the first
-    assert summary["baselines"]["whole"] and allowed(session, "score") == 20.0
+    scored = summary.scored
+    assert scored.whole and scored.n_tokens == scored.of_tokens
+    assert scored.n_bytes == scored.of_bytes - 1  # a token is a byte here, and nothing predicts the first
+    assert summary.baselines.whole and allowed(session, "score") == 20.0
 
 
 def test_what_an_earlier_part_left_over_goes_to_the_later_ones(ended):
@@ -79,4 +79,4 @@ def test_minutes_are_kept_though_text_preparation_and_baselines_are_large(tmp_pa
     said = (tmp_path / "run" / "events.jsonl").read_text()
     # Late only where preparation ate the time, and then as late as was said.
     assert took <= 60 or "late" in said, (took, said)
-    assert summary["status"] == "finished" and not summary["scored"]["whole"]
+    assert summary.status == "finished" and not summary.scored.whole

@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from chainrule.cli import main
 from chainrule.config import Layer
+from chainrule.run import Machine
 from chainrule.train import pretrain
 
 class Formats(TorchDispatchMode):
@@ -31,7 +32,7 @@ training = {**tiny["training"], "steps": 4, "health_every": 2}
 over = {"text": {"paths": [texts], "near_duplicates": "keep"}, "machine": {"threads": 1}, "training": training}
 with Formats() as formats:
     # The look at the machine, which ends with the row of that kind, tries bfloat16 at one small size.
-    watch = lambda kind, row: formats.seen.clear() if kind == "machine" else None
+    watch = lambda record: formats.seen.clear() if isinstance(record, Machine) else None
     pretrain([Layer("tiny", {**tiny, **over})], run, watch=watch)
 record = json.loads((run / "machine.json").read_text("utf-8"))["machine"]
 print(json.dumps({"record": record, "seen": sorted(formats.seen)}))

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from heard import by_word
 
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.model import GPT
@@ -39,9 +40,9 @@ def test_training_is_the_same_to_the_bit_with_health_and_without(layers, tmp_pat
     assert figures(tmp_path / "0") == figures(tmp_path / "3")
     assert not RunFolder(tmp_path / "0").health.exists()
     record = HealthRecord.of_rows(read_rows(RunFolder(tmp_path / "3").health))
-    assert [row["step"] for row in record.norms] == list(range(1, 13))
-    assert [row["step"] for row in record.inside] == [1, 4, 7, 10]
-    assert all(row["noise"][2] == 1 for row in record.norms)
+    assert [row.step for row in record.norms] == list(range(1, 13))
+    assert [row.step for row in record.inside] == [1, 4, 7, 10]
+    assert all(row.noise[2] == 1 for row in record.norms)
     judge(record)
 
 
@@ -74,7 +75,7 @@ def test_a_resumed_run_has_every_row_once(layers, tmp_path):
     over = {"training": {"health_every": 2}}
     pretrain(layers(**over), tmp_path / "straight")
     with pytest.raises(StoppedError):
-        pretrain(layers(**over), tmp_path / "killed", watch=die)
+        pretrain(layers(**over), tmp_path / "killed", watch=by_word(die))
     pretrain([], tmp_path / "killed", resume=True)
     for kind in ("layers", "norms", "inside"):
         assert health(tmp_path / "killed", kind) == health(tmp_path / "straight", kind)
@@ -109,7 +110,7 @@ def test_a_step_that_is_not_finite_leaves_all_that_a_replay_needs(layers, tmp_pa
         watch(kind, row)
         heard.append((kind, row.get("message", "")))
 
-    pretrain(layers(), tmp_path / "run", watch=both)
+    pretrain(layers(), tmp_path / "run", watch=by_word(both))
     (bundle,) = (tmp_path / "run" / "spikes").iterdir()
     assert bundle.name == "step-00000006"
     (row,) = health(tmp_path / "run", "spike")
@@ -125,7 +126,7 @@ def test_a_step_that_is_not_finite_leaves_all_that_a_replay_needs(layers, tmp_pa
 def test_a_replay_of_an_ordinary_looking_step_gives_its_numbers_to_the_bit(layers, tmp_path, monkeypatch):
     watch = poisoned(monkeypatch, 8, lambda value: value * 40)
     monkeypatch.setattr("chainrule.health.spikes.LEAST", 4)
-    pretrain(layers(machine={"micro_batch": 4}), tmp_path / "run", watch=watch)
+    pretrain(layers(machine={"micro_batch": 4}), tmp_path / "run", watch=by_word(watch))
     report = explain_spike(RunFolder(tmp_path / "run"), 9)
     own = report.diagnosis.replays["float32"]
     assert own.loss == report.loss
@@ -138,7 +139,7 @@ def test_an_excess_of_the_runs_own_precision_is_blamed_on_it(layers, tmp_path, m
     watch = poisoned(monkeypatch, 6, lambda value: value * (40 if torch.is_autocast_enabled("cpu") else 1))
     monkeypatch.setattr("chainrule.health.spikes.LEAST", 4)
     over = {"machine": {"precision": "bfloat16", "micro_batch": 2}, "text": {"cross_documents": False}}
-    pretrain(layers(training={"steps": 8}, **over), tmp_path / "run", watch=watch)
+    pretrain(layers(training={"steps": 8}, **over), tmp_path / "run", watch=by_word(watch))
     report = explain_spike(RunFolder(tmp_path / "run"))
     assert (report.step, report.diagnosis.cause, report.same_numbers) == (7, "precision", True)
     assert [one.in_line for one in report.diagnosis.replays.values()] == [False, True, True]
@@ -156,4 +157,4 @@ def test_three_bundles_are_kept_and_no_more(layers, tmp_path, monkeypatch):
     pretrain(layers(), tmp_path / "run")
     spikes = health(tmp_path / "run", "spike")
     assert len(spikes) > 3
-    assert len(list((tmp_path / "run" / "spikes").iterdir())) == 3 == sum(row["bundle"] is not None for row in spikes)
+    assert len(list((tmp_path / "run" / "spikes").iterdir())) == 3 == sum("bundle" in row for row in spikes)

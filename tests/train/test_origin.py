@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from heard import by_word
 
 from chainrule.base import ConfigError, DataError, write_json
 from chainrule.checkpoint import open_model
@@ -53,7 +54,7 @@ def begin(texts, tmp_path):
                 raise EnoughError
 
         with pytest.raises(EnoughError):
-            pretrain([*layers, *more], tmp_path / "next", minutes=minutes, watch=watch)
+            pretrain([*layers, *more], tmp_path / "next", minutes=minutes, watch=by_word(watch))
         said = "\n".join(str(row["message"]) for row in read_rows(tmp_path / "next" / "events.jsonl"))
         return resolve([load_toml(tmp_path / "next" / "config.toml")]).config, said
 
@@ -93,7 +94,7 @@ def test_a_run_of_ours_keeps_its_dropout_and_goes_on_at_a_third_of_its_rates(own
     rates = {"lr": pytest.approx(6e-3 / 3), "muon_lr": pytest.approx(0.03 / 3)}
     assert config.optimizer.model_dump() == before.optimizer.model_dump() | rates
     assert config.schedule == before.schedule
-    assert f"going on from step 4 of {own}: dropout 0, muon at a gentle rate of 2.0e-03 (matrices 1.0e-02)" in said
+    assert f"going on from step 4 of {own}: dropout 0, muon at a gentle rate (muon_lr 1.0e-02, lr 2.0e-03)" in said
     assert "its own peak was higher" in said and "--optimizer.lr change that" in said
 
 
@@ -104,7 +105,7 @@ def test_a_model_from_elsewhere_keeps_its_dropout_and_gets_adamw_at_a_low_rate(o
     assert config.model.drop_rate == FAMILIES[family]["drop_rate"]
     assert (config.optimizer.kind, config.optimizer.lr) == ("adamw", 1e-4)
     assert (config.schedule.kind, config.schedule.warmup_share, config.schedule.floor) == ("cosine", 0.05, 0.1)
-    assert f"dropout {config.model.drop_rate:g}, adamw at a gentle rate of 1.0e-04 after a warm-up over 5%" in said
+    assert f"dropout {config.model.drop_rate:g}, adamw at a gentle rate (lr 1.0e-04) after a warm-up over 5%" in said
     assert "its own peak is not known" in said
 
 
@@ -122,7 +123,7 @@ def test_what_the_user_sets_lies_on_top(own, begin, tmp_path, from_elsewhere):
     config, said = begin(source, Layer("flag", mine))
     assert (config.model.drop_rate, config.optimizer.lr, config.schedule.warmup_share) == (0.2, 5e-4, 0.5)
     assert config.optimizer.kind == ("adamw" if from_elsewhere else "muon")
-    assert "dropout 0.2" in said and "rate of 5.0e-04" in said and "over 50% of the steps" in said
+    assert "dropout 0.2" in said and "lr 5.0e-04)" in said and "over 50% of the steps" in said
 
 
 def test_minutes_choose_the_steps_and_leave_shape_and_rates(own, begin):

@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from heard import by_word
 
 from chainrule.base import ConfigError
 from chainrule.data import Cache, open_dataset
+from chainrule.run import Event
 from chainrule.tokenizer import sample
 from chainrule.train import prepare_text, pretrain
 from chainrule.train import shared as train_shared
@@ -21,7 +23,7 @@ from chainrule.config import Layer
 from chainrule.train import pretrain
 values = json.loads(sys.argv[1])
 summary = pretrain([Layer("script", values)], Path(sys.argv[2]))
-print(json.dumps(summary["val_loss"]))
+print(json.dumps(summary.val_loss))
 """
 
 
@@ -35,7 +37,7 @@ def test_a_script_without_a_guard_trains_with_several_workers(layers, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     alone = pretrain(layers(machine={"workers": 1}, training={"steps": 2}), tmp_path / "here")
-    assert done.stdout.split() == [json.dumps(alone["val_loss"])]
+    assert done.stdout.split() == [json.dumps(alone.val_loss)]
 
 
 def opened_texts(monkeypatch, texts):
@@ -78,9 +80,9 @@ def test_a_second_run_on_the_same_text_reads_none_of_it(shared, texts, tmp_path,
     second = pretrain(shared(optimizer={"lr": 2e-3}), tmp_path / "second")
     assert opened == []
     assert entries(tmp_path) == ["shards", "survey", "tokenizer"]
-    assert second["val_loss"] != first["val_loss"]
+    assert second.val_loss != first.val_loss
     third = pretrain(shared(), tmp_path / "third")
-    assert third["val_loss"] == first["val_loss"]
+    assert third.val_loss == first.val_loss
     shard = "train-00000.safetensors"
     inodes = {(tmp_path / run / "data" / shard).stat().st_ino for run in ("first", "second", "third")}
     assert len(inodes) == 1
@@ -99,10 +101,10 @@ def test_a_run_outlives_the_cache_and_can_be_moved(shared, tmp_path):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        pretrain(shared(training={"steps": 4, "save_every": 1}), tmp_path / "run", watch=die)
+        pretrain(shared(training={"steps": 4, "save_every": 1}), tmp_path / "run", watch=by_word(die))
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "run").rename(tmp_path / "moved")
-    assert pretrain([], tmp_path / "moved", resume=True)["status"] == "finished"
+    assert pretrain([], tmp_path / "moved", resume=True).status == "finished"
     assert not (tmp_path / "cache").exists()
 
 
@@ -116,7 +118,7 @@ def test_a_preparation_that_was_cut_off_is_gone_on_with_by_the_next_run(shared, 
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        pretrain(shared(), tmp_path / "first", watch=die)
+        pretrain(shared(), tmp_path / "first", watch=by_word(die))
     assert not (tmp_path / "first" / "data" / "manifest.json").exists()
     phases = phases_of(shared(), tmp_path / "second")
     assert "reading" not in phases and "tokenizer" not in phases and "tokens" in phases
@@ -125,8 +127,8 @@ def test_a_preparation_that_was_cut_off_is_gone_on_with_by_the_next_run(shared, 
 def test_a_cache_that_cannot_be_written_is_said_and_done_without(shared, tmp_path):
     (tmp_path / "cache").write_text("a file stands here")
     said = []
-    watch = lambda kind, row: said.append(row["message"]) if kind == "notice" else None  # noqa: E731
-    assert pretrain(shared(), tmp_path / "run", watch=watch)["status"] == "finished"
+    watch = lambda record: said.append(record.message) if isinstance(record, Event) else None  # noqa: E731
+    assert pretrain(shared(), tmp_path / "run", watch=watch).status == "finished"
     assert any("without the cache" in message for message in said)
 
 
@@ -140,11 +142,11 @@ def test_text_prepared_ahead_is_what_the_run_takes(shared, texts, tmp_path, monk
     made = prepare_text(shared())
     opened = opened_texts(monkeypatch, texts)
     said = []
-    watch = lambda kind, row: said.append(row["message"]) if kind == "notice" else None  # noqa: E731
+    watch = lambda record: said.append(record.message) if isinstance(record, Event) else None  # noqa: E731
     pretrain(shared(), tmp_path / "run", watch=watch)
     assert opened == []
     assert not any("kept for other runs" in message for message in said)
-    assert made["data"]["tokens"] == open_dataset(tmp_path / "run" / "data").manifest.report["tokens"]
+    assert made.data.tokens == open_dataset(tmp_path / "run" / "data").manifest.report["tokens"]
     with pytest.raises(ConfigError, match=r"machine\.cache is off"):
         prepare_text(shared(machine={"cache": "off"}))
 
@@ -152,7 +154,7 @@ def test_text_prepared_ahead_is_what_the_run_takes(shared, texts, tmp_path, monk
 def phases_of(layers, run):
     """What was done before the first step."""
     phases = []
-    pretrain(layers, run, watch=lambda kind, row: phases.append(row["phase"]) if kind == "progress" else None)
+    pretrain(layers, run, watch=by_word(lambda kind, row: phases.append(row["phase"]) if kind == "progress" else None))
     return phases
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from heard import by_word
 
 from chainrule.base import ConfigError, DataError, RunError, TrainingError
 from chainrule.checkpoint import load_checkpoint, newest_checkpoint, open_model
@@ -50,7 +51,7 @@ def test_a_run_leaves_a_folder_that_holds_everything_and_can_be_moved(straight):
 
 def test_the_watcher_hears_what_the_folder_holds(layers, tmp_path):
     heard = []
-    pretrain(layers(), tmp_path / "run", watch=lambda kind, row: heard.append((kind, dict(row))))
+    pretrain(layers(), tmp_path / "run", watch=by_word(lambda kind, row: heard.append((kind, dict(row)))))
     kinds = [kind for kind, _ in heard]
     for kind in ("machine", "plan", "tokenizer", "data", "eval", "train", "sample", "saved", "finished"):
         assert kind in kinds
@@ -79,9 +80,9 @@ def test_a_run_that_died_goes_on_as_if_nothing_had_happened(straight, layers, tm
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        pretrain(layers(), tmp_path / "killed", watch=die)
+        pretrain(layers(), tmp_path / "killed", watch=by_word(die))
     summary = pretrain([], tmp_path / "killed", resume=True)
-    assert summary["status"] == "finished"
+    assert summary.status == "finished"
     assert_same_run(straight, tmp_path / "killed")
     rows = [(row["kind"], row["step"]) for row in read_rows(tmp_path / "killed" / "metrics.jsonl")]
     assert len(rows) == len(set(rows))
@@ -100,7 +101,7 @@ def test_windows_that_grow_are_taken_up_by_a_resume_where_they_were(layers, tmp_
 
     grown = layers(schedule={"first_window": 4, "grow_share": 0.5}, machine={"micro_batch": 2})
     with pytest.raises(StoppedError):
-        pretrain(grown, tmp_path / "killed", watch=die)
+        pretrain(grown, tmp_path / "killed", watch=by_word(die))
     hook = torch.nn.modules.module.register_module_forward_hook(note)
     try:
         pretrain(grown, tmp_path / "straight")
@@ -119,7 +120,7 @@ def test_a_run_that_died_before_its_first_step_goes_on(straight, layers, tmp_pat
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        pretrain(layers(), tmp_path / "killed", watch=die)
+        pretrain(layers(), tmp_path / "killed", watch=by_word(die))
     pretrain([], tmp_path / "killed", resume=True)
     assert_same_run(straight, tmp_path / "killed")
 
@@ -131,13 +132,13 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(straight, layers, tmp_path
 
     run = tmp_path / "damaged"
     with pytest.raises(StoppedError):
-        pretrain(layers(), run, watch=die)
+        pretrain(layers(), run, watch=by_word(die))
     damaged = run / "checkpoints" / "step-00000008" / "model.safetensors"
     content = bytearray(damaged.read_bytes())
     content[-1] ^= 1
     damaged.write_bytes(content)
     heard = []
-    pretrain([], run, resume=True, watch=lambda kind, row: heard.append(row.get("message", "")))
+    pretrain([], run, resume=True, watch=by_word(lambda kind, row: heard.append(row.get("message", ""))))
     assert any("passed over" in message and "step-00000004" in message for message in heard)
     assert_same_run(straight, run)
 
@@ -160,8 +161,10 @@ def test_a_run_in_the_way_is_not_overwritten(straight, layers):
 def test_a_finished_run_is_not_scored_again(straight):
     said = []
     before = (straight / "summary.json").read_bytes()
-    summary = pretrain([], straight, resume=True, watch=lambda kind, row: said.append((kind, row.get("message"))))
-    assert summary["status"] == "finished"
+    summary = pretrain(
+        [], straight, resume=True, watch=by_word(lambda kind, row: said.append((kind, row.get("message"))))
+    )
+    assert summary.status == "finished"
     assert [kind for kind, _ in said] == ["notice", "finished"]
     assert (straight / "summary.json").read_bytes() == before
 
@@ -201,9 +204,9 @@ def poison_after(step: int, n_steps: int, factor: float, monkeypatch: pytest.Mon
 
 def test_a_non_finite_step_moves_nothing_and_its_batch_is_kept(layers, tmp_path, monkeypatch):
     watch = poison_after(3, 1, float("inf"), monkeypatch)
-    summary = pretrain(layers(), tmp_path / "run", watch=watch)
+    summary = pretrain(layers(), tmp_path / "run", watch=by_word(watch))
     kept = list((tmp_path / "run" / "skipped").iterdir())
-    assert summary["n_skipped"] == len(kept) == 1
+    assert summary.n_skipped == len(kept) == 1
     batch = json.loads(kept[0].read_text())
     assert len(batch["ids"]) == 4 and all(len(row) == 17 for row in batch["ids"])
     assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path / "run").values())
@@ -217,9 +220,9 @@ def test_of_many_skipped_steps_the_first_batches_are_kept_and_the_rest_is_said(l
     for module in (guard, loop):
         monkeypatch.setattr(module, "MOST_KEPT", 2)
     watch = poison_after(3, 4, float("inf"), monkeypatch)
-    summary = pretrain(layers(training={"bad_steps": 9}), tmp_path / "run", watch=watch)
+    summary = pretrain(layers(training={"bad_steps": 9}), tmp_path / "run", watch=by_word(watch))
     kept = sorted(path.name for path in (tmp_path / "run" / "skipped").iterdir())
-    assert (summary["n_skipped"], kept) == (4, ["step-00000004.json", "step-00000005.json"])
+    assert (summary.n_skipped, kept) == (4, ["step-00000004.json", "step-00000005.json"])
     events = [row["message"] for row in read_rows(tmp_path / "run" / "events.jsonl")]
     assert sum("2 such batches are in" in message for message in events) == 2
 
@@ -227,7 +230,7 @@ def test_of_many_skipped_steps_the_first_batches_are_kept_and_the_rest_is_said(l
 def test_several_non_finite_steps_in_a_row_stop_the_run_with_the_last_checkpoint_intact(layers, tmp_path, monkeypatch):
     watch = poison_after(5, 5, float("nan"), monkeypatch)
     with pytest.raises(TrainingError, match="3 steps in a row"):
-        pretrain(layers(training={"bad_steps": 3}), tmp_path / "run", watch=watch)
+        pretrain(layers(training={"bad_steps": 3}), tmp_path / "run", watch=by_word(watch))
     newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     assert all(torch.isfinite(t).all() for t in load_checkpoint(newest).tensors("model").values())
 
@@ -241,8 +244,8 @@ def test_going_on_from_a_run_starts_from_its_weights_and_shows_what_it_costs(str
     text = {"paths": [str(new)], "near_duplicates": "keep"}
     summary = pretrain([Layer("test", {**over, "text": text, "machine": {"precision": "float32"}})], tmp_path / "on")
     saved = json.loads((straight / "summary.json").read_text())
-    assert summary["old"]["before"] == pytest.approx(saved["val_bits_per_byte"], abs=0.3)
-    assert summary["new"]["after"] < summary["new"]["before"]
+    assert summary.old.before == pytest.approx(saved["val_bits_per_byte"], abs=0.3)
+    assert summary.new.after < summary.new.before
     config = resolve([load_toml(tmp_path / "on" / "config.toml")]).config
     assert config.model.emb_dim == 16
     assert open_model(tmp_path / "on").tokenizer.fingerprint == open_model(straight).tokenizer.fingerprint
@@ -269,7 +272,7 @@ def test_old_text_that_is_gone_or_another_is_refused_on_a_resume(straight, layer
         pretrain(more, on, resume=True)
     shutil.rmtree(whole)
     (on / "aside").rename(whole)
-    assert pretrain(more, on, resume=True)["step"] == 4
+    assert pretrain(more, on, resume=True).step == 4
 
 
 def test_old_text_is_asked_for_before_anything_is_made(straight, layers, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from heard import by_word
 
 from chainrule.base import DeviceError
 from chainrule.config import Layer, resolve
@@ -21,7 +22,7 @@ def ready(layers):
 def test_probing_leaves_no_trace(ready):
     state, config, facts, windows = ready
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
-    probed = probe(state, config, facts, windows, lambda kind, row: pytest.fail(str(row)))
+    probed = probe(state, config, facts, windows, by_word(lambda kind, row: pytest.fail(str(row))))
     assert probed.micro_batch == 8
     assert probed.step_seconds > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in state.model.state_dict().items())
@@ -51,7 +52,7 @@ def test_a_micro_batch_that_does_not_fit_is_halved_and_said(ready, monkeypatch, 
 
     monkeypatch.setattr(GPT, "loss", fits_three)
     said = []
-    assert probe(state, config, facts, windows, lambda kind, row: said.append(row["message"])).micro_batch == 2
+    assert probe(state, config, facts, windows, by_word(lambda kind, row: said.append(row["message"]))).micro_batch == 2
     assert len(said) == 2
     assert "8 windows does not fit" in said[0]
     assert "stays 128 tokens" in said[0]
@@ -63,7 +64,7 @@ def test_when_not_even_one_window_fits_the_error_says_what_to_lower(ready, monke
 
     monkeypatch.setattr(GPT, "loss", never)
     with pytest.raises(DeviceError, match=r"one window of 16 tokens does not fit .* lower model\.context_length"):
-        probe(*ready, lambda kind, row: None)
+        probe(*ready, by_word(lambda kind, row: None))
 
 
 def test_a_compiler_that_fails_is_done_without_and_said_in_one_line(ready, monkeypatch):
@@ -78,7 +79,7 @@ def test_a_compiler_that_fails_is_done_without_and_said_in_one_line(ready, monke
 
     monkeypatch.setattr(torch, "compile", broken)
     said = []
-    probed = probe(state, config, facts, windows, lambda kind, row: said.append(row["message"]))
+    probed = probe(state, config, facts, windows, by_word(lambda kind, row: said.append(row["message"])))
     assert not probed.compiled
     assert said == ["torch.compile failed, training goes on without it: RuntimeError: no C++ compiler"]
 
@@ -89,7 +90,7 @@ def test_another_error_is_not_swallowed(ready, monkeypatch):
 
     monkeypatch.setattr(GPT, "loss", wrong)
     with pytest.raises(RuntimeError, match="a real mistake"):
-        probe(*ready, lambda kind, row: None)
+        probe(*ready, by_word(lambda kind, row: None))
 
 
 def test_the_likely_micro_batch_divides_the_batch(ready):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from heard import by_word
 
 from chainrule.base import ConfigError, RunError
 from chainrule.checkpoint import newest_checkpoint
@@ -42,7 +43,7 @@ def make(layers, tmp_path):
 
         folder = tmp_path / name
         try:
-            pretrain(layers(**SHORT), folder, watch=watch)
+            pretrain(layers(**SHORT), folder, watch=by_word(watch))
         except DiedError:
             assert died
         return folder
@@ -92,7 +93,7 @@ def test_damaged_lines_of_the_journals_are_counted_and_said(make):
             lines[place] = lines[place].replace(b'"', b"'", 1)
         (run / name).write_bytes(b"".join(lines) + b'{"torn')  # half a line is what any kill may leave
     heard = []
-    pretrain([], run, resume=True, watch=lambda kind, row: heard.append(row.get("message", "")))
+    pretrain([], run, resume=True, watch=by_word(lambda kind, row: heard.append(row.get("message", ""))))
     told = (
         "damaged lines are passed over: 2 of metrics.jsonl, 1 of health.jsonl, 1 of samples.jsonl, 1 of events.jsonl;"
     )
@@ -127,7 +128,7 @@ def test_a_row_of_figures_over_several_steps_is_the_same_when_a_save_lies_betwee
 
     pretrain(layers(training=over), tmp_path / "straight")
     with pytest.raises(DiedError):
-        pretrain(layers(training=over), tmp_path / "run", watch=die)
+        pretrain(layers(training=over), tmp_path / "run", watch=by_word(die))
     pretrain([], tmp_path / "run", resume=True)
     ours, theirs = (
         [(row["step"], row["loss"], row["grad_norm"]) for row in read_rows(tmp_path / name / "metrics.jsonl", "train")]
@@ -142,17 +143,17 @@ def test_a_start_without_a_step_whose_record_is_damaged_says_how_to_begin_again(
             raise DiedError
 
     with pytest.raises(DiedError):
-        pretrain(layers(**SHORT), tmp_path / "run", watch=die)
+        pretrain(layers(**SHORT), tmp_path / "run", watch=by_word(die))
     (tmp_path / "run" / "machine.json").write_text("{")
     with pytest.raises(RunError, match="the name is free"):
         pretrain([], tmp_path / "run", resume=True)
-    assert pretrain(layers(**SHORT), tmp_path / "run")["status"] == "finished"
+    assert pretrain(layers(**SHORT), tmp_path / "run").status == "finished"
 
 
 def test_another_machine_goes_on_and_says_which_bits_may_differ(make):
     run, straight = make("run"), make("straight", None)
     changes = [Layer("flag", {"machine": {"micro_batch": 1, "activation_checkpointing": True}})]
-    assert pretrain(changes, run, resume=True)["status"] == "finished"
+    assert pretrain(changes, run, resume=True).status == "finished"
     told = said(run)
     assert (
         "its bits may differ: machine.micro_batch was 4, is 1; machine.activation_checkpointing was False, is True"
@@ -173,13 +174,13 @@ def test_a_finished_run_that_is_given_more_steps_begins_its_schedule_again(make,
     run = make("run", None)
     more = [Layer("flag", {"training": {"steps": 12}})]
     summary = pretrain(more, run, resume=True)
-    assert (summary["status"], summary["step"]) == ("finished", 12)
+    assert (summary.status, summary.step) == ("finished", 12)
     assert "12 steps instead of 6: the schedule begins again at step 6" in said(run)
     found = rates(run)
     assert sorted(found) == list(range(1, 13))
     for step in range(1, 7):  # the same shape over as many steps
         assert found[step + 6] == found[step]
-    assert pretrain([], run, resume=True)["step"] == 12
+    assert pretrain([], run, resume=True).step == 12
 
 
 def test_a_killed_longer_run_goes_on_to_the_same_bits(make, tmp_path):
@@ -194,7 +195,7 @@ def test_a_killed_longer_run_goes_on_to_the_same_bits(make, tmp_path):
                 raise DiedError
 
         with pytest.raises(DiedError):
-            pretrain(layers, run, resume=True, watch=die)
+            pretrain(layers, run, resume=True, watch=by_word(die))
         assert json.loads((run / "summary.json").read_text())["status"] == "interrupted"
     pretrain([], run, resume=True)
     assert bits(run) == bits(straight) and rates(run) == rates(straight)
@@ -210,7 +211,7 @@ def test_a_stable_rate_just_goes_on_when_there_are_other_steps(layers, tmp_path)
     longer = {"steps": 20, "save_every": 4, "eval_every": 20, "sample_every": 20}
     pretrain(layers(training=longer, schedule=schedule), straight)
     with pytest.raises(DiedError):
-        pretrain(layers(training={**longer, "steps": 10}, schedule=schedule), run, watch=die)
+        pretrain(layers(training={**longer, "steps": 10}, schedule=schedule), run, watch=by_word(die))
     pretrain([Layer("flag", {"training": {"steps": 20}})], run, resume=True)
     assert rates(run) == rates(straight) and bits(run) == bits(straight)
 
@@ -223,4 +224,4 @@ def test_steps_that_are_done_already_are_refused(make):
 def test_more_minutes_are_more_steps(make):
     run = make("run", None)
     summary = pretrain([], run, minutes=0.01, resume=True)
-    assert summary["status"] == "finished" and summary["step"] == summary["steps"] > 6
+    assert summary.status == "finished" and summary.step == summary.steps > 6

@@ -10,6 +10,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from heard import by_word
 
 from chainrule.base import DiskError
 from chainrule.checkpoint import newest_checkpoint
@@ -94,7 +95,7 @@ def test_a_start_without_room_is_refused_before_the_text_is_read(layers, disk):
     heard = []
     big = layers(model={"emb_dim": 128}, training={**SHORT, "steps": 1000, "keep_last": 3})
     with pytest.raises(DiskError) as caught:
-        pretrain(big, disk.folder / "run", watch=lambda kind, row: heard.append(kind))
+        pretrain(big, disk.folder / "run", watch=by_word(lambda kind, row: heard.append(kind)))
     assert heard == ["machine"]
     told = str(caught.value)
     assert "3.0 MiB free" in told and "5 of " in told and "training.keep_last = 3" in told
@@ -109,7 +110,7 @@ def test_a_learnt_vocabulary_is_counted_when_it_is_there(layers, disk):
     disk.leave(room.SPARE_BYTES + (checkpoint_bytes(config) + checkpoint_bytes(without)) // 2)
     heard = []
     with pytest.raises(DiskError, match="are needed for its checkpoints: 1 of"):
-        pretrain(learnt, disk.folder / "run", watch=lambda kind, row: heard.append(row.get("phase", kind)))
+        pretrain(learnt, disk.folder / "run", watch=by_word(lambda kind, row: heard.append(row.get("phase", kind))))
     assert "tokenizer" in heard and "tokens" not in heard
 
 
@@ -119,12 +120,12 @@ def test_a_resume_without_room_for_the_next_checkpoint_is_refused(layers, disk):
             signal.raise_signal(signal.SIGTERM)
 
     run = disk.folder / "run"
-    pretrain(layers(training=SHORT), run, watch=stop)
+    pretrain(layers(training=SHORT), run, watch=by_word(stop))
     disk.leave(1 << 20)
     with pytest.raises(DiskError, match=r"1 more of .* move the run's folder to another disk"):
         pretrain([], run, resume=True)
     disk.leave(8 << 20)
-    assert pretrain([], run, resume=True)["status"] == "finished"
+    assert pretrain([], run, resume=True).status == "finished"
 
 
 def test_a_disk_that_fills_is_waited_for_and_the_run_comes_to_the_same_bits(layers, disk, straight, quick):
@@ -139,7 +140,7 @@ def test_a_disk_that_fills_is_waited_for_and_the_run_comes_to_the_same_bits(laye
                 disk.leave(8 << 20)
 
     run = disk.folder / "run"
-    assert pretrain(layers(training=SHORT), run, watch=watch)["status"] == "finished"
+    assert pretrain(layers(training=SHORT), run, watch=by_word(watch)).status == "finished"
     waited = [message for message in said if "The run waits 10" in message]
     assert len(waited) == 1 and "make room on the disk of" in waited[0] and "the disk is full" in waited[0]
     assert any("the disk takes it now" in message for message in said)
@@ -159,7 +160,7 @@ def test_a_disk_that_stays_full_ends_the_run_with_the_way_on(layers, disk, strai
 
     run = disk.folder / "run"
     with pytest.raises(DiskError, match=rf"disk is full.*`chainrule pretrain --resume {run}` goes on from step 4"):
-        pretrain(layers(training=SHORT), run, watch=watch)
+        pretrain(layers(training=SHORT), run, watch=by_word(watch))
     disk.leave(8 << 20)
-    assert pretrain([], run, resume=True)["status"] == "finished"
+    assert pretrain([], run, resume=True).status == "finished"
     assert bits(run) == bits(straight) and losses(run) == losses(straight)

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from heard import by_word
 
 from chainrule.base import Interrupted
 from chainrule.checkpoint import newest_checkpoint
@@ -70,19 +71,21 @@ class TwiceAt:
 
 
 def test_a_second_ctrl_c_anywhere_in_a_step_leaves_the_last_checkpoint_as_it_was(layers, tmp_path):
-    pretrain(layers(**STEPS), tmp_path / "straight", watch=(counting := TwiceAt(5, 0)))
+    pretrain(layers(**STEPS), tmp_path / "straight", watch=by_word(counting := TwiceAt(5, 0)))
     sys.settrace(None)
     assert counting.n_lines > 100
     run = tmp_path / "run"
     points = sorted(random.Random(0).sample(range(1, counting.n_lines), 8))
     for n_tried, line in enumerate(points):
-        summary = pretrain(layers(**STEPS) if not n_tried else [], run, resume=bool(n_tried), watch=TwiceAt(5, line))
-        assert (summary["status"], summary["signal"]) == ("interrupted", signal.SIGINT)
+        summary = pretrain(
+            layers(**STEPS) if not n_tried else [], run, resume=bool(n_tried), watch=by_word(TwiceAt(5, line))
+        )
+        assert (summary.status, summary.signal) == ("interrupted", signal.SIGINT)
         saved = files_of(run / "checkpoints")
         if not n_tried:
             first = saved
         assert saved == first and any("step-00000004" in name for name in saved)
-    assert pretrain([], run, resume=True)["status"] == "finished"
+    assert pretrain([], run, resume=True).status == "finished"
     assert outcome(run) == outcome(tmp_path / "straight")
 
 
@@ -94,8 +97,8 @@ def test_every_other_signal_that_ends_a_run_saves_it_first_however_often_it_come
             signal.raise_signal(number)
 
     before = signal.getsignal(number)
-    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=twice)
-    assert (summary["status"], summary["signal"], summary["step"]) == ("interrupted", number, 3)
+    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=by_word(twice))
+    assert (summary.status, summary.signal, summary.step) == ("interrupted", number, 3)
     assert newest_checkpoint(tmp_path / "run" / "checkpoints", on_reject=lambda *_: None).step == 3
     assert signal.getsignal(number) is before
 
@@ -109,9 +112,9 @@ def test_a_signal_during_a_look_saves_and_the_look_is_made_again(layers, tmp_pat
             if (heard, row.get("step")) == (kind, step):
                 signal.raise_signal(signal.SIGTERM)
 
-        summary = pretrain([] if run.exists() else layers(**STEPS), run, resume=run.exists(), watch=once)
-        assert (summary["status"], summary["step"]) == ("interrupted", step)
-    assert pretrain([], run, resume=True)["status"] == "finished"
+        summary = pretrain([] if run.exists() else layers(**STEPS), run, resume=run.exists(), watch=by_word(once))
+        assert (summary.status, summary.step) == ("interrupted", step)
+    assert pretrain([], run, resume=True).status == "finished"
     assert outcome(run) == outcome(tmp_path / "straight")
 
 
@@ -122,8 +125,8 @@ def test_nothing_interrupts_a_save_or_the_last_words(layers, tmp_path):
             if kind == "saved":
                 signal.raise_signal(signal.SIGINT)
 
-    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=again_and_again)
-    assert (summary["status"], summary["step"]) == ("interrupted", 3)
+    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=by_word(again_and_again))
+    assert (summary.status, summary.step) == ("interrupted", 3)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 3
 
 
@@ -133,7 +136,7 @@ def test_a_signal_after_the_end_leaves_the_finished_run_as_it_is(layers, tmp_pat
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Interrupted):
-        pretrain(layers(training={"steps": 2}), tmp_path / "run", watch=at_the_end)
+        pretrain(layers(training={"steps": 2}), tmp_path / "run", watch=by_word(at_the_end))
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "finished"
 
 
@@ -171,10 +174,10 @@ def test_a_held_out_loss_that_is_no_number_is_saved_as_none_and_never_best(layer
         elif kind == "eval":
             poisoned.clear()
 
-    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=watch)
+    summary = pretrain(layers(**STEPS), tmp_path / "run", watch=by_word(watch))
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")
     looks = {row["step"]: row["val_loss"] for row in rows if row["kind"] == "eval"}
     assert looks[4] is None and looks[8] > 0
-    assert summary["best"]["step"] == 8
+    assert summary.best.step == 8
     saved = json.loads((tmp_path / "run" / "checkpoints" / "step-00000004" / "state.json").read_text())
     assert saved["progress"]["val_loss"] is None and saved["progress"]["val_losses"] == {}

@@ -108,8 +108,8 @@ def test_a_noise_scale_of_few_steps_is_kept_quiet():
 
 
 def test_noise_is_averaged_before_it_is_divided():
-    rows = [{"noise": [1.0, 10.0, 1]}, {"noise": [3.0, 2.0, 3]}, {"noise": None}]
-    total = mean_noise(rows)
+    rows = [norms(1, noise=[1.0, 10.0, 1]), norms(2, noise=[3.0, 2.0, 3]), norms(3)]
+    total = mean_noise(HealthRecord.of_rows([HEAD, *rows]).norms)
     assert (total.n_steps, total.gradient_squared, total.variance) == (4, 2.5, 4.0)
 
 

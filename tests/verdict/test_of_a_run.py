@@ -2,19 +2,22 @@ import math
 
 import pytest
 
-from chainrule.run import RunFolder
-from chainrule.run.facts import Facts
+from chainrule.run import DataReport, EvalRow, Facts, RunFolder, Summary, TrainRow
+from chainrule.run.records import Manifest
 from chainrule.verdict import findings, judge_start
 from chainrule.verdict.thresholds import START_TOLERANCE
 
 
 def facts_of(tmp_path, *, looks=(), first=None, summary=None, epochs=0.0):
-    train = [] if first is None else [{"step": 1, "loss": first}]
-    held_out = [{"step": step, "val_loss": loss, "val_bits_per_byte": loss / 2} for step, loss in looks]
     return Facts(
-        RunFolder(tmp_path), "finished", summary or {}, {}, {}, {}, {"epochs": epochs}, {"vocab_size": 512},
-        train, held_out, [], [],
-    )  # fmt: skip
+        RunFolder(tmp_path),
+        "finished",
+        summary=Summary.of(summary or {}),
+        data=DataReport(epochs=epochs),
+        manifest=Manifest(vocab_size=512),
+        train=[] if first is None else [TrainRow(1, loss=first)],
+        held_out=[EvalRow(step, val_loss=loss, val_bits_per_byte=loss / 2) for step, loss in looks],
+    )
 
 
 def said(facts):

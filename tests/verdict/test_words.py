@@ -1,8 +1,9 @@
 import pytest
 
+from chainrule.run import Baselines, Summary
 from chainrule.verdict import against_baselines, more_time
 
-BASELINES = {"unigram": 3.0, "bigram": 2.0, "gzip": 1.9, "xz": 1.6, "xz_seen": 1.4, "whole": True}
+BASELINES = Baselines(unigram=3.0, bigram=2.0, gzip=1.9, xz=1.6, xz_seen=1.4, whole=True)
 BAD = (None, True, "<b>1</b>", float("nan"), float("inf"))
 
 
@@ -20,12 +21,12 @@ def test_the_verdict_names_the_winner_whoever_it_is(bits, said):
 
 
 def test_without_baselines_there_is_no_verdict():
-    assert against_baselines(1.5, {"xz": None}).endswith("nothing was measured beside it.")
+    assert against_baselines(1.5, Baselines()).endswith("nothing was measured beside it.")
 
 
 def test_what_more_time_would_give_is_one_sentence_with_its_interval():
     told = {"minutes": 10, "bits_per_byte": 1.0349, "low": 0.98, "high": 1.091}
-    said = more_time({"more_minutes": told})
+    said = more_time(Summary.of({"more_minutes": told}))
     assert said is not None and "10 more minutes" in said and "1.03 bits per byte (0.98 to 1.09" in said
 
 
@@ -33,4 +34,4 @@ def test_what_more_time_would_give_is_one_sentence_with_its_interval():
     "told", [None, 3, [], {}, {"minutes": 10}, *({"minutes": 10, "low": 1, "high": 2, "bits_per_byte": v} for v in BAD)]
 )
 def test_of_what_was_not_foretold_nothing_is_said(told):
-    assert more_time({"more_minutes": told}) is None and more_time({}) is None
+    assert more_time(Summary.of({"more_minutes": told})) is None and more_time(Summary()) is None

@@ -18,9 +18,9 @@ from chainrule.lens.draw.layout import lay_out
 from chainrule.lens.draw.saying import given, saying
 from chainrule.lens.draw.thumbnail import Look, look
 from chainrule.lens.draw.tree import Box, Tree, grow, parameters_in
-from chainrule.lens.engine import ReverseStep, reverse
+from chainrule.lens.engine import OURS, Policy, ReverseStep, reverse
 from chainrule.lens.ledgers import Ledger, LedgerRow, ledger, shown_names
-from chainrule.lens.rules import RULES, Rule
+from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Node, Site, Tape, Value
 
 UNSET = frozenset({"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"})
@@ -52,24 +52,24 @@ def picture(
     verified: Verified | None = None,
     *,
     backward: bool = True,
-    rules: Mapping[str, Rule] = RULES,
-    fallback: bool = False,
+    policy: Policy = OURS,
     title: str = "",
 ) -> Picture:
     """The picture of a tape.
 
     `book` is its ledger, worked out when it is not given; without `backward` there are values and no gradients.
-    `verified` colours the operations by their errors; it must be of this tape. `rules` and `fallback` are as for
+    `verified` colours the operations by their errors; it must be of this tape. `policy` is as for
     `reverse`. The title is what was recorded, unless another is given.
 
     Raises LensError as `reverse` does.
     """
     if backward and book is None:
-        book = ledger(tape, rules=rules, fallback=fallback, stats=False)
+        book = ledger(tape, policy=policy, stats=False)
     tree, names = grow(tape), shown_names(tape)
     readers = tape.consumers()
     values = [_value(tape, tree, one, names, tuple(readers.get(one.id, ()))) for one in tape.values]
-    gradients = _gradients(tape, rules, fallback=fallback or _dependent(book)) if book is not None else {}
+    drawn = policy if book is None else replace(policy, fallback=policy.fallback or _dependent(book))
+    gradients = _gradients(tape, drawn) if book is not None else {}
     for number, gradient in gradients.items():
         values[number] = replace(values[number], gradient=gradient)
     for number, met in _meetings(book) if book is not None else ():
@@ -86,7 +86,7 @@ def picture(
         tuple(values),
         tuple(_step(row, tape.nodes[row.node], gradients) for row in book.rows) if book else (),
         tuple(sites),
-        _rules(tape, rules),
+        _rules(tape, policy.rules),
         book.unreached if book else (),
         tuple(tape.tied.items()),
         None if verified is None else verified.ok,
@@ -158,7 +158,7 @@ def _value(tape: Tape, tree: Tree, value: Value, names: Mapping[int, str], reade
     )
 
 
-def _gradients(tape: Tape, rules: Mapping[str, Rule], *, fallback: bool) -> dict[int, Look]:
+def _gradients(tape: Tape, policy: Policy) -> dict[int, Look]:
     """The look of every gradient, taken as the walk passes it, so that none has to be kept."""
     found: dict[int, Look] = {}
 
@@ -167,7 +167,7 @@ def _gradients(tape: Tape, rules: Mapping[str, Rule], *, fallback: bool) -> dict
             if gradient is not None:
                 found[value] = look(gradient)
 
-    leaves = reverse(tape, each, rules=rules, fallback=fallback)
+    leaves = reverse(tape, each, policy=policy)
     return found | {value: look(gradient) for value, gradient in leaves.items()}
 
 

@@ -24,7 +24,8 @@ from chainrule.lens.engine.differences import (
     ridders,
 )
 from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
-from chainrule.lens.engine.noisy import Formats, formats_of, noisy_rules
+from chainrule.lens.engine.noisy import Formats, formats_of, with_noise
+from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.replaying import needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, narrower_segments
@@ -35,6 +36,7 @@ __all__ = [
     "NOISE_ORDER",
     "NOISE_VALUES",
     "N_SAMPLES",
+    "OURS",
     "UNIT_ROUNDOFF",
     "Comparison",
     "Contribution",
@@ -44,6 +46,7 @@ __all__ = [
     "Formats",
     "Limits",
     "Noise",
+    "Policy",
     "ReverseStep",
     "Segment",
     "Tolerance",
@@ -66,7 +69,6 @@ __all__ = [
     "maker_of",
     "narrower_segments",
     "needed_constants",
-    "noisy_rules",
     "reasons",
     "replay",
     "reverse",
@@ -75,5 +77,6 @@ __all__ = [
     "student_quantile",
     "tolerance",
     "unit_roundoff",
+    "with_noise",
     "written_in_parts",
 ]

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from chainrule.base import LensError
 from chainrule.lens.engine.fallback import local_fallback
-from chainrule.lens.rules import CONSTANT, RULES, Call, Rule, check_value
+from chainrule.lens.engine.policy import OURS, Policy
+from chainrule.lens.rules import CONSTANT, Call, Rule, check_value
 from chainrule.lens.tape import Node, Tape
 
 
@@ -42,13 +43,12 @@ def reverse(
     tape: Tape,
     each: Callable[[ReverseStep], None] | None = None,
     *,
-    rules: Mapping[str, Rule] = RULES,
-    fallback: bool = False,
+    policy: Policy = OURS,
 ) -> dict[int, Tensor]:
     """The gradient of the loss by every leaf that requires one, by value number; `each` sees every step on the way.
 
-    A leaf that the loss does not depend on is absent. Contributions are summed in the order of the walk. With
-    `fallback` an operation without a rule is differentiated by autograd, locally; such steps are not independent.
+    A leaf that the loss does not depend on is absent. Contributions are summed in the order of the walk. The
+    `policy` has the rules; by its fallback an operation without one is differentiated by autograd.
 
     Raises LensError when there is no scalar loss, nothing to differentiate by, an operation without a rule on the way,
     or a tensor that was changed after the recording.
@@ -65,8 +65,8 @@ def reverse(
         if not any(output in gradients and output in inner for output in node.outputs):
             continue
         incoming = tuple(gradients.pop(output, None) for output in node.outputs)
-        rule = rules.get(node.rule_name)
-        if rule is None and not fallback:
+        rule = policy.rules.get(node.rule_name)
+        if rule is None and not policy.fallback:
             raise LensError(_no_rule(node))
         call = Call(tape, node, wanted)
         result = rule.pullback(call, *incoming) if rule is not None else local_fallback(call, incoming)
@@ -162,7 +162,7 @@ def _no_rule(node: Node) -> str:
     place = f" in module {node.module!r}" if node.module else ""
     return (
         f"no rule for {node.op}, asked for at {node.site}{place}: `{node.site.code if node.site else ''}`. "
-        "Pass fallback=True (--fallback) to differentiate it by autograd, marked as not independent; "
+        "Pass policy=Policy(fallback=True) (--fallback) to differentiate it by autograd, marked as not independent; "
         "or add one function to chainrule/lens/rules"
     )
 

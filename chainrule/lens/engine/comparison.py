@@ -1,14 +1,13 @@
 """Two gradients of the same values, held against each other."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from chainrule.lens.engine.backward import ReverseStep, reverse
-from chainrule.lens.rules import Rule
+from chainrule.lens.engine.policy import Policy
 from chainrule.lens.tape import Tape
 
 
@@ -72,7 +71,7 @@ class Comparison:
     n_unknown: int
 
 
-def compare(tape: Tape, autograd: dict[int, Tensor | None], *, rules: Mapping[str, Rule], fallback: bool) -> Comparison:
+def compare(tape: Tape, autograd: dict[int, Tensor | None], *, policy: Policy) -> Comparison:
     """Walks back with the rules and holds each gradient, as soon as it is whole, against autograd's.
 
     `autograd` is emptied on the way, so that the memory of both is not needed at once.
@@ -97,7 +96,7 @@ def compare(tape: Tape, autograd: dict[int, Tensor | None], *, rules: Mapping[st
         if not step.independent:
             local[step.node.op] = None
 
-    for value, gradient in reverse(tape, see, rules=rules, fallback=fallback).items():
+    for value, gradient in reverse(tape, see, policy=policy).items():
         hold(value, gradient)
     for value in [value for value, theirs in autograd.items() if theirs is not None]:
         differences[value] = difference(value, None, autograd.pop(value), _eps(tape, value))

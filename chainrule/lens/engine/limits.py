@@ -9,10 +9,10 @@ from torch import Tensor
 
 from chainrule.lens.engine.comparison import Difference
 from chainrule.lens.engine.noisy import Formats, formats_of, sample_reverse
+from chainrule.lens.engine.policy import Policy
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import narrower_segments, narrowest_on_the_way
 from chainrule.lens.engine.tolerances import Tolerance, tolerance
-from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Tape
 
 # More samples would narrow the limits by less than a fifth.
@@ -41,8 +41,7 @@ def sampled_limits(
     ours: Mapping[int, Tensor],
     differences: Mapping[int, Difference],
     *,
-    rules: Mapping[str, Rule],
-    fallback: bool,
+    policy: Policy,
     seed: int,
     seconds: float,
 ) -> Limits:
@@ -58,7 +57,7 @@ def sampled_limits(
     start = time.perf_counter()
     for number in range(N_SAMPLES):
         noise = Noise(seed + number, u**-0.5)
-        samples.append(sample_reverse(tape, ours, noise, formats, rules=rules, fallback=fallback))
+        samples.append(sample_reverse(tape, ours, noise, formats, policy=policy))
         if (time.perf_counter() - start) * (number + 2) / (number + 1) > seconds:
             break
     return limits_from(samples, differences, formats)

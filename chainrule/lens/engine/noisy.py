@@ -10,6 +10,7 @@ from torch import Tensor
 from chainrule.lens.engine.backward import ReverseStep, reverse
 from chainrule.lens.engine.comparison import largest
 from chainrule.lens.engine.fallback import local_fallback
+from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
 from chainrule.lens.engine.terms import terms_of_gradient
 from chainrule.lens.rules import Call, Formula, Gradients, Rule
@@ -29,8 +30,7 @@ def sample_reverse(
     noise: Noise,
     formats: Formats,
     *,
-    rules: Mapping[str, Rule],
-    fallback: bool = False,
+    policy: Policy = OURS,
 ) -> dict[int, float]:
     """One walk with noise: the largest error at each value of which `reference` has the gradient, noise of size one."""
     found: dict[int, float] = {}
@@ -45,25 +45,23 @@ def sample_reverse(
         for value, gradient in zip(step.node.outputs, step.incoming, strict=True):
             compare(value, gradient)
 
-    leaves = reverse(tape, see, rules=noisy_rules(tape, noise, formats, rules, fallback=fallback), fallback=fallback)
+    leaves = reverse(tape, see, policy=with_noise(tape, noise, formats, policy))
     for value, gradient in leaves.items():
         compare(value, gradient)
     return found
 
 
-def noisy_rules(
-    tape: Tape, noise: Noise, formats: Formats, rules: Mapping[str, Rule], *, fallback: bool
-) -> dict[str, Rule]:
+def with_noise(tape: Tape, noise: Noise, formats: Formats, policy: Policy) -> Policy:
     """The rules of the tape's operations, each as wrong as arithmetic in the given formats would make it."""
     found = {}
     for name in {node.rule_name for node in tape.nodes}:
-        if name in rules:
-            rule = rules[name]
+        if name in policy.rules:
+            rule = policy.rules[name]
             found[name] = replace(rule, pullback=partial(_noisy, rule, noise, formats))
-        elif fallback:
+        elif policy.fallback:
             rule = Rule(lambda call, *incoming: local_fallback(call, incoming), Formula("", ""), {})
             found[name] = replace(rule, pullback=partial(_noisy, rule, noise, formats))
-    return found
+    return replace(policy, rules=found)
 
 
 class NoisyCall(Call):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from chainrule.lens.engine import Contribution, ReverseStep, differentiable, reverse
+from chainrule.lens.engine import OURS, Contribution, Policy, ReverseStep, differentiable, reverse
 from chainrule.lens.ledgers.cells import FEW, Cell, cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath, check_index, find_leaf, follow
-from chainrule.lens.rules import RULES, Call, Formula, Rule
+from chainrule.lens.rules import Call, Formula, Rule
 from chainrule.lens.tape import Node, Site, Tape
 
 ASSIGNED = re.compile(r"^([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*(?::[^=]+)?=(?!=)")
@@ -88,8 +88,7 @@ class Ledger:
 def ledger(
     tape: Tape,
     *,
-    rules: Mapping[str, Rule] = RULES,
-    fallback: bool = False,
+    policy: Policy = OURS,
     coordinate: Coordinate | None = None,
     stats: bool = True,
 ) -> Ledger:
@@ -104,7 +103,7 @@ def ledger(
     leaf = None if coordinate is None else find_leaf(tape, coordinate[0])
     index = None if leaf is None or coordinate is None or coordinate[1] is None else check_index(leaf, coordinate[1])
     book = _Book(tape, shown_names(tape), differentiable(tape), {} if leaf else None, stats=stats)
-    gradients = reverse(tape, book.write, rules=rules, fallback=fallback)
+    gradients = reverse(tape, book.write, policy=policy)
     leaves = [
         LeafRow(value, total := cell(g, stats=stats), book.meeting(value, total)) for value, g in gradients.items()
     ]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chainrule.lens.engine import (
     CustomFunctions,
+    Policy,
     ReverseStep,
     autograd_gradients,
     difference,
@@ -19,7 +20,6 @@ from chainrule.lens.engine import (
     reverse,
     written_in_parts,
 )
-from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Site, Tape
 
 
@@ -43,7 +43,7 @@ class Place:
     others: tuple[int, ...] = ()
 
 
-def locate(tape: Tape, wrong: Mapping[int, float], *, rules: Mapping[str, Rule], fallback: bool) -> Place | None:
+def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place | None:
     """The place where the gradients of `wrong` (value number: relative error) went wrong first, on the way back.
 
     A wrong value is where it began when every operation that used it has right gradients at its own results. Where
@@ -56,7 +56,7 @@ def locate(tape: Tape, wrong: Mapping[int, float], *, rules: Mapping[str, Rule],
     if not known:
         return None
     value = max(begun or known, key=lambda one: max(max(nodes) for nodes in used[one].values()))
-    users = _users_that_contribute(tape, value, used[value], rules, fallback=fallback)
+    users = _users_that_contribute(tape, value, used[value], policy)
     user, others = _blame(tape, value, users, owners)
     return _place(tape, value, wrong[value], user, owners, others)
 
@@ -129,9 +129,7 @@ class User:
     ours: Tensor | None
 
 
-def _users_that_contribute(
-    tape: Tape, value: int, used: Mapping[Any, list[int]], rules: Mapping[str, Rule], *, fallback: bool
-) -> list[User]:
+def _users_that_contribute(tape: Tape, value: int, used: Mapping[Any, list[int]], policy: Policy) -> list[User]:
     """What each owner contributes to the gradient of the value, by the rules."""
     parts: dict[int, Tensor] = {}
 
@@ -141,7 +139,7 @@ def _users_that_contribute(
                 known = parts.get(step.node.id)
                 parts[step.node.id] = one.gradient if known is None else known + one.gradient
 
-    reverse(tape, see, rules=rules, fallback=fallback)
+    reverse(tape, see, policy=policy)
     users = []
     for key, nodes in used.items():
         given = [parts[node] for node in nodes if node in parts]

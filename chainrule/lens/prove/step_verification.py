@@ -11,25 +11,25 @@ from chainrule.lens.engine import (
     N_SAMPLES,
     Formats,
     Noise,
+    Policy,
     Tolerance,
     difference,
     largest,
     limits_from,
     narrower_segments,
-    noisy_rules,
     reasons,
     replay,
     reverse,
     tolerance,
     unit_roundoff,
+    with_noise,
 )
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.steps import Step
-from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Tape
 
 
-def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: int, seconds: float) -> Report:
+def verify_step(step: Step, *, policy: Policy, seed: int, seconds: float) -> Report:
     """The rules' gradients in float64 on the CPU, beside those that the step left.
 
     The step's operations are replayed with its weights, its batch and its dropout masks: exactly, and then N_SAMPLES
@@ -44,8 +44,7 @@ def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: 
     reference = reverse(
         exact,
         lambda one: None if one.independent else local.setdefault(one.node.op, None),
-        rules=rules,
-        fallback=fallback,
+        policy=policy,
     )
     loss = loss_of(exact)
     differences = {}
@@ -58,7 +57,7 @@ def verify_step(step: Step, *, rules: Mapping[str, Rule], fallback: bool, seed: 
         eps = torch.finfo(step.formats[number]).eps
         losses = torch.tensor([loss, step.loss], dtype=torch.float64)
         differences[number] = difference(number, losses[0], losses[1], eps)
-    samples, scales = sample_step(step, reference, loss, rules=rules, fallback=fallback, seed=seed, seconds=seconds)
+    samples, scales = sample_step(step, reference, loss, policy=policy, seed=seed, seconds=seconds)
     limits = limits_from(samples, differences, step.formats, engines=1)
     why = reasons(step.tape, step.formats)
     checks = {
@@ -103,8 +102,7 @@ def sample_step(
     reference: Mapping[int, Tensor],
     loss: float,
     *,
-    rules: Mapping[str, Rule],
-    fallback: bool,
+    policy: Policy,
     seed: int,
     seconds: float,
 ) -> tuple[list[dict[int, float]], list[dict[int, float]]]:
@@ -121,9 +119,7 @@ def sample_step(
     for number in range(N_SAMPLES):
         noise = Noise(seed + number, scale)
         rough = replay(step.tape, noise=noise, formats=step.formats)
-        gradients = reverse(
-            rough, rules=noisy_rules(rough, noise, step.formats, rules, fallback=fallback), fallback=fallback
-        )
+        gradients = reverse(rough, policy=with_noise(rough, noise, step.formats, policy))
         found = {value: largest(gradients[value] - one) / scale for value, one in reference.items()}
         scales.append({value: along(gradients[value], one) / scale for value, one in reference.items()})
         samples.append(found | {loss_number(step.tape): abs(loss_of(rough) - loss) / scale})

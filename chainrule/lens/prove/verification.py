@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from chainrule.base import LensError
 from chainrule.lens.engine import (
+    OURS,
     Comparison,
     Limits,
+    Policy,
     autograd_gradients,
     compare,
     cuts_of,
@@ -28,7 +30,6 @@ from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.sampling import Engine, Numbers, Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
-from chainrule.lens.rules import RULES, Rule
 from chainrule.lens.tape import (
     Forward,
     Level,
@@ -57,9 +58,8 @@ def verify(
     seconds: float | None = None,
     seed: int = 0,
     against: Sequence[str] = WAYS,
-    fallback: bool = False,
+    policy: Policy = OURS,
     level: Level = "op",
-    rules: Mapping[str, Rule] = RULES,
     step: Step | None = None,
 ) -> Report:
     """Holds autograd's gradients, those of the rules and numerical differences against each other; see `Report`.
@@ -69,11 +69,11 @@ def verify(
     random numbers and gradients of the caller stay as they are. `seconds` (40 when not given) is the time for sampling
     rounding errors and numerical differences: with less than `coordinates` done, the report says so.
 
-    `against` names two or three of "autograd", "rules", "numbers". `fallback` lets autograd differentiate operations
-    that have no rule; the report names them.
+    `against` names two or three of "autograd", "rules", "numbers". The `policy` has the rules; its fallback
+    lets autograd differentiate operations that have none, which the report names.
 
     With `step=` (what `capture` returned) and no target: the gradients that a step really left, in its own formats and
-    on its own device, against the rules in float64; `seed`, `seconds`, `fallback` and `rules` go for it too.
+    on its own device, against the rules in float64; `seed`, `seconds` and `policy` go for it too.
 
     Raises LensError when there is nothing to verify (no scalar loss, no parameters), when an operation has no rule,
     when the model cannot run in float64, or when two equal runs differ. Raises DeviceError when it asks for a GPU.
@@ -82,9 +82,9 @@ def verify(
     if (step is None) == (target is None):
         raise LensError("verify takes a model or function, or step=capture(…), one of the two")
     if step is not None:
-        return verify_step(step, rules=rules, fallback=fallback, seed=seed, seconds=seconds or SECONDS)
+        return verify_step(step, policy=policy, seed=seed, seconds=seconds or SECONDS)
     assert target is not None
-    settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, fallback, rules)
+    settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, policy)
     given = in_float64(subject_of(target, batch, loss))
     with same_random_numbers(_seeded(seed)), torch.enable_grad():
         state, modules = RandomState(), modules_of(given)
@@ -132,8 +132,7 @@ class Settings:
     coordinates: int
     seconds: float
     seed: int
-    fallback: bool
-    rules: Mapping[str, Rule]
+    policy: Policy
 
     def verify(self, subject: Subject, tape: Tape, forward: Forward) -> Report:
         """The verification of a recorded run."""
@@ -148,7 +147,7 @@ class Settings:
         for leaf in leaves if "rules" in self.against else ():
             gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
         comparison.ours.clear()
-        place = locate(tape, limits.exceeded(), rules=self.rules, fallback=self.fallback)
+        place = locate(tape, limits.exceeded(), policy=self.policy)
         formats, why = formats_of(tape), reasons(tape, formats_of(tape))
         left = self.seconds - (time.perf_counter() - start)
         numbers = self._numbers(forward, leaves, gradients, limits, left, max(map(unit_roundoff, formats.values())))
@@ -177,13 +176,12 @@ class Settings:
     def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
         if "rules" not in self.against:
             return Comparison({}, {}, (), 0), Limits({}, {}, 0)
-        found = compare(tape, theirs, rules=self.rules, fallback=self.fallback)
+        found = compare(tape, theirs, policy=self.policy)
         limits = sampled_limits(
             tape,
             found.ours,
             found.differences,
-            rules=self.rules,
-            fallback=self.fallback,
+            policy=self.policy,
             seed=self.seed,
             seconds=self.seconds / 2,
         )

@@ -3,7 +3,7 @@ import torch
 from lens.agreement import both, recorded
 from lens.rules.numbers import normal
 
-from chainrule.lens import reverse
+from chainrule.lens import Policy, reverse
 from chainrule.lens.rules import RULES
 
 X, ROW = normal(3, 4), normal(4, seed=1)
@@ -23,7 +23,7 @@ PROGRAMS = {
 def test_an_operation_without_a_rule_is_differentiated_by_autograd_and_marked(missing):
     rules = {name: rule for name, rule in RULES.items() if name != missing}
     tape, steps = recorded(PROGRAMS[missing], X), []
-    (found,) = reverse(tape, steps.append, rules=rules, fallback=True).values()
+    (found,) = reverse(tape, steps.append, policy=Policy(rules, fallback=True)).values()
     _, theirs = both(tape)["x"]
     torch.testing.assert_close(found, theirs, rtol=1e-14, atol=1e-14)
     assert {step.node.rule_name for step in steps if not step.independent} == {missing}
@@ -33,5 +33,5 @@ def test_an_operation_without_a_rule_is_differentiated_by_autograd_and_marked(mi
 def test_the_numbers_of_the_recording_stay_as_they_are():
     tape = recorded(PROGRAMS["mul"], X)
     before = [value.tensor.clone() for value in tape.values]
-    reverse(tape, rules={name: rule for name, rule in RULES.items() if name != "mul"}, fallback=True)
+    reverse(tape, policy=Policy({name: rule for name, rule in RULES.items() if name != "mul"}, fallback=True))
     assert all(torch.equal(value.tensor, one) for value, one in zip(tape.values, before, strict=True))

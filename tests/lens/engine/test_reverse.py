@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from chainrule.base import LensError
-from chainrule.lens import record, reverse
+from chainrule.lens import Policy, record, reverse
 from chainrule.lens.engine import differentiable
 from chainrule.lens.rules import RULES
 
@@ -251,7 +251,7 @@ def test_an_operation_without_a_rule_is_named_with_its_place_and_line():
     rules = {name: rule for name, rule in RULES.items() if name != "sigmoid"}
     tape = recorded(nn.Sigmoid(), X)
     with pytest.raises(LensError, match=r"no rule for sigmoid\.default, asked for at .*fallback=True"):
-        reverse(tape, rules=rules)
+        reverse(tape, policy=Policy(rules))
 
 
 @pytest.mark.parametrize("keep", ["stats", "boundary"])

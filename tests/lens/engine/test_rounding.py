@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from chainrule.lens import record, reverse
+from chainrule.lens import Policy, record, reverse
 from chainrule.lens.engine.comparison import difference
 from chainrule.lens.engine.limits import sampled_limits
 from chainrule.lens.engine.noisy import formats_of, sample_reverse
@@ -12,7 +12,6 @@ from chainrule.lens.engine.replaying import replay
 from chainrule.lens.engine.rounding import Noise, accumulator, unit_roundoff
 from chainrule.lens.engine.terms import terms_of_gradient, terms_of_value
 from chainrule.lens.engine.tolerances import student_quantile, tolerance
-from chainrule.lens.rules import RULES
 
 
 def small_run():
@@ -106,7 +105,7 @@ def test_the_effect_of_noise_is_in_proportion_to_it():
         sums: dict[int, float] = {}
         for seed in range(12):
             noise = Noise(seed, scale)
-            found = sample_reverse(tape, reference, noise, formats_of(tape), rules=RULES)
+            found = sample_reverse(tape, reference, noise, formats_of(tape))
             for value in reference:
                 sums[value] = sums.get(value, 0.0) + found[value]
         return sums
@@ -125,6 +124,6 @@ def test_rounding_in_float32_stays_within_the_limits_that_were_sampled_for_it():
     exact = reverse(replay(single))
     found = reverse(single)
     differences = {value: difference(value, exact[value], found[value].double(), 2**-23) for value in found}
-    limits = sampled_limits(single, found, differences, rules=RULES, fallback=False, seed=0, seconds=5)
+    limits = sampled_limits(single, found, differences, policy=Policy(), seed=0, seconds=5)
     for value, one in differences.items():
         assert 0.05 * limits.of(value).expected < one.relative <= limits.of(value).limit

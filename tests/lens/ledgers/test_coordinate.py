@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import Subject, ledger, network, path_lines, record
+from chainrule.lens import Policy, Subject, ledger, network, path_lines, record
 from chainrule.model import GPT
 
 SHAPE = {"vocab_size": 40, "context_length": 8, "emb_dim": 8, "n_heads": 2, "n_layers": 2, "drop_rate": 0.0}
@@ -142,4 +142,4 @@ def test_a_weight_that_the_loss_does_not_reach_has_no_path():
 
 def test_it_cannot_be_followed_through_an_operation_that_autograd_stands_in_for():
     with pytest.raises(LensError, match="no rule of ours"):
-        ledger(network().record(), rules={}, fallback=True, coordinate=("hidden", (0, 0)))
+        ledger(network().record(), policy=Policy({}, fallback=True), coordinate=("hidden", (0, 0)))

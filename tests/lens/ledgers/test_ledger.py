@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from chainrule.base import LensError
-from chainrule.lens import ledger, network, neuron, record
+from chainrule.lens import Policy, ledger, network, neuron, record
 from chainrule.lens.ledgers import ledger_facts, shown_names
 from chainrule.lens.ledgers.cells import FEW, cell
 
@@ -141,7 +141,7 @@ def test_facts_hold_every_row_and_gradient():
 
 def test_an_operation_without_a_rule_is_refused_and_on_request_marked():
     with pytest.raises(LensError, match="no rule for binary_cross_entropy"):
-        ledger(neuron().record(), rules={})
-    found = ledger(neuron().record(), rules={}, fallback=True)
+        ledger(neuron().record(), policy=Policy({}))
+    found = ledger(neuron().record(), policy=Policy({}, fallback=True))
     assert not any(row.independent for row in found.rows)
     assert {found.tape.values[leaf.value].name for leaf in found.leaves} == {"w", "b"}

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import ledger, ledger_lines, network, neuron, path_lines, record
+from chainrule.lens import Policy, ledger, ledger_lines, network, neuron, path_lines, record
 from chainrule.lens.ledgers.folding import fitting_depth, fold, levels
 from chainrule.lens.ledgers.text_path import moves
 from chainrule.model import GPT
@@ -158,5 +158,5 @@ def test_formulas_are_in_the_programs_words():
 
 
 def test_what_autograd_stood_in_for_is_said():
-    lines = ledger_lines(ledger(neuron().record(), rules={}, fallback=True))
+    lines = ledger_lines(ledger(neuron().record(), policy=Policy({}, fallback=True)))
     assert lines[-1].startswith("by autograd, not by a rule of ours: add.Tensor, binary_cross_entropy.default")

@@ -8,7 +8,7 @@ from lens.faults import FAULTS, WRONG
 from torch import Tensor, nn
 
 from chainrule.config import ModelConfig
-from chainrule.lens import record, verify
+from chainrule.lens import Policy, record, verify
 from chainrule.lens.engine import differentiable
 from chainrule.lens.rules import RULES
 from chainrule.model import GPT
@@ -114,7 +114,7 @@ def test_every_rule_bent_by_a_billionth_is_found_and_named(shape):
     assert len(used) >= 15
     for name in sorted(used):
         rules = {**RULES, name: bent(RULES[name], 1 + 1e-9)}
-        report = verify(model.loss, (ids[:, :-1], ids[:, 1:]), rules=rules, against=("autograd", "rules"))
+        report = verify(model.loss, (ids[:, :-1], ids[:, 1:]), policy=Policy(rules), against=("autograd", "rules"))
         assert not report.ok, name
         assert report.tape.nodes[report.suspect].rule_name == name
         assert 1e-10 < report.place.relative < 3e-9

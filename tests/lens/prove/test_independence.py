@@ -9,7 +9,7 @@ from lens.models import OURS
 from lens.rules.samples_shape import SAMPLES
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chainrule.lens import record, reverse
+from chainrule.lens import Policy, record, reverse
 from chainrule.lens.rules import RULES
 
 MODELS = ("gpt2, train", "qwen3, eval", "documents", "convolutional, train", "convolutional, eval", "LSTM", "GRU")
@@ -102,4 +102,4 @@ def test_a_rule_that_does_is_caught(pullback, complaint, monkeypatch):
     tape = record(lambda x: x.sigmoid().sum(), torch.ones(3, requires_grad=True))
     rules = {**RULES, "sigmoid": replace(RULES["sigmoid"], pullback=pullback)}
     with pytest.raises(AssertionError, match=complaint), watched(monkeypatch):
-        reverse(tape, rules=rules)
+        reverse(tape, policy=Policy(rules))

@@ -9,7 +9,7 @@ from torch import nn
 
 from chainrule.base import DeviceError, LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import Subject, network, neuron, proof_lines, verify
+from chainrule.lens import Policy, Subject, network, neuron, proof_lines, verify
 from chainrule.lens.rules import RULES
 from chainrule.lens.tape import in_float64
 from chainrule.model import GPT
@@ -203,8 +203,10 @@ def test_an_operation_without_a_rule_is_an_error_or_on_request_not_independent()
     layer = nn.Linear(3, 3)
     rules = {name: rule for name, rule in RULES.items() if name != "tanh"}
     with pytest.raises(LensError, match=r"no rule for tanh.*test_verify\.py"):
-        verify(lambda x: layer(x).tanh().sum(), torch.randn(2, 3), rules=rules)
-    report = verify(lambda x: layer(x).tanh().sum(), torch.randn(2, 3), rules=rules, fallback=True, coordinates=3)
+        verify(lambda x: layer(x).tanh().sum(), torch.randn(2, 3), policy=Policy(rules))
+    report = verify(
+        lambda x: layer(x).tanh().sum(), torch.randn(2, 3), policy=Policy(rules, fallback=True), coordinates=3
+    )
     assert report.ok
     assert report.not_independent == ("tanh.default",)
     assert any("Not independent" in line for line in proof_lines(report))

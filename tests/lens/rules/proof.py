@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from chainrule.lens import record, reverse
+from chainrule.lens import Policy, record, reverse
 from chainrule.lens.engine import differentiable
 from chainrule.lens.engine.differences import ridders
 from chainrule.lens.rules import RULES
@@ -78,7 +78,7 @@ def prove(function: Callable[..., object], tensors: tuple[Tensor, ...], rules=RU
     inputs = tuple(tensor.clone().requires_grad_() for tensor in tensors)
     tape = record(lambda *given: function(*given), *inputs, loss=weighted)
     with Dispatched() as dispatched:
-        found = reverse(tape, rules=rules)
+        found = reverse(tape, policy=Policy(rules))
     leaves = {id(value.tensor): value.id for value in tape.values if value.producer is None}
     ours = [found.get(leaves[id(tensor)], torch.zeros_like(tensor)) for tensor in inputs]
     theirs = torch.autograd.grad(tape.values[tape.loss].tensor, inputs, allow_unused=True)

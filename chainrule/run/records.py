@@ -1,0 +1,551 @@
+"""What stands in the files of a run folder: a frozen type for every row and file, read with care, written as it is.
+
+Who watches a run hears the same types. What a file lacks, or holds of another kind (a flipped bit, an edit, another
+version), is None, empty or left out; only what lacks its place is no record.
+"""
+
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from chainrule.run.folder import RunFolder
+from chainrule.run.journal import read_rows, rows_from_end
+from chainrule.run.sound import read_object
+
+
+class Record:
+    """A frozen dataclass that is read from JSON and written as JSON; the types of its fields say what is sound."""
+
+    KIND: ClassVar[str] = ""
+    """The word by which its file, which holds several kinds, tells it from the others."""
+
+    @classmethod
+    def of(cls, found: object) -> Self | None:
+        """The record; None for what is no object, or lacks a field without a default."""
+        if not isinstance(found, Mapping):
+            return None
+        checks, needed = _form(cls)  # type: ignore[arg-type]  # a class can be hashed
+        known = {}
+        for name, value in found.items():
+            if name in checks and value is not None and (sound := checks[name](value)) is not None:
+                known[name] = sound
+        return cls(**known) if needed <= known.keys() else None
+
+    def row(self) -> dict[str, Any]:
+        """By name, as JSON holds it; what is not known is left out."""
+        own = {name: value for name, value in asdict(self).items() if value is not None}  # type: ignore[call-overload]
+        return {"kind": self.KIND, **own} if self.KIND else own
+
+
+@dataclass(frozen=True)
+class TrainRow(Record):
+    """metrics.jsonl: means over the steps since the row before, the largest gradient among them, and the speed."""
+
+    KIND: ClassVar[str] = "train"
+
+    step: int
+    tokens: int = 0
+    seconds: float = 0.0
+    loss: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+    tokens_per_second: float | None = None
+    peak_share: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class EvalRow(Record):
+    """metrics.jsonl: a look at the beginning of the held-out text."""
+
+    KIND: ClassVar[str] = "eval"
+
+    step: int
+    tokens: int = 0
+    seconds: float = 0.0
+    val_loss: float | None = None
+    val_bits_per_byte: float | None = None
+
+
+Column = tuple[float | None, ...]
+"""A number for each layer (or head); None where it was not finite."""
+
+
+@dataclass(frozen=True)
+class LayersRow(Record):
+    """health.jsonl: whose the columns are, and how large a batch is (windows, and tokens of one)."""
+
+    KIND: ClassVar[str] = "layers"
+
+    layers: tuple[str, ...]
+    step: int = 0
+    samples: int = 0
+    sample_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class NormsRow(Record):
+    """health.jsonl: means and largest values of each layer over `n` steps, weights as they are at the last.
+
+    `noise` has the two parts of the noise scale and over how many steps.
+    """
+
+    KIND: ClassVar[str] = "norms"
+
+    step: int
+    gradient: Column
+    gradient_max: Column
+    weight: Column
+    ratio: Column
+    ratio_max: Column
+    n: int = 1
+    noise: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Heads(Record):
+    """Of a look inside: the entropy of each head, as a share of looking everywhere alike, and the largest logit."""
+
+    entropy: Column = ()
+    largest_logit: float | None = None
+
+
+@dataclass(frozen=True)
+class InsideRow(Record):
+    """health.jsonl: a look inside just before a step.
+
+    `outputs` has of each layer and block mean, standard deviation, largest magnitude and share of zeros, `units` of
+    each hidden layer the share of dead units and of silent values.
+    """
+
+    KIND: ClassVar[str] = "inside"
+
+    step: int
+    outputs: Mapping[str, Column] = field(default_factory=dict)
+    units: Mapping[str, Column] = field(default_factory=dict)
+    attention: Mapping[str, Heads] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OutOfLine(Record):
+    """Of a step out of line: what, by how much; None where it was not finite."""
+
+    what: str
+    value: float | None = None
+    usual: float | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class SpikeRow(Record):
+    """health.jsonl: a step out of line; `bundle` is its folder's name where it left one."""
+
+    KIND: ClassVar[str] = "spike"
+
+    step: int
+    what: tuple[OutOfLine, ...] = ()
+    bundle: str | None = None
+    applied: bool = True
+
+
+@dataclass(frozen=True)
+class Sample(Record):
+    """samples.jsonl: what the model wrote after a prompt."""
+
+    step: int
+    text: str
+    prompt: str = ""
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Event(Record):
+    """events.jsonl: a sentence on what happened; `turn` is a new plan of the steps, the numbers are as texts."""
+
+    message: str = ""
+    time: str = ""
+    step: int | None = None
+    loss: str | None = None
+    grad_norm: str | None = None
+    turn: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Saved(Record):
+    """Heard, and not written: a checkpoint is there."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Progress(Record):
+    """Heard, and not written: how far something long is, in bytes; without a total nobody knows."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Machine(Record):
+    """machine.json: what was found, measured and chosen."""
+
+    cpu: str | None = None
+    cores: int | None = None
+    threads: int | None = None
+    memory_bytes: int | None = None
+    device: str | None = None
+    device_name: str | None = None
+    reason: str | None = None
+    precision: str | None = None
+    precision_reason: str | None = None
+    peak_flops: float | None = None
+    torch: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan(Record):
+    """machine.json: what the run will cost, by the plan or by what a step took."""
+
+    architecture: str | None = None
+    parameters: int | None = None
+    steps: int | None = None
+    tokens: int | None = None
+    batch_tokens: int | None = None
+    flops_per_token: float | None = None
+    memory_bytes: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Replanned(Record):
+    """Heard: the plan with another number of steps."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class TokenizerFacts(Record):
+    """machine.json: what the tokenizer makes of the training text."""
+
+    kind: str | None = None
+    vocab_size: int | None = None
+    n_tokens: int | None = None
+    unused_share: float | None = None
+    bytes_per_token: float | None = None
+    embedding_share: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source(Record):
+    """Of the data report: a top file or folder."""
+
+    documents: int = 0
+    bytes: int = 0
+    tokens: int = 0
+    validation_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Extreme(Record):
+    """Of the data report: the longest or shortest document."""
+
+    bytes: int = 0
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Copied(Record):
+    """Of the data report: of evenly spread stretches of held-out text, the share that the training text has.
+
+    `stretch_bytes` is their mean length, `searched_share` how much of the training text was looked through.
+    """
+
+    share: float | None = None
+    stretches: int | None = None
+    stretch_bytes: int | None = None
+    searched_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Removed(Record):
+    """Of the data report: documents that were left out, by the reason."""
+
+    duplicates: int = 0
+    near_duplicates: int = 0
+    left_out: int = 0
+    """Too close to held-out text."""
+    empty: int = 0
+    bad: int = 0
+
+
+@dataclass(frozen=True)
+class DataReport(Removed):
+    """The manifest's and machine.json's report of the preparation: what was kept and removed, by source and side."""
+
+    files: int | None = None
+    read_documents: int | None = None
+    documents: int | None = None
+    bytes: int | None = None
+    unreadable: int | None = None
+    skipped: int | None = None
+    skipped_by: Mapping[str, int] = field(default_factory=dict)
+    longest: Extreme | None = None
+    shortest: Extreme | None = None
+    encoding_errors: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    split_bytes: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    copied: Copied | None = None
+    epochs: float | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest(Record):
+    """Of data/manifest.json, which has all that the shards need: what is shown of it."""
+
+    vocab_size: int | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Baselines(Record):
+    """Of summary.json: bits per held-out byte of what needs no model; `whole` tells whether on all of the text."""
+
+    unigram: float | None = None
+    bigram: float | None = None
+    gzip: float | None = None
+    xz: float | None = None
+    xz_seen: float | None = None
+    whole: bool | None = None
+    train_bytes: int | None = None
+    held_out_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Scores(Record):
+    """Of summary.json: one source of the held-out text."""
+
+    loss: float | None = None
+    perplexity: float | None = None
+    bits_per_byte: float | None = None
+    nats: float | None = None
+    n_tokens: float | None = None
+    n_bytes: float | None = None
+
+
+@dataclass(frozen=True)
+class Best(Record):
+    """Of summary.json: the checkpoint that knew the held-out text best."""
+
+    step: int
+    val_loss: float
+
+
+@dataclass(frozen=True)
+class Change(Record):
+    """Of summary.json: bits per byte before and after a run that went on from another model."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Scored(Record):
+    """Of summary.json: how the held-out text was scored, so that the figure can be made again, and how much of it."""
+
+    stride: int
+    micro_batch: int
+    precision: str
+    documents: bool
+    threads: int = 0
+    max_tokens: int | None = None
+    whole: bool = True
+    n_tokens: int | None = None
+    of_tokens: int | None = None
+    n_bytes: int | None = None
+    of_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Foretold(Record):
+    """Of summary.json: what so many more minutes would give, with an interval."""
+
+    minutes: float
+    bits_per_byte: float
+    low: float
+    high: float
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Python(Record):
+    """Of summary.json: how many of the functions that the model wrote Python can parse."""
+
+    functions: int
+    parsed: int
+    share: float | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Completion(Record):
+    """Of summary.json: what the model wrote at the end; `cut` characters behind its last sentence are left out."""
+
+    text: str
+    prompt: str = ""
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class TextQuality(Record):
+    """Of summary.json: what can be told of texts without an opinion, as shares."""
+
+    texts: int | None = None
+    words: int | None = None
+    known_words: float | None = None
+    repeated_runs: float | None = None
+    with_an_end: float | None = None
+
+
+@dataclass(frozen=True)
+class Quality(TextQuality):
+    """The same of the model's texts, and of held-out text of the same length."""
+
+    word_list: int | None = None
+    held_out: TextQuality | None = None
+
+
+@dataclass(frozen=True)
+class Summary(Record):
+    """summary.json: how the run ended. What only a finished run has is None before."""
+
+    status: str | None = None
+    step: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    total_seconds: float | None = None
+    parameters: int | None = None
+    train_loss: float | None = None
+    val_loss: float | None = None
+    val_perplexity: float | None = None
+    val_bits_per_byte: float | None = None
+    tokens_per_second: float | None = None
+    peak_share: float | None = None
+    best: Best | None = None
+    n_skipped: int = 0
+    scored: Scored | None = None
+    more_minutes: Foretold | None = None
+    by_source: Mapping[str, Scores] = field(default_factory=dict)
+    baselines: Baselines | None = None
+    python: Python | None = None
+    completions: tuple[Completion, ...] = ()
+    quality: Quality | None = None
+    new: Change | None = None
+    old: Change | None = None
+    versions: Mapping[str, str | float] = field(default_factory=dict)
+    command: str | None = None
+    signal: int | None = None
+    report_seconds: float | None = None
+    report: str | None = None
+    """Where the page was written; heard and given back, not in the file."""
+
+    def row(self) -> dict[str, Any]:
+        """By name; what is not known is null, so that who reads the JSON finds every key."""
+        return asdict(self)
+
+
+R = TypeVar("R", bound=Record)
+
+
+def rows_of(path: Path, kind: type[R]) -> Iterator[R]:
+    """The rows of that type in a journal, in order; what is no such row is passed over."""
+    found = (kind.of(row) for row in read_rows(path, kind.KIND or None))
+    return (one for one in found if one is not None)
+
+
+def last_record(path: Path, kind: type[R]) -> R | None:
+    """The last row of that type; only the end of the file is read."""
+    found = (kind.of(row) for row in rows_from_end(path, kind.KIND or None))
+    return next((one for one in found if one is not None), None)
+
+
+def read_summary(run: RunFolder) -> Summary:
+    """summary.json, as far as it is there and sound."""
+    return Summary.of(read_object(run.summary)) or Summary()
+
+
+Check = Callable[[Any], Any]
+"""From what JSON holds to what a field may hold, or None."""
+
+
+@cache
+def _form(cls: type[Record]) -> tuple[dict[str, Check], frozenset[str]]:
+    """The check of each field, and the fields that have no default."""
+    own, hints = fields(cls), typing.get_type_hints(cls)  # type: ignore[arg-type]
+    needed = (one.name for one in own if one.default is MISSING and one.default_factory is MISSING)
+    return {one.name: _check(hints[one.name]) for one in own}, frozenset(needed)
+
+
+def _check(kind: Any) -> Check:
+    """The check that an annotation asks for; made once, because a report reads a hundred thousand rows."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return lambda value: value
+    if origin in (types.UnionType, typing.Union):
+        return _any_of([_check(part) for part in parts if part is not types.NoneType])
+    if origin is tuple:
+        # A column keeps its places: what was not finite is None there. A list of things has only what is sound.
+        return _items(_check(parts[0]), keeps=types.NoneType in typing.get_args(parts[0]))
+    if origin is Mapping:
+        return _pairs(_check(parts[1]))
+    return kind.of if issubclass(kind, Record) else SINGLE[kind]
+
+
+def _any_of(checks: Sequence[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+    return lambda value: next((sound for check in checks if (sound := check(value)) is not None), None)
+
+
+def _items(check: Check, *, keeps: bool) -> Check:
+    def checked(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return None
+        found = [check(item) for item in value]
+        return tuple(found) if keeps else tuple(one for one in found if one is not None)
+
+    return checked
+
+
+def _pairs(check: Check) -> Check:
+    def checked(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return None
+        return {str(key): sound for key, item in value.items() if (sound := check(item)) is not None}
+
+    return checked
+
+
+def _number(value: Any) -> Any:
+    return value if type(value) is int or (type(value) is float and math.isfinite(value)) else None
+
+
+SINGLE: dict[Any, Check] = {
+    float: _number,
+    int: lambda value: value if type(value) is int else None,
+    str: lambda value: value if isinstance(value, str) else None,
+    bool: lambda value: value if isinstance(value, bool) else None,
+}

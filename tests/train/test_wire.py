@@ -1,0 +1,76 @@
+"""What a real run writes is what the records say: no key that nobody reads, and every record as it was written."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from chainrule.run import (
+    EvalRow,
+    Event,
+    Facts,
+    InsideRow,
+    LayersRow,
+    NormsRow,
+    Plan,
+    Record,
+    RunFolder,
+    Sample,
+    SpikeRow,
+    Summary,
+    TokenizerFacts,
+    TrainRow,
+    read_facts,
+    read_rows,
+)
+from chainrule.train import pretrain
+
+
+@pytest.fixture(scope="module")
+def straight(layers, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wire") / "straight"
+    pretrain(layers(training={"health_every": 4}), folder)
+    return folder
+
+
+JOURNALS: dict[str, tuple[type[Record], ...]] = {
+    "metrics": (TrainRow, EvalRow),
+    "samples": (Sample,),
+    "events": (Event,),
+    "health": (LayersRow, NormsRow, InsideRow, SpikeRow),
+}
+
+
+def as_json(record: Record) -> dict:
+    return json.loads(json.dumps(record.row()))
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_every_row_of_a_run_is_a_record_and_nothing_else(straight, name):
+    kinds = {kind.KIND: kind for kind in JOURNALS[name]}
+    rows = list(read_rows(getattr(RunFolder(straight), name)))
+    assert rows
+    for row in rows:
+        kind = kinds[row.get("kind", "")]
+        known = {key: value for key, value in row.items() if value is not None}
+        assert set(row) - {"kind"} <= {one.name for one in fields(kind)}
+        assert {key: value for key, value in as_json(kind.of(row)).items() if value is not None} == known
+
+
+def test_the_summary_in_the_folder_is_the_one_that_was_given_back(straight):
+    written = json.loads((straight / "summary.json").read_text())
+    assert as_json(Summary.of(written)) == written
+
+
+def test_machine_json_holds_the_plan_and_the_tokenizer_as_records(straight):
+    written = json.loads((straight / "machine.json").read_text())
+    for kind, key in ((Plan, "plan"), (TokenizerFacts, "tokenizer")):
+        assert as_json(kind.of(written[key])) == written[key]
+
+
+def test_of_a_finished_run_every_part_is_known(straight):
+    facts = read_facts(RunFolder(straight))
+    empty = Facts(RunFolder(Path("nowhere")), "")
+    for one in fields(Facts):
+        assert getattr(facts, one.name) != getattr(empty, one.name), one.name
