@@ -5,13 +5,13 @@ from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores
 from chainrule.evaluate.endings import up_to_its_end
 from chainrule.evaluate.found import share_found
-from chainrule.evaluate.held_out import Scoring, check_same_tokenizer
+from chainrule.evaluate.held_out import check_same_tokenizer
 from chainrule.evaluate.looking_back import LookBack, look_back
 from chainrule.evaluate.measure import Measurement, measure_own, measure_texts
 from chainrule.evaluate.measured_baselines import Baselines, baselines_within
 from chainrule.evaluate.python_functions import PythonShare, python_share
 from chainrule.evaluate.quality import SampleQuality, excerpts, sample_quality, words_of
-from chainrule.evaluate.scoring import Scores, score
+from chainrule.evaluate.scoring import Scores, Scoring, score
 from chainrule.evaluate.texts import Texts
 
 __all__ = [

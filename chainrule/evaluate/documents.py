@@ -1,6 +1,6 @@
 """Texts scored document by document: each token of each of them once, and none that is not in the text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainrule.evaluate.scoring import Scores, check_vocabulary, evaluating
+from chainrule.evaluate.scoring import AS_IT_IS, OnProgress, Scores, Scoring, check_vocabulary, evaluating, looking
 from chainrule.evaluate.texts import Texts
 from chainrule.evaluate.windows import Windows, windows_of_documents
 from chainrule.model import GPT, IGNORED
@@ -47,34 +47,30 @@ def score_documents(
     model: GPT,
     texts: Texts,
     byte_lengths: NDArray[np.int32],
+    scoring: Scoring = AS_IT_IS,
     *,
-    max_tokens: int | None = None,
-    stride: int | None = None,
-    micro_batch: int = 8,
-    autocast: torch.dtype | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> DocumentScores:
     """Scores every token of every document, each exactly once, and no other.
 
     A document stands alone: it is read behind one end-of-text, as each document of a training text is and as generation
     from nothing begins, so its first token is predicted too and all its bytes are accounted for. That it ends is not
-    predicted, because it is not in the text. Windows and `stride` are as in `score`; a document that fits into
-    context_length is one window. `max_tokens` takes at most that many (rounded to windows, at least one), spread evenly
-    over the documents and within them. Copies count as often as they are there.
-
-    `on_progress` hears (windows done, windows in all) and may raise to stop. Deterministic. Raises ModelError when the
+    predicted, because it is not in the text. Windows move as in `score`; a document that fits into context_length is
+    one window, and attention stays inside it whatever `scoring.documents` says. `scoring.max_tokens` takes at most
+    that many (rounded to windows, at least one), spread evenly over the documents and within them. Copies count as
+    often as they are there. Deterministic. Raises ModelError when the
     vocabulary is larger than the model's, ConfigError for a stride or a number out of range.
     """
     check_vocabulary(model, byte_lengths)
-    windows = windows_of_documents(texts.begins, model.config.context_length, stride, max_tokens)
+    windows = windows_of_documents(texts.begins, model.config.context_length, scoring.stride, scoring.max_tokens)
     owners = np.searchsorted(texts.begins, windows.firsts, side="right") - 1
     sums = np.zeros((3, texts.n_documents))
     done = 0
     with evaluating(model):
-        for rows in _batches(windows, micro_batch, model.config.context_length):
+        for rows in _batches(windows, scoring.micro_batch, model.config.context_length):
             batch = _read(texts, windows, rows, byte_lengths)
             counted = batch.targets != IGNORED
-            sums[0] += np.bincount(owners[rows], _nats(model, batch, autocast), texts.n_documents)
+            sums[0] += np.bincount(owners[rows], _nats(model, batch, scoring), texts.n_documents)
             sums[1] += np.bincount(owners[rows], counted.sum(1), texts.n_documents)
             sums[2] += np.bincount(owners[rows], batch.n_bytes, texts.n_documents)
             done += len(rows)
@@ -114,11 +110,11 @@ def _read(texts: Texts, windows: Windows, rows: Ids, byte_lengths: NDArray[np.in
     return _Batch(ids[:, :-1], np.where(counted, ids[:, 1:], IGNORED), n_bytes)
 
 
-def _nats(model: GPT, batch: _Batch, autocast: torch.dtype | None) -> NDArray[np.float64]:
+def _nats(model: GPT, batch: _Batch, scoring: Scoring) -> NDArray[np.float64]:
     """Nats of each window's counted targets."""
     device = model.token_embedding.weight.device
     ids, targets = (torch.from_numpy(each).to(device) for each in (batch.ids, batch.targets))
-    with torch.no_grad(), torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+    with looking(device, scoring.autocast):
         losses = model.token_losses(ids, targets)
     nats: NDArray[np.float64] = losses.cpu().double().sum(1).numpy()
     return nats

@@ -1,52 +1,14 @@
 """A run's own held-out text, scored as the run scored it at its end: the same figure, to the last digit."""
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from chainrule.base import CheckpointError, ConfigError, DataError
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve
 from chainrule.data import Dataset, TokenStore, open_dataset
-from chainrule.evaluate.scoring import Scores, score
+from chainrule.evaluate.scoring import Scoring
 from chainrule.run import RunFolder, Summary, run_of
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How held-out text is scored: all that the last digit of the figure depends on, but the weights and the machine.
-
-    `documents` keeps attention inside a document. `threads` are the processor's; 0 is whatever torch has.
-    """
-
-    max_tokens: int | None
-    stride: int
-    micro_batch: int
-    precision: str
-    documents: bool
-    threads: int = 0
-
-    def of(self, opened: OpenedModel, store: TokenStore) -> Scores:
-        """The model's scores on the store; torch's number of threads is left at `threads`."""
-        if self.threads and opened.model.token_embedding.weight.device.type == "cpu":
-            torch.set_num_threads(self.threads)
-        return score(
-            opened.model,
-            store,
-            opened.tokenizer.byte_lengths,
-            max_tokens=self.max_tokens,
-            stride=self.stride,
-            micro_batch=self.micro_batch,
-            autocast=torch.bfloat16 if self.precision == "bfloat16" else None,
-            documents=self.documents,
-        )
-
-    def row(self) -> dict[str, Any]:
-        """By name, for summary.json."""
-        return asdict(self)
 
 
 def run_beside(source: str | Path) -> RunFolder:

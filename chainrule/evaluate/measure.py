@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import TextConfig
 from chainrule.data import all_documents
 from chainrule.evaluate.documents import score_documents
 from chainrule.evaluate.held_out import held_out_text, own_scoring, run_beside
-from chainrule.evaluate.scoring import Scores
+from chainrule.evaluate.scoring import Scores, Scoring
 from chainrule.evaluate.texts import encode_texts
 from chainrule.run import Summary
 
-MICRO_BATCH = 8
+# What a scoring of documents depends on: each is alone, and threads are torch's.
+WINDOWS = ("max_tokens", "stride", "micro_batch", "precision")
 Given = dict[str, Any]
 
 
@@ -53,24 +52,17 @@ def measure_own(model: OpenedModel, source: str, **given: Any) -> Measurement:
     return Measurement(scores, used.row(), (said, *compared))
 
 
-def measure_texts(
-    model: OpenedModel,
-    text: TextConfig,
-    *,
-    max_tokens: int | None = None,
-    stride: int | None = None,
-    micro_batch: int | None = None,
-    precision: str | None = None,
-    by_document: bool = False,
-) -> Measurement:
-    """All of the texts, in the model's own tokens, each document alone behind one end-of-text, each token once."""
+def measure_texts(model: OpenedModel, text: TextConfig, *, by_document: bool = False, **given: Any) -> Measurement:
+    """All of the texts, in the model's own tokens, each document alone behind one end-of-text, each token once.
+
+    `given` are settings of `Scoring`; None leaves what is usual.
+    """
     left_out: list[str] = []
     texts = encode_texts(all_documents(text, left_out.append), model.tokenizer)
-    limits: Given = {"max_tokens": max_tokens, "stride": stride, "micro_batch": micro_batch or MICRO_BATCH}
-    autocast = torch.bfloat16 if precision == "bfloat16" else None
-    found = score_documents(model.model, texts, model.tokenizer.byte_lengths, autocast=autocast, **limits)
-    total, context = found.total, model.config.context_length
-    used = {**limits, "stride": stride or context, "precision": precision or "float32"}
+    context = model.config.context_length
+    scoring = replace(Scoring(stride=context), **{key: value for key, value in given.items() if value is not None})
+    found = score_documents(model.model, texts, model.tokenizer.byte_lengths, scoring)
+    total, used = found.total, {key: value for key, value in scoring.row().items() if key in WINDOWS}
     empty = f"; {texts.n_empty:,} have no token" if texts.n_empty else ""
     said = (
         f"{texts.n_documents:,} documents, each behind one end-of-text{empty}; "

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from chainrule.base import ModelError
+from chainrule.checkpoint import OpenedModel
 from chainrule.data import TokenStore
 from chainrule.evaluate.windows import Windows, windows_of
 from chainrule.model import GPT, IGNORED
@@ -50,35 +51,64 @@ class Scores:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How text is scored: all that the last digit of a figure depends on, but the weights and the machine.
+
+    Windows move by `stride` (None: context_length, the fastest) and count only what no earlier window has counted: a
+    smaller stride gives each token at least context_length - stride tokens to look back on, and costs context_length /
+    stride times as much. `max_tokens` takes that many, rounded to windows, from windows spread evenly over the text.
+    `precision` is the number format of matrix products, float32 or bfloat16. `documents` keeps attention inside a
+    document. `threads` are the processor's; 0 is whatever torch has.
+    """
+
+    max_tokens: int | None = None
+    stride: int | None = None
+    micro_batch: int = 8
+    precision: str = "float32"
+    documents: bool = False
+    threads: int = 0
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """The type of matrix products where it is not that of the weights."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def of(self, opened: OpenedModel, store: TokenStore) -> Scores:
+        """The model's scores on the store; torch's number of threads is left at `threads`."""
+        if self.threads and opened.model.token_embedding.weight.device.type == "cpu":
+            torch.set_num_threads(self.threads)
+        return score(opened.model, store, opened.tokenizer.byte_lengths, self)
+
+    def row(self) -> dict[str, Any]:
+        """By name, for a file."""
+        return asdict(self)
+
+
+AS_IT_IS = Scoring()
+OnProgress = Callable[[int, int], None]
+"""Hears (windows done, windows in all), and may raise to stop."""
+
+
 def score(
     model: GPT,
     store: TokenStore,
     byte_lengths: NDArray[np.int32],
+    scoring: Scoring = AS_IT_IS,
     *,
-    max_tokens: int | None = None,
-    stride: int | None = None,
-    micro_batch: int = 8,
-    autocast: torch.dtype | None = None,
-    documents: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Scores:
     """Scores every token of the store but the first, each exactly once, from windows of context_length tokens.
 
-    Windows move by `stride` (default: context_length, the fastest) and count only what no earlier window has counted: a
-    smaller stride gives each token at least context_length - stride tokens to look back on, and costs
-    context_length / stride times as much. `max_tokens` takes that many, rounded to windows, from windows spread evenly
-    over the store. `byte_lengths[id]` is how many bytes a token stands for. `documents` keeps attention inside a
-    document. `autocast` is the type of the matrix products. `on_progress` hears (windows done, windows in all) and may
-    raise to stop.
-
-    Deterministic; the model's mode and the random state are left as they are. Raises DataError for a store with fewer
-    than two tokens, ModelError when the store's vocabulary is larger than the model's.
+    `byte_lengths[id]` is how many bytes a token stands for. Deterministic; the model's mode, the random state and the
+    number of threads are left as they are. Raises DataError for a store with fewer than two tokens, ModelError when the
+    store's vocabulary is larger than the model's.
     """
     check_vocabulary(model, byte_lengths)
-    windows = windows_of(store.n_tokens, model.config.context_length, stride, max_tokens)
+    windows = windows_of(store.n_tokens, model.config.context_length, scoring.stride, scoring.max_tokens)
     tally = _Tally(store, byte_lengths)
     with evaluating(model):
-        for done, counted in _losses(model, store, windows, micro_batch, autocast, documents=documents):
+        for done, counted in _losses(model, store, windows, scoring):
             tally.add(counted)
             if on_progress:
                 on_progress(done, len(windows.ends))
@@ -105,6 +135,13 @@ def evaluating(model: GPT) -> Iterator[None]:
         model.train(training)
 
 
+@contextmanager
+def looking(device: torch.device, autocast: torch.dtype | None) -> Iterator[None]:
+    """No gradients inside, and matrix products in the format of `autocast`; None: in that of the weights."""
+    with torch.no_grad(), torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+        yield
+
+
 class _Counted(NamedTuple):
     """Targets that count: where they stand, what they are, and their losses in nats."""
 
@@ -113,26 +150,18 @@ class _Counted(NamedTuple):
     losses: NDArray[np.float64]
 
 
-def _losses(
-    model: GPT,
-    store: TokenStore,
-    windows: Windows,
-    micro_batch: int,
-    autocast: torch.dtype | None,
-    *,
-    documents: bool,
-) -> Iterator[tuple[int, _Counted]]:
+def _losses(model: GPT, store: TokenStore, windows: Windows, scoring: Scoring) -> Iterator[tuple[int, _Counted]]:
     """In micro-batches: how many windows are done, and the targets that count."""
-    device = model.token_embedding.weight.device
+    device, micro_batch = model.token_embedding.weight.device, scoring.micro_batch
     for place in range(0, len(windows.ends), micro_batch):
         ends = windows.ends[place : place + micro_batch]
         starts = ends - 1 - windows.length
         ids = torch.from_numpy(store.gather(starts, windows.length + 1)).to(device)
-        numbers = torch.from_numpy(store.document_ids(starts, windows.length)).to(device) if documents else None
+        numbers = torch.from_numpy(store.document_ids(starts, windows.length)).to(device) if scoring.documents else None
         positions = starts[:, None] + np.arange(1, windows.length + 1)
         counted = positions >= windows.firsts[place : place + micro_batch, None]
         targets = ids[:, 1:].masked_fill(torch.from_numpy(~counted).to(device), IGNORED)
-        with torch.no_grad(), torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+        with looking(device, scoring.autocast):
             losses = model.token_losses(ids[:, :-1], targets, numbers)
         tokens = ids[:, 1:].cpu().numpy()[counted]
         yield place + len(ends), _Counted(positions[counted], tokens, losses.cpu().double().numpy()[counted])

@@ -13,7 +13,7 @@ from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
 from chainrule.run import Baselines, Best, Progress, Python, RunFolder, Scored, Summary, TrainRow, last_record
 from chainrule.run import Scores as SourceScores
-from chainrule.train.looks import score_held_out, where
+from chainrule.train.looks import own_scoring, score_held_out, where
 from chainrule.train.more import more_minutes
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
@@ -80,24 +80,18 @@ def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
 
     What is scored is what one call with these settings scores: whoever bounds it by time sets `max_tokens`.
     """
-    return Scoring(
-        max_tokens=max_tokens,
-        stride=max(1, session.config.model.context_length // 2),
-        micro_batch=session.micro_batch,
-        precision=session.facts.precision,
-        documents=not session.config.text.cross_documents,
-        threads=session.facts.threads,
-    )
+    return own_scoring(session, max_tokens=max_tokens, stride=max(1, session.config.model.context_length // 2))
 
 
 def score_at_the_end(session: Session) -> tuple[Scores, Scored]:
     """Held-out text as far as the time goes; what was scored, so that the figure can be made again and judged."""
-    n_tokens = session.dataset.split("validation").n_tokens
+    store = session.dataset.split("validation")
+    n_tokens = store.n_tokens
     whole = final_scoring(session, None)
 
     def work(n: int, check: Callable[[], None]) -> Scores:
-        limit = None if n >= n_tokens else n
-        return score_held_out(session, max_tokens=limit, stride=whole.stride, on_progress=lambda done, total: check())
+        part = whole if n >= n_tokens else final_scoring(session, n)
+        return score_held_out(session, store, part, on_progress=lambda done, total: check())
 
     sizes = doubled((whole.stride or 1) * whole.micro_batch * TRIAL_BATCHES, n_tokens)
     taken, scores = as_much_as(allowed(session, "score"), sizes, work, clock=session.budget.clock.now)

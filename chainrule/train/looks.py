@@ -7,7 +7,7 @@ from typing import Any
 from chainrule.base import ModelError
 from chainrule.checkpoint import prune_checkpoints
 from chainrule.data import TokenStore
-from chainrule.evaluate import Scores, score
+from chainrule.evaluate import Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import EvalRow, Sample, Saved
@@ -48,7 +48,8 @@ def timed(session: Session, what: str) -> Iterator[None]:
 def evaluate(session: Session) -> Scores:
     """Scores the beginning of the held-out text and writes the row."""
     progress, config = session.state.progress, session.config
-    scores = score_held_out(session, max_tokens=config.training.eval_tokens)
+    beginning = own_scoring(session, max_tokens=config.training.eval_tokens)
+    scores = score_held_out(session, session.dataset.split("validation"), beginning)
     progress.val_loss = scores.loss
     if progress.step == 0 and not config.origin.start_from:
         start = judge_start(scores.loss, config.model.vocab_size)
@@ -59,24 +60,21 @@ def evaluate(session: Session) -> Scores:
 
 
 def score_held_out(
-    session: Session,
-    *,
-    max_tokens: int | None = None,
-    stride: int | None = None,
-    store: TokenStore | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    session: Session, store: TokenStore, scoring: Scoring, *, on_progress: Callable[[int, int], None] | None = None
 ) -> Scores:
-    """Scores held-out text (the run's own unless `store` is given) in the run's precision."""
-    return score(
-        session.state.model,
-        store or session.dataset.split("validation"),
-        session.tokenizer.byte_lengths,
+    """Scores held-out text, the run's own or another."""
+    return score(session.state.model, store, session.tokenizer.byte_lengths, scoring, on_progress=on_progress)
+
+
+def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int | None = None) -> Scoring:
+    """As the run computes: its documents, its number format, its micro-batch and threads."""
+    return Scoring(
         max_tokens=max_tokens,
         stride=stride,
         micro_batch=session.micro_batch,
-        autocast=session.precision.dtype,
+        precision=session.facts.precision,
         documents=not session.config.text.cross_documents,
-        on_progress=on_progress,
+        threads=session.facts.threads,
     )
 
 

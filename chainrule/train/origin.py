@@ -12,7 +12,7 @@ from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import Change, RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
-from chainrule.train.looks import score_held_out
+from chainrule.train.looks import own_scoring, score_held_out
 from chainrule.train.session import Session
 
 # The old peak would undo what was learnt; a third of it is usual for going on (Ibrahim et al., arXiv 2403.08763, find
@@ -132,8 +132,9 @@ def forgetting(session: Session, before: Mapping[str, Any] | None) -> Both:
 def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | None]:
     old = None if session.old is None else session.old.split("validation")
     stores = {"new": session.dataset.split("validation"), "old": old}
+    scoring = own_scoring(session, max_tokens=max_tokens)
     return {
-        name: None if store is None else score_held_out(session, store=store, max_tokens=max_tokens).bits_per_byte
+        name: None if store is None else score_held_out(session, store, scoring).bits_per_byte
         for name, store in stores.items()
     }
 

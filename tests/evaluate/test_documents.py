@@ -9,7 +9,7 @@ import torch
 from chainrule.base import ConfigError, DataError
 from chainrule.config import ModelConfig, TextConfig
 from chainrule.data import DocumentPart, all_documents
-from chainrule.evaluate import Texts
+from chainrule.evaluate import Scoring, Texts
 from chainrule.evaluate.documents import score_documents
 from chainrule.evaluate.texts import encode_texts
 from chainrule.evaluate.windows import windows_of_documents
@@ -61,12 +61,14 @@ def by_hand(model: GPT, words: Tokenizer, text: str, stride: int) -> float:
 def test_each_document_is_scored_as_by_hand_and_as_if_it_were_alone(
     model: GPT, words: Tokenizer, stride: int | None, micro_batch: int
 ) -> None:
-    found = score_documents(model, texts_of(words, *WORDS), words.byte_lengths, stride=stride, micro_batch=micro_batch)
+    found = score_documents(
+        model, texts_of(words, *WORDS), words.byte_lengths, Scoring(stride=stride, micro_batch=micro_batch)
+    )
     assert found.n_tokens.tolist() == [len(words.encode(text)) for text in WORDS]
     assert found.n_bytes.tolist() == [len(text.encode()) for text in WORDS]
     for text, nats in zip(WORDS, found.nats, strict=True):
         assert nats == pytest.approx(by_hand(model, words, text, stride or CONTEXT), rel=1e-5)
-        alone = score_documents(model, texts_of(words, text), words.byte_lengths, stride=stride)
+        alone = score_documents(model, texts_of(words, text), words.byte_lengths, Scoring(stride=stride))
         assert nats == pytest.approx(alone.total.nats, rel=1e-5)
 
 
@@ -136,4 +138,4 @@ def test_what_cannot_be_scored_is_refused(model: GPT, words: Tokenizer) -> None:
         texts_of(words, "", "")
     for settings in ({"stride": 0}, {"stride": CONTEXT + 1}, {"max_tokens": 0}):
         with pytest.raises(ConfigError, match="use"):
-            score_documents(model, texts_of(words, "a"), words.byte_lengths, **settings)
+            score_documents(model, texts_of(words, "a"), words.byte_lengths, Scoring(**settings))

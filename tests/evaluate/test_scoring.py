@@ -11,7 +11,7 @@ from chainrule.base import ConfigError, DataError, ModelError
 from chainrule.config import ModelConfig, TextConfig
 from chainrule.data import TokenStore, open_dataset, survey, write_shards
 from chainrule.data.mapped import Shard
-from chainrule.evaluate import score
+from chainrule.evaluate import Scoring, score
 from chainrule.evaluate.windows import windows_of
 from chainrule.model import GPT
 from chainrule.tokenizer import Tokenizer
@@ -59,7 +59,7 @@ def test_every_token_is_scored_once_with_the_context_that_its_window_gives(
     model: GPT, store: TokenStore, words: Tokenizer
 ) -> None:
     for stride in (1, 5, CONTEXT):
-        result = score(model, store, words.byte_lengths, stride=stride)
+        result = score(model, store, words.byte_lengths, Scoring(stride=stride))
         expected, end = 0.0, 1
         for begin, last in zip(*window_ends(store.n_tokens, stride), strict=True):
             assert begin == end
@@ -77,7 +77,7 @@ def window_ends(n_tokens: int, stride: int) -> tuple[list[int], list[int]]:
 
 
 def test_with_a_stride_of_one_each_token_has_the_whole_context(model: GPT, store: TokenStore, words: Tokenizer) -> None:
-    result = score(model, store, words.byte_lengths, stride=1)
+    result = score(model, store, words.byte_lengths, Scoring(stride=1))
     full = sum(nats_by_hand(model, store, target, min(target, CONTEXT)) for target in range(1, store.n_tokens))
     assert result.nats == pytest.approx(full, rel=1e-5)
 
@@ -101,7 +101,7 @@ def test_a_model_that_knows_nothing_needs_ln_v_nats(store: TokenStore, words: To
 
 
 def test_sources_add_up_to_the_whole(model: GPT, store: TokenStore, words: Tokenizer) -> None:
-    whole = score(model, store, words.byte_lengths, stride=7)
+    whole = score(model, store, words.byte_lengths, Scoring(stride=7))
     assert len(whole.by_source) == len(store.sources()) > 1
     parts = whole.by_source.values()
     assert sum(part.n_tokens for part in parts) == whole.n_tokens
@@ -123,10 +123,12 @@ def test_a_look_at_a_part_books_to_the_bit_what_sorting_all_documents_did(
     def sorted_sources(self: TokenStore, positions: np.ndarray) -> np.ndarray:
         return owners[order][np.searchsorted(begins[order], positions, side="right") - 1]
 
-    found = [score(model, store, words.byte_lengths, max_tokens=most, micro_batch=3) for most in (40, 200, None)]
+    found = [
+        score(model, store, words.byte_lengths, Scoring(max_tokens=most, micro_batch=3)) for most in (40, 200, None)
+    ]
     monkeypatch.setattr(TokenStore, "sources_at", sorted_sources)
     assert found == [
-        score(model, store, words.byte_lengths, max_tokens=most, micro_batch=3) for most in (40, 200, None)
+        score(model, store, words.byte_lengths, Scoring(max_tokens=most, micro_batch=3)) for most in (40, 200, None)
     ]
 
 
@@ -134,13 +136,13 @@ def test_a_look_gathers_no_list_of_all_documents(
     model: GPT, store: TokenStore, words: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TokenStore, "sources", lambda self: pytest.fail("all documents were looked at"))
-    assert score(model, store, words.byte_lengths, max_tokens=40).n_tokens >= 40
+    assert score(model, store, words.byte_lengths, Scoring(max_tokens=40)).n_tokens >= 40
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 100])
 def test_the_micro_batch_does_not_matter(model: GPT, store: TokenStore, words: Tokenizer, micro_batch: int) -> None:
     expected = score(model, store, words.byte_lengths)
-    found = score(model, store, words.byte_lengths, micro_batch=micro_batch)
+    found = score(model, store, words.byte_lengths, Scoring(micro_batch=micro_batch))
     assert found.nats == pytest.approx(expected.nats, rel=1e-6) and found.n_bytes == expected.n_bytes
 
 
@@ -155,33 +157,39 @@ def test_the_same_call_gives_the_same_bits_and_leaves_training_alone(
 
 
 def test_some_tokens_are_taken_from_all_over_the_text(model: GPT, store: TokenStore, words: Tokenizer) -> None:
-    few = score(model, store, words.byte_lengths, max_tokens=4 * CONTEXT)
+    few = score(model, store, words.byte_lengths, Scoring(max_tokens=4 * CONTEXT))
     assert few.n_tokens == 4 * CONTEXT
     windows = windows_of(1000, 10, None, 50)
     assert len(windows.ends) == 5 and windows.ends.max() > 750 and windows.firsts.min() == 1
-    assert score(model, store, words.byte_lengths, max_tokens=10**9) == score(model, store, words.byte_lengths)
+    assert score(model, store, words.byte_lengths, Scoring(max_tokens=10**9)) == score(model, store, words.byte_lengths)
 
 
 def test_attention_can_stay_inside_documents(model: GPT, store: TokenStore, words: Tokenizer) -> None:
-    apart = score(model, store, words.byte_lengths, documents=True)
+    apart = score(model, store, words.byte_lengths, Scoring(documents=True))
     assert apart.nats != score(model, store, words.byte_lengths).nats
     ids = torch.from_numpy(store.read(0, CONTEXT + 1))[None]
     numbers = torch.from_numpy(store.document_ids(np.array([0]), CONTEXT))
     with torch.no_grad():
         expected = float(model.token_losses(ids[:, :-1], ids[:, 1:], numbers).double().sum())
-    first_window = score(model, store, words.byte_lengths, documents=True, max_tokens=1)
+    first_window = score(model, store, words.byte_lengths, Scoring(documents=True, max_tokens=1))
     assert first_window.nats == pytest.approx(expected, rel=1e-6)
 
 
 def test_autocast_changes_little(model: GPT, store: TokenStore, words: Tokenizer) -> None:
-    half = score(model, store, words.byte_lengths, autocast=torch.bfloat16)
+    half = score(model, store, words.byte_lengths, Scoring(precision="bfloat16"))
     whole = score(model, store, words.byte_lengths)
     assert half.nats != whole.nats and half.loss == pytest.approx(whole.loss, rel=0.05)
 
 
 def test_progress_is_heard_and_can_stop_it(model: GPT, store: TokenStore, words: Tokenizer) -> None:
     heard: list[tuple[int, int]] = []
-    score(model, store, words.byte_lengths, micro_batch=4, on_progress=lambda done, total: heard.append((done, total)))
+    score(
+        model,
+        store,
+        words.byte_lengths,
+        Scoring(micro_batch=4),
+        on_progress=lambda done, total: heard.append((done, total)),
+    )
     assert [done for done, _ in heard] == [*range(4, heard[-1][1], 4), heard[-1][1]]
 
     def stop(done: int, total: int) -> None:
@@ -207,7 +215,7 @@ def test_settings_out_of_range_are_refused(
     model: GPT, store: TokenStore, words: Tokenizer, settings: dict[str, int]
 ) -> None:
     with pytest.raises(ConfigError, match="use"):
-        score(model, store, words.byte_lengths, **settings)
+        score(model, store, words.byte_lengths, Scoring(**settings))
 
 
 def test_a_text_of_a_larger_vocabulary_is_refused(store: TokenStore, words: Tokenizer) -> None:

@@ -8,7 +8,7 @@ import pytest
 from chainrule.run import RunFolder
 from chainrule.train import pretrain
 from chainrule.train.ending import SHARES, Ending
-from chainrule.train.finish import LEAST_TOKENS, allowed, finish, score_held_out
+from chainrule.train.finish import LEAST_TOKENS, allowed, final_scoring, finish, score_held_out
 from chainrule.train.start import Start
 from chainrule.train.stop import Stop
 from chainrule.train.watch import silent
@@ -39,7 +39,7 @@ def test_an_end_that_is_late_scores_a_part_and_says_which(ended):
     scored = summary.scored
     assert not scored.whole and 0 < scored.n_tokens < scored.of_tokens
     assert scored.n_bytes < scored.of_bytes
-    again = score_held_out(session, max_tokens=scored.max_tokens, stride=scored.stride)
+    again = score_held_out(session, session.dataset.split("validation"), final_scoring(session, scored.max_tokens))
     assert again.loss == summary.val_loss
     assert [part for part in SHARES if allowed(session, part) != pytest.approx(0.2)] == []
     for one in summary.completions:
