@@ -41,7 +41,7 @@ def watched(folder: Path, options: argparse.Namespace, seed: int) -> dict[str, A
 
 def tell(summary: dict[str, Any]) -> None:
     """One run, with all that it wrote at its end."""
-    baselines, python, scored = summary["baselines"], summary["python"], summary["scored"]
+    baselines, scored = summary["baselines"], summary["scored"]
     first, whole = summary["first_line"], summary["whole"]
     print(f"\nseed {summary['seed']}: first loss line after {first:.1f} s, end after {whole:.0f} s")
     size = f"{summary['parameters']:,} parameters, {summary['tokens']:,} tokens in {summary['step']:,} steps"
@@ -49,8 +49,8 @@ def tell(summary: dict[str, Any]) -> None:
     share = f"{scored['n_bytes'] / scored['of_bytes']:.0%} of the held-out text scored"
     print(f"bits per byte on held-out text: {summary['val_bits_per_byte']:.4f} ({share})")
     print("baselines: " + ", ".join(f"{name} {baselines[name]:.3f}" for name in NAMES if baselines.get(name)))
-    if python:
-        print(f"functions that parse: {python['parsed']} of {python['functions']}")
+    for task in summary["tasks"]:
+        print(f"{task['task']}: {task['right']} of {task['n']} {task['told']}")
     if quality := summary.get("quality"):
         print("samples: " + ", ".join(f"{name} {quality[name]:.3f}" for name in SAMPLES))
     for one in summary["completions"]:

@@ -139,7 +139,7 @@ def unused() -> list[str]:
         room = str(path.parent.relative_to(PACKAGE))
         given = {
             word
-            for file in path.parent.glob("*.py")
+            for file in path.parent.rglob("*.py")
             for node in functions(file)
             for part in (node.returns, *(arg.annotation for arg in [*node.args.args, *node.args.kwonlyargs]))
             if part is not None

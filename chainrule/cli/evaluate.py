@@ -1,6 +1,7 @@
-"""`chainrule evaluate`: how surprised a model is by text, over all, by source and by document."""
+"""`chainrule evaluate`: how surprised a model is by text, and what it gets right of what it is asked."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -10,7 +11,12 @@ from chainrule.cli.generate import opened_here
 from chainrule.cli.options import AsJson, Device
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import resolve
-from chainrule.run import model_source
+from chainrule.run import TaskResult, model_source
+from chainrule.show import printable
+from chainrule.verdict import share_interval, task_words
+
+if TYPE_CHECKING:
+    from chainrule.evaluate import Measurement
 
 MOST_SHOWN = 200
 
@@ -19,6 +25,7 @@ def evaluate(
     source: str,
     /,
     *texts: str,
+    task: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     by: Annotated[Literal["source", "document"], Parameter(show_default=False)] = "source",
     max_tokens: int | None = None,
     stride: int | None = None,
@@ -28,18 +35,24 @@ def evaluate(
     as_json: AsJson = False,
     reading: TextFlags = None,
 ) -> None:
-    """Measure loss, perplexity and bits per byte, of everything and by source or document.
+    """Measure loss, perplexity and bits per byte, of everything and by source or document; or tasks.
 
     Without texts it is the run's own held-out text, scored as the run scored it at its end: the same figure to the last
     digit. With texts it is all of them, in the model's own tokens: each document alone behind one end-of-text, each of
     its tokens once, copies as often as they are there, and no end of text that is not in it.
+
+    With --task it is what the model gets right of what it is asked: python-functions (functions that it writes and
+    Python can parse), or the questions of a file of yours. choices:FILE has rows with context or question, choices and
+    answer; pairs:FILE with sentence_good and sentence_bad (as BLiMP); cloze:FILE with text, whose last word is to be
+    foreseen (as LAMBADA), or context and completion. FILE alone is recognised by its columns.
 
     For example:
 
     - `chainrule evaluate runs/NAME`
     - `chainrule evaluate runs/NAME other_texts/ --stride 128`
     - `chainrule evaluate gpt2 my_texts/ --json`
-    - `chainrule evaluate runs/NAME pairs.jsonl --text.field sentence_good --by document`
+    - `chainrule evaluate runs/NAME rows.jsonl --text.field story --by document`
+    - `chainrule evaluate runs/NAME --task python-functions --task choices:my_questions.jsonl`
 
     Parameters
     ----------
@@ -47,6 +60,8 @@ def evaluate(
         A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
     texts
         Folders, files or globs of text.
+    task
+        A task instead of text; may be given several times.
     by
         What the figures are told by: source (the top files or folders), or document. Default: source.
     max_tokens
@@ -73,24 +88,54 @@ def evaluate(
         what = "--by document" if by == "document" else "--text.…"
         raise ConfigError(f"{what} is for texts that are named; {source}'s own held-out text is scored as one row")
     text = resolve([asked]).config.text
-    from chainrule.evaluate import measure_own, measure_texts
+    from chainrule.evaluate import measure_own, measure_tasks, measure_texts
 
     model = opened_here(source, device)
     say(model.origin)
+    told: dict[str, Any] = {"model": model.origin}
     if texts:
-        found = measure_texts(model, text, by_document=by == "document", **given)
-    else:
-        found = measure_own(model, model_source(source), **given)
+        told |= _said(measure_texts(model, text, by_document=by == "document", **given))
+    elif not task:
+        told |= _said(measure_own(model, model_source(source), **given))
+    found = _heard(measure_tasks(model, task, **given), task, quiet=as_json)
+    if task:
+        told["tasks"] = [_task_row(result) for result in found]
+    if as_json:
+        print_json(told)
+    elif "by_source" in told:
+        _print(told, by)
+
+
+def _said(found: "Measurement") -> dict[str, Any]:
+    """The figures; what was done and left out is said."""
     for reason in found.left_out[:MOST_SHOWN]:
         say(f"left out: {reason}")
     if len(found.left_out) > MOST_SHOWN:
         say(f"left out: {len(found.left_out) - MOST_SHOWN:,} more")
     for line in found.said:
         say(line)
-    told = found.row()
-    if as_json:
-        print_json({"model": model.origin, **told})
-        return
+    return found.row()
+
+
+def _heard(results: Iterable[TaskResult], words: Sequence[str], *, quiet: bool) -> list[TaskResult]:
+    """The results, each printed when it is there."""
+    heard = []
+    if words:
+        say(f"asking: {', '.join(map(printable, words))} …")
+    for result in results:
+        heard.append(result)
+        if not quiet:
+            more = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in result.figures.items())
+            print(f"{result.task}: {task_words(result)}{more}")
+    return heard
+
+
+def _task_row(result: TaskResult) -> dict[str, Any]:
+    low, high = share_interval(result.right, result.n) if result.n else (None, None)
+    return {**result.row(), "share": result.share, "low": low, "high": high}
+
+
+def _print(told: dict[str, Any], by: str) -> None:
     rows = told.get("by_document") or [{"name": name, **figures} for name, figures in told["by_source"].items()]
     shown = [(row["name"], *_figures(row)) for row in rows] if len(rows) > 1 else []
     if len(shown) > MOST_SHOWN:

@@ -18,6 +18,7 @@ SAFE_ON_RESUME = frozenset(
         "sample_tokens",
         "health_every",
         "prompts",
+        "tasks",
         "save_every",
         "keep_last",
         "bad_steps",

@@ -142,6 +142,8 @@ class TrainingConfig(Section):
     """Steps between two looks at activations and attention, beside the norms of every step; 0 switches health off."""
     prompts: tuple[str, ...] = PROMPTS
     """What the samples start from."""
+    tasks: tuple[str, ...] = ()
+    """What the finished model is asked, as in evaluate --task; none: python-functions where the text is python."""
     save_every: PositiveInt = 250
     """Steps between two checkpoints."""
     keep_last: PositiveInt = 2

@@ -11,8 +11,10 @@ from chainrule.data.manifest import Manifest, ShardEntry, is_prepared
 from chainrule.data.parallel import portions
 from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
+from chainrule.data.rows import Row
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
+from chainrule.data.structured import structured_rows
 from chainrule.data.surveying import Survey, survey, survey_key
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Listing",
     "Manifest",
     "Progress",
+    "Row",
     "ShardEntry",
     "Split",
     "Survey",
@@ -41,6 +44,7 @@ __all__ = [
     "open_dataset",
     "portions",
     "shards_key",
+    "structured_rows",
     "survey",
     "survey_key",
     "write_shards",

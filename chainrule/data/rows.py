@@ -1,4 +1,4 @@
-"""Structured rows (.jsonl, .json, .csv, .tsv, .parquet) to documents.
+"""Structured rows (.jsonl, .json, .csv, .tsv, .parquet), and the documents made of them.
 
 To add a format: a function here, a line in ROWS and a suffix in formats.py.
 """
@@ -18,6 +18,9 @@ from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.streams import ByteStream
 from chainrule.data.text import row_pieces
+
+Wanted = TextConfig | None
+"""What says which columns text is made of; None: all columns are wanted, as they are."""
 
 
 class Row(NamedTuple):
@@ -44,7 +47,7 @@ def row_documents(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
             yield Piece(b"", True, f"{row.place}: {fault}", row.invalid)
 
 
-def _jsonl(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+def _jsonl(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     for number, line in decoded_lines(stream):
         if not line.content.isspace():
             yield _parsed(f"{stream.name}:{number}", line)
@@ -73,20 +76,23 @@ def parsed_json(content: bytes) -> Any:
         return json.loads(content, parse_int=str)
 
 
-def _json(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+def _json(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     """Objects with the text in a field, texts by themselves, or the exports of chat programs."""
     for number, value in json_values(stream):
         place = f"{stream.name}: value {number}"
-        texts = [value] if isinstance(value, str) else list(dated_conversations(value))
-        for text in texts:
-            yield Row(place, {config.field: text})
-        if isinstance(value, dict) and not texts:
+        if config and (texts := [value] if isinstance(value, str) else list(dated_conversations(value))):
+            yield from (Row(place, {config.field: text}) for text in texts)
+        elif isinstance(value, dict):
             yield Row(place, value)
-        elif not texts:
-            yield Row(place, None, f"a JSON {type(value).__name__}, neither an object nor a text")
+        else:
+            yield Row(
+                place,
+                None,
+                f"a JSON {type(value).__name__}, {'neither an object nor a text' if config else 'not an object'}",
+            )
 
 
-def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+def _csv(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     """Rows of a table whose first line names the columns."""
     columns: list[str] | None = None
     for number, values, fault, invalid, mended in table_rows(
@@ -104,7 +110,7 @@ def _csv(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
             yield Row(place, dict(zip(columns, values, strict=True)), "", invalid, mended)
 
 
-def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
+def _parquet(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     """The rows of the row groups that begin in the stream's span."""
     with stream.seekable() as raw:
         opened, columns = parquet_columns(raw, stream.name)
@@ -127,8 +133,10 @@ def _parquet(stream: ByteStream, config: TextConfig) -> Iterator[Row]:
             yield Row(place, row, "", spoilt, mended)
 
 
-def _columns_of(name: str, columns: list[str], config: TextConfig) -> list[str]:
+def _columns_of(name: str, columns: list[str], config: Wanted) -> list[str]:
     """The columns that are needed; a table without one of them has no document at all."""
+    if config is None:
+        return columns
     found = list[str]()
     for wanted in wanted_fields(config):
         column = next((column for column in (wanted, wanted.split(".")[0]) if column in columns), None)
@@ -140,7 +148,7 @@ def _columns_of(name: str, columns: list[str], config: TextConfig) -> list[str]:
     return found
 
 
-ROWS: dict[str, Callable[[ByteStream, TextConfig], Iterator[Row]]] = {
+ROWS: dict[str, Callable[[ByteStream, Wanted], Iterator[Row]]] = {
     "jsonl": _jsonl,
     "json": _json,
     "csv": _csv,

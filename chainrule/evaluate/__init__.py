@@ -7,15 +7,16 @@ from chainrule.evaluate.endings import up_to_its_end
 from chainrule.evaluate.found import share_found
 from chainrule.evaluate.held_out import check_same_tokenizer
 from chainrule.evaluate.looking_back import LookBack, look_back
-from chainrule.evaluate.measure import Measurement, measure_own, measure_texts
+from chainrule.evaluate.measure import Measurement, measure_own, measure_tasks, measure_texts
 from chainrule.evaluate.measured_baselines import Baselines, baselines_within
-from chainrule.evaluate.python_functions import PythonShare, python_share
 from chainrule.evaluate.quality import SampleQuality, excerpts, sample_quality, words_of
 from chainrule.evaluate.scoring import Scores, Scoring, score
+from chainrule.evaluate.tasks import Candidate, PythonShare, Task, python_share, tasks_for
 from chainrule.evaluate.texts import Texts
 
 __all__ = [
     "Baselines",
+    "Candidate",
     "Copy",
     "DocumentScores",
     "LookBack",
@@ -24,6 +25,7 @@ __all__ = [
     "SampleQuality",
     "Scores",
     "Scoring",
+    "Task",
     "Texts",
     "as_much_as",
     "baselines_within",
@@ -33,11 +35,13 @@ __all__ = [
     "longest_copies",
     "look_back",
     "measure_own",
+    "measure_tasks",
     "measure_texts",
     "python_share",
     "sample_quality",
     "score",
     "share_found",
+    "tasks_for",
     "up_to_its_end",
     "words_of",
 ]

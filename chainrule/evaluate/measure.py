@@ -1,6 +1,6 @@
 """What `chainrule evaluate` measures: a run's own held-out text as the run did, or texts that are named."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from chainrule.data import all_documents
 from chainrule.evaluate.documents import score_documents
 from chainrule.evaluate.held_out import held_out_text, own_scoring, run_beside
 from chainrule.evaluate.scoring import Scores, Scoring
+from chainrule.evaluate.tasks import Candidate, open_task
 from chainrule.evaluate.texts import encode_texts
-from chainrule.run import Summary
+from chainrule.run import Summary, TaskResult
 
 # What a scoring of documents depends on: each is alone, and threads are torch's.
 WINDOWS = ("max_tokens", "stride", "micro_batch", "precision")
@@ -72,6 +73,17 @@ def measure_texts(model: OpenedModel, text: TextConfig, *, by_document: bool = F
     if by_document:
         more["by_document"] = [{"name": name, **one.figures()} for name, one in found.by_document()]
     return Measurement(total, used, (said,), tuple(left_out), more)
+
+
+def measure_tasks(model: OpenedModel, words: Sequence[str], *, seed: int = 0, **given: Any) -> Iterator[TaskResult]:
+    """What the model gets right of each task (see `open_task`), one after the other; all are opened before the first.
+
+    `given` are settings of `Scoring`, of which tasks heed micro_batch and precision; None leaves what is usual.
+    """
+    scoring = replace(Scoring(), **{key: value for key, value in given.items() if value is not None})
+    candidate = Candidate(model.model, model.tokenizer, scoring, seed)
+    tasks = [open_task(word) for word in words]
+    return (result for task in tasks if (result := task.examine(candidate)) is not None)
 
 
 def _compared(model: OpenedModel, scores: Scores, summary: Summary, *, as_scored: bool) -> Iterator[str]:

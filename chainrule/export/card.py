@@ -7,7 +7,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
 from chainrule.run import DataReport, RunFolder, Summary, read_record, read_summary
-from chainrule.verdict import known_baselines, removed
+from chainrule.verdict import known_baselines, removed, task_words
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
 
@@ -74,6 +74,7 @@ def _metrics(summary: Summary) -> Iterator[str]:
         rows["Held-out bits per byte"] = f"{summary.val_bits_per_byte:.4f}"
     known = known_baselines(summary.baselines)
     rows |= {f"{words}, bits per byte": f"{bits:.4f}" for words, bits in known.items()}
+    rows |= {f"Task {result.task}": task_words(result) for result in summary.tasks}
     if summary.tokens is not None and summary.seconds is not None:
         rows["Trained on"] = f"{summary.tokens:,} tokens in {duration_text(summary.seconds)}"
     yield from ("## How good it is", "", *_table(rows))

@@ -10,7 +10,7 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.panel.layout import rows_table, sample_text
 from chainrule.run import Baselines, DataReport, Event, Machine, Plan, Record, Summary, TokenizerFacts
 from chainrule.show import number, percent, printable
-from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored
+from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored, task_words
 
 LONGEST_BAR = 24
 COMPLETION_LINES = 12
@@ -148,9 +148,7 @@ def measured(summary: Summary) -> list[tuple[str, str]]:
     for pair, words in ((summary.new, "new text"), (summary.old, "old text")):
         if pair:
             lines.append((words, f"{pair.before:.3f} bits per byte before, {pair.after:.3f} after"))
-    if (python := summary.python) and python.functions:
-        share = f"{python.parsed} of {python.functions} sampled functions ({percent(python.share)})"
-        lines.append(("Python", f"{share} parse"))
+    lines += [("task", f"{result.task}: {task_words(result)}") for result in summary.tasks]
     if summary.n_skipped:
         lines.append(("skipped", f"non-finite numbers in {summary.n_skipped} of {summary.steps or '?'} steps"))
     return lines

@@ -64,10 +64,9 @@ def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
     peak = facts.summary.peak_share or facts.last.peak_share
     share = f"{peak:.0%} of the machine’s peak" if peak else "while training"
     yield "tokens per second", "–" if speed is None else count_text(speed), share
-    python = facts.summary.python
-    if python and python.functions:
-        share = f"{python.parsed} of {python.functions} sampled functions"
-        yield "parses as Python", f"{python.parsed / python.functions:.0%}", share
+    for result in facts.summary.tasks:
+        if result.share is not None:
+            yield result.task, f"{result.share:.0%}", f"{result.right:,} of {result.n:,} {result.told}"
 
 
 def _tile(name: str, value: str, note: str) -> Html:

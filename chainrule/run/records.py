@@ -390,13 +390,27 @@ class Foretold(Record):
 
 
 @dataclass(frozen=True)
-class Python(Record):
-    """Of summary.json: how many of the functions that the model wrote Python can parse."""
+class TaskResult(Record):
+    """Of summary.json: of `n` things that a model was asked, how many it got right."""
 
-    functions: int
-    parsed: int
-    share: float | None = None
+    task: str
+    n: int
+    right: int
+    told: str = "are right"
+    """What becomes of the right ones, with its subject: "sampled functions parse"."""
+    of_n: int | None = None
+    """How many there are; fewer were asked where time was up, or where the context was too short for them."""
+    guess: float | None = None
+    """The share that blind choice gets right."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """More of it, by name."""
     version: str | None = None
+    """Of what judged."""
+
+    @property
+    def share(self) -> float | None:
+        """`right / n`; None when nothing was asked."""
+        return self.right / self.n if self.n else None
 
 
 @dataclass(frozen=True)
@@ -450,7 +464,7 @@ class Summary(Record):
     more_minutes: Foretold | None = None
     by_source: Mapping[str, Scores] = field(default_factory=dict)
     baselines: Baselines | None = None
-    python: Python | None = None
+    tasks: tuple[TaskResult, ...] = ()
     completions: tuple[Completion, ...] = ()
     quality: Quality | None = None
     new: Change | None = None
@@ -461,6 +475,15 @@ class Summary(Record):
     report_seconds: float | None = None
     report: str | None = None
     """Where the page was written; heard and given back, not in the file."""
+
+    @classmethod
+    def of(cls, found: object) -> Self | None:
+        """The summary; of a run from before there were tasks (November 2026) `python` is one of them."""
+        old = found.get("python") if isinstance(found, Mapping) else None
+        if isinstance(found, Mapping) and isinstance(old, Mapping) and "tasks" not in found:
+            one = {"task": "python-functions", "told": "sampled functions parse", "version": old.get("version")}
+            found = {**found, "tasks": [{**one, "n": old.get("functions"), "right": old.get("parsed")}]}
+        return super().of(found)
 
     def row(self) -> dict[str, Any]:
         """By name; what is not known is null, so that who reads the JSON finds every key."""

@@ -1,17 +1,16 @@
 """The end of a run: how good it is, against what, and what it writes."""
 
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.base import finite, write_json
-from chainrule.evaluate import Scores, Scoring, as_much_as, baselines_within, doubled, python_share
+from chainrule.base import ConfigError, DataError, DiskError, finite, write_json
+from chainrule.evaluate import Candidate, Scores, Scoring, as_much_as, baselines_within, doubled, tasks_for
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
-from chainrule.run import Baselines, Best, Progress, Python, RunFolder, Scored, Summary, TrainRow, last_record
+from chainrule.run import Baselines, Best, Progress, RunFolder, Scored, Summary, TaskResult, TrainRow, last_record
 from chainrule.run import Scores as SourceScores
 from chainrule.train.looks import own_scoring, score_held_out, where
 from chainrule.train.more import more_minutes
@@ -22,10 +21,6 @@ from chainrule.train.written import judged, shown
 N_COMPLETIONS, COMPLETION_TOKENS, LEAST_TOKENS = 3, 160, 16
 # The first of the scored windows, in micro-batches: they tell how many more there is time for.
 TRIAL_BATCHES = 8
-FUNCTIONS, FUNCTION_TOKENS, FUNCTION_PROMPT = 48, 192, "\n\ndef "
-# Cooler than the samples: code has less room for surprise.
-FUNCTION_TEMPERATURE = 0.6
-PYTHON = ("python",)
 
 
 def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) -> Summary:
@@ -44,7 +39,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) 
         seconds = allowed(session, "baselines")
         measured = baselines_within(seconds, store.split("train"), store.split("validation"), session.tokenizer)
         _say(session, "writing completions")
-        written, python = texts_at_the_end(session)
+        written, results = texts_at_the_end(session)
         summary = replace(
             status(session, "finished", begun),
             val_loss=scores.loss,
@@ -54,7 +49,7 @@ def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) 
             more_minutes=more_minutes(session, scores.bits_per_byte),
             by_source={name: SourceScores(**one.figures()) for name, one in scores.by_source.items()},
             baselines=Baselines(**measured),
-            python=python,
+            tasks=results,
             completions=shown(written),
             quality=judged(written, store, session.tokenizer),
             new=again.new,
@@ -145,43 +140,57 @@ def status(session: Session, name: str, begun: float) -> Summary:
     )
 
 
-def texts_at_the_end(session: Session) -> tuple[list[Completion], Python | None]:
-    """Three completions of the run's prompts, longer than the samples on the way; for a run on the Python library, how
-    many of the functions that it writes Python can parse. Both as long and as many as the time allows.
+def texts_at_the_end(session: Session) -> tuple[list[Completion], tuple[TaskResult, ...]]:
+    """Three completions of the run's prompts, longer than the samples on the way, and what the tasks found.
+
+    Both as long and as many as the time allows.
     """
     training, clock = session.config.training, session.budget.clock
-    seconds, began = allowed(session, "texts"), clock.now()
+    end, began = clock.now() + allowed(session, "texts"), clock.now()
     prompts = [training.prompts[index % len(training.prompts)] for index in range(N_COMPLETIONS)]
     # The round of samples just before says what a token of a few texts takes.
     token_seconds = session.budget.pace.costs.samples / training.sample_tokens
-    length = int(min(COMPLETION_TOKENS, max(LEAST_TOKENS, seconds / 2 / max(token_seconds, 1e-9))))
-    completions = _write(session, prompts, length, None, training.seed + 1)
-    if tuple(session.config.text.paths) != PYTHON:
-        return completions, None
-    used = clock.now() - began
-    # A step of many rows takes longer than one of three, by less than the number of rows: on two cores 2 to 4 times.
-    n = FUNCTIONS
-    while n > 1 and used / length * FUNCTION_TOKENS * (1 + 3 * n / FUNCTIONS) > seconds - used:
-        n //= 2
-    return completions, python_figures(session, n) if n > 1 else None
+    length = int(min(COMPLETION_TOKENS, max(LEAST_TOKENS, (end - began) / 2 / max(token_seconds, 1e-9))))
+    completions = _completions(session, prompts, length)
+    return completions, put_to_tasks(session, end, (clock.now() - began) / length)
 
 
-def python_figures(session: Session, n_functions: int = FUNCTIONS) -> Python:
-    """How many of so many functions that the model writes Python can parse."""
-    prompts = [FUNCTION_PROMPT] * n_functions
-    done = _write(session, prompts, FUNCTION_TOKENS, FUNCTION_TEMPERATURE, session.config.training.seed + 2)
-    share = python_share((one.prompt + one.text).lstrip("\n") for one in done)
-    return Python(share.functions, share.parsed, share.share, sys.version.split()[0])
+def _completions(session: Session, prompts: Sequence[str], length: int) -> list[Completion]:
+    model, tokenizer = session.state.model, session.tokenizer
+    rules, seed = usual_rules(parameters(session.config.model).total), session.config.training.seed + 1
+    return generate(model, tokenizer, prompts, max_new_tokens=length, rules=rules, seed=seed, heal=True)
 
 
-def _write(
-    session: Session, prompts: Sequence[str], tokens: int, temperature: float | None, seed: int
-) -> list[Completion]:
-    size = parameters(session.config.model).total
-    rules = usual_rules(size) if temperature is None else usual_rules(size, temperature=temperature)
-    return generate(
-        session.state.model, session.tokenizer, prompts, max_new_tokens=tokens, rules=rules, seed=seed, heal=True
+def put_to_tasks(session: Session, end: float = math.inf, token_seconds: float = 0.0) -> tuple[TaskResult, ...]:
+    """What the tasks of the run found by the time `end` of its clock; `token_seconds` is a step of a few texts.
+
+    A task that can no longer be opened (its file is gone) is noted: it must not cost a finished run its summary.
+    """
+    config, clock = session.config, session.budget.clock
+
+    def affords(n_texts: int, n_tokens: int) -> int:
+        # A step of many rows takes longer than one of three, by less than the number of rows: on two cores 2 to 4
+        # times. A single text says nothing of a share.
+        most, n = n_texts, n_texts
+        while n > 1 and n_tokens * token_seconds * (1 + 3 * n / most) > end - clock.now():
+            n //= 2
+        return n if n > 1 else 0
+
+    candidate = Candidate(
+        session.state.model,
+        session.tokenizer,
+        own_scoring(session),
+        config.training.seed + 2,
+        affords,
+        lambda: clock.now() > end,
     )
+    try:
+        tasks = tasks_for(config.training.tasks, config.text.paths)
+    except (ConfigError, DataError, DiskError) as fault:
+        session.note(f"the model was put to no task: {fault}")
+        return ()
+    found = [task.examine(candidate) for task in tasks]
+    return tuple(result for result in found if result is not None)
 
 
 def _say(session: Session, phase: str) -> None:

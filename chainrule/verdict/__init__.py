@@ -6,7 +6,16 @@ from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import THRESHOLDS
 from chainrule.verdict.verdicts import Verdict
-from chainrule.verdict.words import BASELINE_NAMES, against_baselines, known_baselines, more_time, removed, scored
+from chainrule.verdict.words import (
+    BASELINE_NAMES,
+    against_baselines,
+    known_baselines,
+    more_time,
+    removed,
+    scored,
+    share_interval,
+    task_words,
+)
 
 __all__ = [
     "BASELINE_NAMES",
@@ -23,4 +32,6 @@ __all__ = [
     "overview_or_name",
     "removed",
     "scored",
+    "share_interval",
+    "task_words",
 ]

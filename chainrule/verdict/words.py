@@ -1,7 +1,9 @@
 """The model against the baselines in one honest sentence."""
 
+import math
+
 from chainrule.base import bytes_text
-from chainrule.run import Baselines, Removed, Summary
+from chainrule.run import Baselines, Removed, Summary, TaskResult
 
 BASELINE_NAMES = {
     "unigram": "counting tokens",
@@ -67,3 +69,26 @@ def more_time(summary: Summary) -> str | None:
         f"With {told.minutes:g} more minutes, all else equal, it would probably have come to {told.bits_per_byte:.2f} "
         f"bits per byte ({told.low:.2f} to {told.high:.2f}: 32 of 38 such intervals held)."
     )
+
+
+# Of a normal distribution: 95 % lie within so many standard deviations.
+NORMAL_95 = 1.96
+
+
+def share_interval(right: int, n: int) -> tuple[float, float]:
+    """Between what shares the true one lies, 95 times in 100 (Wilson 1927), when `right` of `n` > 0 were right."""
+    square = NORMAL_95**2
+    middle = (right + square / 2) / (n + square)
+    half = NORMAL_95 / (n + square) * math.sqrt(right * (n - right) / n + square / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def task_words(result: TaskResult) -> str:
+    """What a task found, in a sentence: how many, the share with its interval, and what chance gets right."""
+    if not result.n:
+        return f"nothing was asked of {result.task}"
+    low, high = share_interval(result.right, result.n)
+    chance = "" if result.guess is None else f"; chance gets {result.guess:.0%} right"
+    part = "" if result.of_n in (None, result.n) else f", of {result.of_n:,} there are"
+    told = f"{result.right:,} of {result.n:,} {result.told}{part}"
+    return f"{told}: {result.right / result.n:.0%} ({low:.0%} to {high:.0%}){chance}"

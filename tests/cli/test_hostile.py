@@ -59,8 +59,8 @@ def runs(tmp_path_factory):
         pretrain(layers, folder / "killed", watch=by_word(die))
     # What only other runs have: those that go on from a model, and those on Python's library.
     summary = json.loads((folder / "finished" / "summary.json").read_text())
-    pair, python = {"before": 3.0, "after": 2.0}, {"functions": 8, "parsed": 2, "share": 0.25, "version": "3.11"}
-    summary |= {"new": pair, "old": pair, "python": python}
+    pair, task = {"before": 3.0, "after": 2.0}, {"task": "choices:a", "n": 8, "right": 2, "of_n": 9, "guess": 0.25}
+    summary |= {"new": pair, "old": pair, "tasks": [task | {"figures": {"by_bytes": 0.5}}]}
     (folder / "finished" / "summary.json").write_text(json.dumps(summary))
     (folder / "finished" / "lock.json").write_text('{"pid": 1, "host": "elsewhere", "since": "today"}')
     return folder

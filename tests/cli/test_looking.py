@@ -274,3 +274,20 @@ def test_an_export_says_how_equal_it_is(runs_folder, tmp_path, capsys):
     assert "is not empty" in capsys.readouterr().err
     assert main(["export", "hf", str(runs_folder / "first"), str(tmp_path / "out")]) == 0
     assert "largest difference of" in capsys.readouterr().out
+
+
+def test_evaluate_asks_what_it_is_told_to_ask(runs_folder, tmp_path, capsys):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps({"good": f"the {n}", "bad": f"{n} teh"}) + "\n" for n in range(5)))
+    told = read_json(capsys, "evaluate", runs_folder / "first", "--task", pairs)
+    (result,) = told["tasks"]
+    assert (result["task"], result["n"], result["guess"]) == ("pairs:pairs.jsonl", 5, 0.5)
+    assert 0 <= result["low"] <= result["share"] <= result["high"] <= 1 and "loss" not in told
+    assert main(["evaluate", str(runs_folder / "first"), "--task", f"pairs:{pairs}"]) == 0
+    out = capsys.readouterr().out
+    assert f"pairs:pairs.jsonl: {result['right']} of 5 pairs are told apart: " in out and "chance gets 50% right" in out
+
+
+def test_evaluate_refuses_a_task_that_is_none(runs_folder, capsys):
+    assert main(["evaluate", str(runs_folder / "first"), "--task", "pair"]) == 2
+    assert "Did you mean 'pairs'?" in capsys.readouterr().err

@@ -120,6 +120,7 @@ def write_texts(folder: Path) -> None:
         for number in range(24):
             text = letters(" ".join(chance.choices(WORDS, k=90)))
             (folder / name / f"{number}.txt").write_text(f"{number}: {text}.\n", encoding="utf-8")
+    (folder / "pairs.jsonl").write_text('{"good": "the cat sleeps", "bad": "the cat sleep"}\n', encoding="utf-8")
     (folder / "stories").mkdir()
     rows = [{"title": f"No. {number}", "story": " ".join(chance.choices(WORDS, k=80))} for number in range(40)]
     with gzip.open(folder / "stories" / "all.jsonl.gz", "wt", encoding="utf-8") as file:

@@ -61,7 +61,7 @@ SUMMARY = {
     "val_perplexity": 24.5,
     "val_bits_per_byte": 1.276,
     "baselines": {"unigram": 2.61, "bigram": 1.98, "gzip": 1.94, "xz": 1.64, "xz_seen": 1.41, "whole": True},
-    "python": {"functions": 48, "parsed": 36, "share": 0.75},
+    "tasks": [{"task": "python-functions", "n": 48, "right": 36, "told": "sampled functions parse", "of_n": 48}],
     "more_minutes": {"minutes": 10, "tokens": 9_000_000, "bits_per_byte": 1.08, "low": 1.01, "high": 1.14},
     "completions": [{"prompt": "def ", "text": f"f(x):\n    return x  # {HOSTILE}\n"}] * 3,
     "n_skipped": 1,
@@ -258,7 +258,7 @@ def test_blocks_come_before_the_panel_and_the_result_after_it():
     order += [
         "this model  1.276",
         "beats every baseline",
-        "36 of 48 sampled functions",
+        "python-functions: 36 of 48 sampled functions parse: 75% (61% to 85%)",
         "chainrule generate runs/quick",
     ]
     places = [text.rindex(words) for words in order]

@@ -58,3 +58,10 @@ def test_its_report_is_written_with_its_figures(tmp_path):
     shutil.copytree(OLD.path, tmp_path / "run")
     page = write_report(RunFolder(tmp_path / "run")).read_text(encoding="utf-8")
     assert "7.798" in page and "counting pairs of tokens" in page
+
+
+def test_what_it_said_of_functions_is_a_task():
+    before = {"python": {"functions": 48, "parsed": 22, "share": 22 / 48, "version": "3.11.7"}}
+    (result,) = Summary.of(before).tasks
+    assert (result.task, result.n, result.right, result.version) == ("python-functions", 48, 22, "3.11.7")
+    assert Summary.of({"python": {"functions": "x"}}).tasks == () == Summary.of({"python": None}).tasks

@@ -1,7 +1,7 @@
 import pytest
 
 from chainrule.evaluate import PythonShare, python_share
-from chainrule.evaluate.python_functions import function_text
+from chainrule.evaluate.tasks.python_functions import function_text
 
 GOOD = "def f(x):\n    return x\n"
 
