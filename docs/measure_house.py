@@ -20,7 +20,7 @@ PACKAGE = HERE / "chainrule"
 # Parameters that a function may have before it is counted, and lines below which a file is small.
 MOST_PARAMETERS, SMALL = 6, 40
 PRINTING = {"print", "say", "print_json", "print_table", "console", "deliver", "write_picture"}
-PARSING = {"flags.py", "options.py", "output.py", "main.py", "__init__.py"}
+PARSING = {"flags.py", "options.py", "output.py", "command.py", "verbs.py", "__init__.py"}
 ROW_KEYS = ("val_bits_per_byte", "val_loss", "val_perplexity", "tokens_per_second", "grad_norm", "peak_share")
 
 

@@ -1,6 +1,6 @@
 """The command line: one file per verb, which parses, calls the room and prints."""
 
-from chainrule.cli.verbs import main
+from chainrule.cli.command import main
 
 __all__ = [
     "main",

@@ -1,17 +1,14 @@
 """`chainrule cache`: what is kept of prepared text, how much it is, and how to be rid of it."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from chainrule.base import ConfigError, bytes_text, duration_text
+from chainrule.base import bytes_text, duration_text
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.show import one_line
-
-if TYPE_CHECKING:
-    from chainrule.data import Cache
 
 app = App(name="cache")
 CacheFolder = Annotated[str, Parameter(help="The folder, when machine.cache names another than the user's own.")]
@@ -25,7 +22,9 @@ def cache(*, folder: CacheFolder = "auto", as_json: AsJson = False) -> None:
     - `chainrule cache`
     - `chainrule cache prune --days 30`
     """
-    kept = _opened(folder)
+    from chainrule.data import open_cache
+
+    kept = open_cache(folder)
     place, entries = str(kept.folder), kept.entries()
     if as_json:
         print_json({"folder": place, "entries": [entry.row() for entry in entries]})
@@ -64,7 +63,9 @@ def prune(*names: str, days: float = 0.0, folder: CacheFolder = "auto", as_json:
     days
         Only what was not used for so many days.
     """
-    kept = _opened(folder)
+    from chainrule.data import open_cache
+
+    kept = open_cache(folder)
     entries = kept.entries()
     removed, busy = kept.prune(names, days)
     freed = sum(entry.freed_bytes for entry in removed)
@@ -75,12 +76,3 @@ def prune(*names: str, days: float = 0.0, folder: CacheFolder = "auto", as_json:
     for entry in busy:
         say(f"{entry.path.name} is in use and was left")
     say(f"removed {len(removed)} of {len(entries)}, {bytes_text(freed)} freed (what runs link to stays on the disk)")
-
-
-def _opened(folder: str) -> "Cache":
-    from chainrule.data import find_cache
-
-    found = find_cache(folder)
-    if found is None:
-        raise ConfigError("--folder off is no cache; leave it out, or name a folder")
-    return found

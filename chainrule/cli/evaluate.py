@@ -13,7 +13,7 @@ from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import resolve
 from chainrule.run import TaskResult, model_source
 from chainrule.show import printable
-from chainrule.verdict import share_interval, task_words
+from chainrule.verdict import task_figures, task_words
 
 if TYPE_CHECKING:
     from chainrule.evaluate import Measurement
@@ -99,7 +99,7 @@ def evaluate(
         told |= _said(measure_own(model, model_source(source), **given))
     found = _heard(measure_tasks(model, task, **given), task, quiet=as_json)
     if task:
-        told["tasks"] = [_task_row(result) for result in found]
+        told["tasks"] = [task_figures(result) for result in found]
     if as_json:
         print_json(told)
     elif "by_source" in told:
@@ -128,11 +128,6 @@ def _heard(results: Iterable[TaskResult], words: Sequence[str], *, quiet: bool) 
             more = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in result.figures.items())
             print(f"{result.task}: {task_words(result)}{more}")
     return heard
-
-
-def _task_row(result: TaskResult) -> dict[str, Any]:
-    low, high = share_interval(result.right, result.n) if result.n else (None, None)
-    return {**result.row(), "share": result.share, "low": low, "high": high}
 
 
 def _print(told: dict[str, Any], by: str) -> None:

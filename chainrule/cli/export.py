@@ -1,9 +1,5 @@
 """`chainrule export hf`: a model in the format of other tools, proved equal."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,8 +30,7 @@ def hf(source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
     """
     from chainrule.export import export
 
-    with _ending_well():
-        proof = export(model_source(source), folder)
+    proof = export(model_source(source), folder)
     say_passed_over(proof.passed_over, proof.origin)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})
@@ -45,20 +40,3 @@ def hf(source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
         f"largest difference of {proof.n_logits:,} logits: {proof.largest_difference:.2e}, of {proof.largest_logit:.2f}"
     )
     print(f"greedy text: {proof.n_greedy_tokens} tokens are equal")
-
-
-@contextmanager
-def _ending_well() -> Iterator[None]:
-    """SIGTERM inside ends the process as Ctrl-C does, through all that tidies up; 143 is what a shell calls it."""
-    if threading.current_thread() is not threading.main_thread():  # a signal's handler can be set there alone
-        yield
-        return
-
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,6 +1,6 @@
 """`chainrule plan`: what a run will need and take, before anything is trained."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -32,9 +32,6 @@ from chainrule.plan import (
     training_seconds,
     with_automatic,
 )
-
-if TYPE_CHECKING:
-    from chainrule.device import MachineFacts
 
 
 def plan(
@@ -84,8 +81,17 @@ def plan(
     """
     if micro_batch < 1:
         raise ConfigError(f"micro_batch={micro_batch} trains nothing; use at least 1")
-    found = measured_machine(device) if measure else None
-    machine = found.planned if found else described_machine(device, peak, memory)
+    machine, found = described_machine(device, peak, memory), None
+    if measure:
+        from chainrule.device import look_at_machine, machine_table
+
+        found = look_at_machine(device_setting(device))
+        machine = found.planned
+        if not as_json:
+            print_table("This machine", ("", "what", "is"), machine_table(found), left=3)
+            for doubt in found.warnings:
+                say(f"warning: {doubt}")
+            console().print()
     layers = [*given_layers(source, preset), flag_layer(flags)]
     automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
     resolved = resolve(with_automatic(layers, automatic))
@@ -96,28 +102,10 @@ def plan(
             figures(resolved.config, machine, need) | {"fits": fits is None} | ({"found": found.row()} if found else {})
         )
     else:
-        if found:
-            _print_machine(found)
         _print(resolved, machine, need, assumed=peak is None and not measure)
     if fits:
         say(f"chainrule: {fits}")
     return 2 if fits else 0
-
-
-def measured_machine(device: str) -> "MachineFacts":
-    """The machine under our feet, as a run on it would find it."""
-    from chainrule.device import look_at_machine
-
-    return look_at_machine(device_setting(device))
-
-
-def _print_machine(found: "MachineFacts") -> None:
-    from chainrule.device import machine_table
-
-    print_table("This machine", ("", "what", "is"), machine_table(found), left=3)
-    for doubt in found.warnings:
-        say(f"warning: {doubt}")
-    console().print()
 
 
 def _print(resolved: Resolved, machine: Machine, need: Memory, *, assumed: bool) -> None:

@@ -1,7 +1,7 @@
 """`chainrule prepare`: read and tokenize a text once, for all runs that will learn from it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -55,16 +55,15 @@ def prepare(
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "text.on_bad": on_bad}))
     texts = check_layers(layers, minutes).text.paths
-    from chainrule.data import check_paths
+    from chainrule.data import check_paths, look_at_text
 
     check_paths(texts)
-    return _check(layers, as_json=as_json) if check else _prepare(layers, minutes, as_json=as_json)
+    if check:
+        return _seen(look_at_text(resolve(layers).config.text), as_json=as_json)
+    return _prepare(layers, minutes, as_json=as_json)
 
 
-def _check(layers: list[Layer], *, as_json: bool) -> int:
-    from chainrule.data import look_at_text
-
-    seen = look_at_text(resolve(layers).config.text)
+def _seen(seen: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         print_json(seen)
         return 0

@@ -1,7 +1,7 @@
 """Files become documents, documents token shards, shards batches."""
 
 from chainrule.data.batches import Batches, Windows
-from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file
+from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
 from chainrule.data.files import Listing, check_paths, list_files
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
@@ -41,6 +41,7 @@ __all__ = [
     "link_shards",
     "list_files",
     "look_at_text",
+    "open_cache",
     "open_dataset",
     "portions",
     "shards_key",

@@ -164,6 +164,14 @@ def find_cache(setting: str) -> Cache | None:
     return Cache((Path(home) if Path(home).is_absolute() else Path("~/.cache").expanduser()) / "chainrule")
 
 
+def open_cache(setting: str) -> Cache:
+    """The same cache; raises ConfigError for "off"."""
+    found = find_cache(setting)
+    if found is None:
+        raise ConfigError(f"{setting} is no cache; leave it out, or name a folder")
+    return found
+
+
 def about(place: Path) -> dict[str, Any]:
     """What is recorded of an entry; empty when nothing is, or nothing that can be read."""
     try:

@@ -13,7 +13,7 @@ from chainrule.verdict.words import (
     more_time,
     removed,
     scored,
-    share_interval,
+    task_figures,
     task_words,
 )
 
@@ -32,6 +32,6 @@ __all__ = [
     "overview_or_name",
     "removed",
     "scored",
-    "share_interval",
+    "task_figures",
     "task_words",
 ]

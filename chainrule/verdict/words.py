@@ -1,6 +1,7 @@
 """The model against the baselines in one honest sentence."""
 
 import math
+from typing import Any
 
 from chainrule.base import bytes_text
 from chainrule.run import Baselines, Removed, Summary, TaskResult
@@ -92,3 +93,9 @@ def task_words(result: TaskResult) -> str:
     part = "" if result.of_n in (None, result.n) else f", of {result.of_n:,} there are"
     told = f"{result.right:,} of {result.n:,} {result.told}{part}"
     return f"{told}: {result.right / result.n:.0%} ({low:.0%} to {high:.0%}){chance}"
+
+
+def task_figures(result: TaskResult) -> dict[str, Any]:
+    """The result by name, with its share and between what shares the true one lies."""
+    low, high = share_interval(result.right, result.n) if result.n else (None, None)
+    return {**result.row(), "share": result.share, "low": low, "high": high}

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from heard import by_word
 
-from chainrule.cli.verbs import main
+from chainrule.cli import main
 from chainrule.config import Layer
 from chainrule.train import pretrain
 

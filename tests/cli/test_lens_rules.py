@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from chainrule.cli.verbs import main
+from chainrule.cli import main
 from chainrule.lens import find_rule, rule_book
 from chainrule.lens.rules import RULES
 

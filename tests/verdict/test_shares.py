@@ -3,7 +3,8 @@
 import pytest
 
 from chainrule.run import TaskResult
-from chainrule.verdict import share_interval, task_words
+from chainrule.verdict import task_words
+from chainrule.verdict.words import share_interval
 
 
 def test_the_interval_is_wilsons():

@@ -1,0 +1,93 @@
+"""The command `chainrule`: calls a verb, and turns every error into one clear message and an exit code."""
+
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from chainrule.base import ChainruleError, Interrupted, system_refusals
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code.
+
+    0 done, 2 the user's mistake, 128 and the signal's number (130 for Ctrl-C) interrupted, 1 else.
+    """
+    _open_closed_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in options
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
+    if debug:
+        given.remove("--debug")
+    try:
+        with _signals_raise(), system_refusals():
+            return _called(given)
+    except ChainruleError as fault:
+        return _refuse(str(fault), fault.exit_code, debug=debug)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", 130, debug=debug)
+    except Interrupted as fault:
+        return _refuse("interrupted", 128 + fault.signal_number, debug=debug)
+    except BrokenPipeError:
+        # The reader (`| head`) has gone. What Python still wants to flush at its exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as fault:
+        return _refuse(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
+
+
+def _called(given: list[str]) -> int:
+    # Here, where a Ctrl-C that comes while the parser is loaded is caught.
+    from chainrule.cli.verbs import call
+
+    code = call(given)
+    sys.stdout.flush()
+    return code
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Inside, what ends a program (a service manager's SIGTERM, a closed terminal) unwinds it: no half files stay."""
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = {}
+    for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            try:
+                before[number] = signal.signal(number, receive)
+            except ValueError:
+                break  # not the main thread, where Python delivers no signals
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed a stream (`>&-`), what is written goes nowhere rather than into the next opened file."""
+    if sys.stdout is not None and sys.stderr is not None:
+        return
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
+
+
+def _refuse(message: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"chainrule: {message}", file=sys.stderr)
+    return code
