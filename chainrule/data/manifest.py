@@ -51,18 +51,9 @@ class Manifest:
         return sum(shard.tokens for shard in self.shards if shard.split == split)
 
 
-def make_manifest(
-    tokenizer: str,
-    vocab_size: int,
-    end_of_text: int,
-    dtype: str,
-    sources: tuple[str, ...],
-    shards: tuple[ShardEntry, ...],
-    report: dict[str, Any],
-) -> Manifest:
-    """A manifest with its fingerprint."""
-    manifest = Manifest(VERSION, "", tokenizer, vocab_size, end_of_text, dtype, sources, shards, report)
-    return Manifest(**{**vars(manifest), "fingerprint": fingerprint(manifest)})
+def sealed(manifest: Manifest) -> Manifest:
+    """The manifest with its fingerprint."""
+    return replace(manifest, fingerprint=fingerprint(manifest))
 
 
 def fingerprint(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ from chainrule.base import DataError, disk_faults
 from chainrule.data.encoding import encode_job
 from chainrule.data.jobs import Split
 from chainrule.data.journal import ShardJournal
-from chainrule.data.manifest import Manifest, make_manifest, save_manifest
+from chainrule.data.manifest import VERSION, Manifest, save_manifest, sealed
 from chainrule.data.packing import Packing
 from chainrule.data.scan import Progress
 from chainrule.data.shards import token_dtype
@@ -76,7 +76,9 @@ def fitting_shard_bytes(text_bytes: int) -> int:
 
 
 def _manifest(survey: Survey, tokenizer: Tokenizer, folder: Path, journal: ShardJournal) -> Manifest:
-    return make_manifest(
+    manifest = Manifest(
+        version=VERSION,
+        fingerprint="",
         tokenizer=tokenizer.fingerprint,
         vocab_size=tokenizer.vocab_size,
         end_of_text=tokenizer.end_of_text,
@@ -85,6 +87,7 @@ def _manifest(survey: Survey, tokenizer: Tokenizer, folder: Path, journal: Shard
         shards=tuple(shard.entry for shard in journal.finished),
         report=_report(survey, journal),
     )
+    return sealed(manifest)
 
 
 def _refuse_too_little(journal: ShardJournal, split: Split, context_length: int) -> None:

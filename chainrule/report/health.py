@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.report.heatmap import Heatmap, heatmap
@@ -11,6 +12,7 @@ from chainrule.show import Html, join, tag
 from chainrule.verdict import judge
 
 Cell = float | None
+Cells = tuple[tuple[Cell, ...], ...]
 MOST_COLUMNS = 96
 # Of float32, in which all is measured: what is larger was never measured, and differences of such overflow.
 LARGEST = 3.4028235e38
@@ -36,38 +38,31 @@ def health(facts: Facts) -> Html | None:
 
 def heatmaps(record: HealthRecord) -> list[Heatmap]:
     """Gradient norm and update ratio of every layer; spread, dead units and entropy from the looks inside."""
-    steps = [row.step for row in record.norms]
-    looks = [row.step for row in record.inside]
+    steps = tuple(row.step for row in record.norms)
+    looks = tuple(row.step for row in record.inside)
+    layers = tuple(record.layers)
+    gradients, ratios = _column(record, "gradient"), _column(record, "ratio")
     return [
-        _picture("gradient", "Gradient norm", record.layers, steps, _column(record, "gradient"), log=True),
-        _picture(
-            "ratio", "Update, as a share of the weights", record.layers, steps, _column(record, "ratio"), log=True
-        ),
-        _of_looks(record, looks, "std", "Spread of the outputs", _std, log=True),
-        _of_looks(record, looks, "dead", "Dead units", _dead, bounds=(0.0, 1.0)),
-        _of_looks(record, looks, "entropy", "Entropy of attention", _entropy, bounds=(0.0, 1.0)),
+        _thinned(Heatmap("gradient", "Gradient norm", layers, steps, gradients, log=True)),
+        _thinned(Heatmap("ratio", "Update, as a share of the weights", layers, steps, ratios, log=True)),
+        _of_looks(record, _std, Heatmap("std", "Spread of the outputs", (), looks, (), log=True)),
+        _of_looks(record, _dead, Heatmap("dead", "Dead units", (), looks, (), bounds=(0.0, 1.0))),
+        _of_looks(record, _entropy, Heatmap("entropy", "Entropy of attention", (), looks, (), bounds=(0.0, 1.0))),
     ]
 
 
-def _column(record: HealthRecord, name: str) -> list[list[Cell]]:
+def _column(record: HealthRecord, name: str) -> Cells:
     """Rows of layers, columns of steps."""
-    return [[_number(getattr(row, name)[place]) for row in record.norms] for place in range(len(record.layers))]
+    places = range(len(record.layers))
+    return tuple(tuple(_number(getattr(row, name)[place]) for row in record.norms) for place in places)
 
 
-def _of_looks(
-    record: HealthRecord,
-    steps: Sequence[int],
-    key: str,
-    title: str,
-    read: Callable[[InsideRow], dict[str, Cell]],
-    *,
-    log: bool = False,
-    bounds: tuple[float, float] | None = None,
-) -> Heatmap:
+def _of_looks(record: HealthRecord, read: Callable[[InsideRow], dict[str, Cell]], empty: Heatmap) -> Heatmap:
+    """The picture `empty` with what `read` finds in each look, by layer."""
     looks = [read(row) for row in record.inside]
-    layers = list(dict.fromkeys(path for look in looks for path in look))
-    cells = [[look.get(path) for look in looks] for path in layers]
-    return _picture(key, title, layers, steps, cells, log=log, bounds=bounds)
+    layers = tuple(dict.fromkeys(path for look in looks for path in look))
+    cells = tuple(tuple(look.get(path) for look in looks) for path in layers)
+    return _thinned(replace(empty, rows=layers, cells=cells))
 
 
 def _std(row: InsideRow) -> dict[str, Cell]:
@@ -83,25 +78,16 @@ def _entropy(row: InsideRow) -> dict[str, Cell]:
     return {path: _mean([_number(head) for head in one.entropy]) for path, one in row.attention.items()}
 
 
-def _picture(
-    key: str,
-    title: str,
-    layers: Sequence[str],
-    steps: Sequence[int],
-    cells: Sequence[Sequence[Cell]],
-    *,
-    log: bool = False,
-    bounds: tuple[float, float] | None = None,
-) -> Heatmap:
-    """Thinned to MOST_COLUMNS by means of neighbours; empty when no cell is known."""
-    if not any(value is not None for row in cells for value in row):
-        return Heatmap(key, title, (), (), ())
+def _thinned(whole: Heatmap) -> Heatmap:
+    """The picture with at most MOST_COLUMNS, means of neighbours; empty when no cell is known."""
+    if not any(value is not None for row in whole.cells for value in row):
+        return replace(whole, rows=(), steps=(), cells=())
+    steps = whole.steps
     count = min(MOST_COLUMNS, len(steps))
     edges = [len(steps) * place // count for place in range(count + 1)]
     spans = list(pairwise(edges))
-    thin = tuple(tuple(_mean(row[a:b]) for a, b in spans) for row in cells)
-    shown = (*(steps[a] for a, _ in spans[:-1]), steps[-1])
-    return Heatmap(key, title, tuple(layers), shown, thin, log=log, bounds=bounds)
+    thin = tuple(tuple(_mean(row[a:b]) for a, b in spans) for row in whole.cells)
+    return replace(whole, steps=(*(steps[a] for a, _ in spans[:-1]), steps[-1]), cells=thin)
 
 
 def _mean(values: Sequence[Cell]) -> Cell:
