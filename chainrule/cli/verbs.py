@@ -25,7 +25,7 @@ VERBS = {
     "cache": "List prepared text that is kept, and remove it.",
     "config": "Show all settings, where they come from and what they do.",
 }
-SUB_APPS = ("runs", "lens", "export", "cache", "config")
+SUB_APPS = ("runs", "lens", "cache", "config")
 
 HELP = """Pretrain a language model from raw text.
 

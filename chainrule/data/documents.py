@@ -1,19 +1,16 @@
 """The documents of one listed file, in order, as pieces."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
-from chainrule.data.king_james import chapter_texts
+from chainrule.data.formats import BINARY
 from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, row_documents
-from chainrule.data.standard_library import topic_texts
 from chainrule.data.streams import WHOLE, ByteStream, Span, Unfolded, opened
 from chainrule.data.text import row_pieces, text_pieces
-
-# Modules of literals that hold texts.
-TEXTS_OF: dict[str, Callable[[bytes], Iterator[str]]] = {"topics": topic_texts, "chapters": chapter_texts}
+from chainrule.data.whole_files import WHOLE_FILES
 
 
 def read_documents(
@@ -28,7 +25,7 @@ def read_documents(
     """
     try:
         with opened(file, span, unfolded) as stream:
-            if file.kind != "parquet":
+            if file.kind not in BINARY:
                 stream.refuse_binary()
             for piece in _pieces(stream, config):
                 yield piece, stream.consumed
@@ -40,12 +37,15 @@ def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
     kind = stream.file.kind
     if kind in ROWS:
         return row_documents(stream, config)
-    if kind in TEXTS_OF:
-        return _literals(stream)
+    if kind in WHOLE_FILES:
+        return _whole(stream)
     return text_pieces(stream, config.separator)
 
 
-def _literals(stream: ByteStream) -> Iterator[Piece]:
-    source = b"".join(iter(lambda: stream.read(1 << 20), b""))
-    for text in TEXTS_OF[stream.file.kind](source):
-        yield from row_pieces(text, stream.name)
+def _whole(stream: ByteStream) -> Iterator[Piece]:
+    content = b"".join(iter(lambda: stream.read(1 << 20), b""))
+    try:
+        for text in WHOLE_FILES[stream.file.kind].texts(content):
+            yield from row_pieces(text, stream.name)
+    except ValueError as fault:
+        raise DamagedFileError(f"{stream.name}: {fault}") from fault

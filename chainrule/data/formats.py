@@ -1,15 +1,21 @@
 """What a file's name says about how it is read.
 
-To add a text format: a suffix here, or a kind in ROWS with its function in rows.py.
+To add a format of text: a suffix here; of rows, a kind in ROWS with its function in rows.py; of files that are read
+whole, a row in whole_files.py.
 """
 
 from pathlib import PurePath
+
+from chainrule.data.whole_files import WHOLE_FILES
 
 CODECS = {".gz": "gzip", ".zst": "zstd", ".xz": "xz", ".bz2": "bz2"}
 STRUCTURED = {
     **{".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"},
     **{".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"},
+    **{suffix: kind for kind, one in WHOLE_FILES.items() for suffix in one.suffixes},
 }
+# Kinds whose bytes are no text, whatever their first ones look like.
+BINARY = frozenset({"parquet", *(kind for kind, one in WHOLE_FILES.items() if one.binary)})
 ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
 PROSE = ".txt .text .md .markdown .mbox"
 MARKUP = ".rst .org .adoc .tex .html .htm .xml"

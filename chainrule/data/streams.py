@@ -15,6 +15,7 @@ from chainrule.base import DataError, bytes_text, disk_faults
 from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
+from chainrule.data.formats import BINARY
 from chainrule.data.policy import DamagedFileError, refuse_system_fault
 from chainrule.data.wide import WideText, marked_encoding, unmarked_order
 
@@ -87,7 +88,7 @@ class ByteStream:
         self._wide: WideText | None = None
         self._head = b""
         self._head = self.read(HEAD_BYTES)
-        if file.kind != "parquet" and not span.start and (encoding := marked_encoding(self._head)):
+        if file.kind not in BINARY and not span.start and (encoding := marked_encoding(self._head)):
             self._wide, self._head = WideText(self._unfolded, self._head, encoding), b""
             self._head = self.read(HEAD_BYTES)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from chainrule.base import DataError
 from chainrule.data.files import list_files
 from chainrule.data.folders import shown
+from chainrule.data.formats import BINARY
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, Row
 from chainrule.data.streams import opened
@@ -21,7 +22,7 @@ def structured_rows(paths: Sequence[str]) -> Iterator[Row]:
             raise DataError(f"{shown(file.path)}: holds no rows; give a {', '.join(f'.{kind}' for kind in ROWS)} file")
         try:
             with opened(file) as stream:
-                if file.kind != "parquet":
+                if file.kind not in BINARY:
                     stream.refuse_binary()
                 yield from ROWS[file.kind](stream, None)
         except DamagedFileError as fault:

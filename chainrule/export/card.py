@@ -97,7 +97,7 @@ def _data(report: DataReport | None) -> Iterator[str]:
 def _proof(opened: OpenedModel, proof: ExportProof) -> Iterator[str]:
     yield from ("## Proof of the export", "")
     yield (
-        f"transformers ({proof.architecture}) read this folder: {proof.n_logits:,} logits over {proof.n_sequences} "
+        f"{proof.read_by} ({proof.architecture}) read this folder: {proof.n_logits:,} logits over {proof.n_sequences} "
         f"texts differ from the trained model's by at most {proof.largest_difference:.1e} (the largest logit is "
         f"{proof.largest_logit:.1f}), and {proof.n_greedy_tokens} tokens of greedy text are equal."
     )

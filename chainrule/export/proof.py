@@ -20,9 +20,11 @@ TEXTS = ("Once upon a time", "The ", "def main():\n    ", "\n", "Zażółć gę�
 
 @dataclass(frozen=True)
 class ExportProof:
-    """What was compared between our model and transformers' reading of the exported folder."""
+    """What was compared between our model and another tool's reading of what was exported."""
 
     folder: Path
+    read_by: str
+    """The tool."""
     architecture: str
     largest_difference: float
     """Largest absolute difference of a logit."""
@@ -43,6 +45,8 @@ class ExportProof:
 class ReadBack(Protocol):
     """What another tool makes of a folder."""
 
+    name: str
+    """The tool's."""
     architecture: str
 
     def logits(self, ids: Tensor) -> Tensor:
@@ -71,12 +75,19 @@ def prove(opened: OpenedModel, reference: ReadBack, held_out: Sequence[Sequence[
     allowed = TOLERANCE * max(1.0, largest_logit)
     if not largest_difference <= allowed:  # NaN is no equality
         raise ExportError(
-            f"transformers reads {folder} as another model: logits differ by up to {largest_difference:.2e}, "
+            f"{reference.name} reads {folder} as another model: logits differ by up to {largest_difference:.2e}, "
             f"rounding explains {allowed:.2e}. Nothing is kept"
         )
     n_greedy = _equal_greedy_text(opened, reference, allowed)
     return ExportProof(
-        folder, reference.architecture, largest_difference, largest_logit, n_logits, len(sequences), n_greedy
+        folder=folder,
+        read_by=reference.name,
+        architecture=reference.architecture,
+        largest_difference=largest_difference,
+        largest_logit=largest_logit,
+        n_logits=n_logits,
+        n_sequences=len(sequences),
+        n_greedy_tokens=n_greedy,
     )
 
 
@@ -84,7 +95,7 @@ def _equal_ids(opened: OpenedModel, reference: ReadBack) -> None:
     for text in TEXTS:
         ours, theirs = opened.tokenizer.encode(text), reference.encode(text)
         if ours != theirs:
-            raise ExportError(f"AutoTokenizer reads {text!r} as {theirs[:8]} instead of {ours[:8]}; nothing is kept")
+            raise ExportError(f"{reference.name} reads {text!r} as {theirs[:8]} instead of {ours[:8]}; nothing is kept")
 
 
 def _random_sequences(opened: OpenedModel) -> list[Tensor]:
@@ -100,7 +111,7 @@ def _compare(opened: OpenedModel, reference: ReadBack, ids: Tensor) -> tuple[flo
     """Largest absolute difference, largest absolute logit, and how many logits there are."""
     ours, theirs = opened.model(ids), reference.logits(ids)
     if ours.shape != theirs.shape:
-        raise ExportError(f"transformers gives scores of shape {list(theirs.shape)} instead of {list(ours.shape)}")
+        raise ExportError(f"{reference.name} gives scores of shape {list(theirs.shape)} instead of {list(ours.shape)}")
     return float((ours - theirs).abs().max()), float(ours.abs().max()), ours.numel()
 
 
@@ -120,7 +131,7 @@ def _equal_greedy_text(opened: OpenedModel, reference: ReadBack, allowed: float)
         n_equal += equal
         if ours != theirs and _gap(opened, ids + ours[:equal]) > 2 * allowed:
             raise ExportError(
-                f"after {prompt!r} transformers writes {theirs[: equal + 1]} instead of {ours[: equal + 1]}; "
+                f"after {prompt!r} {reference.name} writes {theirs[: equal + 1]} instead of {ours[: equal + 1]}; "
                 "nothing is kept"
             )
     return n_equal

@@ -26,6 +26,8 @@ def require_transformers() -> Any:
 class Reference:
     """What AutoModelForCausalLM and AutoTokenizer make of a folder, without any code from it."""
 
+    name = "transformers"
+
     def __init__(self, folder: Path) -> None:
         transformers = require_transformers()
         with _quiet(transformers):

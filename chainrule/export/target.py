@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from chainrule.base import ConfigError, disk_faults, write_bytes
+from chainrule.base import ConfigError, disk_faults, nearest, write_bytes
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.data import open_dataset
 from chainrule.export.card import model_card
@@ -47,8 +47,10 @@ def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
 
     The folder appears only once it was read back and its ids, logits and greedy text were equal, with a README.md;
     otherwise nothing is left and ExportError says what differs. Raises ConfigError when `folder` exists and is not
-    empty, MissingPackageError without the package that reads the format back.
+    empty or nothing is called `target`, MissingPackageError without the package that reads the format back.
     """
+    if target not in TARGETS:
+        raise ConfigError(f"{target!r} is no format to export to.{nearest(target, TARGETS)} Use {', '.join(TARGETS)}")
     chosen = TARGETS[target]
     chosen.require()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
