@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from chainrule.config.model import ModelConfig
-from chainrule.config.optimizers import OPTIMIZERS, OptimizerKind, OptimizerRow
+from chainrule.config.optimizers import OptimizerConfig
 from chainrule.config.section import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -65,39 +65,6 @@ class VocabularyConfig(Section):
         if self.path and self.kind not in ("file", "gpt2"):
             raise ValueError(f'kind="{self.kind}" is made without a file; with path use kind="file" (or "gpt2")')
         return self
-
-
-class OptimizerConfig(Section):
-    """How gradients move the weights."""
-
-    kind: OptimizerKind = "adamw"
-    """adamw for all weights, or muon for the matrices inside the blocks and adamw for the rest."""
-    lr: Annotated[float, Field(gt=0, le=10)] = 6e-4
-    """Peak learning rate of adamw."""
-    muon_lr: Annotated[float, Field(gt=0, le=10)] = 0.02
-    """Peak learning rate of muon, which moves each matrix by about this share of its typical size."""
-    weight_decay: Annotated[float, Field(ge=0, lt=10)] = 0.1
-    """Pull of matrices towards zero, multiplied by the learning rate; norms and biases are left alone."""
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Memory of adamw's mean gradient."""
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    """Memory of adamw's mean squared gradient."""
-    eps: Annotated[float, Field(gt=0, lt=1)] = 1e-8
-    """Keeps adamw from dividing by zero."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    """Memory of muon's gradient (Nesterov)."""
-    grad_clip: Annotated[float, Field(ge=0)] = 1.0
-    """Largest norm of the whole gradient; beyond it the gradient is scaled down. 0 switches clipping off."""
-
-    @property
-    def row(self) -> OptimizerRow:
-        """What is known of this kind."""
-        return OPTIMIZERS[self.kind]
-
-    @property
-    def peak_rates(self) -> dict[str, float]:
-        """The learning rates at their peak by the names of their settings, the one that is shown first."""
-        return {name: getattr(self, name) for name in self.row.rates}
 
 
 class ScheduleConfig(Section):

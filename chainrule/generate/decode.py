@@ -1,128 +1,209 @@
-"""From prompts to tokens: one forward pass over what all rows have, then one token at a time for all rows at once."""
+"""From texts to their next tokens: rows come and go, and each step reads what is new in all of them and draws."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.base import ModelError
+from chainrule.generate.choosing import draw, only, uniforms
+from chainrule.generate.prompts import SPREAD_TOKENS
 from chainrule.generate.rules import NEVER, Rule
+from chainrule.generate.texts import Texts
 from chainrule.model import GPT, KVCache
 
-NUMBERS_AT_ONCE = 256
-FIRST_ROOM = 1024
 
+@dataclass(frozen=True)
+class Prefix:
+    """The beginning of a text as the model has read it; what begins likewise need not be read again.
 
-def decode(
-    model: GPT,
-    prompts: Sequence[Sequence[int]],
-    *,
-    rules: Sequence[Rule],
-    seeds: Sequence[int],
-    max_new_tokens: int,
-    n_choices: int,
-    choices: Mapping[int, Sequence[int]] | None = None,
-) -> Iterator[dict[int, int]]:
-    """Yields, step by step, the new token of each row that has one: {row: id}.
-
-    Rows are aligned at their beginning, so each token has the place that it would have alone: what is read in one pass
-    is the length of the shortest prompt, and a longer one gives its own next token in place of a sampled one until it
-    ends. No padding, no mask, one cache. Row `i` draws from a generator of its own (`seeds[i]`), and the global random
-    state is untouched, so a row's text does not depend on its neighbours. Ids from `n_choices` on are never chosen
-    (rows of a padded vocabulary). When the context is full, its older half is forgotten and the rest read again.
-
-    `choices` holds, for rows whose first new token may not be chosen freely, the ids that it is chosen among.
-
-    `model` must be in evaluation mode; `prompts` are non-empty and within the context, their ids in the vocabulary.
+    `cache` holds one row, with a place for each of `ids`; it is of use to the model that wrote it alone.
     """
-    device = model.token_embedding.weight.device
-    dice = [_uniforms(seed) for seed in seeds]
-    lengths = [len(prompt) for prompt in prompts]
-    known, longest = min(lengths), max(lengths)
-    text = _Growing([list(prompt[:known]) for prompt in prompts], device)
-    window = Window(model, len(prompts), min(model.config.context_length, longest + max_new_tokens))
-    while known < longest + max_new_tokens:
-        logits = window.next_logits(text.ids)
-        if logits.isnan().any():
-            raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
-        logits[:, n_choices:] = NEVER
-        made = [known - length for length in lengths]  # tokens that each row has drawn; negative inside its prompt
-        for row, allowed in (choices or {}).items():
-            if made[row] == 0:
-                logits[row] = _only(logits[row], allowed)
-        for rule in rules:
-            logits = rule.apply(logits, text.ids)
-        # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
-        numbers = torch.tensor([next(dice[row]) if n >= 0 else 0.0 for row, n in enumerate(made)])
-        drawn = draw(logits.cpu(), numbers).tolist()
-        following = [prompts[row][known] if n < 0 else drawn[row] for row, n in enumerate(made)]
-        text.append(following)
-        known += 1
-        yield {row: following[row] for row, n in enumerate(made) if 0 <= n < max_new_tokens}
+
+    ids: tuple[int, ...]
+    cache: KVCache
+
+    def n_shared(self, ids: Sequence[int]) -> int:
+        """How many places a text can take over: those of its beginning that are the same, its last token apart.
+
+        The last is always read, because the scores of the token after it are not kept.
+        """
+        most = min(len(self.ids), len(ids) - 1)
+        return next((place for place in range(most) if self.ids[place] != ids[place]), most)
 
 
-class Window:
-    """The cached part of the text that the model sees: all of it, or at least the younger half of the context."""
+@dataclass
+class _Row:
+    """One text while it is written: all its ids, of which those from `first` to `read` are in the cache."""
 
-    def __init__(self, model: GPT, n_rows: int, max_length: int) -> None:
-        self.model, self.n_rows, self.max_length = model, n_rows, max_length
-        self.read = 0
-        self._empty()
-
-    @torch.no_grad()
-    def next_logits(self, text: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
-        """Scores, in float32, of the token after `text`, of which only what is new is computed."""
-        if self.cache.length + text.shape[1] - self.read > self.max_length:
-            self._empty()
-            self.read = text.shape[1] - max(1, self.max_length // 2)
-        logits = self.model.logits(self.model.stream(text[:, self.read :], self.cache)[:, -1])
-        self.read = text.shape[1]
-        return logits.float()
-
-    def _empty(self) -> None:
-        weight = self.model.token_embedding.weight
-        self.cache = KVCache(self.model.config, self.n_rows, self.max_length, dtype=weight.dtype, device=weight.device)
-
-
-class _Growing:
-    """The rows' ids so far; room is made by doubling, so that a long text does not copy itself at each token."""
-
-    def __init__(self, rows: list[list[int]], device: torch.device) -> None:
-        begun = torch.tensor(rows, device=device)
-        self._room = torch.zeros(len(rows), max(FIRST_ROOM, 2 * begun.shape[1]), dtype=begun.dtype, device=device)
-        self.length = begun.shape[1]
-        self._room[:, : self.length] = begun
+    number: int
+    ids: list[int]
+    rules: tuple[Rule, ...]
+    dice: Iterator[float]
+    among: tuple[int, ...]
+    first: int = 0
+    read: int = 0
+    begun: bool = False
 
     @property
-    def ids(self) -> Int[Tensor, "B T"]:
-        return self._room[:, : self.length]
-
-    def append(self, ids: list[int]) -> None:
-        if self.length == self._room.shape[1]:
-            self._room = torch.cat((self._room, torch.zeros_like(self._room)), dim=1)
-        self._room[:, self.length] = torch.tensor(ids, device=self._room.device)
-        self.length += 1
+    def n_unread(self) -> int:
+        return len(self.ids) - self.read
 
 
-def draw(logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
-    """The token at which the running sum of the probabilities passes each row's number in [0, 1)."""
-    shares = logits.softmax(-1)
-    sums = shares.cumsum(-1)
-    places = torch.searchsorted(sums, uniforms[:, None] * sums[:, -1:], right=True).squeeze(-1)
-    # Rounding can carry a number close to 1 past the end: the last token that has a share is meant then.
-    last = shares.shape[-1] - 1 - (shares > 0).flip(-1).int().argmax(-1)
-    return torch.minimum(places, last)
+class Decoder:
+    """Writes up to `n_rows` texts at once, each of at most `max_length` cached tokens; texts may begin and end anytime.
 
+    No padding: a token has the place that it would have alone, and a row draws from a generator of its own, so a row's
+    text does not depend on its neighbours (but for rounding: more rows may be added up in another order), and the
+    global random state is untouched. Rows that begin together are read in one pass over the length of the shortest,
+    and a longer one gives its own next token in place of a drawn one until it ends; a row that comes later, or is much
+    longer, is read by itself first. A row that fills its places forgets the older half, and the rest is read again.
 
-def _only(logits: Float[Tensor, " V"], allowed: Sequence[int]) -> Float[Tensor, " V"]:
-    kept = torch.full_like(logits, NEVER)
-    places = torch.tensor(allowed, device=logits.device)
-    return kept.scatter(0, places, logits[places])
+    `model` must be in evaluation mode; ids from `n_choices` on are never drawn (rows of a padded vocabulary).
+    """
 
+    def __init__(self, model: GPT, n_rows: int, max_length: int, *, n_choices: int) -> None:
+        weight = model.token_embedding.weight
+        self.max_length = min(max_length, model.config.context_length)
+        self._model, self._n_rows, self._n_choices = model, n_rows, n_choices
+        self._cache = KVCache(model.config, n_rows, self.max_length, dtype=weight.dtype, device=weight.device)
+        self._texts = Texts(n_rows, weight.device)
+        self._rows: list[_Row] = []  # in the cache's order, without gaps: a step costs what is being written
+        self._n_admitted = 0
 
-def _uniforms(seed: int) -> Iterator[float]:
-    """Numbers in [0, 1) without an end, made as they are asked for: the length of a text costs nothing beforehand."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield from torch.rand(NUMBERS_AT_ONCE, generator=generator).tolist()
+    @property
+    def n_free(self) -> int:
+        """Texts that could still be admitted."""
+        return self._n_rows - len(self._rows)
+
+    def admit(
+        self,
+        ids: Sequence[int],
+        *,
+        rules: Sequence[Rule] = (),
+        seed: int = 0,
+        among: Sequence[int] = (),
+        prefix: Prefix | None = None,
+    ) -> int:
+        """Takes in a text to go on from; returns the number of its row, which no other will have.
+
+        It is read in the next step, but for what it shares with the beginning of `prefix`. The first new token is one
+        of `among`, where that is given. Raises ModelError for a text that is empty or longer than `max_length`, and
+        where no row is free.
+        """
+        if not 0 < len(ids) <= self.max_length:
+            raise ModelError(f"a text of {len(ids)} tokens; give at least 1 and at most max_length={self.max_length}")
+        if not self.n_free:
+            raise ModelError(f"all {self._n_rows} rows are being written; release one, or make more")
+        slot, row = len(self._rows), _Row(self._n_admitted, list(ids), tuple(rules), uniforms(seed), tuple(among))
+        if prefix is not None:
+            row.read = prefix.n_shared(ids)
+            self._cache.rows(slot, slot + 1).put(prefix.cache, row.read)
+        self._texts.put(slot, row.ids)
+        self._rows.append(row)
+        self._n_admitted += 1
+        return row.number
+
+    @torch.no_grad()
+    def step(self) -> dict[int, int]:
+        """The new token of each row that has one, by the row's number; a row still in its prompt has none."""
+        if not self._rows:
+            return {}
+        for slot in range(len(self._rows)):
+            self._forget(slot)
+        stream = self._read(0, len(self._rows), self._catch_up())
+        drawn = [slot for slot, row in enumerate(self._rows) if not row.n_unread]
+        tokens = self._choose(self._model.logits(stream).float(), drawn)
+        self._texts.append(drawn, [len(self._rows[slot].ids) for slot in drawn], tokens)
+        for slot, token in zip(drawn, tokens, strict=True):
+            self._rows[slot].ids.append(token)
+            self._rows[slot].among = ()
+        return {self._rows[slot].number: token for slot, token in zip(drawn, tokens, strict=True)}
+
+    def kept(self, row: int) -> Prefix:
+        """What the model has read of a row (all but its last token), copied, for texts that go on from it."""
+        slot = self._slot(row)
+        one = self._rows[slot]
+        n_places = one.read - one.first
+        return Prefix(tuple(one.ids[one.first : one.read]), self._cache.rows(slot, slot + 1).copy(n_places))
+
+    def release(self, row: int) -> None:
+        """Ends a row, whose place another text may take; the others go on as they were."""
+        slot, last = self._slot(row), len(self._rows) - 1
+        end = self._cache.rows(last, last + 1)
+        if slot != last:
+            self._cache.rows(slot, slot + 1).put(end, end.length)
+            self._texts.put(slot, self._rows[last].ids)
+            self._rows[slot] = self._rows[last]
+        end.truncate(0)
+        self._rows.pop()
+
+    def _slot(self, number: int) -> int:
+        for slot, row in enumerate(self._rows):
+            if row.number == number:
+                return slot
+        raise ModelError(f"row {number} is not being written: it was released, or never admitted")
+
+    def _forget(self, slot: int) -> None:
+        """Makes room in a row that is full: its younger half is to be read again, as if it had just begun."""
+        row = self._rows[slot]
+        if len(row.ids) - row.first > self.max_length:
+            self._cache.rows(slot, slot + 1).truncate(0)
+            row.first = row.read = len(row.ids) - max(1, self.max_length // 2)
+            row.begun = False
+
+    def _catch_up(self) -> int:
+        """Reads by itself what a newcomer has more than the others; returns how many tokens all rows have to read."""
+        least = min(row.n_unread for row in self._rows)
+        # While nobody waits, a few tokens more are cheaper one by one than a pass of their own.
+        spread = 0 if any(row.begun for row in self._rows) else SPREAD_TOKENS
+        for slot, row in enumerate(self._rows):
+            if not row.begun and row.n_unread > least + spread:
+                self._read(slot, slot + 1, row.n_unread - least)
+            row.begun = True
+        return least
+
+    def _read(self, start: int, stop: int, n_tokens: int) -> Float[Tensor, "B D"]:
+        """Takes the next tokens of these rows through the model; returns the stream at the last one."""
+        rows, cache = self._rows[start:stop], self._cache.rows(start, stop)
+        ids = torch.tensor([row.ids[row.read : row.read + n_tokens] for row in rows], device=cache.keys.device)
+        stream = self._model.stream(ids, cache)[:, -1]
+        for row in rows:
+            row.read += n_tokens
+        return stream
+
+    def _choose(self, logits: Float[Tensor, "B V"], slots: list[int]) -> list[int]:
+        """A token for each of the slots, by its rules and its dice."""
+        if logits.isnan().any():
+            raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
+        logits[:, self._n_choices :] = NEVER
+        for slot in slots:
+            if among := self._rows[slot].among:
+                logits[slot] = only(logits[slot], among)
+        for alike in self._alike(slots):
+            logits = self._ruled(logits, alike)
+        # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
+        numbers = torch.zeros(len(logits))
+        numbers[slots] = torch.tensor([next(self._rows[slot].dice) for slot in slots])
+        return draw(logits.cpu(), numbers)[slots].tolist()
+
+    def _alike(self, slots: list[int]) -> Collection[list[int]]:
+        """The slots in portions that have the same rules and texts of one length, so that no text needs padding."""
+        portions: dict[tuple[int, ...], list[int]] = {}
+        for slot in slots:
+            row = self._rows[slot]
+            portions.setdefault((len(row.ids), *map(id, row.rules)), []).append(slot)
+        return portions.values()
+
+    def _ruled(self, logits: Float[Tensor, "B V"], slots: list[int]) -> Float[Tensor, "B V"]:
+        """The scores after the rules of some rows that are alike."""
+        row, all_rows = self._rows[slots[0]], len(slots) == len(logits)
+        ids, some = self._texts.ids(slots, len(row.ids)), logits if all_rows else logits[slots]
+        for rule in row.rules:
+            some = rule.apply(some, ids)
+        if all_rows:
+            return some
+        logits[slots] = some
+        return logits

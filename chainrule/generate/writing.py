@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.base import ConfigError
-from chainrule.generate.decode import decode
+from chainrule.generate.decode import Decoder
 from chainrule.generate.healing import beginning_with
 from chainrule.generate.prompts import batches, check_amount, encode_prompt, row_seeds
 from chainrule.generate.rules import Rule
@@ -97,17 +97,16 @@ def tokens_cut(model: GPT, tokenizer: Tokenizer, prompt: str) -> int:
 def _steps(
     model: GPT, tokenizer: Tokenizer, batch: Sequence["_Text"], rules: Sequence[Rule], seeds: Sequence[int]
 ) -> Iterator[dict[int, int]]:
-    """The new tokens of the batch, step by step; one more where the first may add nothing to a healed prompt."""
-    choices = {row: beginning_with(tokenizer, owed) for row, text in enumerate(batch) if (owed := text.encoded.owed)}
-    return decode(
-        model,
-        [text.encoded.ids for text in batch],
-        rules=rules,
-        seeds=seeds,
-        max_new_tokens=batch[0].most + bool(choices),
-        n_choices=tokenizer.vocab_size,
-        choices=choices,
-    )
+    """The new tokens of the batch, step by step, without an end; one more where a healed prompt's may add nothing."""
+    longest = max(len(text.encoded.ids) for text in batch) + batch[0].most
+    longest += any(text.encoded.owed for text in batch)
+    decoder = Decoder(model, len(batch), longest, n_choices=tokenizer.vocab_size)
+    for text, seed in zip(batch, seeds, strict=True):
+        owed = text.encoded.owed
+        among = beginning_with(tokenizer, owed) if owed else ()
+        decoder.admit(text.encoded.ids, rules=rules, seed=seed, among=among)
+    while True:
+        yield decoder.step()
 
 
 def _pieces(model: GPT, text: "_Text", steps: Iterator[dict[int, int]]) -> Iterator[str]:

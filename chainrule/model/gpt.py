@@ -46,8 +46,8 @@ class GPT(nn.Module):
     ) -> Float[Tensor, "B T V"]:
         """Logits of the token after each place.
 
-        With `cache` the ids go on where it ends, and are appended. `documents` numbers the document of each place:
-        attention then stays inside a document. Raises ModelError beyond context_length.
+        With `cache` each row goes on where it ends there, and is appended. `documents` (without a cache) numbers the
+        document of each place: attention then stays inside a document. Raises ModelError beyond context_length.
         """
         return self.logits(self.stream(ids, cache, documents))
 
@@ -55,11 +55,13 @@ class GPT(nn.Module):
         self, ids: Int[Tensor, "B T"], cache: KVCache | None = None, documents: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
         """The residual stream after the last block and the final norm."""
-        start, length = (cache.length if cache else 0), ids.shape[1]
-        check_length(start, length, self.config)
-        x = self.drop(self.position_embedding.embed(self.token_embedding(ids), start))
-        rotation = self.position_embedding.rotation(start, length)
-        mask = None if documents is None else same_document(documents)
+        length = ids.shape[1]
+        check_length(cache.length if cache else 0, length, self.config)
+        places, mask = cache.begin(length) if cache else (slice(0, length), None)
+        x = self.drop(self.position_embedding.embed(self.token_embedding(ids), places))
+        rotation = self.position_embedding.rotation(places)
+        if documents is not None:
+            mask = same_document(documents)
         for block in self.blocks:
             if self.checkpointing and self.training:
                 x = torch.utils.checkpoint.checkpoint(block, x, rotation, mask, use_reentrant=False)

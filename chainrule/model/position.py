@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from chainrule.base import ModelError
 from chainrule.config import ModelConfig
 
+Places = slice | Tensor
+"""Where in its text each token stands: the same places in all rows, or int64 [B, T] where rows differ in length."""
+
 
 class LearnedPosition(nn.Module):
     """A vector for each place, added to the token's (GPT-2)."""
@@ -15,11 +18,11 @@ class LearnedPosition(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(config.context_length, config.emb_dim))
 
-    def embed(self, x: Float[Tensor, "B T D"], start: int) -> Float[Tensor, "B T D"]:
-        """`x` plus the vectors of places `start`, `start + 1`, …"""
-        return x + self.weight[start : start + x.shape[1]]
+    def embed(self, x: Float[Tensor, "B T D"], places: Places) -> Float[Tensor, "B T D"]:
+        """`x` plus the vectors of its places."""
+        return x + self.weight[places]
 
-    def rotation(self, start: int, length: int) -> None:
+    def rotation(self, places: Places) -> None:
         """No rotation: the places are in the residual stream already."""
         return None
 
@@ -49,13 +52,14 @@ class RotaryPosition(nn.Module):
         self.cosine.copy_(angles.cos())
         self.sine.copy_(angles.sin())
 
-    def embed(self, x: Float[Tensor, "B T D"], start: int) -> Float[Tensor, "B T D"]:
+    def embed(self, x: Float[Tensor, "B T D"], places: Places) -> Float[Tensor, "B T D"]:
         """`x` itself: the places enter through the rotation."""
         return x
 
-    def rotation(self, start: int, length: int) -> tuple[Float[Tensor, "T K"], Float[Tensor, "T K"]]:
-        """Cosines and sines of the places `start` to `start + length`."""
-        return self.cosine[start : start + length], self.sine[start : start + length]
+    def rotation(self, places: Places) -> tuple[Float[Tensor, "*one T K"], Float[Tensor, "*one T K"]]:
+        """Cosines and sines of the places; [B, 1, T, K], one for all heads, where each row has its own."""
+        cosine, sine = self.cosine[places], self.sine[places]
+        return (cosine, sine) if isinstance(places, slice) else (cosine[:, None], sine[:, None])
 
 
 Rotation = tuple[Tensor, Tensor] | None

@@ -1,4 +1,4 @@
-"""How gradients move the weights: groups, AdamW, Muon, and learning rate schedules."""
+"""How gradients move the weights: a class for each optimizer, AdamW and Muon, and learning rate schedules."""
 
 from chainrule.optim.build import Optimizer
 from chainrule.optim.muon import Muon

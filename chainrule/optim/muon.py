@@ -1,15 +1,58 @@
-"""Muon: momentum whose matrices are made orthogonal before they move the weights."""
+"""Muon: momentum whose matrices are made orthogonal before they move the weights; and which weights those are."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from chainrule.config import Config
+from chainrule.optim.adamw import AdamW
 from chainrule.optim.orthogonal import orthogonal_factors
+from chainrule.optim.portions import Groups, portions
 
 # Numbers that are orthogonalised at once: a few times as much is alive in the meantime, whatever the model's size.
 SLICE_NUMBERS = 2**22
+
+
+@dataclass(frozen=True)
+class MuonForMatrices:
+    """Muon for the matrices inside the blocks, AdamW for the rest: tokens, places and the head, norms and biases."""
+
+    lr: float
+    momentum: float
+    weight_decay: float
+    stacked_rows: tuple[int, int, int]
+    """Rows of the queries, keys and values of a block, which are stacked in one weight and orthogonalised apart."""
+    rest: AdamW
+
+    @classmethod
+    def of(cls, config: Config) -> "MuonForMatrices":
+        """With the settings of a run, and the heads of its model."""
+        given, model = config.optimizer, config.model
+        queries, others = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+        return cls(given.muon_lr, given.momentum, given.weight_decay, (queries, others, others), AdamW.of(config))
+
+    def parts(self, parameters: Mapping[str, nn.Parameter], dtype: torch.dtype) -> Iterator[torch.optim.Optimizer]:
+        """Those of Muon, a portion of the matrices each, then those of AdamW."""
+        groups: dict[str, list[nn.Parameter]] = {"stacked": [], "matrices": []}
+        rest = {}
+        for name, parameter in parameters.items():
+            if parameter.dim() < 2 or not name.startswith("blocks."):
+                rest[name] = parameter
+            else:
+                groups["stacked" if name.endswith("attention.qkv.weight") else "matrices"].append(parameter)
+        for portion in portions(groups):
+            yield self._part(portion, dtype)
+        yield from self.rest.parts(rest, dtype)
+
+    def _part(self, portion: Groups, dtype: torch.dtype) -> "Muon":
+        pieces = {"stacked": list(self.stacked_rows), "matrices": None}
+        chosen = [
+            {"params": parameters, "peak": self.lr, "pieces": pieces[group]} for group, parameters in portion.items()
+        ]
+        return Muon(chosen, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, dtype=dtype)
 
 
 class _Piece(NamedTuple):

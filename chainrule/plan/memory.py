@@ -96,7 +96,7 @@ def memory_bytes(
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
         gradients=4 * total,
-        optimizer=4 * (row.matrix_state * inner + row.state * (total - inner)),
+        optimizer=row.state_bytes(inner, total - inner),
         activations=activations + logits,
         holes=int(HOLES * (activations + (0 if many else logits))) if device == "cpu" else 0,
         head=4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0,

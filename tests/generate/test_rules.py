@@ -16,7 +16,7 @@ from transformers import (
 
 from chainrule.base import ConfigError
 from chainrule.generate import Rule, Temperature, sampling_rules, usual_rules
-from chainrule.generate.decode import draw
+from chainrule.generate.choosing import draw
 from chainrule.generate.rules import MinP, RepetitionPenalty, TopK, TopP
 from chainrule.generate.usual import usual_temperature
 

@@ -12,7 +12,7 @@ CONFIG = ModelConfig(
 def test_rotation_keeps_lengths_and_depends_on_distance_alone():
     position = POSITIONS["rope"](CONFIG)
     x = torch.randn(1, 1, 1, 8, generator=torch.Generator().manual_seed(0)).expand(1, 1, 16, 8)
-    turned = rotate(x, position.rotation(0, 16))
+    turned = rotate(x, position.rotation(slice(0, 16)))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
     products = turned @ turned.transpose(-1, -2)
     for distance in range(1, 15):
@@ -22,6 +22,6 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone():
 
 def test_places_that_start_later_are_the_later_rows():
     position = POSITIONS["rope"](CONFIG)
-    cosine, sine = position.rotation(5, 3)
-    torch.testing.assert_close(cosine, position.rotation(0, 16)[0][5:8])
-    torch.testing.assert_close(sine, position.rotation(0, 16)[1][5:8])
+    cosine, sine = position.rotation(slice(5, 8))
+    torch.testing.assert_close(cosine, position.rotation(slice(0, 16))[0][5:8])
+    torch.testing.assert_close(sine, position.rotation(slice(0, 16))[1][5:8])

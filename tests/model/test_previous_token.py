@@ -31,7 +31,7 @@ def model(request):
 
 @torch.no_grad()
 def attention_of_the_first_head(model, ids):
-    rotation = model.position_embedding.rotation(0, ids.shape[1])
+    rotation = model.position_embedding.rotation(slice(0, ids.shape[1]))
     block = model.blocks[0]
     q, k, _ = block.attention._heads(block.attention_norm(model.token_embedding(ids)))
     q, k = rotate(block.attention.q_norm(q), rotation)[:, 0], rotate(block.attention.k_norm(k), rotation)[:, 0]

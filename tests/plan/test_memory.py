@@ -7,7 +7,7 @@ from chainrule.base import DeviceError, processor_class
 from chainrule.config import Config, Layer, ModelConfig, preset, resolve
 from chainrule.model import GPT
 from chainrule.model.loss import LOOKED_AT_SHARE
-from chainrule.optim import Optimizer, build, muon
+from chainrule.optim import Optimizer, muon, portions
 from chainrule.plan import Machine, check_memory, memory_bytes, parameters
 from chainrule.plan.memory import LOGITS_AT_ONCE, LOOKED_AT_ONCE, MOVING_NUMBERS, SLICE_NUMBERS
 
@@ -174,4 +174,4 @@ def test_many_logits_cost_a_portion_and_the_plan_knows_the_bounds_of_model_and_o
     few, many = memory_bytes(config, micro_batch=1), memory_bytes(config, micro_batch=64)
     assert many.activations < 64 * few.activations - 30e9
     assert GPT(ModelConfig(**SHAPE)).logits_at_once == LOGITS_AT_ONCE == LOOKED_AT_ONCE * LOOKED_AT_SHARE
-    assert (muon.SLICE_NUMBERS, build.PORTION_NUMBERS) == (SLICE_NUMBERS, MOVING_NUMBERS)
+    assert (muon.SLICE_NUMBERS, portions.PORTION_NUMBERS) == (SLICE_NUMBERS, MOVING_NUMBERS)
