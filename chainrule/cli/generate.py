@@ -1,9 +1,8 @@
 """`chainrule generate`: let a model write, once or in a prompt loop."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +13,7 @@ from chainrule.show import printable
 
 if TYPE_CHECKING:
     from chainrule.checkpoint import OpenedModel
+    from chainrule.generate import Writer
 
 # As the room has it (chainrule.generate.prompts), where it cannot be looked up without loading torch.
 MOST_TOKENS = 10_000_000
@@ -80,27 +80,30 @@ def generate(
         )
     if as_json and not prompts:
         raise ConfigError("--json needs a prompt; the prompt loop is for people")
-    from chainrule.generate import usual_rules
+    from chainrule.generate import open_writer
 
-    given: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    usual_rules(1, repetition_penalty=repetition_penalty, **given)  # refuses before a model is opened
-    model = opened_here(source, device)
-    n_parameters = sum(parameter.numel() for parameter in model.model.parameters())
-    settings = {
-        "rules": usual_rules(n_parameters, repetition_penalty=repetition_penalty, **given),
-        "max_new_tokens": max_new_tokens,
-        "stop": tuple(text.replace("\\n", "\n") for text in stop),
-        "heal": True,
-    }
-    writer = Writer(model, settings)
+    writer = open_writer(
+        source,
+        device_setting(device).device,
+        max_new_tokens=max_new_tokens,
+        stop=[text.replace("\\n", "\n") for text in stop],
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+    )
+    say_passed_over(writer.model.passed_over, writer.model.origin)
     if not prompts:
-        writer.loop(seed)
+        _loop(writer, seed)
     elif as_json:
-        print_json({"model": writer.model.origin, "seed": seed, "completions": writer.many(prompts * copies, seed)})
+        print_json(
+            {"model": writer.model.origin, "seed": seed, "completions": _written(writer, prompts * copies, seed)}
+        )
     elif len(prompts) == copies == 1:
-        writer.stream(prompts[0], seed)
+        _stream(writer, prompts[0], seed)
     else:
-        for completion in writer.many(prompts * copies, seed):
+        for completion in _written(writer, prompts * copies, seed):
             print(printable(f"{completion['prompt']}{completion['text']}"), end="\n\n")
 
 
@@ -120,50 +123,39 @@ def say_passed_over(reasons: Sequence[str], origin: str) -> None:
         say(f"passed over: {reason}; taken instead: {origin}")
 
 
-@dataclass(frozen=True)
-class Writer:
-    """A model and how it is to write."""
+def _stream(writer: "Writer", prompt: str, seed: int) -> None:
+    """Prints the prompt and, as it comes, the text after it."""
+    _say_cut(writer.tokens_cut(prompt), prompt)
+    pieces = writer.stream(prompt, seed)
+    print(printable(prompt), end="", flush=True)
+    for piece in pieces:
+        print(printable(piece), end="", flush=True)
+    print()
 
-    model: "OpenedModel"
-    settings: Mapping[str, Any]
 
-    def stream(self, prompt: str, seed: int) -> None:
-        """Prints the prompt and, as it comes, the text after it."""
-        from chainrule.generate import stream, tokens_cut
+def _written(writer: "Writer", prompts: Sequence[str], seed: int) -> list[dict[str, str | int]]:
+    """A completion for each prompt, as a row."""
+    found = writer.write(prompts, seed)
+    for prompt, n_cut in {one.prompt: one.n_cut for one in found}.items():
+        _say_cut(n_cut, prompt)
+    return [{"prompt": one.prompt, "text": one.text, "finish": one.finish, "tokens_cut": one.n_cut} for one in found]
 
-        _say_cut(tokens_cut(self.model.model, self.model.tokenizer, prompt), prompt)
-        pieces = stream(self.model.model, self.model.tokenizer, prompt, seed=seed, **self.settings)
-        print(printable(prompt), end="", flush=True)
-        for piece in pieces:
-            print(printable(piece), end="", flush=True)
-        print()
 
-    def many(self, prompts: tuple[str, ...], seed: int) -> list[dict[str, str | int]]:
-        """A completion for each prompt, all at once."""
-        from chainrule.generate import generate
-
-        found = generate(self.model.model, self.model.tokenizer, prompts, seed=seed, **self.settings)
-        for prompt, n_cut in {one.prompt: one.n_cut for one in found}.items():
-            _say_cut(n_cut, prompt)
-        return [
-            {"prompt": one.prompt, "text": one.text, "finish": one.finish, "tokens_cut": one.n_cut} for one in found
-        ]
-
-    def loop(self, seed: int) -> None:
-        """Asks for prompts until the end of input; Ctrl-C ends a text, at the prompt it leaves."""
-        say(f"{self.model.origin}\nA prompt and Enter; \\n stands for a line break; Ctrl-D leaves.")
-        while True:
-            print("> " if sys.stdin.isatty() else "", end="", flush=True)
-            line = sys.stdin.readline()
-            if not line:
-                return
-            try:
-                self.stream(line.removesuffix("\n").replace("\\n", "\n"), seed)
-            except KeyboardInterrupt:
-                print()
-            except ModelError as refusal:
-                say(f"chainrule: {refusal}")
-            seed += 1
+def _loop(writer: "Writer", seed: int) -> None:
+    """Asks for prompts until the end of input; Ctrl-C ends a text, at the prompt it leaves."""
+    say(f"{writer.model.origin}\nA prompt and Enter; \\n stands for a line break; Ctrl-D leaves.")
+    while True:
+        print("> " if sys.stdin.isatty() else "", end="", flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        try:
+            _stream(writer, line.removesuffix("\n").replace("\\n", "\n"), seed)
+        except KeyboardInterrupt:
+            print()
+        except ModelError as refusal:
+            say(f"chainrule: {refusal}")
+        seed += 1
 
 
 def _say_cut(n_cut: int, prompt: str) -> None:

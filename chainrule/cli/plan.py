@@ -14,23 +14,17 @@ from chainrule.base import (
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, device_setting
 from chainrule.cli.output import console, print_json, print_table, say
-from chainrule.config import Resolved, resolve
 from chainrule.plan import (
-    Machine,
-    Memory,
-    choose,
+    ForeseenRun,
     described_machine,
-    figures,
     flops_per_token,
+    foresee,
     given_layers,
-    memory_bytes,
-    misfit,
     parameter_rows,
     parameters,
     run_tokens,
     tokens_per_second,
     training_seconds,
-    with_automatic,
 )
 
 
@@ -92,28 +86,31 @@ def plan(
             for doubt in found.warnings:
                 say(f"warning: {doubt}")
             console().print()
-    layers = [*given_layers(source, preset), flag_layer(flags)]
-    automatic = choose(machine, minutes=minutes, text_bytes=parse_count(text) if text else None, layers=layers)
-    resolved = resolve(with_automatic(layers, automatic))
-    need = memory_bytes(resolved.config, micro_batch=micro_batch, precision=precision, device=device)
-    fits = misfit(resolved.config, machine, precision)
+    run = foresee(
+        [*given_layers(source, preset), flag_layer(flags)],
+        machine,
+        minutes=minutes,
+        text_bytes=parse_count(text) if text else None,
+        micro_batch=micro_batch,
+        precision=precision,
+    )
     if as_json:
-        print_json(
-            figures(resolved.config, machine, need) | {"fits": fits is None} | ({"found": found.row()} if found else {})
-        )
+        print_json(run.figures() | ({"found": found.row()} if found else {}))
     else:
-        _print(resolved, machine, need, assumed=peak is None and not measure)
-    if fits:
-        say(f"chainrule: {fits}")
-    return 2 if fits else 0
+        _print(run, assumed=peak is None and not measure)
+    if run.misfit:
+        say(f"chainrule: {run.misfit}")
+    return 2 if run.misfit else 0
 
 
-def _print(resolved: Resolved, machine: Machine, need: Memory, *, assumed: bool) -> None:
-    config = resolved.config
-    rows = [(name, f"{value:,}", f"{share:.1%}") for name, value, share in parameter_rows(resolved)]
+def _print(run: ForeseenRun, *, assumed: bool) -> None:
+    config, machine = run.config, run.machine
+    rows = [(name, f"{value:,}", f"{share:.1%}") for name, value, share in parameter_rows(run.resolved)]
     print_table("Parameters", ("component", "count", "share"), rows)
-    memory = [(name, bytes_text(value)) for name, value in need.components().items()]
-    print_table("\nMemory at the peak", ("what", "size"), [*memory, ("total, not all at once", bytes_text(need.total))])
+    memory = [(name, bytes_text(value)) for name, value in run.memory.components().items()]
+    print_table(
+        "\nMemory at the peak", ("what", "size"), [*memory, ("total, not all at once", bytes_text(run.memory.total))]
+    )
     speed = tokens_per_second(config.model, machine)
     tokens, n_parameters = run_tokens(config), parameters(config.model).total
     batch = config.batch_windows * config.model.context_length

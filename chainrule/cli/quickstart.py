@@ -5,14 +5,9 @@ from typing import Literal
 from chainrule.cli.options import AsJson, Device, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
-from chainrule.config import Layer
+from chainrule.config import quickstart_layer
 from chainrule.run import RUNS, new_run
 
-# They end without a space, as the words of the vocabulary begin with one.
-PROMPTS = {
-    "king-james": ("And it came to pass", "And the king said unto", "The LORD is", "Then Jesus answered and said"),
-    "python": ("\n\ndef", "\n\nclass", "\n\nimport", '\n\ndef read_lines(path):\n    """'),
-}
 Text = Literal["king-james", "python"]
 
 
@@ -44,13 +39,7 @@ def quickstart(
         The run's name in the runs folder.
     """
     chosen = text or _text_at_hand()
-    values: dict[str, dict[str, object]] = {
-        "text": {"paths": [chosen]},
-        "training": {"prompts": list(PROMPTS[chosen]), "seed": seed},
-    }
-    if device is not None:
-        values["machine"] = {"device": device}
-    layers = [Layer("quickstart", values)]
+    layers = [quickstart_layer(chosen, seed=seed, device=device)]
     return train_run(layers, new_run(name, runs_folder, [chosen]), minutes=minutes, as_json=as_json)
 
 

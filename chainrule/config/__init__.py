@@ -6,6 +6,7 @@ from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
 from chainrule.config.model import ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
+from chainrule.config.quickstart import quickstart_layer
 from chainrule.config.schema import Config, MachineConfig, ScheduleConfig, TextConfig, TrainingConfig, VocabularyConfig
 from chainrule.config.section import Section
 from chainrule.config.toml import load_toml, to_toml, toml_value
@@ -34,6 +35,7 @@ __all__ = [
     "mistakes",
     "modern",
     "preset",
+    "quickstart_layer",
     "resolve",
     "section_type",
     "to_toml",

@@ -3,16 +3,18 @@
 from chainrule.generate.opening import opened
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
 from chainrule.generate.usual import usual_rules
-from chainrule.generate.writing import Completion, generate, stream, tokens_cut
+from chainrule.generate.writer import Writer, open_writer
+from chainrule.generate.writing import Completion, generate, stream
 
 __all__ = [
     "Completion",
     "Rule",
     "Temperature",
+    "Writer",
     "generate",
+    "open_writer",
     "opened",
     "sampling_rules",
     "stream",
-    "tokens_cut",
     "usual_rules",
 ]

@@ -3,15 +3,17 @@
 from chainrule.plan.choice import choose, with_automatic
 from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
 from chainrule.plan.count import Parameters, parameters
-from chainrule.plan.described import described_machine, figures, misfit, parameter_rows
+from chainrule.plan.described import described_machine, parameter_rows
 from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.drafting import check_layers, draft, time_budget
+from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
 from chainrule.plan.memory import Memory, check_memory, memory_bytes
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
 
 __all__ = [
     "MORE_MINUTES",
+    "ForeseenRun",
     "Foretold",
     "Machine",
     "Memory",
@@ -23,12 +25,11 @@ __all__ = [
     "choose",
     "described_machine",
     "draft",
-    "figures",
     "flops_per_token",
+    "foresee",
     "foretell",
     "given_layers",
     "memory_bytes",
-    "misfit",
     "parameter_rows",
     "parameters",
     "run_tokens",

@@ -1,12 +1,9 @@
-"""A machine in words, and what a run would need and take on it."""
-
-from typing import Any
+"""A machine in words, and the parts of a model."""
 
 from chainrule.base import DeviceError, parse_count, usable_cores, usable_memory
-from chainrule.config import Config, Resolved
-from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
+from chainrule.config import Resolved
+from chainrule.plan.cost import Machine
 from chainrule.plan.count import parameters
-from chainrule.plan.memory import Memory, check_memory
 
 # What one core's best float32 matrix product reaches on common processors with AVX2; matrix units reach ten times that.
 ASSUMED_FLOPS_PER_CORE = 6e10
@@ -28,32 +25,6 @@ def described_machine(device: str, peak: str | None, memory: str | None) -> Mach
         peak_flops=float(parse_count(peak)) if peak else peak_flops,
         device=device,
     )
-
-
-def misfit(config: Config, machine: Machine, precision: str) -> str | None:
-    """Why the model does not fit, or None."""
-    try:
-        check_memory(config, machine, precision)
-    except DeviceError as refusal:
-        return str(refusal)
-    return None
-
-
-def figures(config: Config, machine: Machine, need: Memory) -> dict[str, Any]:
-    """All that `chainrule plan --json` says of a run."""
-    count = parameters(config.model)
-    return {
-        "parameters": {**count.components(), "total": count.total},
-        "flops_per_token": flops_per_token(config.model),
-        "memory_bytes": {**need.components(), "total": need.total},
-        "steps": config.training.steps,
-        "batch_tokens": config.batch_windows * config.model.context_length,
-        "tokens": run_tokens(config),
-        "tokens_per_second": tokens_per_second(config.model, machine),
-        "seconds": training_seconds(config, machine),
-        "machine": vars(machine),
-        "model": config.model.model_dump(mode="json"),
-    }
 
 
 def parameter_rows(resolved: Resolved) -> list[tuple[str, int, float]]:

@@ -10,7 +10,7 @@ import pytest
 
 from chainrule import panel
 from chainrule.cli import main
-from chainrule.cli.quickstart import PROMPTS
+from chainrule.config.quickstart import QUICKSTARTS as PROMPTS
 from chainrule.run import TrainRow, read_rows
 
 pytestmark = pytest.mark.xdist_group("trained")

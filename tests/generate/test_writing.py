@@ -10,9 +10,10 @@ import transformers
 from chainrule.base import ChainruleError, ConfigError, ModelError
 from chainrule.checkpoint import to_hugging_face
 from chainrule.config import ModelConfig
-from chainrule.generate import Temperature, generate, sampling_rules, stream, tokens_cut
+from chainrule.generate import Temperature, generate, sampling_rules, stream
 from chainrule.generate.prompts import batches, row_seeds
 from chainrule.generate.rules import TopK
+from chainrule.generate.writing import tokens_cut
 from chainrule.model import GPT
 from chainrule.tokenizer import Tokenizer, train_bpe
 from chainrule.tokenizer.train import byte_tokenizer

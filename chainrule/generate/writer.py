@@ -1,0 +1,73 @@
+"""A model together with how it is to write: what `chainrule generate` and Python ask alike."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.checkpoint import OpenedModel
+from chainrule.generate.opening import opened
+from chainrule.generate.rules import Rule
+from chainrule.generate.usual import usual_rules
+from chainrule.generate.writing import Completion, generate, stream, tokens_cut
+from chainrule.run import RUNS
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A model, the rules by which it chooses, and where its texts end."""
+
+    model: OpenedModel
+    rules: tuple[Rule, ...]
+    max_new_tokens: int = 200
+    stop: tuple[str, ...] = ()
+
+    def write(self, prompts: Sequence[str], seed: int = 0) -> list[Completion]:
+        """A completion for each prompt, all at once; see `generate`."""
+        return generate(
+            self.model.model,
+            self.model.tokenizer,
+            prompts,
+            max_new_tokens=self.max_new_tokens,
+            rules=self.rules,
+            seed=seed,
+            stop=self.stop,
+            heal=True,
+        )
+
+    def stream(self, prompt: str, seed: int = 0) -> Iterator[str]:
+        """The text after the prompt, in pieces as they come; what cannot be written is refused before the first."""
+        return stream(
+            self.model.model,
+            self.model.tokenizer,
+            prompt,
+            max_new_tokens=self.max_new_tokens,
+            rules=self.rules,
+            seed=seed,
+            stop=self.stop,
+            heal=True,
+        )
+
+    def tokens_cut(self, prompt: str) -> int:
+        """How many tokens of the prompt's beginning the context has no room for."""
+        return tokens_cut(self.model.model, self.model.tokenizer, prompt)
+
+
+def open_writer(
+    source: str,
+    device: str = "auto",
+    *,
+    runs_folder: Path = RUNS,
+    max_new_tokens: int = 200,
+    stop: Sequence[str] = (),
+    **rules: Any,
+) -> Writer:
+    """The model at `source` (see `opened`), and how it is to write.
+
+    `rules` are temperature, top_k, top_p, min_p and repetition_penalty; what is left out is usual for the model's size.
+    Raises ConfigError for rules out of range before a model is opened.
+    """
+    usual_rules(1, **rules)
+    model = opened(source, device, runs_folder=runs_folder)
+    size = sum(parameter.numel() for parameter in model.model.parameters())
+    return Writer(model, usual_rules(size, **rules), max_new_tokens, tuple(stop))
