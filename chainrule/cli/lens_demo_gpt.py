@@ -1,8 +1,9 @@
 """`chainrule lens demo gpt`: a GPT under the lens, tiny and random, or trained by the user."""
 
-from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
+from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_wanted
+from chainrule.cli.lens_output import deliver
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import say
 
 WEIGHT = "blocks.0.attention.qkv"
 
@@ -33,29 +34,18 @@ def gpt(
     seed
         Which windows of the run's text, or which random weights.
     """
-    from chainrule.lens import ledger, ledger_lines, path_lines, verify
-    from chainrule.lens.ledgers import ledger_facts
-    from chainrule.lens.open import open_subject, recorded
+    from chainrule.lens import gpt_demo, opening, picture
 
-    subject = open_subject(run or "gpt", seed=seed, say=say)
-    if page_wanted(out, as_format, as_json=as_json):
-        write_page(subject, out, as_format)
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    subject = opening.open_subject(run or "gpt", seed=seed, say=say)
+    tape = opening.recorded(subject, say=say)
+    if drawing:
+        deliver(picture(tape, title=subject.name), format_asked(as_format, out), out)
         return 0
-    tape = recorded(subject, say=say)
-    book = ledger(tape, coordinate=(weight, None), stats=False)
-    if not as_json:
-        print("1. The chain rule, module by module, from the loss back\n")
-        print(*ledger_lines(book, title=subject.name), sep="\n")
-        assert book.coordinate is not None
-        print("\n2. One weight, from the loss: what is multiplied and added to make its gradient\n")
-        print(*path_lines(tape, book.coordinate), sep="\n")
-        print("\n3. The proof: our rules, autograd and differences of the loss, in float64\n", flush=True)
     say("verifying …")
-    report = verify(subject)
-    if as_json:
-        print_json({"ledger": ledger_facts(book), "verify": report.as_dict()})
-    else:
-        print(f"  {report.summary}")
+    demo = gpt_demo(subject, tape, weight)
+    deliver(demo, "json" if as_json else "text", None)
+    if not as_json:
         source = run or "gpt"
         print(f"\nMore: `chainrule lens verify {source}`, `chainrule lens ledger {source} --module blocks.0.attention`")
-    return 0 if report.ok else 1
+    return 0 if demo.report.ok else 1

@@ -1,8 +1,8 @@
 """`chainrule lens demo network`: one training step in its five stages, then training to the end."""
 
-from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
+from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_wanted
+from chainrule.cli.lens_output import deliver
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
 
 
 def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -18,15 +18,11 @@ def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as
     seed
         Of the random weights and of the example.
     """
-    from chainrule.lens import network_demo
-    from chainrule.lens.classics import network as subject_of
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    from chainrule import lens
 
-    subject = subject_of(seed)
-    if page_wanted(out, as_format, as_json=as_json):
-        write_page(subject, out, as_format)
-        return
-    demo = network_demo(subject)
-    if as_json:
-        print_json(demo.facts())
+    subject = lens.network(seed)
+    if drawing:
+        deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
     else:
-        print(*demo.lines(), sep="\n")
+        print(lens.render(lens.network_demo(subject), "json" if as_json else "text"))

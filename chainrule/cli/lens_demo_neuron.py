@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
-from chainrule.cli.lens_page import Page, PageFormat, page_wanted, write_page
+from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_wanted
+from chainrule.cli.lens_output import deliver
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
 
-# Run by its path: importing its room would load torch before SymPy has begun.
-SYMBOLS = Path(__file__).parents[1] / "lens" / "classics" / "symbols.py"
+# As the lens would start it, by its path: importing its room would load torch before SymPy has begun to load itself.
+COMMAND = (sys.executable, "-P", str(Path(__file__).parents[1] / "lens" / "classics" / "symbols.py"))
 
 
 def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -20,25 +21,12 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
     - `chainrule lens demo neuron`
     - `chainrule lens demo neuron --out neuron.html`
     """
-    if page_wanted(out, as_format, as_json=as_json):
-        from chainrule.lens import neuron as subject_of
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    sympy = None if drawing else subprocess.Popen(COMMAND, stdin=PIPE, stdout=PIPE, encoding="utf-8")  # noqa: S603
+    from chainrule import lens
 
-        write_page(subject_of(), out, as_format)
-        return
-    words = [sys.executable, "-P", str(SYMBOLS)]  # -P: SymPy's imports are not looked for beside the file
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as sympy:  # noqa: S603
-        _five_ways(sympy, as_json=as_json)
-
-
-def _five_ways(sympy: "subprocess.Popen[str]", *, as_json: bool) -> None:
-    """Prints the demo. SymPy's process imports it meanwhile, and answers last."""
-    from chainrule.lens import answer, neuron_demo
-
-    demo = neuron_demo(sympy)
-    if not as_json:
-        print(*demo.lines(), sep="\n", flush=True)
-    symbols = answer(sympy)
-    if as_json:
-        print_json(demo.facts(symbols))
-        return
-    print(*demo.symbol_lines(symbols), sep="\n")
+    if drawing:
+        subject = lens.neuron()
+        deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
+    else:
+        print(lens.render(lens.neuron_demo(sympy), "json" if as_json else "text"))

@@ -1,7 +1,6 @@
 """`chainrule lens demo tensors`: the tour of tensors."""
 
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
 
 
 def tensors(*, as_json: AsJson = False) -> None:
@@ -11,10 +10,6 @@ def tensors(*, as_json: AsJson = False) -> None:
 
     Example: `chainrule lens demo tensors`
     """
-    from chainrule.lens import tour_of_tensors
+    from chainrule import lens
 
-    tour = tour_of_tensors()
-    if as_json:
-        print_json(tour.json())
-    else:
-        print(tour.text())
+    print(lens.render(lens.tour_of_tensors(), "json" if as_json else "text"))

@@ -23,9 +23,15 @@ class RuleEntry:
     file: str
 
 
-def rule_book() -> tuple[RuleEntry, ...]:
+class RuleBook(tuple[RuleEntry, ...]):
+    """All rules, chapter by chapter."""
+
+    __slots__ = ()
+
+
+def rule_book() -> RuleBook:
     """Every rule, chapter by chapter; operations that share one stand together."""
-    return tuple(
+    return RuleBook(
         _entry(chapter, rule, tuple(name for name, one in rules.items() if one is rule))
         for chapter, rules in CHAPTERS.items()
         for rule in {id(rule): rule for rule in rules.values()}.values()

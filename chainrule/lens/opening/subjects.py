@@ -12,7 +12,7 @@ from chainrule.checkpoint import open_model
 from chainrule.config import PRESETS, ModelConfig, load_toml, preset, resolve
 from chainrule.data import Batches, Windows, open_dataset
 from chainrule.lens.classics import network, neuron
-from chainrule.lens.open.user_code import Say, of_user, quiet, running
+from chainrule.lens.opening.user_code import Say, of_user, quiet, running
 from chainrule.lens.tape import Level, Subject, Tape, in_float64
 from chainrule.model import GPT, Batch
 from chainrule.run import RUNS, list_runs, model_source, run_of
@@ -82,7 +82,8 @@ def _open(what: str, windows: _Windows, runs_folder: Path, say: Say) -> Subject:
 def recorded(subject: Subject, level: Level = "op", say: Say = quiet) -> Tape:
     """The tape of a subject; what goes wrong in the user's code becomes a LensError. `say` is told how far it is."""
     say(f"recording {subject.name} …")
-    tape: Tape = running(f"{subject.name} failed", lambda: subject.record(level=level))
+    with running(f"{subject.name} failed"):
+        tape = subject.record(level=level)
     say(f"{len(tape.nodes)} operations recorded")
     return tape
 

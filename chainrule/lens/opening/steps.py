@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_map_only
 
 from chainrule.config import MachineConfig, load_toml, resolve
 from chainrule.device import look_at_machine
-from chainrule.lens.open.user_code import Say, quiet
+from chainrule.lens.opening.user_code import Say, quiet
 from chainrule.lens.prove import Step, capture
 from chainrule.lens.tape import Subject
 from chainrule.model import GPT
