@@ -30,7 +30,6 @@ def open_subject(
     batch: int = 2,
     tokens: int | None = None,
     double: bool = False,
-    runs_folder: Path = RUNS,
     say: Say = quiet,
 ) -> Subject:
     """The model and the batch that `what` stands for, ready to record; in float64 with `double`.
@@ -38,12 +37,12 @@ def open_subject(
     `what` is a demo (neuron, network, gpt), a run folder, a checkpoint, a Hugging Face folder, a preset, or a function
     of the user's, `my_module.py:make_model` or `package.module:make_model`. A GPT gets `batch` windows of `tokens`
     tokens (by default the whole context, 128 at most): of the run's own text, or random ones by `seed` where it has
-    none. A name may be that of a run in `runs_folder`; `say` is told what takes time. Raises LensError when `what`
+    none. A name may be that of a run in runs/; `say` is told what takes time. Raises LensError when `what`
     is none of these, and CheckpointError or RunError for a damaged model.
     """
     if batch < 1 or (tokens is not None and tokens < 1):
         raise LensError(f"{batch} windows of {tokens} tokens are nothing to look at; use at least 1")
-    subject = _open(what, _Windows(seed, batch, tokens), runs_folder, say)
+    subject = _open(what, _Windows(seed, batch, tokens), say)
     return in_float64(subject) if double else subject
 
 
@@ -61,17 +60,17 @@ class _Windows:
         return torch.randint(0, vocab_size, (self.batch, (self.tokens or longest) + 1), generator=generator)
 
 
-def _open(what: str, windows: _Windows, runs_folder: Path, say: Say) -> Subject:
+def _open(what: str, windows: _Windows, say: Say) -> Subject:
     if what in DEMOS:
         return _demo(what, windows.seed)
     if ":" in what and not Path(what).exists():
         return of_user(what)
-    source = model_source(what, runs_folder)
+    source = model_source(what)
     if Path(source).exists() or "/" in what:
         return _of_folder(source, windows, say)
     if what in PRESETS:
         return _of_preset(what, windows, say)
-    runs = [run.name for run in list_runs(runs_folder)]
+    runs = [run.name for run in list_runs(RUNS)]
     raise LensError(
         f"{what!r} is no demo, run or preset.{nearest(what, [*DEMOS, *PRESETS, *runs])} "
         f"Demos: {', '.join(DEMOS)}. Presets: {', '.join(PRESETS)}. Or a run folder, a model's folder, or your own "
