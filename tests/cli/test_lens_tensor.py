@@ -8,7 +8,7 @@ import torch
 
 from chainrule.checkpoint import write_tensors
 from chainrule.cli import main
-from chainrule.cli.lens_demo_tensors import tensors as demo_tensors
+from chainrule.cli.lens_demo import tensors as demo_tensors
 
 
 @pytest.fixture
