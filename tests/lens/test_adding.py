@@ -1,14 +1,7 @@
 """What docs/ARCHITECTURE.md promises to whoever adds to the lens, tried on a copy of the package."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-PACKAGE = Path(__file__).resolve().parents[2] / "chainrule"
+from adding import Copy
 
 CHAPTER = '''"""Rules of what measures information: entropy."""
 
@@ -63,23 +56,7 @@ def census_facts(found: Census) -> dict[str, int]:
 
 @pytest.fixture
 def copy(tmp_path):
-    """The lens in a copy of the package, to which a test adds."""
-    shutil.copytree(PACKAGE, tmp_path / "chainrule", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "chainrule" / "lens"
-
-
-def one_line_more(path, before, line):
-    content = path.read_text(encoding="utf-8")
-    assert content.count(before) == 1
-    path.write_text(content.replace(before, f"{line}\n{before}"), encoding="utf-8")
-
-
-def run(copy, code):
-    """What Python prints that has the copy for the package."""
-    place = {**os.environ, "PYTHONPATH": str(copy.parents[1])}
-    asked = subprocess.run([sys.executable, "-c", code], env=place, cwd=copy.parents[1], capture_output=True, text=True)
-    assert asked.returncode == 0, asked.stderr
-    return asked.stdout
+    return Copy.below(tmp_path)
 
 
 USES_THE_RULE = """
@@ -96,11 +73,15 @@ assert "Information" in lens.render(lens.rule_book(), "md")
 
 
 def test_a_rule_is_a_function_with_its_formula_and_a_chapter_one_line(copy):
-    (copy / "rules" / "information.py").write_text(CHAPTER, encoding="utf-8")
-    table = copy / "rules" / "table.py"
-    one_line_more(table, "from chainrule.lens.rules.losses", "from chainrule.lens.rules.information import INFORMATION")
-    one_line_more(table, '    "Losses": LOSSES,', '    "Information": INFORMATION,')
-    out = run(copy, USES_THE_RULE)
+    copy.write("lens/rules/information.py", CHAPTER)
+    copy.change(
+        "lens/rules/table.py",
+        "from chainrule.lens.rules.losses",
+        "from chainrule.lens.rules.information import INFORMATION\nfrom chainrule.lens.rules.losses",
+    )
+    copy.change("lens/rules/table.py", '"Losses": LOSSES,', '"Information": INFORMATION,\n    "Losses": LOSSES,')
+    assert copy.touched == {"lens/rules/information.py", "lens/rules/table.py"}
+    out = copy.run(USES_THE_RULE)
     assert "special_entr   (Information, chainrule/lens/rules/information.py)" in out
     assert "y = −x ln x" in out and "∂y/∂x = −ln x − 1" in out
 
@@ -119,14 +100,14 @@ lens.save(found, "census.json")
 
 
 def test_an_instrument_is_a_file_and_an_entry_in_the_table_of_renderers(copy):
-    (copy / "tape" / "census.py").write_text(INSTRUMENT, encoding="utf-8")
-    table = copy / "renderers" / "table.py"
-    one_line_more(
-        table,
-        "from chainrule.lens.tensors import (",
-        "from chainrule.lens.tape.census import Census, census_facts, census_lines",
+    copy.write("lens/tape/census.py", INSTRUMENT)
+    copy.change(
+        "lens/renderers/table.py",
+        "from chainrule.lens.tensors",
+        "from chainrule.lens.tape.census import Census, census_facts, census_lines\nfrom chainrule.lens.tensors",
     )
-    entry = '    Census: {"text": joined(census_lines), "json": figures(census_facts)},'
-    one_line_more(table, '    Sharing: {"text": Sharing.text},', entry)
-    assert "relu.default: 1\n" in run(copy, USES_THE_INSTRUMENT)
-    assert (copy.parents[1] / "census.json").is_file()
+    entry = 'Census: {"text": joined(census_lines), "json": figures(census_facts)},'
+    copy.change("lens/renderers/table.py", 'Sharing: {"text"', f'{entry}\n    Sharing: {{"text"')
+    assert copy.touched == {"lens/tape/census.py", "lens/renderers/table.py"}
+    assert "relu.default: 1\n" in copy.run(USES_THE_INSTRUMENT)
+    assert (copy.folder / "census.json").is_file()
