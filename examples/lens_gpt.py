@@ -11,7 +11,7 @@ import torch
 
 from chainrule.checkpoint import open_model
 from chainrule.config import ModelConfig
-from chainrule.lens import Subject, ledger, ledger_lines, path_lines, verify
+from chainrule.lens import Subject, ledger, render, verify
 from chainrule.model import GPT
 
 SHAPE = {"vocab_size": 64, "context_length": 16, "emb_dim": 32, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
@@ -26,8 +26,8 @@ def main(run: Path | None, weight: str, coordinate: tuple[int, ...] | None, seed
     tape = subject.record()
     book = ledger(tape, coordinate=(weight, coordinate))
     assert book.coordinate is not None
-    print("\n".join(ledger_lines(book, title=subject.name)), end="\n\n")
-    print("\n".join(path_lines(tape, book.coordinate)), end="\n\n")
+    print(render(book, title=subject.name), end="\n\n")
+    print(render(book.coordinate), end="\n\n")
     print(verify(subject, coordinates=16).summary)
 
 

@@ -9,7 +9,7 @@ import argparse
 import torch
 from torch import nn
 
-from chainrule.lens import ledger, ledger_lines, record
+from chainrule.lens import ledger, record, render
 
 
 class Network(nn.Module):
@@ -45,7 +45,7 @@ def main(steps: int, lr: float, seed: int) -> None:
             for weight, gradient in zip(model.parameters(), gradients, strict=True):
                 weight.sub_(lr * gradient)
     tape = record(model, points, loss=lambda score: judge(score, inside))
-    print("\n" + "\n".join(ledger_lines(ledger(tape), title="after training")))
+    print("\n" + render(ledger(tape), title="after training"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import argparse
 
 import torch
 
-from chainrule.lens import Subject, ledger, ledger_lines
+from chainrule.lens import Subject, ledger, render
 from chainrule.lens.classics import by_autograd, by_numbers, by_rules, one_neuron
 
 
@@ -19,7 +19,7 @@ def main(w: float, b: float, x: float, y: float) -> None:
         weight.requires_grad_()
     subject = Subject("neuron", one_neuron, tuple(numbers))
     tape = subject.record()
-    print("\n".join(ledger_lines(ledger(tape), title=subject.name)))
+    print(render(ledger(tape), title=subject.name))
     ways = {"rules": by_rules(tape), "autograd": by_autograd(tape), "numbers": by_numbers(subject, tape)}
     print()
     for way, found in ways.items():

@@ -4,7 +4,6 @@ python examples/lens_tensors.py [tensor.html]
 """
 
 import sys
-from pathlib import Path
 
 import torch
 
@@ -25,7 +24,7 @@ def main(page: str | None = None) -> None:
     print()
     print(lens.explain("x @ w + b", x=torch.ones(4, 48), w=layer.weight, b=layer.bias))
     if page:
-        Path(page).write_text(view.html(), encoding="utf-8")
+        lens.save(view, page)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,112 @@
-"""`chainrule lens demo …`: the classics; each imported when it is called."""
+"""`chainrule lens demo …`: the classics: tensors, one neuron, a small network, a GPT."""
 
-from cyclopts import App
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
 
-CLASSICS = {
-    "tensors": "Ranks, dtypes, shapes, memory, NumPy, autograd: each line run for real.",
-    "neuron": "One neuron: its two gradients five ways, to the last digit.",
-    "network": "A small network: one training step in five stages, then trained to the end.",
-    "gpt": "A GPT, tiny or of a run of yours: the ledger, one weight followed, the proof.",
-}
+from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_wanted
+from chainrule.cli.lens_output import deliver
+from chainrule.cli.options import AsJson
+from chainrule.cli.output import say
 
-
-def classics(called: str | None = None, place: int | None = None) -> App:
-    """The application of `demo`; only the one that is `called` tells its whole help."""
-    app = App(
-        name="demo",
-        help="The classics: tensors, one neuron, a small network, a GPT. Begin with `neuron`.",
-        sort_key=place,
-    )
-    for order, (name, sentence) in enumerate(CLASSICS.items()):
-        target = f"chainrule.cli.lens_demo_{name}:{name}"
-        app.command(target, name=name, help=None if name == called else sentence, sort_key=order)
-    return app
+# As the lens would start it, by its path: importing its room would load torch before SymPy has begun to load itself.
+SYMPY = (sys.executable, "-P", str(Path(__file__).parents[1] / "lens" / "classics" / "symbols.py"))
+WEIGHT = "blocks.0.attention.qkv"
 
 
-demo = classics()
+def tensors(*, as_json: AsJson = False) -> None:
+    """Walk through tensors: ranks, dtypes, .to, view and reshape, .T, products, NumPy, autograd and devices.
+
+    Every line of code is run, and its real output shown.
+
+    Example: `chainrule lens demo tensors`
+    """
+    from chainrule import lens
+
+    print(lens.render(lens.tour_of_tensors(), "json" if as_json else "text"))
+
+
+def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
+    """Find the two gradients of one neuron five ways: by hand, by our rules, by autograd, by numbers and by SymPy.
+
+    For example:
+
+    - `chainrule lens demo neuron`
+    - `chainrule lens demo neuron --out neuron.html`
+    """
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    sympy = None if drawing else subprocess.Popen(SYMPY, stdin=PIPE, stdout=PIPE, encoding="utf-8")  # noqa: S603
+    from chainrule import lens
+
+    if drawing:
+        subject = lens.neuron()
+        deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
+    else:
+        print(lens.render(lens.neuron_demo(sympy), "json" if as_json else "text"))
+
+
+def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
+    """Walk through one training step: forward, loss, backward, gradients by name, update; then train to the end.
+
+    For example:
+
+    - `chainrule lens demo network`
+    - `chainrule lens demo network --out network.html`
+
+    Parameters
+    ----------
+    seed
+        Of the random weights and of the example.
+    """
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    from chainrule import lens
+
+    subject = lens.network(seed)
+    if drawing:
+        deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
+    else:
+        print(lens.render(lens.network_demo(subject), "json" if as_json else "text"))
+
+
+def gpt(
+    *,
+    run: str | None = None,
+    weight: str = WEIGHT,
+    seed: int = 0,
+    out: Page = None,
+    as_format: PageFormat = None,
+    as_json: AsJson = False,
+) -> int:
+    """Look at a GPT: every module in the ledger, one weight followed from the loss, and the proof of all gradients.
+
+    For example:
+
+    - `chainrule lens demo gpt`
+    - `chainrule lens demo gpt --run runs/NAME`
+    - `chainrule lens demo gpt --out gpt.html`
+
+    Parameters
+    ----------
+    run
+        A run folder, a checkpoint or a Hugging Face folder. Default: two layers with random weights.
+    weight
+        The weight that is followed, in its element with the largest gradient.
+    seed
+        Which windows of the run's text, or which random weights.
+    """
+    drawing = page_wanted(out, as_format, as_json=as_json)
+    from chainrule.lens import gpt_demo, opening, picture, render
+
+    subject = opening.open_subject(run or "gpt", seed=seed, say=say)
+    tape = opening.recorded(subject, say=say)
+    if drawing:
+        deliver(picture(tape, title=subject.name), format_asked(as_format, out), out)
+        return 0
+    say("verifying …")
+    demo = gpt_demo(subject, tape, weight)
+    print(render(demo, "json" if as_json else "text"))
+    if not as_json:
+        source = run or "gpt"
+        print(f"\nMore: `chainrule lens verify {source}`, `chainrule lens ledger {source} --module blocks.0.attention`")
+    return 0 if demo.report.ok else 1

@@ -5,7 +5,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
 
 Given = Annotated[
     tuple[str, ...],
@@ -33,12 +32,8 @@ def explain(expression: str, /, *, given: Given = (), as_json: AsJson = False) -
         Operators, indexing, methods of tensors, functions of torch, of torch.nn.functional (also as F) and of
         torch.linalg.
     """
-    from chainrule.lens import explain as explained
-    from chainrule.lens.open import named_tensor
+    from chainrule.lens import expressions, opening, render
 
-    found = explained(expression, **dict(map(named_tensor, given)))
-    if as_json:
-        print_json(found.json())
-    else:
-        print(found.text())
+    found = expressions.explain(expression, **dict(map(opening.named_tensor, given)))
+    print(render(found, "json" if as_json else "text"))
     return 0 if found else 1

@@ -1,14 +1,14 @@
 """`chainrule lens graph`: the recorded operations as a picture."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from chainrule.base import LensError
-from chainrule.cli.lens_output import PictureFormat, check_output, write_picture
-
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+from chainrule.cli.lens_options import Flag, Level, PictureFormat, format_asked
+from chainrule.cli.lens_output import deliver
+from chainrule.cli.output import say
 
 
 def graph(
@@ -18,7 +18,7 @@ def graph(
     out: Path | None = None,
     as_format: Annotated[PictureFormat | None, Parameter(name="--format")] = None,
     depth: int | None = None,
-    level: Literal["op", "core"] = "op",
+    level: Level = "op",
     verify: Flag = False,
     no_backward: Flag = False,
     batch: int = 2,
@@ -71,18 +71,18 @@ def graph(
         raise LensError("--verify proves gradients, and --no-backward leaves them out; take one of the two")
     if verify and double:
         raise LensError("--verify computes in float64 anyway; leave out --double")
-    check_output(as_format, out, depth)
-    from chainrule.cli.output import say
-    from chainrule.lens import Policy, picture
-    from chainrule.lens import verify as verified
-    from chainrule.lens.open import open_subject, recorded
+    if depth is not None and depth < 0:
+        raise LensError(f"--depth {depth}: it is 0 or more, and 0 shows the outermost")
+    chosen = format_asked(as_format, out)
+    from chainrule.lens import Picture, Policy, opening, picture, prove, renderers
 
-    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    renderers.renderer_for(Picture, chosen, depth=depth)
+    subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    policy, report = Policy(fallback=fallback), None
     if verify:
         say(f"verifying {subject.name} …")
-        report = verified(subject, coordinates=8, seed=seed, policy=Policy(fallback=fallback), level=level)
-        drawn = picture(report.tape, verified=report, policy=Policy(fallback=fallback), title=subject.name)
-    else:
-        tape = recorded(subject, level, say=say)
-        drawn = picture(tape, backward=not no_backward, policy=Policy(fallback=fallback), title=subject.name)
-    write_picture(drawn, as_format, out, depth)
+        with opening.running(f"{subject.name} failed"):
+            report = prove.verify(subject, coordinates=8, seed=seed, policy=policy, level=level)
+    tape = opening.recorded(subject, level, say=say) if report is None else report.tape
+    drawn = picture(tape, verified=report, backward=not no_backward, policy=policy, title=subject.name)
+    deliver(drawn, chosen, out, depth=depth)

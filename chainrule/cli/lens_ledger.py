@@ -1,17 +1,15 @@
 """`chainrule lens ledger`: the chain rule, line by line, from the loss back to a weight."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import LensError, write_bytes
-from chainrule.cli.lens_output import PictureFormat, check_output, picture_format, write_picture
-from chainrule.cli.lens_page import check_json_alone
+from chainrule.base import LensError
+from chainrule.cli.lens_options import Flag, Level, PictureFormat, check_json_alone, format_asked
+from chainrule.cli.lens_output import deliver
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import json_text, say
-
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+from chainrule.cli.output import say
 
 
 def ledger(
@@ -22,7 +20,7 @@ def ledger(
     coordinate: str | None = None,
     module: str | None = None,
     depth: int | None = None,
-    level: Literal["op", "core"] = "op",
+    level: Level = "op",
     batch: int = 2,
     tokens: int | None = None,
     seed: int = 0,
@@ -74,35 +72,20 @@ def ledger(
         term, html, svg, md, tex or json. Default: by the ending of --out, else term.
     """
     check_json_alone(out, as_format, as_json=as_json)
-    check_output(as_format, out)
-    chosen = "json" if as_json else picture_format(as_format, out)
+    chosen = "json" if as_json else format_asked(as_format, out)
     if coordinate is not None and weight is None:
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
-    if chosen not in ("term", "json") and (weight, module, depth) != (None, None, None):
+    if chosen not in ("text", "json") and (weight, module, depth) != (None, None, None):
         raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
-    from chainrule.lens import Policy, ledger_lines, path_lines, picture
-    from chainrule.lens import ledger as written
-    from chainrule.lens.ledgers import ledger_facts, parse_coordinate
-    from chainrule.lens.open import open_subject, recorded
+    from chainrule.lens import Policy, ledgers, opening
 
-    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
-    tape = recorded(subject, level, say=say)
-    place = None if weight is None else (weight, None if coordinate is None else parse_coordinate(coordinate))
-    found = written(tape, policy=Policy(fallback=fallback), coordinate=place, stats=False)
+    subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    tape = opening.recorded(subject, level, say=say)
+    place = None if weight is None else (weight, None if coordinate is None else ledgers.parse_coordinate(coordinate))
+    book = ledgers.ledger(tape, policy=Policy(fallback=fallback), coordinate=place, stats=False)
     if chosen == "json":
-        deliver(json_text(ledger_facts(found)), out)
-    elif chosen != "term":
-        write_picture(picture(tape, found, policy=Policy(fallback=fallback), title=subject.name), as_format, out)
-    elif found.coordinate is not None:
-        deliver("\n".join(path_lines(tape, found.coordinate)), out)
+        deliver(book, chosen, out)
+    elif book.coordinate is not None:
+        deliver(book.coordinate, chosen, out)
     else:
-        deliver("\n".join(ledger_lines(found, module=module or "", depth=depth, title=subject.name)), out)
-
-
-def deliver(text: str, out: Path | None) -> None:
-    """Prints the text, or writes it to the file and prints where."""
-    if out is None:
-        print(text)
-        return
-    write_bytes(out, f"{text}\n".encode("utf-8", "replace"))
-    print(out)
+        deliver(book, chosen, out, module=module, depth=depth, title=subject.name)

@@ -1,13 +1,11 @@
 """`chainrule lens rules`: every rule of differentiation with its formula, as a list, a page or one in full."""
 
-from itertools import groupby
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from chainrule.base import LensError
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, print_table
 
 
 def rules(
@@ -32,19 +30,9 @@ def rules(
     as_format
         term: a table. md: the page of the documentation.
     """
-    from chainrule.lens import find_rule, rule_book
-    from chainrule.lens.rules import derivatives, in_full, rule_facts, rules_page
-
     if name is not None and as_format != "term":
         raise LensError("--format md is the page of all rules; leave the name out, or use --json for one rule")
-    entries = rule_book() if name is None else (find_rule(name),)
-    if as_json:
-        print_json({"rules": [rule_facts(entry) for entry in entries]} if name is None else rule_facts(entries[0]))
-    elif as_format == "md":
-        print(rules_page(entries), end="")
-    elif name is not None:
-        print("\n".join(in_full(entries[0])))
-    else:
-        for chapter, some in groupby(entries, lambda entry: entry.chapter):
-            rows = [(", ".join(one.names), one.rule.value.text, "\n".join(derivatives(one))) for one in some]
-            print_table(f"\n{chapter}", ("operation", "computes", "derivatives"), rows, left=3)
+    from chainrule import lens
+
+    found = lens.rule_book() if name is None else lens.find_rule(name)
+    print(lens.render(found, "json" if as_json else "text" if as_format == "term" else as_format))

@@ -1,17 +1,10 @@
 """`chainrule lens tensor`: one tensor's form, memory and values."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from chainrule.base import LensError, write_bytes
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, print_table, say
-
-if TYPE_CHECKING:
-    from chainrule.lens import TensorView
-    from chainrule.lens.open import Tensors
-
-WRITTEN = (".html", ".svg", ".json", ".md", ".txt")
+from chainrule.cli.output import say
+from chainrule.show import format_of
 
 
 def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as_json: AsJson = False) -> None:
@@ -36,42 +29,17 @@ def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as
     out
         Also write it: .html (one self-contained page), .svg (histogram and heatmap), .json, .md or .txt.
     """
-    if out is not None and out.suffix not in WRITTEN:
-        raise LensError(f"--out {out} ends in none of {', '.join(WRITTEN)}")
-    from chainrule.lens import tensor as looked_at
-    from chainrule.lens.open import choose, open_tensors, split_name
+    from chainrule.lens import TensorView, formats_of, opening, render, save
 
-    source, inside = split_name(what)
-    origin, tensors = open_tensors(source)
-    chosen = choose(tensors, name if name is not None else inside, origin)
-    if chosen is None:
-        _list(origin, tensors, as_json=as_json)
-        return
-    view = looked_at(chosen[1], name=chosen[0] or "t")
-    if out is not None:
-        write_bytes(out, _written(view, out.suffix).encode())
+    as_format = None if out is None else format_of(out, formats_of(TensorView))
+    found = opening.open_tensor(what, name)
+    if isinstance(found, TensorView) and out is not None:
+        save(found, out, as_format)
         say(f"{out} is written")
     if as_json:
-        print_json(view.json())
+        print(render(found, "json"))
+    elif not isinstance(found, TensorView):
+        print(render(found))
+        say(f"{len(found.tensors)} tensors in {found.origin}; choose one with --name")
     elif out is None:
-        print(view.text())
-
-
-def _written(view: "TensorView", suffix: str) -> str:
-    import json
-
-    if suffix == ".json":
-        return json.dumps(view.json(), indent=2, ensure_ascii=False) + "\n"
-    return {".html": view.html, ".svg": view.svg, ".md": view.markdown, ".txt": view.text}[suffix]()
-
-
-def _list(origin: str, tensors: "Tensors", *, as_json: bool) -> None:
-    """What there is to choose from."""
-    shapes = {name: "×".join(map(str, one.shape)) or "()" for name, one in tensors.items()}
-    rows = [(name, shapes[name], str(one.dtype)[6:], f"{one.numel():,}") for name, one in tensors.items()]
-    if as_json:
-        told = {name: {"shape": list(one.shape), "dtype": str(one.dtype)[6:]} for name, one in tensors.items()}
-        print_json({"origin": origin, "tensors": told})
-        return
-    print_table("", ("tensor", "shape", "dtype", "elements"), rows)
-    say(f"{len(rows)} tensors in {origin}; choose one with --name")
+        print(render(found))

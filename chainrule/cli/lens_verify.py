@@ -1,17 +1,9 @@
 """`chainrule lens verify`: the gradients of a model, proved three ways."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
-
 from chainrule.base import LensError
+from chainrule.cli.lens_options import Flag, Level
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, say
-
-if TYPE_CHECKING:
-    from chainrule.lens import Report
-
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+from chainrule.cli.output import say
 
 
 def verify(
@@ -21,7 +13,7 @@ def verify(
     step: Flag = False,
     coordinates: int = 64,
     seconds: float | None = None,
-    level: Literal["op", "core"] = "op",
+    level: Level = "op",
     batch: int = 2,
     tokens: int | None = None,
     seed: int = 0,
@@ -64,25 +56,18 @@ def verify(
     """
     if seconds is not None and seconds <= 0:
         raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
-    from chainrule.lens import Policy, proof_lines
-    from chainrule.lens import verify as verified
-    from chainrule.lens.open import open_subject, running
+    from chainrule.lens import Policy, opening, prove, render
 
-    subject = open_subject(what, seed=seed, batch=batch, tokens=tokens, say=say)
+    subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, say=say)
     say(f"verifying {subject.name} …")
-
     policy = Policy(fallback=fallback)
-
-    def prove() -> "Report":
+    with opening.running(f"{subject.name} failed"):
         if step:
-            from chainrule.lens.open import captured
-
-            return verified(step=captured(what, subject, say=say), seconds=seconds, seed=seed, policy=policy)
-        return verified(subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level)
-
-    report: Report = running(f"{subject.name} failed", prove)
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        print("\n".join(proof_lines(report)))
+            taken = opening.captured(what, subject, say=say)
+            report = prove.verify(step=taken, seconds=seconds, seed=seed, policy=policy)
+        else:
+            report = prove.verify(
+                subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level
+            )
+    print(render(report, "json" if as_json else "text"))
     return 0 if report.ok else 1

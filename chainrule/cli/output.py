@@ -1,6 +1,5 @@
 """Where verbs print: figures on standard output, everything said on the way on standard error."""
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from chainrule.base import finite
+from chainrule.show import json_text
 
 
 def say(message: str) -> None:
@@ -19,11 +18,6 @@ def say(message: str) -> None:
 def print_json(content: Mapping[str, Any]) -> None:
     """One object on standard output; NaN and infinity as null."""
     print(json_text(content))
-
-
-def json_text(content: Mapping[str, Any]) -> str:
-    """The object as JSON for a person; NaN and infinity as null."""
-    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:

@@ -1,9 +1,10 @@
-"""How anything is shown: tables and numbers of a terminal, HTML, and text that can do no harm; without torch."""
+"""How anything is shown: tables and numbers of a terminal, HTML, files, and text that can do no harm; without torch."""
 
 from chainrule.show.html import Html, join, rows, tag
 from chainrule.show.safe import clean, escaped
 from chainrule.show.table import WIDTH, cut, number_text, padded, shape_text, table_lines, wrapped
 from chainrule.show.terminal import count, number, one_line, percent, printable, rate
+from chainrule.show.written import format_of, json_text
 
 __all__ = [
     "WIDTH",
@@ -12,7 +13,9 @@ __all__ = [
     "count",
     "cut",
     "escaped",
+    "format_of",
     "join",
+    "json_text",
     "number",
     "number_text",
     "one_line",

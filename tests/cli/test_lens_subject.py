@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chainrule.base import ChainruleError, LensError
-from chainrule.lens.open import open_subject, recorded
+from chainrule.lens.opening import open_subject, recorded
 
 pytestmark = pytest.mark.xdist_group("trained")
 

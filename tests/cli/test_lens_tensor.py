@@ -8,7 +8,7 @@ import torch
 
 from chainrule.checkpoint import write_tensors
 from chainrule.cli import main
-from chainrule.cli.lens_demo_tensors import tensors as demo_tensors
+from chainrule.cli.lens_demo import tensors as demo_tensors
 
 
 @pytest.fixture
@@ -90,7 +90,8 @@ def test_what_is_not_there_or_no_tensor_is_refused_with_what_to_do(capsys, here)
         assert name in refused(capsys, here / name)
     assert "safetensors.torch.save_file" in refused(capsys, "pickle.pt")
     assert "no file, no run and no expression" in refused(capsys, "nothing")
-    assert "--out" in refused(capsys, "[1]", "--out", "t.png")
+    assert "end it in .html" in refused(capsys, "[1]", "--out", "t.png")
+    assert "end it in .html" in refused(capsys, "[1]", "--out", "t.tex")
     assert "no tensor 'w'" in refused(capsys, "[1]", "--name", "w")
     assert "breaks at" in refused(capsys, "torch.ones(2) @ torch.ones(3)")
 

@@ -11,7 +11,7 @@ import torch
 from chainrule.base import LensError
 from chainrule.cli import main
 from chainrule.lens import verify
-from chainrule.lens.open import open_subject
+from chainrule.lens.opening import open_subject
 
 HERE = Path(__file__).resolve().parents[2]
 PAGE = (HERE / "docs" / "lens" / "proof.md").read_text()

@@ -22,7 +22,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class NetworkDemo:
-    """Everything that is told of the network, as numbers; `lines` has the words."""
+    """Everything that is told of the network, as numbers."""
 
     hand: ByHand
     ways: Mapping[str, Mapping[str, Any]]
@@ -31,27 +31,6 @@ class NetworkDemo:
     zeroed: ZeroGrad
     losses: Sequence[float]
     output: float
-
-    def lines(self) -> Iterator[str]:
-        """The five stages and what follows."""
-        hand, losses = self.hand, self.losses
-        yield from (STATEMENT, "\n1. Forward: output = model(x)\n", *_forward(hand))
-        yield "\n2. Loss: how far the output is from the label 1\n"
-        yield f"  loss = −ln a = −ln {float(hand.forward['a']):.6f} = {float(hand.forward['loss']):.6f}"
-        yield "\n3. Backward: loss.backward() walks from the loss to every weight\n"
-        yield from (f"  {line}" for line in ledger_lines(self.book, title="network", width=98)[2:])
-        yield from ("\n4. The gradients, by name, four ways\n", *_gradients(hand, self.ways))
-        yield "\n5. Update: optimizer.step() moves each weight against its gradient, w ← w − 0.01 · gradient\n"
-        yield from _update(self.before, hand, losses)
-        yield "\nWhat zero_grad() prevents: backward() adds to .grad what it finds, it does not replace it\n"
-        yield from _zeroed(self.zeroed)
-        yield f"\nTrained to the end: these steps, {len(losses) - 1} times\n"
-        yield f"  loss {losses[0]:.6f} {sparkline(losses, 60)} {losses[-1]:.6f}"
-        yield f"  output {float(hand.forward['a']):.6f} → {self.output:.6f}, the label is 1"
-
-    def facts(self) -> dict[str, Any]:
-        """All of it for JSON."""
-        return _facts(self.hand, self.ways, self.zeroed, self.losses, self.output)
 
 
 def network_demo(subject: Subject) -> NetworkDemo:
@@ -64,6 +43,37 @@ def network_demo(subject: Subject) -> NetworkDemo:
     losses = train_network(subject)
     output = float(network_by_hand(subject).forward["a"])
     return NetworkDemo(hand, ways, book, before, zeroed, losses, output)
+
+
+def network_lines(demo: NetworkDemo) -> Iterator[str]:
+    """The step in its five stages, and what follows."""
+    hand, losses = demo.hand, demo.losses
+    yield from (STATEMENT, "\n1. Forward: output = model(x)\n", *_forward(hand))
+    yield "\n2. Loss: how far the output is from the label 1\n"
+    yield f"  loss = −ln a = −ln {float(hand.forward['a']):.6f} = {float(hand.forward['loss']):.6f}"
+    yield "\n3. Backward: loss.backward() walks from the loss to every weight\n"
+    yield from (f"  {line}" for line in ledger_lines(demo.book, title="network", width=98)[2:])
+    yield from ("\n4. The gradients, by name, four ways\n", *_gradients(hand, demo.ways))
+    yield "\n5. Update: optimizer.step() moves each weight against its gradient, w ← w − 0.01 · gradient\n"
+    yield from _update(demo.before, hand, losses)
+    yield "\nWhat zero_grad() prevents: backward() adds to .grad what it finds, it does not replace it\n"
+    yield from _zeroed(demo.zeroed)
+    yield f"\nTrained to the end: these steps, {len(losses) - 1} times\n"
+    yield f"  loss {losses[0]:.6f} {sparkline(losses, 60)} {losses[-1]:.6f}"
+    yield f"  output {float(hand.forward['a']):.6f} → {demo.output:.6f}, the label is 1"
+
+
+def network_facts(demo: NetworkDemo) -> dict[str, Any]:
+    """All of it for JSON."""
+    by_hand, zeroed = demo.hand.gradients, demo.zeroed
+    return {
+        "forward": {name: tensor.tolist() for name, tensor in demo.hand.forward.items()},
+        "gradients": {name: tensor.tolist() for name, tensor in by_hand.items()},
+        "differences_from_by_hand": {way: largest_difference(dict(found), by_hand) for way, found in demo.ways.items()},
+        "zero_grad": {"first": zeroed.first, "with": zeroed.with_zero_grad, "without": zeroed.without},
+        "losses": list(demo.losses),
+        "output": demo.output,
+    }
 
 
 def sparkline(numbers: Sequence[float], width: int) -> str:
@@ -124,22 +134,3 @@ def _zeroed(found: ZeroGrad) -> Iterator[str]:
     yield f"  first backward()                  ‖gradient‖ = {found.first:.6f}"
     yield f"  zero_grad(), then backward()      ‖gradient‖ = {found.with_zero_grad:.6f}"
     yield f"  backward() once more without it   ‖gradient‖ = {found.without:.6f}, the sum of both: a step twice as long"
-
-
-def _facts(
-    hand: ByHand,
-    ways: Mapping[str, Mapping[str, Any]],
-    zeroed: ZeroGrad,
-    losses: Sequence[float],
-    output: float,
-) -> dict[str, Any]:
-    return {
-        "forward": {name: tensor.tolist() for name, tensor in hand.forward.items()},
-        "gradients": {name: tensor.tolist() for name, tensor in hand.gradients.items()},
-        "differences_from_by_hand": {
-            way: largest_difference(dict(found), hand.gradients) for way, found in ways.items()
-        },
-        "zero_grad": {"first": zeroed.first, "with": zeroed.with_zero_grad, "without": zeroed.without},
-        "losses": list(losses),
-        "output": output,
-    }

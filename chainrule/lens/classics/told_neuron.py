@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from chainrule.base import LensError
@@ -15,6 +17,7 @@ from chainrule.lens.classics.ways import by_autograd, by_numbers, by_rules
 from chainrule.lens.ledgers import ledger, ledger_lines
 from chainrule.lens.tape import Tape
 
+SYMBOLS = Path(__file__).with_name("symbols.py")
 STATEMENT = """One neuron: a = sigmoid(x·w + b), its loss the binary cross-entropy against the label y.
 w = 2.2, b = 0, x = 1.1, y = 1. How does the loss change when w or b grows a little?"""
 
@@ -36,45 +39,58 @@ class Derivative:
 
 @dataclass(frozen=True)
 class NeuronDemo:
-    """The two gradients by four ways that are quick, and the words around them; `symbols` adds the fifth."""
+    """The two gradients by four ways, and SymPy's derivatives by w and b."""
 
     hand: tuple[HandLine, ...]
     tape: Tape
     ways: dict[str, dict[str, float]]
-
-    def lines(self) -> Iterator[str]:
-        """Everything but SymPy's part."""
-        yield from (STATEMENT, "\nBy hand, forward:\n", *_pencil(self.hand[:4]))
-        yield from ("\nBy hand, backward, from the loss to the weights:\n", *_pencil(self.hand[4:]))
-        yield "\nAs the lens writes it down (incoming gradient × local derivative = outgoing gradient):\n"
-        yield from ledger_lines(ledger(self.tape), title="neuron")[2:]
-        yield from ("\nFive ways to the two gradients:\n", *_table(self.ways))
-
-    def symbol_lines(self, symbols: Sequence[Derivative]) -> Iterator[str]:
-        """SymPy's part."""
-        return _symbols(symbols, self.ways["by the rules"])
-
-    def facts(self, symbols: Sequence[Derivative]) -> dict[str, Any]:
-        """All of it for JSON."""
-        return {"ways": self.ways, "sympy": {one.by: _facts(one, self.ways["by the rules"][one.by]) for one in symbols}}
+    symbols: tuple[Derivative, ...]
 
 
-def neuron_demo(sympy: "subprocess.Popen[str]") -> NeuronDemo:
-    """Asks SymPy's process first, so that it works meanwhile, and finds the gradients in the four other ways."""
-    hand = neuron_by_hand()
-    ask(sympy, {"neuron": NEURON, "activation": hand[2].result})
-    subject = neuron()
-    tape = subject.record()
-    ways = {
-        "by hand": {"w": hand[-2].result, "b": hand[-1].result},
-        "by the rules": _numbers(by_rules(tape)),
-        "by autograd": _numbers(by_autograd(tape)),
-        "by numbers": _numbers(by_numbers(subject, tape)),
-    }
-    return NeuronDemo(hand, tape, ways)
+def neuron_demo(sympy: "subprocess.Popen[str] | None" = None) -> NeuronDemo:
+    """The gradients of the neuron, five ways.
+
+    SymPy works in a process of its own meanwhile, and answers last. Who has started it already (it imports itself while
+    torch is imported: see classics/symbols.py) hands it over as `sympy`. Raises LensError when it fails.
+    """
+    process = begin() if sympy is None else sympy
+    with process:
+        hand = neuron_by_hand()
+        ask(process, {"neuron": NEURON, "activation": hand[2].result})
+        subject = neuron()
+        tape = subject.record()
+        ways = {
+            "by hand": {"w": hand[-2].result, "b": hand[-1].result},
+            "by the rules": _numbers(by_rules(tape)),
+            "by autograd": _numbers(by_autograd(tape)),
+            "by numbers": _numbers(by_numbers(subject, tape)),
+        }
+        return NeuronDemo(hand, tape, ways, answer(process))
 
 
-def ask(sympy: subprocess.Popen[str], request: dict[str, Any]) -> None:
+def neuron_lines(demo: NeuronDemo) -> Iterator[str]:
+    """The way by hand, the ledger, and the table of the five ways."""
+    yield from (STATEMENT, "\nBy hand, forward:\n", *_pencil(demo.hand[:4]))
+    yield from ("\nBy hand, backward, from the loss to the weights:\n", *_pencil(demo.hand[4:]))
+    yield "\nAs the lens writes it down (incoming gradient × local derivative = outgoing gradient):\n"
+    yield from ledger_lines(ledger(demo.tape), title="neuron")[2:]
+    yield from ("\nFive ways to the two gradients:\n", *_table(demo.ways))
+    yield from _symbols(demo.symbols, demo.ways["by the rules"])
+
+
+def neuron_facts(demo: NeuronDemo) -> dict[str, Any]:
+    """All of it for JSON."""
+    rules = demo.ways["by the rules"]
+    return {"ways": demo.ways, "sympy": {one.by: _facts(one, rules[one.by]) for one in demo.symbols}}
+
+
+def begin(symbols: Path = SYMBOLS) -> "subprocess.Popen[str]":
+    """SymPy's process, waiting for its question."""
+    words = [sys.executable, "-P", str(symbols)]  # -P: SymPy's imports are not looked for beside the file
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")  # noqa: S603
+
+
+def ask(sympy: "subprocess.Popen[str]", request: dict[str, Any]) -> None:
     """Hands SymPy's process its question; it works on it from now on."""
     assert sympy.stdin is not None, "it was started with a pipe"
     with suppress(BrokenPipeError):  # it has died, which is told when its answer is read
@@ -82,7 +98,7 @@ def ask(sympy: subprocess.Popen[str], request: dict[str, Any]) -> None:
         sympy.stdin.flush()
 
 
-def answer(sympy: subprocess.Popen[str]) -> tuple[Derivative, ...]:
+def answer(sympy: "subprocess.Popen[str]") -> tuple[Derivative, ...]:
     """SymPy's derivatives by w and b; raises LensError when its process failed."""
     answer, _ = sympy.communicate()
     if sympy.returncode:

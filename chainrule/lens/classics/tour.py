@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from textwrap import wrap
 from types import SimpleNamespace
 from typing import Any
@@ -55,18 +55,10 @@ class Tour:
             told.append("")
         return "\n".join(told)
 
-    def json(self) -> dict[str, Any]:
-        """Titles, words, code and outputs."""
-        return {
-            "sections": [
-                {
-                    "title": section.title,
-                    "words": section.words,
-                    "lines": [{"code": line.code, "output": line.output} for line in section.lines],
-                }
-                for section in self.sections
-            ]
-        }
+
+def tour_facts(tour: Tour) -> dict[str, Any]:
+    """Titles, words, code and outputs, for JSON."""
+    return {"sections": [asdict(section) for section in tour.sections]}
 
 
 def tour_of_tensors() -> Tour:

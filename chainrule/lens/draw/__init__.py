@@ -2,14 +2,18 @@
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.drawing import picture
-from chainrule.lens.draw.formats import picture_text
 from chainrule.lens.draw.html import to_html
+from chainrule.lens.draw.plain import to_json
 from chainrule.lens.draw.svg import to_svg
+from chainrule.lens.draw.written import to_latex, to_markdown, to_terminal
 
 __all__ = [
     "Picture",
     "picture",
-    "picture_text",
     "to_html",
+    "to_json",
+    "to_latex",
+    "to_markdown",
     "to_svg",
+    "to_terminal",
 ]

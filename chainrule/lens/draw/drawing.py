@@ -82,7 +82,7 @@ def picture(
         tape.training,
         tape.loss,
         _boxes(tape, tree),
-        tuple(_op(tape, tree, node, names, rows.get(node.id), sites, verified) for node in tape.nodes),
+        tuple(_op(tree, node, names, rows.get(node.id), sites, verified) for node in tape.nodes),
         tuple(values),
         tuple(_step(row, tape.nodes[row.node], gradients) for row in book.rows) if book else (),
         tuple(sites),
@@ -197,7 +197,6 @@ def _rules(tape: Tape, rules: Mapping[str, Rule]) -> dict[str, DrawnRule]:
 
 
 def _op(
-    tape: Tape,
     tree: Tree,
     node: Node,
     names: Mapping[int, str],

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.plain import fitted, packed
+from chainrule.lens.draw.words import check_depth
 from chainrule.show import escaped
 
 MOST_BYTES = 3_000_000
@@ -18,6 +19,7 @@ def to_html(picture: Picture, depth: int | None = None, most_bytes: int = MOST_B
 
     Where `most_bytes` do not hold everything, the page says what was left out.
     """
+    check_depth(depth)
     style = _asset("page.css")
     script = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in SCRIPTS) + "})();\n"
     # No source of any kind but this very style and this very script: text that slipped through could not act.

@@ -2,7 +2,7 @@
 
 from chainrule.lens.draw.data import Picture
 from chainrule.lens.draw.place import Card, curve, place
-from chainrule.lens.draw.words import readable_depth, title_facts
+from chainrule.lens.draw.words import shown_depth, title_facts
 from chainrule.show import escaped
 
 MOST_SHOWN = 60
@@ -29,7 +29,7 @@ text { font: 13px Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif
 
 def to_svg(picture: Picture, depth: int | None = None) -> str:
     """The graph with modules unfolded down to `depth`; without it as deep as leaves about sixty things to see."""
-    placed = place(picture, readable_depth(picture, MOST_SHOWN) if depth is None else depth)
+    placed = place(picture, shown_depth(picture, depth, MOST_SHOWN))
     width, height = placed.width + 16, placed.height + TITLE + 8
     boxes = "".join(_open(card) for card in placed.cards if card.style == "open")
     wires = "".join(

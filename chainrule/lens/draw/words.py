@@ -2,7 +2,7 @@
 
 import math
 
-from chainrule.base import count_text
+from chainrule.base import LensError, count_text
 from chainrule.lens.draw.data import DrawnBox, DrawnOp, DrawnValue, Picture
 from chainrule.lens.draw.thumbnail import Look
 
@@ -95,6 +95,18 @@ def depth_of(picture: Picture, box: DrawnBox) -> int:
     while box.parent is not None:
         box, depth = picture.boxes[box.parent], depth + 1
     return depth
+
+
+def shown_depth(picture: Picture, depth: int | None, most: int) -> int:
+    """The depth that was asked for, else one at which at most `most` things are seen; LensError below 0."""
+    check_depth(depth)
+    return readable_depth(picture, most) if depth is None else depth
+
+
+def check_depth(depth: int | None) -> None:
+    """Raises LensError for a depth that is none."""
+    if depth is not None and depth < 0:
+        raise LensError(f"depth={depth}: it is 0 or more, and 0 shows the outermost")
 
 
 def readable_depth(picture: Picture, most: int) -> int:

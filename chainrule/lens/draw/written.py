@@ -12,9 +12,9 @@ from chainrule.lens.draw.words import (
     figure,
     number_text,
     op_name,
-    readable_depth,
     result,
     shape_text,
+    shown_depth,
     through,
     title_facts,
     value_figure,
@@ -27,7 +27,7 @@ MOST_LINES = 120
 
 def to_terminal(picture: Picture, depth: int | None = None) -> str:
     """The tree of modules with shapes, values and gradients, at most 100 columns wide."""
-    depth = readable_depth(picture, MOST_LINES) if depth is None else depth
+    depth = shown_depth(picture, depth, MOST_LINES)
     head = [picture.title, title_facts(picture)]
     if picture.verified is not None:
         head.append("verified" if picture.verified else _not_verified(picture))

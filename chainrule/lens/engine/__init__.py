@@ -24,7 +24,7 @@ from chainrule.lens.engine.differences import (
     ridders,
 )
 from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
-from chainrule.lens.engine.noisy import Formats, formats_of, with_noise
+from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.replaying import needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
@@ -59,7 +59,6 @@ __all__ = [
     "difference",
     "differentiable",
     "first_step",
-    "formats_of",
     "function_name",
     "function_site",
     "largest",
@@ -69,6 +68,7 @@ __all__ = [
     "maker_of",
     "narrower_segments",
     "needed_constants",
+    "number_formats",
     "reasons",
     "replay",
     "reverse",

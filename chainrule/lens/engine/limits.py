@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.engine.comparison import Difference
-from chainrule.lens.engine.noisy import Formats, formats_of, sample_reverse
+from chainrule.lens.engine.noisy import Formats, number_formats, sample_reverse
 from chainrule.lens.engine.policy import Policy
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import narrower_segments, narrowest_on_the_way
@@ -51,7 +51,7 @@ def sampled_limits(
     what it does is divided by as much. So it stands out from the rounding of the walk itself, and is still so small
     that gradients answer to it in proportion: relative errors of √u, whose squares are u.
     """
-    formats = formats_of(tape)
+    formats = number_formats(tape)
     u = max((unit_roundoff(dtype) for dtype in formats.values()), default=unit_roundoff(torch.float64))
     samples: list[dict[int, float]] = []
     start = time.perf_counter()

@@ -19,7 +19,7 @@ from chainrule.lens.tape import Tape
 Formats = Mapping[int, torch.dtype]
 
 
-def formats_of(tape: Tape) -> dict[int, torch.dtype]:
+def number_formats(tape: Tape) -> dict[int, torch.dtype]:
     """The number format of each value that can have a gradient."""
     return {value.id: value.meta.dtype for value in tape.values if value.differentiable}
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.base import finite
 from chainrule.lens.expressions.evaluate import BrokenAt, Walk
 from chainrule.lens.expressions.hints import hints
 from chainrule.lens.expressions.parse import parse
@@ -41,20 +40,17 @@ class Explanation:
         """The steps below each other, with a caret under the place that broke."""
         return explanation_text(self.expression, self.given, self.steps, self.broken, self.value, width)
 
-    def json(self) -> dict[str, Any]:
-        """All of it as values that JSON can hold; the value as shape and dtype."""
-        results = [asdict(operand(self.expression, one)) for one in flat(self.value)] if self.broken is None else []
-        return dict(
-            finite(
-                {
-                    "expression": self.expression,
-                    "given": [asdict(one) for one in self.given],
-                    "steps": [asdict(step) for step in self.steps],
-                    "broken": None if self.broken is None else asdict(self.broken),
-                    "results": results,
-                }
-            )
-        )
+
+def explanation_facts(found: Explanation) -> dict[str, Any]:
+    """All of it as values that JSON can hold; the value as shape and dtype."""
+    results = [asdict(operand(found.expression, one)) for one in flat(found.value)] if found.broken is None else []
+    return {
+        "expression": found.expression,
+        "given": [asdict(one) for one in found.given],
+        "steps": [asdict(step) for step in found.steps],
+        "broken": None if found.broken is None else asdict(found.broken),
+        "results": results,
+    }
 
 
 def explain(expression: str, /, **values: Any) -> Explanation:

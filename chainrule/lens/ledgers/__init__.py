@@ -3,7 +3,7 @@
 from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, parse_coordinate
-from chainrule.lens.ledgers.facts import ledger_facts
+from chainrule.lens.ledgers.facts import ledger_facts, path_facts
 from chainrule.lens.ledgers.folding import Fold
 from chainrule.lens.ledgers.text import ledger_lines
 from chainrule.lens.ledgers.text_path import path_lines
@@ -22,6 +22,7 @@ __all__ = [
     "ledger_facts",
     "ledger_lines",
     "parse_coordinate",
+    "path_facts",
     "path_lines",
     "shown_names",
 ]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class PathStep:
 
 @dataclass(frozen=True)
 class CoordinatePath:
-    """From the loss to element `index` of a leaf. The last step's `total` is `gradient`."""
+    """From the loss to element `index` of a leaf of `tape`. The last step's `total` is `gradient`."""
 
     name: str
     value: int
@@ -69,6 +69,7 @@ class CoordinatePath:
     number: float
     gradient: float
     steps: tuple[PathStep, ...]
+    tape: Tape = field(repr=False, compare=False)
 
 
 def find_leaf(tape: Tape, name: str) -> Value:
@@ -129,7 +130,7 @@ def follow(
             break
         value, place = found.terms[0].output, found.terms[0].index
     number, gradient = float(leaf.tensor.detach()[index]), float(gradients[leaf.id][index])
-    return CoordinatePath(leaf.name, leaf.id, index, number, gradient, tuple(reversed(steps)))
+    return CoordinatePath(leaf.name, leaf.id, index, number, gradient, tuple(reversed(steps)), tape)
 
 
 def _refuse_complex(tape: Tape, step: ReverseStep) -> None:

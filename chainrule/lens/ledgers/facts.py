@@ -6,7 +6,6 @@ from typing import Any
 from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, shown_names
 from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath
-from chainrule.lens.tape import Tape
 
 
 def ledger_facts(ledger: Ledger) -> dict[str, Any]:
@@ -25,13 +24,13 @@ def ledger_facts(ledger: Ledger) -> dict[str, Any]:
             for leaf in ledger.leaves
         },
         "unreached": [tape.values[value].name for value in ledger.unreached],
-        "coordinate": None if ledger.coordinate is None else path_facts(tape, ledger.coordinate),
+        "coordinate": None if ledger.coordinate is None else path_facts(ledger.coordinate),
     }
 
 
-def path_facts(tape: Tape, path: CoordinatePath) -> dict[str, Any]:
+def path_facts(path: CoordinatePath) -> dict[str, Any]:
     """The followed coordinate, from the loss to the weight; nodes with their operations, values with their names."""
-    names = shown_names(tape)
+    tape, names = path.tape, shown_names(path.tape)
     steps = [
         asdict(step)
         | {"op": tape.nodes[step.node].op, "value": names[step.value], "terms": [asdict(t) for t in step.terms]}

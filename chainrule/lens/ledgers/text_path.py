@@ -13,12 +13,12 @@ SGD_LR, ADAMW_LR, ADAMW_DECAY, ADAMW_EPS = 0.01, 1e-3, 0.01, 1e-8
 PLACE = 62
 
 
-def path_lines(tape: Tape, path: CoordinatePath, *, width: int = WIDTH) -> list[str]:
+def path_lines(path: CoordinatePath, *, width: int = WIDTH) -> list[str]:
     """The way from the loss to the element: the products of each step add up to the number that the next begins with.
 
     Where several products are added, the largest is followed; steps that only move the number share a line.
     """
-    names = shown_names(tape)
+    tape, names = path.tape, shown_names(path.tape)
     element = f"{path.name}{list(path.index) or ''}"
     title = f"{element} = {digits(path.number)}, from the loss down in {len(path.steps)} steps"
     lines = [title, "each product: gradient that arrives × local derivative", ""]

@@ -3,6 +3,7 @@
 from chainrule.lens.prove.locate import Place
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.proof_text import proof_lines
+from chainrule.lens.prove.proof_values import proof_facts
 from chainrule.lens.prove.sampling import NumberCheck, Numbers
 from chainrule.lens.prove.steps import Step, capture
 from chainrule.lens.prove.verification import verify
@@ -15,6 +16,7 @@ __all__ = [
     "Report",
     "Step",
     "capture",
+    "proof_facts",
     "proof_lines",
     "verify",
 ]

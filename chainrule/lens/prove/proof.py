@@ -1,13 +1,12 @@
-"""What a verification found, as values: for a person to read, and as a dict for JSON."""
+"""What a verification found: each gradient with its error and what is allowed, and what follows from all of them."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from chainrule.base import LensError
 from chainrule.lens.engine import Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
 from chainrule.lens.prove.sampling import NumberCheck, Numbers
-from chainrule.lens.tape import Site, Tape
+from chainrule.lens.tape import Tape
 
 
 @dataclass(frozen=True)
@@ -140,92 +139,3 @@ class Report:
             f"{self.name}: the gradient of {what}{module} is wrong by {self.place.relative:.1e}"
             f"{'' if site is None else f', {site}'}"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything but the tape, as plain values."""
-        return {
-            "name": self.name,
-            "ok": self.ok,
-            "summary": self.summary,
-            "against": list(self.against),
-            "loss": self.loss,
-            "loss_check": None if self.loss_check is None else _parameter(self.loss_check),
-            "device": self.device,
-            "parameters": [_parameter(one) for one in self.parameters],
-            "nodes": [
-                {
-                    "node": node,
-                    "op": self.tape.nodes[node].op,
-                    "module": self.tape.nodes[node].module,
-                    "site": _site(self.tape.nodes[node].site),
-                    "error": error,
-                    "tolerance": self.tolerance_of[node],
-                }
-                for node, error in self.node_errors.items()
-            ],
-            "place": None if self.place is None else _place(self.place),
-            "numbers": None if self.numbers is None else _numbers(self.numbers),
-            "segments": [str(one) for one in self.segments],
-            "n_samples": self.n_samples,
-            "n_values": self.n_values,
-            "skipped": self.skipped,
-            "not_independent": list(self.not_independent),
-            "cuts": list(self.cuts),
-            "seconds": self.seconds,
-        }
-
-
-def _parameter(one: ParameterCheck) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "shape": list(one.shape),
-        "ok": one.ok,
-        "error": one.error,
-        "ulps": 0.0 if one.difference is None else one.difference.ulps,
-        "size": 0.0 if one.difference is None else one.difference.size,
-        "tolerance": one.tolerance.limit,
-        "expected": one.tolerance.expected,
-        "noticed": one.tolerance.noticed,
-        "scale": one.scale,
-        "scale_tolerance": None if one.scale_tolerance is None else one.scale_tolerance.limit,
-        "reason": one.reason,
-    }
-
-
-def _site(site: Site | None) -> str | None:
-    return None if site is None else str(site)
-
-
-def _place(one: Place) -> dict[str, Any]:
-    return {
-        "node": one.node,
-        "op": one.op,
-        "module": one.module,
-        "site": _site(one.site),
-        "value": one.value,
-        "error": one.relative,
-        "function": one.function,
-        "function_site": _site(one.function_site),
-        "others": list(one.others),
-    }
-
-
-def _numbers(one: Numbers) -> dict[str, Any]:
-    return {
-        "asked": one.n_asked,
-        "done": len(one.coordinates),
-        "why": one.why,
-        "runs": one.n_runs,
-        "checks": [
-            {
-                "name": check.name,
-                "index": list(check.index),
-                "autograd": check.autograd,
-                "rules": check.rules,
-                "numbers": check.numbers.derivative,
-                "own_error": check.own_error,
-                "errors": {"autograd": check.error("autograd"), "rules": check.error("rules")},
-            }
-            for check in one.checks
-        ],
-    }

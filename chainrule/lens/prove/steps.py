@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
-from chainrule.lens.engine import formats_of, loss_to_differentiate, needed_constants
+from chainrule.lens.engine import loss_to_differentiate, needed_constants, number_formats
 from chainrule.lens.tape import (
     RandomState,
     Subject,
@@ -69,7 +69,7 @@ def capture(
     return Step(
         subject.name,
         _slim(tape),
-        formats_of(tape),
+        number_formats(tape),
         gradients,
         None if found is None else float(found.detach()),
         device,

@@ -17,9 +17,9 @@ from chainrule.lens.engine import (
     autograd_gradients,
     compare,
     cuts_of,
-    formats_of,
     loss_to_differentiate,
     narrower_segments,
+    number_formats,
     reasons,
     sampled_limits,
     unit_roundoff,
@@ -148,7 +148,7 @@ class Settings:
             gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
         comparison.ours.clear()
         place = locate(tape, limits.exceeded(), policy=self.policy)
-        formats, why = formats_of(tape), reasons(tape, formats_of(tape))
+        formats, why = number_formats(tape), reasons(tape, number_formats(tape))
         left = self.seconds - (time.perf_counter() - start)
         numbers = self._numbers(forward, leaves, gradients, limits, left, max(map(unit_roundoff, formats.values())))
         kept = tape.values[loss].tensor

@@ -1,9 +1,9 @@
 """The rules of differentiation: one function and one formula for each operation."""
 
-from chainrule.lens.rules.book import RuleEntry, find_rule, rule_book
+from chainrule.lens.rules.book import RuleBook, RuleEntry, find_rule, rule_book
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule, check_value
 from chainrule.lens.rules.table import CONSTANT, RULES
-from chainrule.lens.rules.written import derivatives, in_full, rule_facts, rules_page
+from chainrule.lens.rules.written import book_facts, book_lines, in_full, rule_facts, rules_page
 
 __all__ = [
     "CONSTANT",
@@ -12,9 +12,11 @@ __all__ = [
     "Formula",
     "Gradients",
     "Rule",
+    "RuleBook",
     "RuleEntry",
+    "book_facts",
+    "book_lines",
     "check_value",
-    "derivatives",
     "find_rule",
     "in_full",
     "rule_book",

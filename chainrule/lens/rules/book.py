@@ -2,55 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chainrule.base import LensError, nearest
-from chainrule.lens.rules.activation import ACTIVATION
-from chainrule.lens.rules.attention import ATTENTION
-from chainrule.lens.rules.convolution import CONVOLUTION
-from chainrule.lens.rules.corners import CORNERS
-from chainrule.lens.rules.elementary import ELEMENTARY
-from chainrule.lens.rules.geometry import GEOMETRY
-from chainrule.lens.rules.index import INDEX
-from chainrule.lens.rules.losses import LOSSES
-from chainrule.lens.rules.matmul import MATMUL
-from chainrule.lens.rules.norm import NORM
-from chainrule.lens.rules.order import ORDER
-from chainrule.lens.rules.piece import PIECE
-from chainrule.lens.rules.pointwise import POINTWISE
-from chainrule.lens.rules.pooling import POOLING
-from chainrule.lens.rules.recurrent import RECURRENT
-from chainrule.lens.rules.reduce import REDUCE
 from chainrule.lens.rules.rule import Rule
-from chainrule.lens.rules.shape import SHAPE
-from chainrule.lens.rules.softmax import SOFTMAX
-from chainrule.lens.rules.table import RULES
-from chainrule.lens.rules.write import WRITE
-
-CHAPTERS: Mapping[str, Mapping[str, Rule]] = {
-    "Arithmetic": POINTWISE,
-    "Elementary functions": ELEMENTARY,
-    "Functions with corners and steps": CORNERS,
-    "Smooth activations and dropout": ACTIVATION,
-    "Products of matrices": MATMUL,
-    "Vectors in space": GEOMETRY,
-    "Softmax": SOFTMAX,
-    "Attention": ATTENTION,
-    "Normalisation": NORM,
-    "Convolution": CONVOLUTION,
-    "Pooling and resizing": POOLING,
-    "Recurrence": RECURRENT,
-    "Losses": LOSSES,
-    "Reductions": REDUCE,
-    "Picking by size": ORDER,
-    "Shapes": SHAPE,
-    "Pieces and joins": PIECE,
-    "Indices": INDEX,
-    "Writing in place": WRITE,
-}
+from chainrule.lens.rules.table import CHAPTERS, RULES
 
 
 @dataclass(frozen=True)
@@ -65,9 +23,15 @@ class RuleEntry:
     file: str
 
 
-def rule_book() -> tuple[RuleEntry, ...]:
+class RuleBook(tuple[RuleEntry, ...]):
+    """All rules, chapter by chapter."""
+
+    __slots__ = ()
+
+
+def rule_book() -> RuleBook:
     """Every rule, chapter by chapter; operations that share one stand together."""
-    return tuple(
+    return RuleBook(
         _entry(chapter, rule, tuple(name for name, one in rules.items() if one is rule))
         for chapter, rules in CHAPTERS.items()
         for rule in {id(rule): rule for rule in rules.values()}.values()

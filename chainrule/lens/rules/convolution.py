@@ -5,6 +5,7 @@ the input with G as its kernel: batch and channels change places, and so do stri
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,20 +14,36 @@ from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How the kernel goes over its input: a number for each axis, and into how many groups channels are cut."""
+
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+    groups: int
+
+    def over(self, x: Tensor, kernel: Tensor, *, transposed: bool = False, rest: Sequence[int] = ()) -> Tensor:
+        """The kernel over `x`; with `transposed` the other way, and `rest` more places at the end of each axis."""
+        more = list(rest) or [0] * len(self.stride)
+        way = (self.stride, self.padding, self.dilation)
+        return torch.convolution(x, kernel, None, *way, transposed, more, self.groups)
+
+
 def convolution(call: Call, g: Tensor) -> Gradients:
     """Any number of axes, stride, padding, dilation, groups, and the transposed convolution."""
-    x, w = call["input"], call["weight"]
+    x, w, transposed = call["input"], call["weight"], call["transposed"]
     n_axes = w.dim() - 2
     stride, padding, dilation = (_each(call[name], n_axes) for name in ("stride", "padding", "dilation"))
-    groups, transposed = call["groups"], call["transposed"]
+    steps = Steps(stride, padding, dilation, call["groups"])
     found = {}
     if call.needs("input") and transposed:
-        found["input"] = torch.convolution(g, w, None, stride, padding, dilation, False, [0] * n_axes, groups)
+        found["input"] = steps.over(g, w)
     elif call.needs("input"):
-        found["input"] = _by_input(g, w, x.shape[2:], stride, padding, dilation, groups)
+        found["input"] = _by_input(g, w, x.shape[2:], steps)
     if call.needs("weight"):
         signal, kernel = (g, x) if transposed else (x, g)
-        found["weight"] = _by_weight(signal, kernel, w, stride, padding, dilation, groups)
+        found["weight"] = _by_weight(signal, kernel, w, steps)
     if call.needs("bias"):
         found["bias"] = g.sum([0, *range(2, g.dim())])
     return found
@@ -36,29 +53,27 @@ def _each(numbers: Sequence[int], n_axes: int) -> list[int]:
     return list(numbers) * n_axes if len(numbers) == 1 else list(numbers)
 
 
-def _by_input(
-    g: Tensor, w: Tensor, shape: Sequence[int], stride: list[int], padding: list[int], dilation: list[int], groups: int
-) -> Tensor:
-    """The transposed convolution; `rest` are the last places, which no full step reached."""
-    rest = [
-        n - ((g.shape[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (w.shape[2 + i] - 1) + 1)
-        for i, n in enumerate(shape)
+def _by_input(g: Tensor, w: Tensor, shape: Sequence[int], steps: Steps) -> Tensor:
+    """The transposed convolution, and with it the last places, which no full step reached."""
+    reached = [
+        (places - 1) * stride - 2 * padding + dilation * (size - 1) + 1
+        for places, size, stride, padding, dilation in zip(
+            g.shape[2:], w.shape[2:], steps.stride, steps.padding, steps.dilation, strict=True
+        )
     ]
-    return torch.convolution(g, w, None, stride, padding, dilation, True, rest, groups)
+    rest = [n - there for n, there in zip(shape, reached, strict=True)]
+    return steps.over(g, w, transposed=True, rest=rest)
 
 
-def _by_weight(
-    signal: Tensor, kernel: Tensor, w: Tensor, stride: list[int], padding: list[int], dilation: list[int], groups: int
-) -> Tensor:
+def _by_weight(signal: Tensor, kernel: Tensor, w: Tensor, steps: Steps) -> Tensor:
     """Σ over batch and places of signal × kernel: the examples of the batch are the channels that are summed over."""
-    n = signal.shape[0]
+    n, groups = signal.shape[0], steps.groups
     # [N, groups·C, …] → [C, groups·N, …]: within a group, examples become channels.
     signal = (
         signal.reshape(n, groups, -1, *signal.shape[2:]).permute(2, 1, 0, *range(3, signal.dim() + 1)).flatten(1, 2)
     )
-    swapped = torch.convolution(
-        signal, kernel.transpose(0, 1), None, dilation, padding, stride, False, [0] * len(stride), groups
-    )
+    exchanged = Steps(steps.dilation, steps.padding, steps.stride, groups)
+    swapped = exchanged.over(signal, kernel.transpose(0, 1))
     for axis, size in enumerate(w.shape[2:], 2):
         swapped = swapped.narrow(axis, 0, size)
     return swapped.transpose(0, 1)

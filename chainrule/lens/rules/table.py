@@ -1,4 +1,6 @@
-"""All rules, by the name of the operation without overload."""
+"""All rules: in chapters, and by the name of the operation without overload."""
+
+from collections.abc import Mapping
 
 from chainrule.lens.rules.activation import ACTIVATION
 from chainrule.lens.rules.attention import ATTENTION
@@ -32,24 +34,27 @@ TRUTHS = {"eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "sig
 }
 CONSTANT = frozenset({"detach", "detach_copy", "set_data", *FACTORIES, *RANDOM, *TRUTHS})
 
-RULES: dict[str, Rule] = {
-    **POINTWISE,
-    **ELEMENTARY,
-    **CORNERS,
-    **ACTIVATION,
-    **REDUCE,
-    **ORDER,
-    **MATMUL,
-    **GEOMETRY,
-    **SOFTMAX,
-    **NORM,
-    **ATTENTION,
-    **CONVOLUTION,
-    **POOLING,
-    **RECURRENT,
-    **LOSSES,
-    **SHAPE,
-    **PIECE,
-    **INDEX,
-    **WRITE,
+# In the order of the book. A new chapter is a line here, a new rule a line in the table of its chapter.
+CHAPTERS: Mapping[str, Mapping[str, Rule]] = {
+    "Arithmetic": POINTWISE,
+    "Elementary functions": ELEMENTARY,
+    "Functions with corners and steps": CORNERS,
+    "Smooth activations and dropout": ACTIVATION,
+    "Products of matrices": MATMUL,
+    "Vectors in space": GEOMETRY,
+    "Softmax": SOFTMAX,
+    "Attention": ATTENTION,
+    "Normalisation": NORM,
+    "Convolution": CONVOLUTION,
+    "Pooling and resizing": POOLING,
+    "Recurrence": RECURRENT,
+    "Losses": LOSSES,
+    "Reductions": REDUCE,
+    "Picking by size": ORDER,
+    "Shapes": SHAPE,
+    "Pieces and joins": PIECE,
+    "Indices": INDEX,
+    "Writing in place": WRITE,
 }
+
+RULES: dict[str, Rule] = {name: rule for rules in CHAPTERS.values() for name, rule in rules.items()}

@@ -1,10 +1,13 @@
-"""The rules as a person reads them: one in full, or the page of the documentation."""
+"""The rules as a person reads them: one in full, all as tables, or as the page of the documentation."""
 
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from chainrule.lens.rules.book import RuleEntry
+from chainrule.lens.rules.book import RuleBook, RuleEntry
+from chainrule.show import WIDTH, table_lines
+
+HEADS = ("operation", "computes", "derivatives")
 
 INTRODUCTION = """# The rules of differentiation
 
@@ -82,10 +85,30 @@ def in_full(entry: RuleEntry) -> Iterator[str]:
     yield from (f"  {line}" for line in entry.source.rstrip().splitlines())
 
 
-def rules_page(entries: tuple[RuleEntry, ...]) -> str:
+def book_facts(book: RuleBook) -> dict[str, Any]:
+    """All entries as JSON can hold them."""
+    return {"rules": [rule_facts(entry) for entry in book]}
+
+
+def book_lines(book: RuleBook, width: int = WIDTH) -> list[str]:
+    """A table for each chapter: the operations, what they compute, and below each other its derivatives."""
+    lines: list[str] = []
+    for chapter, some in groupby(book, lambda entry: entry.chapter):
+        rows = [row for entry in some for row in _rows(entry)]
+        lines += ["", chapter, *table_lines(HEADS, rows, width, shrink=HEADS, flow=HEADS[:1])]
+    return lines
+
+
+def _rows(entry: RuleEntry) -> Iterator[tuple[str, str, str]]:
+    first, *others = derivatives(entry)
+    yield ", ".join(entry.names), entry.rule.value.text, first
+    yield from (("", "", other) for other in others)
+
+
+def rules_page(book: RuleBook) -> str:
     """The page of the documentation, in Markdown."""
-    lines = [INTRODUCTION.format(n_names=sum(len(entry.names) for entry in entries), n_rules=len(entries))]
-    for chapter, some in groupby(entries, lambda entry: entry.chapter):
+    lines = [INTRODUCTION.format(n_names=sum(len(entry.names) for entry in book), n_rules=len(book))]
+    for chapter, some in groupby(book, lambda entry: entry.chapter):
         lines += [f"## {chapter}", "", "| operation | computes | derivatives | |", "|---|---|---|---|"]
         for entry in some:
             cells = (

@@ -1,77 +1,32 @@
-"""The tensor explorer: everything that can be said of one tensor, and its renderings."""
+"""The tensor explorer: everything that can be said of one tensor."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from chainrule.base import LensError, finite
+from chainrule.base import LensError
 from chainrule.lens.tensors.attributes import TensorFacts
-from chainrule.lens.tensors.facts import sections, title
 from chainrule.lens.tensors.layout import layout, viewing
 from chainrule.lens.tensors.memory import Shared, require_strided, shares
-from chainrule.lens.tensors.page import tensor_page, tensor_svg
-from chainrule.lens.tensors.text import heatmap_text, histogram_text, numbers_text, sections_text
 from chainrule.lens.tensors.values import WHOLE_ELEMENTS, values
-from chainrule.lens.tensors.words import as_tensor, autograd_place, dtype_name, numpy_way, rank_name
+from chainrule.lens.tensors.words import as_tensor, autograd_place, numpy_way
+from chainrule.lens.tensors.written import tensor_text
 
 MOST_COLUMNS = 16
 
 
 @dataclass(frozen=True, repr=False)
 class TensorView(TensorFacts):
-    """All facts of one tensor, as they were when it was looked at, and how they are written down."""
+    """All facts of one tensor, as they were when it was looked at."""
 
     def __repr__(self) -> str:
         return self.text()
 
     def text(self, width: int = 100) -> str:
         """The facts, a small tensor whole, else a histogram and a heatmap."""
-        lines = [title(self), *sections_text(sections(self), width)]
-        if self.elements is not None and self.n_elements:
-            lines += ["", "whole", *numbers_text(self.elements, self.shape, width)]
-        elif self.values is not None:
-            if self.values.histogram is not None:
-                lines += ["", "histogram", *histogram_text(self.values.histogram)]
-            if self.values.heatmap is not None:
-                lines += ["", "heatmap", *heatmap_text(self.values.heatmap, width)]
-        return "\n".join(lines)
-
-    def markdown(self) -> str:
-        """The same with headings and tables."""
-        lines = [f"# {title(self)}"]
-        for heading, facts in sections(self):
-            lines += ["", f"## {heading}", "", "| | |", "|---|---|"]
-            lines += [f"| {label} | {fact.replace('|', chr(92) + '|')} |" for label, fact in facts]
-        pictures = self.text().split("\n\n")[1 + len(sections(self)) :]
-        for picture in pictures:
-            heading, _, drawn = picture.partition("\n")
-            lines += ["", f"## {heading}", "", "```text", drawn, "```"]
-        return "\n".join(lines) + "\n"
-
-    def html(self) -> str:
-        """One self-contained page."""
-        return tensor_page(title(self), sections(self), self.values, self.elements, self.shape)
-
-    def svg(self) -> str:
-        """Histogram and heatmap as one picture; of a tensor without values only its title."""
-        return tensor_svg(title(self), self.values)
-
-    def json(self) -> dict[str, Any]:
-        """All facts as values that JSON can hold; NaN and infinity are None."""
-        told = {one.name: getattr(self, one.name) for one in fields(self)}
-        told = {name: asdict(one) if hasattr(one, "__dataclass_fields__") else one for name, one in told.items()}
-        told["dtype"] = dtype_name(self.dtype)
-        told["rank_name"], told["rank"] = rank_name(self.shape).split(" ", 1)[1], self.rank
-        told["n_elements"], told["n_bytes"] = self.n_elements, self.n_bytes
-        if self.dtype.is_complex and self.elements is not None:
-            told["elements"] = json.loads(json.dumps(self.elements, default=lambda z: [z.real, z.imag]))
-        if told["values"]:
-            quantiles = told["values"]["quantiles"]
-            told["values"]["quantiles"] = {f"{share:.0%}": one for share, one in quantiles.items()}
-        return dict(finite(told))
+        return tensor_text(self, width)
 
 
 def tensor(what: Any, /, *others: Shared, name: str = "t", **named: Shared) -> TensorView:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from browser import CONTRAST, Browser, needs_browser
 
-from chainrule.lens import network, picture, to_html
+from chainrule.lens import network, picture, render
 
 pytestmark = needs_browser
 
@@ -32,7 +32,7 @@ def pages(tmp_path_factory, of_neuron, of_network, of_gpt):
     found = {"neuron": of_neuron, "network": of_network, "gpt": of_gpt, "wrong": picture(tape, verified=report)}
     found["values"] = picture(tape, backward=False)
     for name, shown in found.items():
-        (folder / f"{name}.html").write_text(to_html(shown), encoding="utf-8")
+        (folder / f"{name}.html").write_text(render(shown, "html"), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in found}
 
 

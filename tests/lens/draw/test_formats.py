@@ -10,12 +10,10 @@ import torch
 from torch import nn
 
 from chainrule.base import LensError
-from chainrule.lens import picture, record, to_html, to_svg
-from chainrule.lens.draw import picture_text
-from chainrule.lens.draw.formats import FORMATS
+from chainrule.lens import formats_of, picture, record, render
+from chainrule.lens.draw import to_html, to_json, to_latex, to_markdown, to_svg, to_terminal
 from chainrule.lens.draw.html import MOST_BYTES
-from chainrule.lens.draw.plain import STEPS, TOO_MANY, fitted, packed, to_json
-from chainrule.lens.draw.written import to_latex, to_markdown, to_terminal
+from chainrule.lens.draw.plain import STEPS, TOO_MANY, fitted, packed
 from chainrule.lens.tape import Site
 
 NASTY = "</script><b onclick=x>&\"'\u2028\ud800 {{script}} $&"
@@ -74,8 +72,8 @@ def test_no_text_breaks_out_of_the_drawing(nasty):
     assert {one.tag.split("}")[1] for one in tree.iter()} <= {
         *("svg", "title", "style", "defs", "marker", "path", "rect", "text", "tspan", "g")
     }
-    for word, write in FORMATS.items():
-        assert write(nasty).encode("utf-8", "replace"), word
+    for word in formats_of(nasty):
+        assert render(nasty, word).encode("utf-8", "replace"), word
 
 
 def test_cards_do_not_lie_on_each_other(of_network, of_gpt):
@@ -141,8 +139,7 @@ def test_leaving_out_takes_pictures_first_and_numbers_last(of_gpt):
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_depth_where_it_has_no_effect_is_refused(of_neuron):
-    with pytest.raises(LensError, match="does not go with md"):
-        picture_text(of_neuron, "md", 1)
-    with pytest.raises(LensError, match="take term, html"):
-        picture_text(of_neuron, "pdf")
+@pytest.mark.parametrize("word", ["text", "html", "svg"])
+def test_a_depth_below_the_outermost_is_refused(of_neuron, word):
+    with pytest.raises(LensError, match="0 or more"):
+        render(of_neuron, word, depth=-1)

@@ -7,7 +7,7 @@ from torch import nn
 from chainrule.lens import Policy, record, reverse
 from chainrule.lens.engine.comparison import difference
 from chainrule.lens.engine.limits import sampled_limits
-from chainrule.lens.engine.noisy import formats_of, sample_reverse
+from chainrule.lens.engine.noisy import number_formats, sample_reverse
 from chainrule.lens.engine.replaying import replay
 from chainrule.lens.engine.rounding import Noise, accumulator, unit_roundoff
 from chainrule.lens.engine.terms import terms_of_gradient, terms_of_value
@@ -105,7 +105,7 @@ def test_the_effect_of_noise_is_in_proportion_to_it():
         sums: dict[int, float] = {}
         for seed in range(12):
             noise = Noise(seed, scale)
-            found = sample_reverse(tape, reference, noise, formats_of(tape))
+            found = sample_reverse(tape, reference, noise, number_formats(tape))
             for value in reference:
                 sums[value] = sums.get(value, 0.0) + found[value]
         return sums

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 
 from chainrule.base import LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import Policy, ledger, ledger_lines, network, neuron, path_lines, record
+from chainrule.lens import Policy, ledger, network, neuron, record
+from chainrule.lens.ledgers import ledger_lines, path_lines
 from chainrule.lens.ledgers.folding import fitting_depth, fold, levels
 from chainrule.lens.ledgers.text_path import moves
 from chainrule.model import GPT
@@ -42,7 +43,7 @@ def test_the_neuron_is_written_as_in_a_textbook():
 @pytest.mark.parametrize("depth", [None, 0, 1, 2, 9])
 def test_no_line_is_wider_than_the_terminal(book, width, depth):
     assert all(cell_len(line) <= width for line in ledger_lines(book, depth=depth, width=width))
-    assert all(cell_len(line) <= width for line in path_lines(book.tape, book.coordinate, width=width))
+    assert all(cell_len(line) <= width for line in path_lines(book.coordinate, width=width))
 
 
 def test_a_two_layer_gpt_fits_a_screen_by_itself(book):
@@ -90,7 +91,7 @@ def test_the_sum_at_a_tied_weight_is_written_out(book):
 
 
 def test_the_path_names_every_step_and_ends_at_the_gradient(book):
-    lines = path_lines(book.tape, book.coordinate)
+    lines = path_lines(book.coordinate)
     assert lines[0].startswith("blocks.0.attention.qkv.weight[3, 7] = ")
     (ending,) = [line for line in lines if line.startswith("so ∂loss/")]
     assert float(ending.split(" = ")[1]) == pytest.approx(book.coordinate.gradient, rel=1e-7)
@@ -101,7 +102,7 @@ def test_the_path_names_every_step_and_ends_at_the_gradient(book):
 
 
 def test_printed_products_add_up_to_the_printed_sum(book):
-    lines = [line.strip() for line in path_lines(book.tape, book.coordinate)]
+    lines = [line.strip() for line in path_lines(book.coordinate)]
     found = 0
     for at, line in enumerate(lines):
         if re.match(r"sum of \d+ products", line):

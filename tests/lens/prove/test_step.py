@@ -6,7 +6,8 @@ from torch import nn
 
 from chainrule.base import LensError, processor_class
 from chainrule.config import ModelConfig
-from chainrule.lens import capture, proof_lines, verify
+from chainrule.lens import capture, verify
+from chainrule.lens.prove import proof_facts, proof_lines
 from chainrule.model import GPT
 
 SMALL = {"vocab_size": 31, "context_length": 12, "emb_dim": 16, "n_heads": 2, "n_layers": 2, "drop_rate": 0.1}
@@ -109,11 +110,11 @@ def test_the_callers_model_is_as_before():
 def test_a_step_outlives_the_update_of_the_weights():
     model = small_gpt()
     step = capture(model.loss, windows())
-    before = verify(step=step).as_dict()
+    before = proof_facts(verify(step=step))
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(2)
-    after = verify(step=step).as_dict()
+    after = proof_facts(verify(step=step))
     assert {**before, "seconds": 0} == {**after, "seconds": 0}
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from chainrule.base import DeviceError, LensError
 from chainrule.config import ModelConfig
-from chainrule.lens import Policy, Subject, network, neuron, proof_lines, verify
+from chainrule.lens import Policy, Subject, network, neuron, verify
+from chainrule.lens.prove import proof_facts, proof_lines
 from chainrule.lens.rules import RULES
 from chainrule.lens.tape import in_float64
 from chainrule.model import GPT
@@ -62,7 +63,7 @@ def test_the_classics_are_proved(subject):
 
 def test_the_same_call_gives_the_same_report():
     model = small_gpt()
-    one, other = (verify(model.loss, windows(), coordinates=3).as_dict() for _ in range(2))
+    one, other = (proof_facts(verify(model.loss, windows(), coordinates=3)) for _ in range(2))
     assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
@@ -293,7 +294,7 @@ def test_dropout_does_not_make_a_model_differ_from_run_to_run():
 
 def test_a_report_is_json_and_fits_a_hundred_columns():
     for report in (verify(small_gpt().loss, windows(), coordinates=2), verify(network(), coordinates=2)):
-        content = json.loads(json.dumps(report.as_dict()))
+        content = json.loads(json.dumps(proof_facts(report)))
         assert content["ok"] is True
         assert len(content["nodes"]) == len(report.node_errors)
         assert all(math.isfinite(one["error"]) for one in content["parameters"])

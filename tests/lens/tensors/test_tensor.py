@@ -282,15 +282,16 @@ def test_every_kind_of_tensor_is_told_within_the_width_and_in_every_form(name):
     view = lens.tensor(EVERY_KIND[name], name=name)
     for width in (100, 60):
         assert max(map(len, view.text(width).splitlines())) <= width
-    told = json.loads(json.dumps(view.json(), allow_nan=False))
+    told = json.loads(lens.render(view, "json"))
     assert told["shape"] == list(EVERY_KIND[name].shape)
-    assert view.html().startswith("<!doctype html>") and "http" not in view.html().replace("http://www.w3.org", "")
-    assert view.svg().startswith("<svg") and view.markdown().startswith(f"# {name}")
-    assert repr(view) == view.text()
+    page = lens.render(view, "html")
+    assert page.startswith("<!doctype html>") and "http" not in page.replace("http://www.w3.org", "")
+    assert lens.render(view, "svg").startswith("<svg") and lens.render(view, "md").startswith(f"# {name}")
+    assert repr(view) == view.text() == lens.render(view)
 
 
 def test_a_page_escapes_the_name():
-    assert "<b>" not in lens.tensor(torch.zeros(2), name="<b>").html()
+    assert "<b>" not in lens.render(lens.tensor(torch.zeros(2), name="<b>"), "html")
 
 
 def test_small_tensors_are_shown_whole_and_large_ones_as_pictures():

@@ -9,7 +9,7 @@ from torch import Tensor
 from chainrule.base import LensError, disk_faults, nearest
 from chainrule.checkpoint import open_model, read_tensors
 from chainrule.lens.expressions import written_tensor
-from chainrule.lens.tensors import as_tensor
+from chainrule.lens.tensors import TensorList, TensorView, as_tensor, tensor
 from chainrule.run import RUNS, RunFolder, list_runs, model_source
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
@@ -17,7 +17,19 @@ NAMES_SHOWN = 6
 Tensors = dict[str, Tensor]
 
 
-def open_tensors(what: str) -> tuple[str, Tensors]:
+def open_tensor(what: str, name: str | None = None) -> TensorView | TensorList:
+    """What is to be said of the tensor that `what` stands for, or the list of several where no name says which.
+
+    `what` is as for `open_tensors`; `file.npz:weights` and `runs/NAME:weights` have the name in them, and `name` goes
+    before it. `blocks.0.attention.qkv` stands for `blocks.0.attention.qkv.weight`.
+    """
+    source, inside = split_name(what)
+    found = open_tensors(source)
+    chosen = choose(found, inside if name is None else name)
+    return found if chosen is None else tensor(chosen[1], name=chosen[0] or "t")
+
+
+def open_tensors(what: str) -> TensorList:
     """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
 
     `what` is a file (.npy, .npz, .safetensors), a run, a checkpoint, a Hugging Face folder, or an expression.
@@ -25,14 +37,14 @@ def open_tensors(what: str) -> tuple[str, Tensors]:
     """
     path = Path(what)
     if path.is_file():
-        return f"the file {path}", _from_file(path)
+        return TensorList(f"the file {path}", _from_file(path))
     if path.is_dir() or RunFolder(RUNS / what).config.is_file():
         opened = open_model(model_source(what))
-        return opened.origin, dict(opened.model.state_dict())
+        return TensorList(opened.origin, dict(opened.model.state_dict()))
     if path.suffix in SUFFIXES:
         raise LensError(f"there is no file {what}.{nearest(path.name, _beside(path))}")
     try:
-        return what, {"": written_tensor(what)}
+        return TensorList(what, {"": written_tensor(what)})
     except LensError as fault:
         if "/" in what or what.isidentifier():
             runs = [run.name for run in list_runs(RUNS)]
@@ -53,8 +65,9 @@ def split_name(what: str) -> tuple[str, str | None]:
     return what, None
 
 
-def choose(tensors: Tensors, name: str | None, origin: str) -> tuple[str, Tensor] | None:
+def choose(found: TensorList, name: str | None) -> tuple[str, Tensor] | None:
     """The tensor of that name, or the only one; None when several could be meant and no name was given."""
+    tensors = found.tensors
     if name is None:
         return next(iter(tensors.items())) if len(tensors) == 1 else None
     for known in (name, f"{name}.weight"):
@@ -63,7 +76,7 @@ def choose(tensors: Tensors, name: str | None, origin: str) -> tuple[str, Tensor
     below = [known for known in tensors if known.startswith(f"{name}.") or name in known]
     names = ", ".join(below[:NAMES_SHOWN] or list(tensors)[:NAMES_SHOWN])
     more = " …" if max(len(below), 0 if below else len(tensors)) > NAMES_SHOWN else ""
-    raise LensError(f"{origin} has no tensor {name!r}.{nearest(name, tensors)} There are: {names}{more}")
+    raise LensError(f"{found.origin} has no tensor {name!r}.{nearest(name, tensors)} There are: {names}{more}")
 
 
 def named_tensor(pair: str) -> tuple[str, Tensor]:
@@ -74,12 +87,11 @@ def named_tensor(pair: str) -> tuple[str, Tensor]:
         raise LensError(f"--tensor {pair!r} is not NAME=VALUE, such as x=2x3, x=2x3:int64 or 'x=[[1, 2], [3, 4]]'")
     source, inside = split_name(text)
     if source.endswith(SUFFIXES):
-        origin, tensors = open_tensors(source)
-        chosen = choose(tensors, inside, origin)
+        found = open_tensors(source)
+        chosen = choose(found, inside)
         if chosen is None:
-            raise LensError(
-                f"{origin} holds several tensors: write {name}={source}:NAME, one of {', '.join(list(tensors)[:6])}"
-            )
+            names = ", ".join(list(found.tensors)[:NAMES_SHOWN])
+            raise LensError(f"{found.origin} holds several tensors: write {name}={source}:NAME, one of {names}")
         return name, chosen[1]
     return name, written_tensor(text)
 

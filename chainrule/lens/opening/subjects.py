@@ -12,7 +12,7 @@ from chainrule.checkpoint import open_model
 from chainrule.config import PRESETS, ModelConfig, load_toml, preset, resolve
 from chainrule.data import Batches, Windows, open_dataset
 from chainrule.lens.classics import network, neuron
-from chainrule.lens.open.user_code import Say, of_user, quiet, running
+from chainrule.lens.opening.user_code import Say, of_user, quiet, running
 from chainrule.lens.tape import Level, Subject, Tape, in_float64
 from chainrule.model import GPT, Batch
 from chainrule.run import RUNS, list_runs, model_source, run_of
@@ -30,7 +30,6 @@ def open_subject(
     batch: int = 2,
     tokens: int | None = None,
     double: bool = False,
-    runs_folder: Path = RUNS,
     say: Say = quiet,
 ) -> Subject:
     """The model and the batch that `what` stands for, ready to record; in float64 with `double`.
@@ -38,12 +37,12 @@ def open_subject(
     `what` is a demo (neuron, network, gpt), a run folder, a checkpoint, a Hugging Face folder, a preset, or a function
     of the user's, `my_module.py:make_model` or `package.module:make_model`. A GPT gets `batch` windows of `tokens`
     tokens (by default the whole context, 128 at most): of the run's own text, or random ones by `seed` where it has
-    none. A name may be that of a run in `runs_folder`; `say` is told what takes time. Raises LensError when `what`
+    none. A name may be that of a run in runs/; `say` is told what takes time. Raises LensError when `what`
     is none of these, and CheckpointError or RunError for a damaged model.
     """
     if batch < 1 or (tokens is not None and tokens < 1):
         raise LensError(f"{batch} windows of {tokens} tokens are nothing to look at; use at least 1")
-    subject = _open(what, _Windows(seed, batch, tokens), runs_folder, say)
+    subject = _open(what, _Windows(seed, batch, tokens), say)
     return in_float64(subject) if double else subject
 
 
@@ -61,17 +60,17 @@ class _Windows:
         return torch.randint(0, vocab_size, (self.batch, (self.tokens or longest) + 1), generator=generator)
 
 
-def _open(what: str, windows: _Windows, runs_folder: Path, say: Say) -> Subject:
+def _open(what: str, windows: _Windows, say: Say) -> Subject:
     if what in DEMOS:
         return _demo(what, windows.seed)
     if ":" in what and not Path(what).exists():
         return of_user(what)
-    source = model_source(what, runs_folder)
+    source = model_source(what)
     if Path(source).exists() or "/" in what:
         return _of_folder(source, windows, say)
     if what in PRESETS:
         return _of_preset(what, windows, say)
-    runs = [run.name for run in list_runs(runs_folder)]
+    runs = [run.name for run in list_runs(RUNS)]
     raise LensError(
         f"{what!r} is no demo, run or preset.{nearest(what, [*DEMOS, *PRESETS, *runs])} "
         f"Demos: {', '.join(DEMOS)}. Presets: {', '.join(PRESETS)}. Or a run folder, a model's folder, or your own "
@@ -82,7 +81,8 @@ def _open(what: str, windows: _Windows, runs_folder: Path, say: Say) -> Subject:
 def recorded(subject: Subject, level: Level = "op", say: Say = quiet) -> Tape:
     """The tape of a subject; what goes wrong in the user's code becomes a LensError. `say` is told how far it is."""
     say(f"recording {subject.name} …")
-    tape: Tape = running(f"{subject.name} failed", lambda: subject.record(level=level))
+    with running(f"{subject.name} failed"):
+        tape = subject.record(level=level)
     say(f"{len(tape.nodes)} operations recorded")
     return tape
 

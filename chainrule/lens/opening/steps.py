@@ -10,16 +10,16 @@ from torch.utils._pytree import tree_map_only
 
 from chainrule.config import MachineConfig, load_toml, resolve
 from chainrule.device import look_at_machine
-from chainrule.lens.open.user_code import Say, quiet
+from chainrule.lens.opening.user_code import Say, quiet
 from chainrule.lens.prove import Step, capture
 from chainrule.lens.tape import Subject
 from chainrule.model import GPT
-from chainrule.run import RUNS, model_source, run_of
+from chainrule.run import model_source, run_of
 
 
-def captured(what: str, subject: Subject, *, runs_folder: Path = RUNS, say: Say = quiet) -> Step:
+def captured(what: str, subject: Subject, *, say: Say = quiet) -> Step:
     """The step that `what` would make on this machine, with the settings of its run, or as a new run chooses them."""
-    machine = _machine(Path(model_source(what, runs_folder)))
+    machine = _machine(Path(model_source(what)))
     facts = look_at_machine(machine)
     module = subject.target if isinstance(subject.target, nn.Module) else getattr(subject.target, "__self__", None)
     compiled = machine.compile == "on"

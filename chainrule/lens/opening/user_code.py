@@ -54,7 +54,9 @@ def _made_by(what: str, module: ModuleType, name: str) -> Subject:
         return found
     if not callable(found):
         raise LensError(f"{what} is not a function but one {type(found).__name__}; {RETURNS}")
-    return as_subject(_calling(what, found), what)
+    with running(f"{what} failed"):
+        made = found()
+    return as_subject(made, what)
 
 
 RETURNS = "it should return (model, inputs), (model, inputs, loss) or a chainrule.lens.Subject"
@@ -78,8 +80,8 @@ def as_subject(made: Any, what: str) -> Subject:
 def _import(place: str) -> ModuleType:
     """The module at a path or of a dotted name; raises LensError with the module's own error and its line."""
     if not place.endswith(".py"):
-        found: ModuleType = running(f"{place} does not import", lambda: importlib.import_module(place))
-        return found
+        with running(f"{place} does not import"):
+            return importlib.import_module(place)
     path = Path(place)
     if not path.is_file():
         beside = [one.name for one in path.parent.glob("*.py")] if path.parent.is_dir() else []
@@ -89,23 +91,20 @@ def _import(place: str) -> ModuleType:
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    load = spec.loader.exec_module
     try:
-        running(f"{place} does not import", lambda: load(module))
+        with running(f"{place} does not import"):
+            spec.loader.exec_module(module)
     except LensError:
         del sys.modules[name]
         raise
     return module
 
 
-def _calling(what: str, function: Callable[[], Any]) -> Any:
-    return running(f"{what} failed", function)
-
-
-def running(failing: str, call: Callable[[], Any]) -> Any:
-    """What `call` returns; whatever goes wrong in the user's code becomes a LensError with its line."""
+@contextmanager
+def running(failing: str) -> Iterator[None]:
+    """Inside, the user's code runs: whatever goes wrong in it becomes a LensError with its line."""
     try:
-        return call()
+        yield
     except ChainruleError:
         raise
     except Exception as fault:
