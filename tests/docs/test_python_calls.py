@@ -16,12 +16,17 @@ CALLS = {verb: re.findall(r"`(\w+)\.(\w+)`", calls) for verbs, calls in ROWS for
 
 
 def imported_by(verb: str) -> set[tuple[str, str]]:
-    """(room, name) of what the verb's own files import from other rooms, and those files of `cli` that they import."""
+    """(room, name) of what the verb's own files take of other rooms, and those files of `cli` that they import.
+
+    A room may be imported whole, and its names asked of it: `lens.verify(…)`.
+    """
     waiting, seen, found = {*(HERE / "chainrule" / "cli").glob(f"{verb}*.py")}, set(), set()
     while waiting:
         path = waiting.pop()
         seen.add(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                found.add((node.value.id, node.attr))
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("chainrule."):
                 continue
             room, *inside = node.module.split(".")[1:]
