@@ -13,12 +13,13 @@ HERE = Path(__file__).resolve().parents[2]
 TABLE = (HERE / "README.md").read_text(encoding="utf-8").partition("| `chainrule …` |")[2].partition("\n\n")[0]
 ROWS = [row.split("|")[1:3] for row in TABLE.splitlines()[2:]]
 CALLS = {verb: re.findall(r"`(\w+)\.(\w+)`", calls) for verbs, calls in ROWS for verb in re.findall(r"`(\w+)`", verbs)}
+INNER = {path.parent.name: path.parent.parent.name for path in (HERE / "chainrule").glob("*/*/__init__.py")}
 
 
 def imported_by(verb: str) -> set[tuple[str, str]]:
     """(room, name) of what the verb's own files take of other rooms, and those files of `cli` that they import.
 
-    A room may be imported whole, and its names asked of it: `lens.verify(…)`.
+    A room may be imported whole, and its names asked of it: `lens.verify(…)`, also an inner one: `prove.verify(…)`.
     """
     waiting, seen, found = {*(HERE / "chainrule" / "cli").glob(f"{verb}*.py")}, set(), set()
     while waiting:
@@ -26,7 +27,7 @@ def imported_by(verb: str) -> set[tuple[str, str]]:
         seen.add(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                found.add((node.value.id, node.attr))
+                found |= {(node.value.id, node.attr), (INNER.get(node.value.id, ""), node.attr)}
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("chainrule."):
                 continue
             room, *inside = node.module.split(".")[1:]
@@ -44,6 +45,6 @@ def test_every_verb_has_its_calls():
 def test_the_verb_makes_calls_that_are_public(verb):
     made = imported_by(verb)
     for room, name in CALLS[verb]:
-        door = importlib.import_module(f"chainrule.{room}")
+        door = importlib.import_module(f"chainrule.{INNER[room]}.{room}" if room in INNER else f"chainrule.{room}")
         assert callable(getattr(door, name)) and name in door.__all__, f"chainrule.{room} gives no {name}"
         assert (room, name) in made, f"chainrule {verb} does not import {name} of {room}"
