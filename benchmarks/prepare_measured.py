@@ -36,7 +36,7 @@ def prepare(folder: Path, workers: int, vocab_size: int) -> dict[str, Any]:
         open_dataset(folder / "data")
     with timed(seconds, "verify"):
         open_dataset(folder / "data", verify=True)
-    report = {key: value for key, value in manifest.report.items() if key != "sources"}
+    report = {key: value for key, value in manifest.report.row().items() if key != "sources"}
     return {"seconds": seconds, "report": report, "shards": len(manifest.shards)}
 
 

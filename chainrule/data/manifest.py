@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.base import DataError, write_json
 from chainrule.data.shards import system_fault
-from chainrule.run import known_values
+from chainrule.run import DataReport
 
 VERSION = 1
 FILE_NAME = "manifest.json"
@@ -43,7 +43,7 @@ class Manifest:
     dtype: str
     sources: tuple[str, ...]
     shards: tuple[ShardEntry, ...]
-    report: dict[str, Any] = field(repr=False)
+    report: DataReport = field(repr=False)
     """Files, documents, bytes, duplicates, tokens and so on; sizes in bytes of UTF-8."""
 
     def tokens(self, split: str) -> int:
@@ -67,7 +67,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     content = asdict(manifest)
     # A shard without checksums of its blocks says nothing of them: the fingerprints of older manifests stay true.
     shards = ({key: value for key, value in shard.items() if key != "root" or value} for shard in content["shards"])
-    return {**content, "shards": tuple(shards)}
+    return {**content, "shards": tuple(shards), "report": manifest.report.row()}
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
@@ -100,15 +100,14 @@ def _checked(content: Any, path: Path) -> Manifest:
         raise DataError(f"{path}: is of version {version}, this chainrule reads {VERSION}; prepare the text again")
     try:
         shards = tuple(ShardEntry(**entry) for entry in content["shards"])
-        manifest = Manifest(**{**content, "shards": shards, "sources": tuple(content["sources"])})
+        report = DataReport.of(content["report"]) or DataReport()
+        manifest = Manifest(**{**content, "shards": shards, "sources": tuple(content["sources"]), "report": report})
         whole = fingerprint(manifest) == manifest.fingerprint
     except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as fault:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     if not whole or any(Path(shard.file).name != shard.file for shard in shards):
         raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")
-    report = known_values(manifest.report) if isinstance(manifest.report, dict) else {}
-    sizes = report.get("split_bytes")
     # The fingerprint is of what is learnt from; the report is for people, but for the sizes, by which losses are told.
-    if not isinstance(sizes, dict) or any(sizes.get(side, -1) < 0 for side in ("train", "validation")):
+    if any(report.split_bytes.get(side, -1) < 0 for side in ("train", "validation")):
         raise DataError(f"{path}: is damaged (its report does not tell the sizes); prepare the text again")
-    return replace(manifest, report=report)
+    return manifest

@@ -3,7 +3,6 @@
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from chainrule.base import DataError, disk_faults
 from chainrule.data.encoding import encode_job
@@ -15,6 +14,7 @@ from chainrule.data.scan import Progress
 from chainrule.data.shards import token_dtype
 from chainrule.data.surveying import Survey
 from chainrule.data.workers import ordered_map, worker_count
+from chainrule.run import DataReport
 from chainrule.tokenizer import Tokenizer
 
 # Held-out text first: should there be too little of it, that is known early.
@@ -99,7 +99,7 @@ def _refuse_too_little(journal: ShardJournal, split: Split, context_length: int)
         )
 
 
-def _report(survey: Survey, journal: ShardJournal) -> dict[str, Any]:
+def _report(survey: Survey, journal: ShardJournal) -> DataReport:
     """The survey's figures with those of the tokens."""
     report = {**survey.report, "tokens": {}, "split_bytes": {}, "split_documents": {}}
     sources = {name: {**figures, "tokens": 0, "validation_tokens": 0} for name, figures in report["sources"].items()}
@@ -113,7 +113,7 @@ def _report(survey: Survey, journal: ShardJournal) -> dict[str, Any]:
                 figures = sources[survey.sources[int(number)]]
                 figures["tokens"] += n_tokens
                 figures["validation_tokens"] += n_tokens if split == "validation" else 0
-    return {**report, "sources": sources}
+    return DataReport.of({**report, "sources": sources}) or DataReport()
 
 
 def shards_key(survey: Survey, tokenizer: Tokenizer, shard_bytes: int = 0) -> str:

@@ -6,7 +6,7 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import DataReport, RunFolder, Summary, read_record, read_summary
+from chainrule.run import DataReport, RunFolder, Summary, read_manifest, read_summary
 from chainrule.verdict import known_baselines, removed, task_words
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
@@ -15,7 +15,7 @@ SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
 def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -> str:
     """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out."""
     summary = read_summary(run) if run else Summary()
-    report = DataReport.of(read_record(run.manifest).get("report")) if run else None
+    report = read_manifest(run).report if run else None
     name = run.name if run else proof.folder.name
     parts = [
         _HEAD,

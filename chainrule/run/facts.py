@@ -1,6 +1,6 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import groupby, islice
 from statistics import fmean
@@ -22,10 +22,11 @@ from chainrule.run.records import (
     Summary,
     TokenizerFacts,
     TrainRow,
+    read_manifest,
+    read_start,
     read_summary,
     rows_of,
 )
-from chainrule.run.sound import read_object
 
 MOST_EVENTS = 200
 # Rows that are held of a journal of any length; the page draws 1,200 points.
@@ -77,27 +78,23 @@ class Facts:
 
 def read_facts(run: RunFolder) -> Facts:
     """The facts of a finished, interrupted or running run."""
-    record, shards = read_object(run.machine), read_object(run.manifest)
-    summary = read_summary(run)
+    start, manifest, summary = read_start(run), read_manifest(run), read_summary(run)
     return Facts(
         run=run,
         status=summary.status or ("running" if is_running(run) else "unfinished"),
         summary=summary,
-        machine=Machine.of(record.get("machine")) or Machine(),
-        plan=Plan.of(record.get("plan")) or Plan(),
-        tokenizer=TokenizerFacts.of(record.get("tokenizer")) or TokenizerFacts(),
-        data=DataReport.of({**_mapping(shards.get("report")), **_mapping(record.get("data"))}) or DataReport(),
-        manifest=Manifest.of(shards) or Manifest(),
+        machine=start.machine or Machine(),
+        plan=start.plan or Plan(),
+        tokenizer=start.tokenizer or TokenizerFacts(),
+        # The run's own has all that the manifest's has, and more.
+        data=start.data or manifest.report or DataReport(),
+        manifest=manifest,
         train=thinned(rows_of(run.metrics, TrainRow), MOST_ROWS),
         held_out=thinned(rows_of(run.metrics, EvalRow), MOST_ROWS),
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
     )
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def last_events(run: RunFolder, most: int) -> list[Event]:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import disk_faults, finite, whole_file
-from chainrule.run.sound import json_value, sound_row
+from chainrule.run.sound import json_value
 
 Row = Mapping[str, Any]
 BLOCK_BYTES = 1 << 16
+# A row whose place in the run is unknown is no row: by its step a resume cuts, by its tokens curves are drawn.
+PLACE = ("step", "tokens")
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
@@ -41,9 +43,8 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     """The rows of the file in order, or those of one kind; nothing when it is absent.
 
-    A torn line (a kill while writing) is passed over, and so is one whose step is no number; of the others each value
-    is of its kind, or gone (sound.py). Rows of other kinds are not parsed: a few looks are found among a million steps
-    in a second.
+    A torn line (a kill while writing) is passed over, and so is one whose step is no whole number; what the others hold
+    is as it stands there. Rows of other kinds are not parsed: a few looks are found among a million steps in a second.
     """
     if not path.is_file():
         return
@@ -153,9 +154,11 @@ def _lines_from_end(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        return sound_row(json_value(line))
+        row = json_value(line)
     except ValueError:
         return None
+    is_row = isinstance(row, dict) and all(type(row[key]) is int for key in PLACE if key in row)
+    return row if is_row else None
 
 
 def _line(row: Any) -> bytes:

@@ -4,6 +4,7 @@ Who watches a run hears the same types. What a file lacks, or holds of another k
 version), is None, empty or left out; only what lacks its place is no record.
 """
 
+import json
 import math
 import types
 import typing
@@ -208,6 +209,18 @@ class Machine(Record):
     precision_reason: str | None = None
     peak_flops: float | None = None
     torch: str | None = None
+    python: str | None = None
+    processor_class: str | None = None
+    logical_cores: int | None = None
+    fast_cores: int | None = None
+    quota: float | None = None
+    installed_bytes: int | None = None
+    thread_choices: tuple[int, ...] = ()
+    spins: str | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """FLOP/s by number format."""
+    measured_seconds: float | None = None
+    core_share: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -302,8 +315,11 @@ class DataReport(Removed):
     longest: Extreme | None = None
     shortest: Extreme | None = None
     encoding_errors: int | None = None
+    held_out: str | None = None
+    """In words: documents, or the last share of the text."""
     tokens: Mapping[str, int] = field(default_factory=dict)
     split_bytes: Mapping[str, int] = field(default_factory=dict)
+    split_documents: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     copied: Copied | None = None
     epochs: float | None = None
@@ -317,6 +333,77 @@ class Manifest(Record):
 
     vocab_size: int | None = None
     fingerprint: str | None = None
+    report: DataReport | None = None
+
+
+@dataclass(frozen=True)
+class AskedLayer(Record):
+    """Of machine.json: a layer of settings that a start was given; its values are the person's own."""
+
+    source: str
+    values: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class AskedFor(Record):
+    """machine.json from its first instant: the minutes and the layers of settings that a start was asked for."""
+
+    minutes: float | None = None
+    layers: tuple[AskedLayer, ...] | None = None
+
+
+@dataclass(frozen=True)
+class StepCosts(Record):
+    """Of machine.json: seconds of an update, of a look at held-out text, of a round of samples and of a checkpoint."""
+
+    step: float
+    look: float = 0.0
+    samples: float = 0.0
+    save: float = 0.0
+
+
+@dataclass(frozen=True)
+class TimePlan(Record):
+    """machine.json: what a resume has to know of the run's time.
+
+    `seconds` are those of the whole run, None where a number of steps was asked for; `spent` those that were gone when
+    this was planned, with these costs.
+    """
+
+    spent: float
+    costs: StepCosts
+    seconds: float | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class OnBothTexts(Record):
+    """machine.json: what the model that a run goes on from scored before, in bits per byte of the new and the old text.
+
+    None where there is no such text.
+    """
+
+    new: float | None = None
+    old: float | None = None
+    max_tokens: int | None = None
+    """So many tokens of each were scored; None for all."""
+
+
+@dataclass(frozen=True)
+class StartRecord(AskedFor):
+    """machine.json: how a run was begun, in the order in which it became known; what is not known yet is None."""
+
+    tokenizer: TokenizerFacts | None = None
+    before: OnBothTexts | None = None
+    budget: TimePlan | None = None
+    machine: Machine | None = None
+    plan: Plan | None = None
+    data: DataReport | None = None
+
+    def row(self) -> dict[str, Any]:
+        """By name, each part as it is alone."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return super().row() | {name: part.row() for name, part in parts.items() if isinstance(part, Record)}
 
 
 @dataclass(frozen=True)
@@ -510,6 +597,26 @@ def read_summary(run: RunFolder) -> Summary:
     return Summary.of(read_object(run.summary)) or Summary()
 
 
+def read_start(run: RunFolder) -> StartRecord:
+    """machine.json, as far as it is there and sound."""
+    return StartRecord.of(read_object(run.machine)) or StartRecord()
+
+
+def read_asked(run: RunFolder) -> AskedFor | None:
+    """What machine.json says that the start was asked for; None where it does not tell, or not all of it."""
+    found = read_object(run.machine)
+    asked = AskedFor.of(found) or AskedFor()
+    # Whole or not at all: a start that goes on must not be another one, because a setting was left out as unsound.
+    written = json.loads(json.dumps(asked.row()))
+    is_whole = all(written.get(one.name) == found.get(one.name) for one in fields(asked))
+    return asked if is_whole and asked.layers is not None else None
+
+
+def read_manifest(run: RunFolder) -> Manifest:
+    """data/manifest.json for who looks, as far as it is there and sound."""
+    return Manifest.of(read_object(run.manifest)) or Manifest()
+
+
 Check = Callable[[Any], Any]
 """From what JSON holds to what a field may hold, or None."""
 
@@ -533,7 +640,8 @@ def _check(kind: Any) -> Check:
         # A column keeps its places: what was not finite is None there. A list of things has only what is sound.
         return _items(_check(parts[0]), keeps=types.NoneType in typing.get_args(parts[0]))
     if origin is Mapping:
-        return _pairs(_check(parts[1]))
+        # What may be anything may be null.
+        return _pairs(_check(parts[1]), keeps=parts[1] is Any)
     return kind.of if issubclass(kind, Record) else SINGLE[kind]
 
 
@@ -553,11 +661,12 @@ def _items(check: Check, *, keeps: bool) -> Check:
     return checked
 
 
-def _pairs(check: Check) -> Check:
+def _pairs(check: Check, *, keeps: bool) -> Check:
     def checked(value: Any) -> Any:
         if not isinstance(value, Mapping):
             return None
-        return {str(key): sound for key, item in value.items() if (sound := check(item)) is not None}
+        found = {str(key): check(item) for key, item in value.items()}
+        return found if keeps else {key: sound for key, sound in found.items() if sound is not None}
 
     return checked
 

@@ -2,13 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from chainrule.base import RunError, bytes_text, disk_faults, folder_bytes
-from chainrule.run import RunFolder, check_free, forget_start, read_record, run_lock
+from chainrule.run import RunFolder, StartRecord, check_free, forget_start, read_start, run_lock
 from chainrule.train.session import write_event
 from chainrule.train.watch import Watch
 
@@ -25,12 +24,13 @@ class Claim:
     watch: Watch
     begun: float
 
-    def take_over(self, asked: Mapping[str, Any]) -> None:
+    def take_over(self, asked: StartRecord) -> None:
         """Makes room for the start that is `asked` for where an earlier one never came to its first step.
 
         What an equal start prepared is used; that of another is removed. Raises RunError when that would be much.
         """
-        if all(read_record(self.run.machine).get(key) == value for key, value in asked.items()):
+        known = read_start(self.run)
+        if (known.minutes, known.layers) == (asked.minutes, asked.layers):
             return
         size = folder_bytes(self.run.data)
         if size > WORTH_KEEPING_BYTES:

@@ -27,7 +27,7 @@ def copied_row(dataset: Dataset) -> Copied:
     one evenly spread blocks, so that more may stand there).
     """
     held, train, report = dataset.split("validation"), dataset.split("train"), dataset.manifest.report
-    bytes_per_token = report["split_bytes"]["validation"] / held.n_tokens
+    bytes_per_token = report.split_bytes["validation"] / held.n_tokens
     length = max(4, round(STRETCH_BYTES / max(bytes_per_token, 0.1)))
     stretches = _stretches(held, length, dataset.manifest.end_of_text)
     searched = _Blocks(train, min(1.0, MOST_TOKENS / train.n_tokens))

@@ -2,15 +2,25 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from chainrule.base import ConfigError, DataError, DiskError, finite, write_json
 from chainrule.evaluate import Candidate, Scores, Scoring, as_much_as, baselines_within, doubled, tasks_for
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import flops_per_token, parameters
-from chainrule.run import Baselines, Best, Progress, RunFolder, Scored, Summary, TaskResult, TrainRow, last_record
+from chainrule.run import (
+    Baselines,
+    Best,
+    OnBothTexts,
+    Progress,
+    RunFolder,
+    Scored,
+    Summary,
+    TaskResult,
+    TrainRow,
+    last_record,
+)
 from chainrule.run import Scores as SourceScores
 from chainrule.train.looks import own_scoring, score_held_out, where
 from chainrule.train.more import more_minutes
@@ -23,7 +33,7 @@ N_COMPLETIONS, COMPLETION_TOKENS, LEAST_TOKENS = 3, 160, 16
 TRIAL_BATCHES = 8
 
 
-def finish(session: Session, *, begun: float, before: Mapping[str, Any] | None) -> Summary:
+def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Summary:
     """Scores held-out text, measures the baselines, samples, and writes summary.json; returns it.
 
     Held-out tokens are scored with windows that overlap by half, so that each but the first has at least half a context
@@ -96,7 +106,7 @@ def score_at_the_end(session: Session) -> tuple[Scores, Scored]:
         n_tokens=scores.n_tokens,
         of_tokens=n_tokens - 1,
         n_bytes=scores.n_bytes,
-        of_bytes=session.dataset.manifest.report["split_bytes"]["validation"],
+        of_bytes=session.dataset.manifest.report.split_bytes["validation"],
     )
 
 

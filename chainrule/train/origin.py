@@ -1,6 +1,6 @@
 """Going on from a pretrained model: its weights, shape, tokenizer, and a share of its old text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
-from chainrule.run import Change, RunFolder
+from chainrule.run import Change, OnBothTexts, RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
 from chainrule.train.looks import own_scoring, score_held_out
 from chainrule.train.session import Session
@@ -98,11 +98,11 @@ def old_dataset(run: RunFolder) -> Dataset | None:
     return open_dataset(run.old) if is_prepared(run.old) else None
 
 
-def score_before(session: Session, minutes: float | None, step_seconds: float) -> dict[str, Any]:
+def score_before(session: Session, minutes: float | None, step_seconds: float) -> OnBothTexts:
     """What the model scores before it learns: bits per byte of the new held-out text and of the old, where known.
 
     Of a run of `minutes` this may take a small share, however much text is held out: then as many tokens of evenly
-    spread windows are scored, and "max_tokens" says how many. It is scored again at the end, on the same windows.
+    spread windows are scored, and `max_tokens` says how many. It is scored again at the end, on the same windows.
     """
     config = session.config
     speed = config.batch_windows * config.model.context_length / max(step_seconds, 1e-9)
@@ -111,7 +111,7 @@ def score_before(session: Session, minutes: float | None, step_seconds: float) -
     n_tokens = max(store.split("validation").n_tokens for store in (session.dataset, session.old) if store)
     most = allowed / n_texts * speed / FORWARD_SHARE
     max_tokens = None if most >= n_tokens else max(1, int(most))
-    return {**_score_both(session, max_tokens), "max_tokens": max_tokens}
+    return _score_both(session, max_tokens)
 
 
 class Both(NamedTuple):
@@ -121,22 +121,26 @@ class Both(NamedTuple):
     old: Change | None = None
 
 
-def forgetting(session: Session, before: Mapping[str, Any] | None) -> Both:
+def forgetting(session: Session, before: OnBothTexts | None) -> Both:
     """Held-out bits per byte on new and on old text, before and after; nothing for a run from nothing."""
     if before is None:
         return Both()
-    after = _score_both(session, before.get("max_tokens"))
-    return Both(*(Change.of({"before": before[name], "after": after[name]}) for name in Both._fields))
+    after = _score_both(session, before.max_tokens)
+    return Both(_change(before.new, after.new), _change(before.old, after.old))
 
 
-def _score_both(session: Session, max_tokens: int | None) -> dict[str, float | None]:
-    old = None if session.old is None else session.old.split("validation")
-    stores = {"new": session.dataset.split("validation"), "old": old}
+def _change(before: float | None, after: float | None) -> Change | None:
+    return None if before is None or after is None else Change(before, after)
+
+
+def _score_both(session: Session, max_tokens: int | None) -> OnBothTexts:
     scoring = own_scoring(session, max_tokens=max_tokens)
-    return {
-        name: None if store is None else score_held_out(session, store, scoring).bits_per_byte
-        for name, store in stores.items()
-    }
+
+    def scored(dataset: Dataset) -> float:
+        return score_held_out(session, dataset.split("validation"), scoring).bits_per_byte
+
+    new = scored(session.dataset)
+    return OnBothTexts(new, None if session.old is None else scored(session.old), max_tokens)
 
 
 def _refuse_another_shape(source: str, layers: Sequence[Layer]) -> None:

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from chainrule.config import TrainingConfig
+from chainrule.run import StepCosts
 from chainrule.train.ending import Ending
 
 # How far back a mean of steps looks, as a share of the time, and at least in seconds and in steps: long enough that one
@@ -37,13 +38,8 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Seconds of an update, of a look at held-out text, of a round of samples and of a checkpoint."""
-
-    step: float
-    look: float = 0.0
-    samples: float = 0.0
-    save: float = 0.0
+class Costs(StepCosts):
+    """The seconds of a step and of what happens between steps, and what they come to over a run."""
 
     def looking(self, intervals: Intervals) -> float:
         """What looks and samples add to a step, on average."""

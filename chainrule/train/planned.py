@@ -1,10 +1,9 @@
 """The budget of a session: made when a run begins, taken up again when it goes on, made anew when it gets more time."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict, replace
 
 from chainrule.config import Resolved
+from chainrule.run import TimePlan
 from chainrule.train.budget import guessed_costs, timetable, with_steps
 from chainrule.train.ending import Ending, ending_of
 from chainrule.train.pace import Clock, Costs
@@ -15,7 +14,7 @@ from chainrule.train.settings import pinned
 
 def plan_time(
     session: Session, resolved: Resolved, minutes: float | None, step_seconds: float
-) -> tuple[Resolved, dict[str, Any], tuple[str, ...]]:
+) -> tuple[Resolved, TimePlan, tuple[str, ...]]:
     """The settings with as many steps as fit, what a resume has to know of the time, and what is to be said of it.
 
     Without `minutes` the steps stay as they are, and only the ending is bounded.
@@ -23,12 +22,12 @@ def plan_time(
     costs = guessed_costs(step_seconds, session.config, session.dataset)
     training = session.config.training
     sentences: tuple[str, ...] = ()
-    kept = {"seconds": None, "minutes": minutes, "spent": session.budget.clock.spent(), "costs": asdict(costs)}
+    kept = TimePlan(session.budget.clock.spent(), costs, minutes=minutes)
     if minutes is not None:
         session.budget.pace.costs = costs
         ending = _ending(session, costs, minutes * 60)
         table = timetable(minutes, session.budget.clock.spent(), session.costs_ahead(), ending, training)
-        kept["seconds"], sentences = table.seconds, table.sentences
+        kept, sentences = replace(kept, seconds=table.seconds), table.sentences
         source = f"measured: {step_seconds:.2f} s a step"
         resolved = pinned(resolved, "training", with_steps(training, table.steps, table.sparse), source)
     _start(session, kept, resolved.config.training.steps)
@@ -36,8 +35,8 @@ def plan_time(
 
 
 def more_time(
-    session: Session, resolved: Resolved, minutes: float, step_seconds: float, before: Any
-) -> tuple[Resolved, dict[str, Any]]:
+    session: Session, resolved: Resolved, minutes: float, step_seconds: float, before: TimePlan | None
+) -> tuple[Resolved, TimePlan]:
     """The settings with the steps that are done and those that fit into `minutes` from the beginning of this process.
 
     `before` is what was kept of the time until now; what is to be kept from now on comes beside the settings.
@@ -50,39 +49,26 @@ def more_time(
     table = timetable(minutes, spent, costs, _ending(session, costs, minutes * 60), training)
     for sentence in table.sentences:
         session.note(sentence)
-    done = max(progress.spent, float(before["spent"]) if is_sound(before) else 0.0)
-    kept = {"seconds": done + table.seconds, "minutes": minutes, "spent": done, "costs": asdict(costs)}
+    done = max(progress.spent, before.spent if before else 0.0)
+    kept = TimePlan(done, costs, done + table.seconds, minutes)
     steps = {"steps": progress.step + table.steps}
     resolved = pinned(resolved, "training", steps, f"{minutes:g} minutes more")
     session.config = resolved.config
     return resolved, kept
 
 
-def take_up_time(session: Session, kept: Mapping[str, Any]) -> None:
+def take_up_time(session: Session, kept: TimePlan) -> None:
     """On a resume: the time goes on from where the checkpoint stood, and what the run had decided later stands."""
     progress, budget = session.state.progress, session.budget
     budget.known = known_decisions(session.run, session.course, progress.step)
     _start(session, kept, session.course.steps)
-    budget.clock = Clock(budget.clock.begun, max(progress.spent, float(kept["spent"])))
+    budget.clock = Clock(budget.clock.begun, max(progress.spent, kept.spent))
 
 
-def is_sound(kept: Any) -> bool:
-    """Whether what was kept of the time, in a file that anything may have happened to, can be worked with."""
-    if not isinstance(kept, dict) or not isinstance(kept.get("costs"), dict):
-        return False
-    costs = [kept["costs"].get(one.name) for one in fields(Costs)]
-    return (
-        len(kept["costs"]) == len(costs)
-        and all(isinstance(one, int | float) for one in (*costs, kept.get("spent")))
-        and all(isinstance(kept.get(key), int | float | None) for key in ("seconds", "minutes"))
-    )
-
-
-def _start(session: Session, kept: Mapping[str, Any], steps: int) -> None:
-    budget, costs = session.budget, Costs(**kept["costs"])
-    minutes = kept["minutes"]
-    budget.seconds = kept["seconds"]
-    budget.ending = _ending(session, costs, minutes and minutes * 60)
+def _start(session: Session, kept: TimePlan, steps: int) -> None:
+    budget, costs = session.budget, Costs(**asdict(kept.costs))
+    budget.seconds = kept.seconds
+    budget.ending = _ending(session, costs, kept.minutes and kept.minutes * 60)
     budget.pace.start(costs, budget.seconds)
     budget.said_steps = steps
 
@@ -98,5 +84,5 @@ def _ending(session: Session, costs: Costs, budget: float | None) -> Ending:
         held_out=dataset.split("validation").n_tokens,
         again=sum(store.split("validation").n_tokens for store in texts),
         train_tokens=dataset.split("train").n_tokens,
-        text_bytes=sum(dataset.manifest.report["split_bytes"].values()),
+        text_bytes=sum(dataset.manifest.report.split_bytes.values()),
     )

@@ -115,7 +115,7 @@ def tokenizer_row(tokenizer: Tokenizer, dataset: Dataset, config: Config, asked_
 
 def data_row(dataset: Dataset, config: Config) -> DataReport:
     """The data report, with what of the held-out text is copied, the run's epochs, and a warning past four."""
-    report = DataReport.of(dataset.manifest.report) or DataReport()
+    report = dataset.manifest.report
     epochs = run_tokens(config) / dataset.split("train").n_tokens
     warnings = [*report.warnings]
     if epochs > MANY_EPOCHS:

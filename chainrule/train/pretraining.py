@@ -11,11 +11,11 @@ from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
-from chainrule.run import Event, RunFolder, Summary, read_summary
+from chainrule.run import Event, RunFolder, Summary, read_start, read_summary
 from chainrule.train.claim import claimed
 from chainrule.train.finish import finish, interrupted
 from chainrule.train.loop import train
-from chainrule.train.record import known_before, start_record
+from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
 from chainrule.train.room import way_on
 from chainrule.train.session import Session
@@ -77,7 +77,7 @@ def pretrain(
                     claim.take_over(start_record(layers, budget))
                     session = start.anew(layers, budget)
                 train(session)
-                summary = finish(session, begun=begun, before=known_before(run))
+                summary = finish(session, begun=begun, before=read_start(run).before)
         except Interrupted as fault:
             with stop.held():
                 summary = interrupted(session, fault.signal_number, begun)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.base import duration_text, write_json
-from chainrule.run import Event, Plan, Replanned, RunFolder, read_record, rows_of
+from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, rows_of
 from chainrule.train.budget import sparse_enough
 from chainrule.train.course import Course
 from chainrule.train.pace import Budget
@@ -87,11 +87,11 @@ def _is_turn(made: Any, course: Course) -> bool:
 
 def keep_plan(session: Session) -> Plan:
     """Writes the steps as they are planned now into machine.json, for those who look; returns the plan."""
-    record = read_record(session.run.machine)
+    record = read_start(session.run)
     steps = session.course.steps
     batch_tokens = session.config.batch_windows * session.config.model.context_length
-    plan = replace(Plan.of(record.get("plan")) or Plan(), steps=steps, tokens=steps * batch_tokens)
-    session.patient(lambda: write_json(session.run.machine, {**record, "plan": plan.row()}))
+    plan = replace(record.plan or Plan(), steps=steps, tokens=steps * batch_tokens)
+    session.patient(lambda: write_json(session.run.machine, replace(record, plan=plan).row()))
     return plan
 
 

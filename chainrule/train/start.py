@@ -1,20 +1,19 @@
 """From settings to a session that is ready for its next step: a new run, or one that goes on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 from chainrule.base import bytes_text, write_json
 from chainrule.config import Config, Layer, Resolved, load_toml, resolve
 from chainrule.data import Dataset, open_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
 from chainrule.plan import draft
-from chainrule.run import Plan, RunFolder, TokenizerFacts, is_begun, read_record
+from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts, is_begun, read_start
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.objective import NextToken
 from chainrule.train.origin import find_origin, link_old_text, old_dataset, score_before
 from chainrule.train.pace import Budget, Clock
-from chainrule.train.planned import is_sound, more_time, plan_time, take_up_time
+from chainrule.train.planned import more_time, plan_time, take_up_time
 from chainrule.train.prepare import (
     data_row,
     machine_record,
@@ -61,7 +60,7 @@ class Start:
         # Before anything that takes time, and config.toml, which makes the folder a run, last: from then on --resume
         # goes on, and before it the name is free.
         record = start_record(layers, minutes)
-        write_json(self.run.machine, record)
+        write_json(self.run.machine, record.row())
         save_settings(self.run, given)
         facts = self._machine(given)
         if given.config.origin.start_from is None:
@@ -92,29 +91,28 @@ class Start:
         ):
             resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
         about = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
-        record["tokenizer"] = about.row()
         self.watch(about)
         check_room(self.run, resolved.config)  # once more: the shards have taken some
         session = self._session(resolved, facts, tokenizer, dataset)
         if origin:
             session.state.take_weights(origin.opened)
-        return self._probed(session, resolved, record)
+        return self._probed(session, resolved, replace(record, tokenizer=about))
 
     def again(self, layers: Sequence[Layer], minutes: float | None = None) -> Session:
         """The run in the folder, from its newest whole checkpoint, or from its first step when it has none.
 
         With `minutes` it gets as many steps more as fit into that time from now on.
         """
-        record = read_record(self.run.machine)
+        record = read_start(self.run)
         resolved = saved_settings(self.run, layers)
-        if "plan" not in record and not is_begun(self.run):
+        if record.plan is None and not is_begun(self.run):
             asked, before = asked_for(self.run)
             return self.anew([*asked, *layers], before if minutes is None else minutes)
         # Of a finished run that gets more minutes the steps are not known yet: at least one checkpoint comes.
         check_room(self.run, resolved.config, count=None if minutes is None else 1)
         facts = self._machine(resolved)
         tokenizer, dataset = load_tokenizer(self.run.tokenizer), open_dataset(self.run.data)
-        self._tell(record, resolved.config, facts, tokenizer, dataset)
+        record = self._tell(record, resolved.config, facts, tokenizer, dataset)
         checkpoint = checkpoint_to_resume(self.run, self.watch)
         if checkpoint:
             check_settings(checkpoint, self.run, resolved.config)
@@ -130,39 +128,38 @@ class Start:
         progress = session.state.progress
         wanted = resolved.config.training.steps
         if minutes is not None:
-            resolved, record["budget"] = more_time(
-                session, resolved, minutes, probed.step_seconds, record.get("budget")
-            )
-        elif (
-            not is_sound(record.get("budget")) or wanted != resolve([load_toml(self.run.config)]).config.training.steps
-        ):
+            resolved, budget = more_time(session, resolved, minutes, probed.step_seconds, record.budget)
+        elif record.budget is None or wanted != resolve([load_toml(self.run.config)]).config.training.steps:
             # Nothing is known of a time, or a number of steps was asked for, whatever time they take.
-            record["budget"] = plan_time(session, resolved, None, probed.step_seconds)[1]
+            budget = plan_time(session, resolved, None, probed.step_seconds)[1]
+        else:
+            budget = record.budget
         if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
             session.note(told)
         going_on(self.run)
-        write_json(self.run.machine, record)
+        write_json(self.run.machine, replace(record, budget=budget).row())
         save_settings(self.run, resolved)
         cut_journals(self.run, progress.step, progress.looked, self.watch)
-        take_up_time(session, record["budget"])
+        take_up_time(session, budget)
         keep_plan(session)
         session.note(f"resumed at step {progress.step} of {session.course.steps}")
         return session
 
     def _tell(
-        self, record: dict[str, Any], config: Config, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset
-    ) -> None:
+        self, record: StartRecord, config: Config, facts: MachineFacts, tokenizer: Tokenizer, dataset: Dataset
+    ) -> StartRecord:
         """Shows what the first start showed; what machine.json has lost is worked out and written again."""
-        plan, about = Plan.of(record.get("plan")), TokenizerFacts.of(record.get("tokenizer"))
+        plan, about = record.plan, record.tokenizer
         data = data_row(dataset, config)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
             plan = plan_row(config, facts)
             about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
-            record |= {"plan": plan.row(), "tokenizer": about.row(), "machine": facts.row(), "data": data.row()}
-            write_json(self.run.machine, record)
+            record = replace(record, plan=plan, tokenizer=about, machine=machine_record(facts), data=data)
+            write_json(self.run.machine, record.row())
             write_event(self.run, self.watch, "machine.json was missing or damaged, and is written again")
         for one in (plan, about, data):
             self.watch(one)
+        return record
 
     def _machine(self, resolved: Resolved) -> MachineFacts:
         facts = look_at_machine(resolved.config.machine)
@@ -205,12 +202,12 @@ class Start:
         session.config = resolved.config
         return resolved, probed
 
-    def _probed(self, session: Session, resolved: Resolved, record: dict[str, Any]) -> Session:
+    def _probed(self, session: Session, resolved: Resolved, record: StartRecord) -> Session:
         """The session with micro-batch, compilation and steps settled, and all of it written down."""
         resolved, probed = self._tried(session, resolved)
         if session.config.origin.start_from:
-            record["before"] = score_before(session, record["minutes"], probed.step_seconds)
-        resolved, record["budget"], sentences = plan_time(session, resolved, record["minutes"], probed.step_seconds)
+            record = replace(record, before=score_before(session, record.minutes, probed.step_seconds))
+        resolved, budget, sentences = plan_time(session, resolved, record.minutes, probed.step_seconds)
         session.config = resolved.config
         data, plan = (
             data_row(session.dataset, session.config),
@@ -219,8 +216,8 @@ class Start:
         self.watch(data)
         self.watch(plan)
         save_settings(self.run, resolved)
-        whole = {**record, "machine": session.facts.row(), "plan": plan.row(), "data": data.row()}
-        write_json(self.run.machine, whole)
+        record = replace(record, budget=budget, machine=machine_record(session.facts), plan=plan, data=data)
+        write_json(self.run.machine, record.row())
         for sentence in sentences:
             session.note(sentence)
         session.note(f"started: {session.config.training.steps} steps")

@@ -13,7 +13,7 @@ from chainrule.run import (
     TrainRow,
     is_running,
     last_record,
-    read_record,
+    read_start,
     read_summary,
     rows_from_end,
     rows_of,
@@ -62,7 +62,7 @@ def overview(run: RunFolder) -> Overview:
     last = last_record(run.metrics, TrainRow) or TrainRow(0)
     looks = (EvalRow.of(row) for row in rows_from_end(run.metrics, EvalRow.KIND))
     bits = next((look.val_bits_per_byte for look in looks if look and look.val_bits_per_byte is not None), None)
-    planned = Plan.of(read_record(run.machine).get("plan")) or Plan()
+    planned = read_start(run).plan or Plan()
     try:
         config = config_of(run)
     except ChainruleError:

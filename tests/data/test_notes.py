@@ -95,7 +95,7 @@ def test_huge_documents_that_are_cut_become_tokens_on_both_sides(workshop, make_
     manifest = workshop.prepare(validation_bytes=4000)
     held = manifest.tokens("validation")
     assert 3000 < held < 5000
-    assert manifest.tokens("train") + held == manifest.report["bytes"] + 8
+    assert manifest.tokens("train") + held == manifest.report.bytes + 8
 
 
 def test_json_files_that_were_passed_over_are_told(workshop):

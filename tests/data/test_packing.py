@@ -38,9 +38,9 @@ def test_documents_of_many_pieces_keep_one_end(workshop, make_prose):
     book = "".join(make_prose(index, 500) for index in range(150))
     workshop.write("book.txt", book)
     manifest = workshop.prepare()
-    assert manifest.report["split_documents"] == {"train": 1, "validation": 1}
-    assert sum(manifest.report["tokens"].values()) == len(book) + 2
-    assert sum(manifest.report["split_bytes"].values()) == len(book)
+    assert manifest.report.split_documents == {"train": 1, "validation": 1}
+    assert sum(manifest.report.tokens.values()) == len(book) + 2
+    assert sum(manifest.report.split_bytes.values()) == len(book)
 
 
 def test_control_words_in_a_document_are_ordinary_text(workshop, make_prose):
@@ -57,13 +57,13 @@ def test_the_report_has_tokens_bytes_and_documents_of_both_sides(workshop):
     workshop.fill(40)
     manifest = workshop.prepare()
     report = manifest.report
-    assert report["tokens"] == {split: manifest.tokens(split) for split in ("train", "validation")}
+    assert report.tokens == {split: manifest.tokens(split) for split in ("train", "validation")}
     for split in ("train", "validation"):
         # Bytes are the tokens of this tokenizer.
-        assert report["tokens"][split] == report["split_bytes"][split] + report["split_documents"][split]
-    assert sum(source["tokens"] for source in report["sources"].values()) == sum(report["tokens"].values())
-    assert report["bytes"] == sum(report["split_bytes"].values())
-    json.dumps(report, allow_nan=False)
+        assert report.tokens[split] == report.split_bytes[split] + report.split_documents[split]
+    assert sum(source.tokens for source in report.sources.values()) == sum(report.tokens.values())
+    assert report.bytes == sum(report.split_bytes.values())
+    json.dumps(report.row(), allow_nan=False)
 
 
 def test_less_text_than_one_window_is_refused_with_both_numbers(workshop, make_prose):

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from chainrule.report import write_report
-from chainrule.run import EvalRow, Event, RunFolder, Sample, Summary, TrainRow, read_facts, read_rows, read_summary
+from chainrule.run import (
+    EvalRow,
+    Event,
+    RunFolder,
+    Sample,
+    Summary,
+    TrainRow,
+    read_facts,
+    read_manifest,
+    read_rows,
+    read_start,
+    read_summary,
+)
 from chainrule.run.health_record import KINDS
 
 OLD = RunFolder(Path(__file__).with_name("run_of_november_2026"))
@@ -48,9 +60,11 @@ def test_its_summary_is_read_whole():
 
 def test_what_machine_json_and_the_manifest_say_is_found():
     facts, written = read_facts(OLD), json.loads(OLD.machine.read_text(encoding="utf-8"))
-    for name in ("machine", "plan", "tokenizer"):
-        found = getattr(facts, name).row()
-        assert found and missing(json.loads(json.dumps(found)), written[name]) == []
+    assert missing(written, json.loads(json.dumps(read_start(OLD).row()))) == []
+    for name in ("machine", "plan", "tokenizer", "data"):
+        assert getattr(facts, name) == getattr(read_start(OLD), name)
+    written = json.loads(OLD.manifest.read_text(encoding="utf-8"))["report"]
+    assert missing(written, json.loads(json.dumps(read_manifest(OLD).report.row()))) == []
     assert facts.data.documents == 40 and set(facts.data.sources) and facts.manifest.vocab_size == 257
 
 

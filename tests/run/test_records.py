@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule
-from chainrule.run import RunFolder, Summary, TrainRow, append_row, last_record, read_summary, rows_of
+from chainrule.run import (
+    RunFolder,
+    Summary,
+    TrainRow,
+    append_row,
+    last_record,
+    read_asked,
+    read_start,
+    read_summary,
+    rows_of,
+)
 from chainrule.run.records import Record
 
 TYPES = sorted(
@@ -90,7 +100,7 @@ def attributes() -> set[str]:
 FOR_OTHERS = {
     "train_loss", "best", "python_version", "of_tokens", "stretches", "read_documents", "unreadable", "version", "cut",
     "texts", "words", "word_list", "validation_tokens", "n_tokens", "nats", "perplexity", "score", "applied",
-    "report_seconds", "bundle", "ratio_max", "gradient_max",
+    "report_seconds", "bundle", "ratio_max", "gradient_max", "split_documents",
 }  # fmt: skip
 
 
@@ -118,3 +128,32 @@ def test_a_summary_that_is_not_there_or_torn_is_empty(tmp_path):
     assert read_summary(run) == Summary()
     run.summary.write_text('{"status": "fin')
     assert read_summary(run) == Summary()
+
+
+ASKED = {"minutes": 2.5, "layers": [{"source": "flag", "values": {"model": {"n_layers": 2}, "origin": {"from": None}}}]}
+
+
+def test_what_a_start_was_asked_for_is_known_whole_or_not_at_all(tmp_path):
+    run = RunFolder(tmp_path)
+    assert read_asked(run) is None
+    for asked in (ASKED, {**ASKED, "minutes": None}, {**ASKED, "tokenizer": 3}):
+        run.machine.write_text(json.dumps(asked))
+        assert read_asked(run).minutes == asked["minutes"]
+        assert [(one.source, one.values) for one in read_asked(run).layers] == [("flag", ASKED["layers"][0]["values"])]
+    layer = ASKED["layers"][0]
+    for damaged in (
+        *({"minutes": "x"}, {"layers": None}, {"layers": [layer, 3]}, {"layers": [layer, None]}),
+        *({"layers": [{**layer, "source": 1}]}, {"layers": [{**layer, "values": {"model": None, "text": {}}}]}),
+    ):
+        run.machine.write_text(json.dumps({**ASKED, **damaged}))
+        assert read_asked(run) is None
+
+
+def test_a_damaged_part_of_machine_json_leaves_the_others(tmp_path):
+    run = RunFolder(tmp_path)
+    costs = {"step": 1.0, "look": "x", "samples": 2.0, "save": 0.0}
+    run.machine.write_text(json.dumps({"plan": 3, "budget": {"spent": 1.0, "costs": costs}, "before": [1]}))
+    found = read_start(run)
+    assert found.plan is None and found.before is None and found.budget.costs.samples == 2.0
+    run.machine.write_text(json.dumps({"plan": {"steps": 4}, "budget": {"spent": 1.0, "costs": {"look": 1.0}}}))
+    assert read_start(run).plan.steps == 4 and read_start(run).budget is None

@@ -58,8 +58,8 @@ def test_copies_between_the_two_sides_of_one_document_are_counted_and_said(tmp_p
     stories = [f"{lines(40 * number, 5)}~~~ {number} ~~~\n" for number in range(60)]
     dataset = prepared(tmp_path, "".join(stories + stories), lambda texts: byte_tokenizer())
     report = dataset.manifest.report
-    assert report["documents"] == 1 and report["duplicates"] == 0
-    assert {name: report["split_documents"][name] for name in ("train", "validation")} == {"train": 1, "validation": 1}
+    assert report.documents == 1 and report.duplicates == 0
+    assert {name: report.split_documents[name] for name in ("train", "validation")} == {"train": 1, "validation": 1}
     assert copied_row(dataset).share > 0.95
     settings = {"context_length": 16, "emb_dim": 8, "n_heads": 1, "n_layers": 1, "vocab_size": 257}
     row = data_row(dataset, Config(model=ModelConfig(**settings), training=TrainingConfig(steps=2, batch_tokens=64)))

@@ -12,8 +12,9 @@ from chainrule.checkpoint import open_model
 from chainrule.checkpoint.hugging_face import to_hugging_face
 from chainrule.checkpoint.tensors import write_tensors
 from chainrule.config import Config, Layer, load_toml, resolve
+from chainrule.data import open_dataset
 from chainrule.model import GPT
-from chainrule.run import read_record, read_rows
+from chainrule.run import RunFolder, read_rows, read_start
 from chainrule.train import pretrain
 from chainrule.train.origin import find_origin
 
@@ -137,10 +138,10 @@ def test_another_text_is_read_by_the_same_tokenizer_and_both_are_scored(own, beg
     begin(own, paths=other_texts)
     run = tmp_path / "next"
     assert (run / "tokenizer.json").read_bytes() == (own / "tokenizer.json").read_bytes()
-    before = read_record(run / "machine.json")["before"]
-    assert before["new"] > 0 and before["old"] > 0 and before["new"] != before["old"]
-    ours, theirs = (read_record(folder / "manifest.json") for folder in (run / "old", own / "data"))
-    assert ours["fingerprint"] == theirs["fingerprint"]
+    before = read_start(RunFolder(run)).before
+    assert before.new > 0 and before.old > 0 and before.new != before.old
+    ours, theirs = (open_dataset(folder, verify=False).manifest for folder in (run / "old", own / "data"))
+    assert ours.fingerprint == theirs.fingerprint
 
 
 def test_ids_of_another_tokenizer_are_refused(own, layers, texts, tmp_path):

@@ -146,7 +146,7 @@ def test_text_prepared_ahead_is_what_the_run_takes(shared, texts, tmp_path, monk
     pretrain(shared(), tmp_path / "run", watch=watch)
     assert opened == []
     assert not any("kept for other runs" in message for message in said)
-    assert made.data.tokens == open_dataset(tmp_path / "run" / "data").manifest.report["tokens"]
+    assert made.data.tokens == open_dataset(tmp_path / "run" / "data").manifest.report.tokens
     with pytest.raises(ConfigError, match=r"machine\.cache is off"):
         prepare_text(shared(machine={"cache": "off"}))
 

@@ -13,16 +13,16 @@ from chainrule.run import (
     InsideRow,
     LayersRow,
     NormsRow,
-    Plan,
     Record,
     RunFolder,
     Sample,
     SpikeRow,
+    StartRecord,
     Summary,
-    TokenizerFacts,
     TrainRow,
     read_facts,
     read_rows,
+    read_start,
 )
 from chainrule.train import pretrain
 
@@ -63,10 +63,11 @@ def test_the_summary_in_the_folder_is_the_one_that_was_given_back(straight):
     assert as_json(Summary.of(written)) == written
 
 
-def test_machine_json_holds_the_plan_and_the_tokenizer_as_records(straight):
+def test_machine_json_is_the_record_of_the_start_and_nothing_else(straight):
     written = json.loads((straight / "machine.json").read_text())
-    for kind, key in ((Plan, "plan"), (TokenizerFacts, "tokenizer")):
-        assert as_json(kind.of(written[key])) == written[key]
+    assert as_json(read_start(RunFolder(straight))) == written
+    assert set(written) == {one.name for one in fields(StartRecord)} - {"minutes", "before"}
+    assert as_json(StartRecord.of(written).plan) == written["plan"]
 
 
 def test_of_a_finished_run_every_part_is_known(straight):
