@@ -30,7 +30,8 @@ from chainrule.plan.more import FULL_EPOCHS, LEVEL, POWER, final_slope, worth
 from chainrule.run import RunFolder, read_rows
 from chainrule.train.finish import score_at_the_end
 from chainrule.train.loop import train
-from chainrule.train.start import Start
+from chainrule.train.stages import Start
+from chainrule.train.start import anew
 from chainrule.train.stop import Stop
 
 CONTEXT, FIRST_WINDOW = 256, 64
@@ -115,7 +116,7 @@ def measured(case: Case, tokens: int, folder: Path) -> dict[str, Any]:
     known = float(unique.read_text()) if unique.exists() else 1e12
     with Stop() as stop, freed_memory_kept():
         layers = settings(case, tokens, path, folder / "cache", known)
-        session = Start(run, lambda row: None, stop, time.perf_counter()).anew(layers, None)
+        session = anew(Start(run, lambda row: None, stop, time.perf_counter()), layers, None)
         n_unique = session.dataset.split("train").n_tokens
         unique.write_text(str(n_unique))
         train(session)

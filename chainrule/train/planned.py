@@ -1,6 +1,6 @@
 """The budget of a session: made when a run begins, taken up again when it goes on, made anew when it gets more time."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from chainrule.config import Resolved
 from chainrule.run import TimePlan
@@ -10,16 +10,22 @@ from chainrule.train.pace import Clock, Costs
 from chainrule.train.replan import known_decisions
 from chainrule.train.session import Session
 from chainrule.train.settings import pinned
+from chainrule.train.stages import Probed
 
 
-def plan_time(
-    session: Session, resolved: Resolved, minutes: float | None, step_seconds: float
-) -> tuple[Resolved, TimePlan, tuple[str, ...]]:
-    """The settings with as many steps as fit, what a resume has to know of the time, and what is to be said of it.
+@dataclass(frozen=True)
+class Planned:
+    """The settings with their steps, what a resume has to know of the time, and what is to be said of it."""
 
-    Without `minutes` the steps stay as they are, and only the ending is bounded.
-    """
-    costs = guessed_costs(step_seconds, session.config, session.dataset)
+    resolved: Resolved
+    time: TimePlan
+    sentences: tuple[str, ...] = ()
+
+
+def plan_time(probed: Probed, minutes: float | None) -> Planned:
+    """As many steps as fit; without `minutes` they stay as they are, and only the ending is bounded."""
+    session, resolved = probed.session, probed.resolved
+    costs = guessed_costs(probed.step_seconds, session.config, session.dataset)
     training = session.config.training
     sentences: tuple[str, ...] = ()
     kept = TimePlan(session.budget.clock.spent(), costs, minutes=minutes)
@@ -28,33 +34,26 @@ def plan_time(
         ending = _ending(session, costs, minutes * 60)
         table = timetable(minutes, session.budget.clock.spent(), session.costs_ahead(), ending, training)
         kept, sentences = replace(kept, seconds=table.seconds), table.sentences
-        source = f"measured: {step_seconds:.2f} s a step"
+        source = f"measured: {probed.step_seconds:.2f} s a step"
         resolved = pinned(resolved, "training", with_steps(training, table.steps, table.sparse), source)
     _start(session, kept, resolved.config.training.steps)
-    return resolved, kept, sentences
+    return Planned(resolved, kept, sentences)
 
 
-def more_time(
-    session: Session, resolved: Resolved, minutes: float, step_seconds: float, before: TimePlan | None
-) -> tuple[Resolved, TimePlan]:
-    """The settings with the steps that are done and those that fit into `minutes` from the beginning of this process.
-
-    `before` is what was kept of the time until now; what is to be kept from now on comes beside the settings.
-    """
-    costs = guessed_costs(step_seconds, session.config, session.dataset)
+def more_time(probed: Probed, minutes: float) -> Planned:
+    """The steps that are done and those that fit into `minutes` from the beginning of this process."""
+    session, before = probed.session, probed.record.budget
+    costs = guessed_costs(probed.step_seconds, session.config, session.dataset)
     progress, spent = session.state.progress, session.budget.clock.spent()
     # Intervals stay as long as they are: as if the plan had been about as many steps as the time is worth.
     likely = max(1, int((minutes * 60 - spent) / costs.step))
     training = session.config.training.model_copy(update={"steps": likely})
     table = timetable(minutes, spent, costs, _ending(session, costs, minutes * 60), training)
-    for sentence in table.sentences:
-        session.note(sentence)
     done = max(progress.spent, before.spent if before else 0.0)
     kept = TimePlan(done, costs, done + table.seconds, minutes)
     steps = {"steps": progress.step + table.steps}
-    resolved = pinned(resolved, "training", steps, f"{minutes:g} minutes more")
-    session.config = resolved.config
-    return resolved, kept
+    resolved = pinned(probed.resolved, "training", steps, f"{minutes:g} minutes more")
+    return Planned(resolved, kept, table.sentences)
 
 
 def take_up_time(session: Session, kept: TimePlan) -> None:

@@ -19,7 +19,8 @@ from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
 from chainrule.train.room import way_on
 from chainrule.train.session import Session
-from chainrule.train.start import Start
+from chainrule.train.stages import Start
+from chainrule.train.start import again, anew
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch, silent
 
@@ -72,10 +73,10 @@ def pretrain(
                 clean_stumps(run.spikes)
                 start = Start(run, watch, stop, begun)
                 if resume:
-                    session = start.again(layers, minutes)
+                    session = again(start, layers, minutes)
                 else:
                     claim.take_over(start_record(layers, budget))
-                    session = start.anew(layers, budget)
+                    session = anew(start, layers, budget)
                 train(session)
                 summary = finish(session, begun=begun, before=read_start(run).before)
         except Interrupted as fault:

@@ -23,8 +23,8 @@ MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Probed:
-    """What the first passes showed: windows of a forward pass, threads, seconds of a whole update."""
+class FirstPasses:
+    """What the first passes showed: windows of one, threads, seconds of a whole update."""
 
     micro_batch: int
     threads: int
@@ -32,8 +32,14 @@ class Probed:
     objective: Objective
     compiled: bool
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """As the settings of the machine say it."""
+        compiled = "on" if self.compiled else "off"
+        return {"micro_batch": self.micro_batch, "compile": compiled, "threads": self.threads}
 
-def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windows, watch: Watch) -> Probed:
+
+def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windows, watch: Watch) -> FirstPasses:
     """Runs updates that move nothing on real windows, and settles micro-batch, threads and compilation.
 
     A micro-batch that does not fit is halved, with a notice; the batch of an update stays the same. When torch.compile
@@ -66,7 +72,7 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
                 raise
     _say_threads(timed, watch)
     seconds = timed.window_seconds * config.batch_windows + timed.moving_seconds
-    return Probed(micro_batch, timed.threads, seconds, objective, compiled)
+    return FirstPasses(micro_batch, timed.threads, seconds, objective, compiled)
 
 
 def likely_micro_batch(config: Config, facts: MachineFacts) -> int:

@@ -9,7 +9,8 @@ from chainrule.run import RunFolder
 from chainrule.train import pretrain
 from chainrule.train.ending import SHARES, Ending
 from chainrule.train.finish import LEAST_TOKENS, allowed, final_scoring, finish, score_held_out
-from chainrule.train.start import Start
+from chainrule.train.stages import Start
+from chainrule.train.start import anew
 from chainrule.train.stop import Stop
 from chainrule.train.watch import silent
 
@@ -24,7 +25,7 @@ def ended(layers, tmp_path_factory):
         run.path.mkdir()
         with Stop() as stop:
             given = layers(training={"prompts": ["the "]}, text={"validation_share": 0.3})
-            session = Start(run, silent, stop, time.perf_counter()).anew(given, None)
+            session = anew(Start(run, silent, stop, time.perf_counter()), given, None)
             budget = session.budget
             budget.ending = Ending(dict.fromkeys(SHARES, 2.0), dict.fromkeys(SHARES, 20.0))
             budget.pace.costs = budget.pace.costs.__class__(0.01, 0.01, samples=2.0)
