@@ -29,7 +29,7 @@ from chainrule.train.health import RunHealth
 from chainrule.train.objective import NextToken
 from chainrule.train.session import Session
 from chainrule.train.state import TrainState
-from chainrule.train.step import train_step
+from chainrule.train.step import StepSettings, train_step
 
 NORMS_TARGET, LOOKS_TARGET = 0.02, 0.05
 
@@ -90,11 +90,8 @@ def step_seconds(session: Session, windows: Windows, health: RunHealth | None) -
         session.state.optimizer,
         session.objective,
         windows,
-        factor=0.01,
-        micro_batch=session.micro_batch,
-        grad_clip=1.0,
-        precision=session.precision,
-        watcher=health,
+        StepSettings(factor=0.01, micro_batch=session.micro_batch, grad_clip=1.0, precision=session.precision),
+        health,
     )
     session.state.progress.step += 1
     if health:

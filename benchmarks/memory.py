@@ -53,7 +53,7 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
     from chainrule.health import NormMeter
     from chainrule.train.objective import NextToken
     from chainrule.train.state import TrainState
-    from chainrule.train.step import StepResult, train_step
+    from chainrule.train.step import StepResult, StepSettings, train_step
 
     config, micro_batch = configured(shape, kind)
     used = Precision("cpu", precision)
@@ -83,11 +83,8 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
                 state.optimizer,
                 NextToken(state.model.loss),
                 windows,
-                factor=0.1,
-                micro_batch=micro_batch,
-                grad_clip=1.0,
-                precision=used,
-                watcher=Watcher(),
+                StepSettings(factor=0.1, micro_batch=micro_batch, grad_clip=1.0, precision=used),
+                Watcher(),
             )
         state.model.eval()
         ids = torch.from_numpy(np.resize(windows.ids, (8, windows.ids.shape[1])))

@@ -10,7 +10,7 @@ from chainrule.train.meter import Meter
 from chainrule.train.replan import replan
 from chainrule.train.session import Session
 from chainrule.train.state import seed_step
-from chainrule.train.step import StepResult, train_step
+from chainrule.train.step import StepResult, StepSettings, train_step
 
 
 def train(session: Session) -> None:
@@ -60,17 +60,14 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
         health.begin(windows)
     seed_step(config.training.seed, progress.step)
     session.state.model.train()
-    result = train_step(
-        session.state.model,
-        session.state.optimizer,
-        session.objective,
-        windows,
+    settings = StepSettings(
         factor=session.factor(progress.step),
         micro_batch=session.micro_batch * n_pieces,
         grad_clip=config.optimizer.grad_clip,
         precision=session.precision,
-        watcher=health,
     )
+    state = session.state
+    result = train_step(state.model, state.optimizer, session.objective, windows, settings, health)
     progress.step += 1
     progress.samples += config.batch_windows
     if health:

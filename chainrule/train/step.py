@@ -25,6 +25,19 @@ class StepResult:
     applied: bool
 
 
+@dataclass(frozen=True)
+class StepSettings:
+    """How one update is made: at `factor` of the peak learning rate, from so many windows at a time.
+
+    `grad_clip` is the largest norm of the whole gradient; 0 for any.
+    """
+
+    factor: float
+    micro_batch: int
+    grad_clip: float
+    precision: Precision
+
+
 @runtime_checkable
 class StepWatcher(Protocol):
     """Looks at a step from inside and changes nothing."""
@@ -47,19 +60,15 @@ def train_step(
     optimizer: Optimizer,
     objective: Objective,
     windows: WindowsLike,
-    *,
-    factor: float,
-    micro_batch: int,
-    grad_clip: float,
-    precision: Precision,
+    settings: StepSettings,
     watcher: StepWatcher | None = None,
 ) -> StepResult:
-    """One update from all of `windows`, `micro_batch` at a time, at `factor` of the peak learning rate.
+    """One update from all of `windows`.
 
     The gradient is that of the mean over all that counts, however the windows are portioned. When the loss or the norm
     of the gradient is not finite, neither weights nor optimizer state change.
     """
-    loss = backward(objective, windows, micro_batch, precision, watcher)
+    loss = backward(objective, windows, settings.micro_batch, settings.precision, watcher)
     norms = gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)
     loss_number, norm_number = torch.stack((loss, norm)).tolist()  # one wait for the device
@@ -67,9 +76,9 @@ def train_step(
     if watcher:
         watcher.before_update(norms, result)
     if result.applied:
-        if grad_clip:
-            scale_gradients(model, (grad_clip / (norm + 1e-6)).clamp(max=1.0))
-        optimizer.step(factor, watcher.moving if watcher else None)
+        if settings.grad_clip:
+            scale_gradients(model, (settings.grad_clip / (norm + 1e-6)).clamp(max=1.0))
+        optimizer.step(settings.factor, watcher.moving if watcher else None)
         if watcher:
             watcher.after_update()
     optimizer.zero_grad()

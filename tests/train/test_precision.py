@@ -10,7 +10,7 @@ from chainrule.data import Windows
 from chainrule.device import Precision
 from chainrule.train.objective import NextToken
 from chainrule.train.state import TrainState
-from chainrule.train.step import train_step
+from chainrule.train.step import StepSettings, train_step
 
 SHAPE = {"vocab_size": 32, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2}
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_")
@@ -37,16 +37,8 @@ def logged_step(kind: str, precision: str) -> tuple[set[tuple[str, torch.dtype]]
     state = TrainState.fresh(config, used)
     windows = Windows(np.random.default_rng(0).integers(0, 32, (4, 9)), None)
     with Log() as whole:
-        train_step(
-            state.model,
-            state.optimizer,
-            NextToken(state.model.loss),
-            windows,
-            factor=1.0,
-            micro_batch=2,
-            grad_clip=1.0,
-            precision=used,
-        )
+        how = StepSettings(factor=1.0, micro_batch=2, grad_clip=1.0, precision=used)
+        train_step(state.model, state.optimizer, NextToken(state.model.loss), windows, how)
     for parameter in state.model.parameters():
         parameter.grad = torch.randn_like(parameter)
     with Log() as update:
