@@ -40,12 +40,10 @@ def here(steps: bool) -> None:
         from chainrule.train.timing import time_updates
 
         layers = [Layer("shape", modern(192, 3, 4, 256, 2048)), Layer("batch", {"training": {"batch_tokens": 2048}})]
-        config, precision = resolve(layers).config, Precision("cpu", facts.precision)
+        config = resolve(layers).config
         windows = Windows(np.random.default_rng(0).integers(0, 2048, (8, 257)), None)
-        state = TrainState.fresh(config, precision)
-        timed = time_updates(
-            state, NextToken(state.model.loss), windows, precision, facts.thread_choices, busy=bool(facts.warnings)
-        )
+        state = TrainState.fresh(config, Precision("cpu", facts.precision))
+        timed = time_updates(state, NextToken(state.model.loss), windows, facts)
         tried = ", ".join(f"{count}: {seconds:.3f} s" for count, seconds in sorted(timed.tried.items()))
         print(f"  measured  threads               {tried} a round; {timed.threads} taken")
 

@@ -7,7 +7,7 @@ import torch
 from chainrule.base import DeviceError, bytes_text, count_text, out_of_memory
 from chainrule.config import Config
 from chainrule.data import Windows
-from chainrule.device import BUSY_SHARE, MachineFacts, Precision
+from chainrule.device import MachineFacts
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
 from chainrule.run import Event
@@ -45,22 +45,14 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
     A micro-batch that does not fit is halved, with a notice; the batch of an update stays the same. When torch.compile
     fails, training goes on without it, with a notice. Raises DeviceError when not even one window fits.
     """
-    model, precision = state.model, Precision(facts.device, facts.precision)
+    model = state.model
     micro_batch = config.machine.micro_batch or likely_micro_batch(config, facts)
     compiled = wants_compile(config, facts)
     objective = NextToken(training_loss(model, compiled=compiled))
     while True:
         part = first_windows(windows, micro_batch)
         try:
-            timed = time_updates(
-                state,
-                objective,
-                part,
-                precision,
-                facts.thread_choices or (facts.threads,),
-                same_shape=compiled,
-                busy=facts.core_share < BUSY_SHARE,
-            )
+            timed = time_updates(state, objective, part, facts, same_shape=compiled)
             break
         except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError
             if out_of_memory(fault):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.data import Windows
-from chainrule.device import Precision, use_threads
+from chainrule.device import BUSY_SHARE, MachineFacts, Precision, use_threads
 from chainrule.train.objective import Objective
 from chainrule.train.state import TrainState
 from chainrule.train.step import backward, gradient_norms
@@ -37,30 +37,26 @@ def time_updates(
     state: TrainState,
     objective: Objective,
     windows: Windows,
-    precision: Precision,
-    choices: Sequence[int],
+    facts: MachineFacts,
     *,
     same_shape: bool = False,
-    busy: bool = False,
 ) -> Timed:
-    """The quickest of a few rounds for each number of threads in `choices` (rising), and the quickest of those.
+    """The quickest of a few rounds for each number of threads that the machine may choose, and the quickest of those.
 
     The first round, which compiles and allocates, has all windows and is not counted. A single round was up to 1.5
     times as slow as the run that followed. With `same_shape` all rounds have all windows (a compiler would begin
-    again); when another program was seen (`busy`) the search has more time. Takes two to three seconds, more only where
+    again); when another program was seen the search has more time. Takes two to three seconds, more only where
     a single window does. The threads that won stay set.
     """
     began = time.perf_counter()
+    precision = Precision(facts.device, facts.precision)
+    choices = facts.thread_choices or (facts.threads,)
+    limit = BUSY_SECONDS if facts.core_share < BUSY_SHARE else PROBE_SECONDS
     try:
         warm = sum(_round(state, objective, windows, precision))
         if not same_shape and warm > ROUND_SECONDS:
             windows = first_windows(windows, max(1, int(len(windows.ids) * ROUND_SECONDS / warm)))
-        rounds = _search(
-            lambda: _round(state, objective, windows, precision),
-            choices,
-            began,
-            BUSY_SECONDS if busy else PROBE_SECONDS,
-        )
+        rounds = _search(lambda: _round(state, objective, windows, precision), choices, began, limit)
     finally:
         state.optimizer.forget()
     best = {count: min(times, key=sum) for count, times in rounds.items()}

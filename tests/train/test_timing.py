@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from chainrule.config import resolve
 from chainrule.data import Windows
-from chainrule.device import Precision
+from chainrule.device import Precision, look_at_machine
 from chainrule.train.objective import NextToken
 from chainrule.train.state import TrainState
 from chainrule.train.timing import _search, first_windows, time_updates
@@ -14,29 +16,32 @@ from chainrule.train.timing import _search, first_windows, time_updates
 def ready(layers):
     config = resolve(layers()).config
     windows = Windows(np.random.default_rng(0).integers(0, 257, (4, 17)), None)
-    precision = Precision("cpu", "float32")
-    return TrainState.fresh(config, precision), windows, precision
+    return TrainState.fresh(config, Precision("cpu", "float32")), windows, look_at_machine(config.machine)
 
 
 def test_the_quickest_number_of_threads_is_taken_and_stays_set(ready):
-    state, windows, precision = ready
-    timed = time_updates(state, NextToken(state.model.loss), windows, precision, (1, 2))
+    state, windows, facts = ready
+    timed = time_updates(state, NextToken(state.model.loss), windows, replace(facts, thread_choices=(1, 2)))
     assert timed.threads == torch.get_num_threads()
     assert timed.threads in timed.tried
     assert min(timed.window_seconds, timed.moving_seconds) > 0
 
 
 def test_gradients_that_are_not_finite_move_nothing_either(ready):
-    state, windows, precision = ready
+    state, windows, facts = ready
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     loss = state.model.loss
-    time_updates(state, NextToken(lambda *given: loss(*given) * float("nan")), windows, precision, (1,))
+    time_updates(
+        state, NextToken(lambda *given: loss(*given) * float("nan")), windows, replace(facts, thread_choices=(1,))
+    )
     assert all(torch.equal(before[name], tensor) for name, tensor in state.model.state_dict().items())
 
 
 def test_what_is_set_is_the_only_number_that_is_tried(ready):
-    state, windows, precision = ready
-    assert set(time_updates(state, NextToken(state.model.loss), windows, precision, (1,)).tried) == {1}
+    state, windows, facts = ready
+    assert set(
+        time_updates(state, NextToken(state.model.loss), windows, replace(facts, thread_choices=(1,))).tried
+    ) == {1}
 
 
 def searched(seconds: dict[int, float]) -> list[int]:
