@@ -46,26 +46,25 @@ def most_seconds(name: str, budget: float | None, training: float) -> float:
     return max(CHEAP_SECONDS[name], SHARES[name] * training) if budget is None else SHARES[name] * budget
 
 
-def ending_of(
-    *,
-    budget: float | None,
-    training: float,
-    speed: float,
-    held_out: int,
-    again: int,
-    train_tokens: int,
-    text_bytes: int,
-) -> Ending:
-    """The parts for a run of `budget` seconds, or of `training` seconds of steps; `speed` is training tokens a second.
+@dataclass(frozen=True)
+class Amounts:
+    """How much text the end of a run is about: tokens, and bytes of both sides."""
 
-    Counts are of tokens, `again` of those that a model to go on from is scored on; `text_bytes` of both sides.
-    """
+    held_out: int
+    again: int
+    """Tokens that a model to go on from is scored on once more; 0 for a run from nothing."""
+    train: int
+    text_bytes: int
+
+
+def ending_of(text: Amounts, *, budget: float | None, training: float, speed: float) -> Ending:
+    """The parts of a run of `budget` seconds, or with `training` seconds of steps, at `speed` tokens a second."""
     whole = {
-        "score": OVERLAP * FORWARD_SHARE * held_out / speed + 0.2,
-        "again": FORWARD_SHARE * again / speed,
-        "baselines": min(text_bytes, MOST_COMPRESSED) / COMPRESSED_BYTES_PER_SECOND + 0.2,
+        "score": OVERLAP * FORWARD_SHARE * text.held_out / speed + 0.2,
+        "again": FORWARD_SHARE * text.again / speed,
+        "baselines": min(text.text_bytes, MOST_COMPRESSED) / COMPRESSED_BYTES_PER_SECOND + 0.2,
         "texts": SAMPLE_SLOWDOWN * WRITTEN_TOKENS / speed + 0.5,
-        "report": PAGE_SECONDS + train_tokens / SEARCHED_TOKENS_PER_SECOND,
+        "report": PAGE_SECONDS + text.train / SEARCHED_TOKENS_PER_SECOND,
     }
     most = {name: most_seconds(name, budget, training) for name in SHARES}
     return Ending({name: min(whole[name], most[name]) for name in SHARES}, most)

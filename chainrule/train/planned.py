@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from chainrule.config import Resolved
 from chainrule.run import TimePlan
 from chainrule.train.budget import guessed_costs, timetable, with_steps
-from chainrule.train.ending import Ending, ending_of
+from chainrule.train.ending import Amounts, Ending, ending_of
 from chainrule.train.pace import Clock, Costs
 from chainrule.train.replan import known_decisions
 from chainrule.train.session import Session
@@ -76,12 +76,11 @@ def _ending(session: Session, costs: Costs, budget: float | None) -> Ending:
     config, dataset = session.config, session.dataset
     texts = [store for store in (dataset, session.old) if store] if config.origin.start_from else []
     batch_tokens = config.batch_windows * config.model.context_length
-    return ending_of(
-        budget=budget,
-        training=config.training.steps * costs.step,
-        speed=batch_tokens / max(costs.step, 1e-9),
+    amounts = Amounts(
         held_out=dataset.split("validation").n_tokens,
         again=sum(store.split("validation").n_tokens for store in texts),
-        train_tokens=dataset.split("train").n_tokens,
+        train=dataset.split("train").n_tokens,
         text_bytes=sum(dataset.manifest.report.split_bytes.values()),
     )
+    speed = batch_tokens / max(costs.step, 1e-9)
+    return ending_of(amounts, budget=budget, training=config.training.steps * costs.step, speed=speed)

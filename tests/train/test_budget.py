@@ -22,7 +22,7 @@ from chainrule.run import RunFolder, append_row, read_rows
 from chainrule.train import pretrain
 from chainrule.train.budget import sparse_enough, timetable, with_steps
 from chainrule.train.course import Course, course_of
-from chainrule.train.ending import SHARES, ending_of
+from chainrule.train.ending import SHARES, Amounts, ending_of
 from chainrule.train.pace import Clock, Costs, Intervals
 
 turns = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 900)), max_size=5)
@@ -99,15 +99,8 @@ def test_never_less_than_half_of_the_planned_steps_without_a_sentence(name, minu
     speed = tokens_per_second(config.model, machine) / slower
     costs = Costs(batch_tokens / speed, config.training.eval_tokens / 3 / speed, 2000 / speed, 0.2)
     tokens = text_bytes / 3
-    ending = ending_of(
-        budget=minutes * 60,
-        training=0,
-        speed=speed,
-        held_out=int(tokens / 20),
-        again=0,
-        train_tokens=int(tokens),
-        text_bytes=int(text_bytes),
-    )
+    amounts = Amounts(held_out=int(tokens / 20), again=0, train=int(tokens), text_bytes=int(text_bytes))
+    ending = ending_of(amounts, budget=minutes * 60, training=0, speed=speed)
     assert ending.total <= sum(SHARES.values()) * minutes * 60
     prepared = 15 + text_bytes / (1.5e6 * machine.cores)
     table = timetable(minutes, prepared, costs, ending, config.training)
