@@ -34,18 +34,34 @@ class PastStep:
         return {"step": self.step, "loss": self.loss, "grad_norm": self.grad_norm, **numbers}
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """Norms at a step, of each layer (gradient and weight) and of each parameter's gradient, and what was usual before.
+
+    `usual` has the losses and the gradient norms by which the step was judged, `past` the last steps by layer.
+    """
+
+    layers: Sequence[str]
+    gradient: Sequence[float]
+    weight: Sequence[float]
+    parameters: Mapping[str, float]
+    usual: Mapping[str, Sequence[float]]
+    past: Sequence[PastStep]
+
+    def row(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "layers": list(self.layers),
+            "gradient": list(self.gradient),
+            "weight": list(self.weight),
+            "parameters": dict(self.parameters),
+            "usual": {name: list(values) for name, values in self.usual.items()},
+            "past": [one.row() for one in self.past],
+        }
+
+
 def save_bundle(
-    session: Session,
-    windows: Windows,
-    result: StepResult,
-    excess: Sequence[Excess],
-    *,
-    layers: Sequence[str],
-    gradient: Sequence[float],
-    weight: Sequence[float],
-    parameters: Mapping[str, float],
-    past: Sequence[PastStep],
-    usual: Mapping[str, Sequence[float]],
+    session: Session, windows: Windows, result: StepResult, excess: Sequence[Excess], around: Circumstances
 ) -> Path | None:
     """Writes spikes/step-00000123/ and returns it; None when there are three already, or the disk refuses.
 
@@ -74,12 +90,7 @@ def save_bundle(
         "device": session.precision.device,
         "checkpoint": f"step-{saved[-1]:08d}" if saved else None,
         "environment": environment(session.facts),
-        "layers": list(layers),
-        "gradient": list(gradient),
-        "weight": list(weight),
-        "parameters": dict(parameters),
-        "usual": {name: list(values) for name, values in usual.items()},
-        "past": [one.row() for one in past],
+        **around.row(),
         "texts": [session.tokenizer.decode(ids.tolist())[:SHOWN_CHARACTERS] for ids in windows.ids[:SHOWN_WINDOWS]],
     }
     batch = {"ids": torch.from_numpy(windows.ids)}

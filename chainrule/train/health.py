@@ -31,7 +31,7 @@ from chainrule.run import (
     rows_from_end,
     rows_of,
 )
-from chainrule.train.bundle import PastStep, save_bundle
+from chainrule.train.bundle import Circumstances, PastStep, save_bundle
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult, gradient_norms
 from chainrule.verdict import judge
@@ -91,18 +91,15 @@ class RunHealth:
             self.last_spike = step
             weights = parameter_norms(self.meter.parameters.values()).tolist()
             numbers = norms.tolist()
-            path = save_bundle(
-                self.session,
-                self.windows,
-                result,
-                excess,
+            around = Circumstances(
                 layers=self.meter.layers,
                 gradient=self.meter.by_layer(numbers),
                 weight=self.meter.by_layer(weights),
                 parameters=dict(zip(self.meter.parameters, numbers, strict=True)),
-                past=list(self.past),
                 usual=usual,
+                past=list(self.past),
             )
+            path = save_bundle(self.session, self.windows, result, excess, around)
             self._tell_spike(step, excess, path.name if path else None)
 
     def moving(self, parameters: list[Tensor]) -> AbstractContextManager[object]:
