@@ -9,6 +9,7 @@ from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import last_begun, new_run
 from chainrule.run.noise import NoiseScale, noise_scale
+from chainrule.run.record import Record
 from chainrule.run.records import (
     Baselines,
     Best,
@@ -31,7 +32,6 @@ from chainrule.run.records import (
     Plan,
     Progress,
     Quality,
-    Record,
     Removed,
     Replanned,
     Sample,

@@ -6,7 +6,8 @@ from statistics import median
 from typing import Any, Literal
 
 from chainrule.run.noise import NoiseScale
-from chainrule.run.records import InsideRow, LayersRow, NormsRow, Record, SpikeRow
+from chainrule.run.record import Record
+from chainrule.run.records import InsideRow, LayersRow, NormsRow, SpikeRow
 
 ColumnName = Literal["gradient", "gradient_max", "weight", "ratio", "ratio_max"]
 COLUMNS: tuple[ColumnName, ...] = ("gradient", "gradient_max", "weight", "ratio", "ratio_max")

@@ -1,6 +1,6 @@
 """JSON of a run folder, in which there may be anything: a flipped bit or an edit must not stop who looks.
 
-What a value may be is said by the types of the records (records.py); here it is only made sure that there is a value.
+What a value may be is said by the types of the records (record.py); here it is only made sure that there is a value.
 """
 
 import json

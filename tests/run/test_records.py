@@ -24,10 +24,11 @@ from chainrule.run import (
     read_summary,
     rows_of,
 )
-from chainrule.run.records import Record
+from chainrule.run import records as module
+from chainrule.run.record import Record
 
 TYPES = sorted(
-    (one for one in vars(inspect.getmodule(Record)).values() if inspect.isclass(one) and issubclass(one, Record)),
+    (one for one in vars(module).values() if inspect.isclass(one) and issubclass(one, Record)),
     key=lambda one: one.__name__,
 )
 TYPES = [one for one in TYPES if one is not Record]
