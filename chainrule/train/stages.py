@@ -12,6 +12,7 @@ from chainrule.base import bytes_text, write_json
 from chainrule.config import Config, Layer, Resolved
 from chainrule.data import Dataset, Survey, open_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
+from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
@@ -79,6 +80,8 @@ class Asked:
         write_json(start.run.machine, record.row())
         save_settings(start.run, given)
         facts = start.look_at_machine(given.config)
+        # Opened again at the end; a mistyped one must not be found out hours later.
+        tasks_for(given.config.training.tasks, given.config.text.paths)
         origin = find_origin(given.config, layers)
         if origin:
             for reason in origin.opened.passed_over:

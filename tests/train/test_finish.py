@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from chainrule.run import RunFolder
+from chainrule.base import ConfigError
+from chainrule.run import Event, RunFolder, TrainRow, rows_of
 from chainrule.train import pretrain
 from chainrule.train.ending import SHARES, Ending
 from chainrule.train.finish import LEAST_TOKENS, allowed, final_scoring, finish, score_held_out
@@ -81,3 +82,22 @@ def test_minutes_are_kept_though_text_preparation_and_baselines_are_large(tmp_pa
     # Late only where preparation ate the time, and then as late as was said.
     assert took <= 60 or "late" in said, (took, said)
     assert summary.status == "finished" and not summary.scored.whole
+
+
+def test_a_task_that_is_none_is_refused_before_any_text_is_read(layers, tmp_path):
+    with pytest.raises(ConfigError, match="is no task and no file"):
+        pretrain(layers(training={"tasks": ["pairz"]}), tmp_path / "run")
+    assert not (tmp_path / "run" / "data").exists()
+
+
+def test_a_task_whose_file_goes_away_costs_no_run_its_summary(layers, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"good": "a b", "bad": "b a"}\n')
+    asked = layers(training={"tasks": [str(pairs)]})
+    summary = pretrain(asked, tmp_path / "asked")
+    assert [(one.task, one.n) for one in summary.tasks] == [("pairs:pairs.jsonl", 1)]
+    gone = pretrain(
+        asked, tmp_path / "gone", watch=lambda row: isinstance(row, TrainRow) and pairs.unlink(missing_ok=True)
+    )
+    assert gone.status == "finished" and gone.tasks == ()
+    assert any("put to no task" in one.message for one in rows_of(RunFolder(tmp_path / "gone").events, Event))
