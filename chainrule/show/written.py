@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import UserError, finite
+from chainrule.base import ConfigError, finite
 
 ENDINGS = {
     ".html": "html",
@@ -19,11 +19,11 @@ ENDINGS = {
 
 
 def format_of(path: Path, formats: Collection[str] = tuple(ENDINGS.values())) -> str:
-    """The one of the `formats` that the path's ending means; UserError with the endings of all of them for another."""
+    """The one of the `formats` that the path's ending means; ConfigError with the endings of all of them for another."""
     found = ENDINGS.get(path.suffix.lower())
     if found is None or found not in formats:
         endings = [ending for ending, word in ENDINGS.items() if word in formats]
-        raise UserError(f"{path} does not say its format; end it in {', '.join(endings)}")
+        raise ConfigError(f"{path} does not say its format; end it in {', '.join(endings)}")
     return found
 
 
