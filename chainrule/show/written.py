@@ -19,7 +19,7 @@ ENDINGS = {
 
 
 def format_of(path: Path, formats: Collection[str] = tuple(ENDINGS.values())) -> str:
-    """The one of the `formats` that the path's ending means; ConfigError with the endings of all of them for another."""
+    """The one of the `formats` that the path's ending means; ConfigError with all their endings for another."""
     found = ENDINGS.get(path.suffix.lower())
     if found is None or found not in formats:
         endings = [ending for ending, word in ENDINGS.items() if word in formats]
