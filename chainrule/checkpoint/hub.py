@@ -6,10 +6,14 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from chainrule.base import CheckpointError
+from chainrule.tokenizer import TEMPLATE_FILES
 
 # The base of a broken connection's error, of whichever HTTP library the installed version uses; it does not export it.
 CONNECTION_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer.json"]
+WANTED = [
+    *("config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
+    *TEMPLATE_FILES,
+]
 COPY_THESE = (
     "config.json, tokenizer.json and model.safetensors (or model.safetensors.index.json with every "
     "model-*.safetensors that it names)"

@@ -25,7 +25,7 @@ from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.config import ModelConfig, load_toml, resolve
 from chainrule.model import GPT, POSITIONS
 from chainrule.run import EvalRow, RunFolder, open_run, rows_of
-from chainrule.tokenizer import Tokenizer, load_tokenizer
+from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Cosines, sines, and what is there while they are computed.
@@ -46,6 +46,8 @@ class OpenedModel:
     """Of the checkpoint; None for what was not trained here."""
     passed_over: tuple[str, ...] = ()
     """Checkpoints that would have been taken and are damaged, with the reason; whoever opens a model says them."""
+    template: ChatTemplate | None = None
+    """How a conversation is written for it; None for a base model, which only goes on with a text."""
 
 
 def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> OpenedModel:
@@ -143,7 +145,8 @@ def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> Open
         )
     model = build(config, checkpoint.tensors("model"), str(checkpoint.path), device)
     origin = f"step {checkpoint.step} of {checkpoint.path.parent.parent}"
-    return OpenedModel(model, tokenizer, config, origin, checkpoint.step)
+    template = load_template(checkpoint.path, tokenizer)
+    return OpenedModel(model, tokenizer, config, origin, checkpoint.step, template=template)
 
 
 def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) -> OpenedModel:
@@ -158,7 +161,8 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
             f"{folder}: tokenizer.json has {tokenizer.vocab_size} entries, the model only {config.vocab_size} rows; "
             "they do not belong together"
         )
-    return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin)
+    template = load_template(folder, tokenizer)
+    return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin, template=template)
 
 
 def _is_hub_name(source: str) -> bool:

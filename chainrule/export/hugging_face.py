@@ -7,19 +7,26 @@ from typing import Any
 from chainrule.base import write_json
 from chainrule.checkpoint import OpenedModel, to_hugging_face, write_tensors
 from chainrule.export.tokenizer import write_tokenizer
+from chainrule.tokenizer import save_template
 
 
 def write_hugging_face(opened: OpenedModel, folder: Path) -> None:
-    """model.safetensors (float32), config.json, generation_config.json, tokenizer.json, tokenizer_config.json."""
+    """model.safetensors (float32), config.json, generation_config.json, tokenizer.json, tokenizer_config.json.
+
+    With a chat template also chat_template.jinja; generation then ends where its assistant's turn does.
+    """
     settings, tensors = to_hugging_face(opened.config, opened.model.state_dict())
     end = opened.tokenizer.end_of_text
-    ends = {"bos_token_id": end, "eos_token_id": end}
+    ends: dict[str, int | list[int]] = {"bos_token_id": end, "eos_token_id": end}
     write_json(folder / "config.json", {**settings, **ends})
-    # Padding with end-of-text spares every user the warning that it is not set.
-    write_json(folder / "generation_config.json", {**ends, "pad_token_id": end})
     with (folder / "model.safetensors").open("xb") as stream:
         write_tensors(stream, tensors, {"format": "pt"})  # transformers refuses a file without this word
     write_tokenizer(opened.tokenizer, folder / "tokenizer.json")
+    if opened.template:
+        save_template(opened.template, folder)
+        ends["eos_token_id"] = sorted(opened.template.stop)
+    # Padding with end-of-text spares every user the warning that it is not set.
+    write_json(folder / "generation_config.json", {**ends, "pad_token_id": end})
     write_json(folder / "tokenizer_config.json", _tokenizer_settings(opened, folder))
 
 
@@ -32,5 +39,6 @@ def _tokenizer_settings(opened: OpenedModel, folder: Path) -> dict[str, Any]:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": opened.config.context_length,
         **{"bos_token": end, "eos_token": end, "pad_token": end},
+        **(opened.template.variables if opened.template else {}),
         "clean_up_tokenization_spaces": False,
     }

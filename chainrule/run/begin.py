@@ -8,7 +8,10 @@ from chainrule.run.folder import RunFolder
 
 # What a start writes before its first step. A folder that holds nothing else lost no learning: its name is free again.
 BEFORE_THE_FIRST_STEP = frozenset(
-    ("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl")
+    (
+        *("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl"),
+        *("chat_template.jinja", "tokenizer_config.json", "generation_config.json"),
+    )
 )
 
 

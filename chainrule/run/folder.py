@@ -5,6 +5,7 @@
     runs/NAME/
       config.toml           every setting, resolved, with where it came from
       tokenizer.json        read by Hugging Face's tokenizers
+      chat_template.jinja   of a model for conversations, with tokenizer_config.json and generation_config.json
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text

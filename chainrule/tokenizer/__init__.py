@@ -4,15 +4,24 @@ from chainrule.tokenizer.build import build_tokenizer
 from chainrule.tokenizer.load import load_tokenizer
 from chainrule.tokenizer.report import TokenizerReport, tokenizer_report
 from chainrule.tokenizer.sample import sample_bytes
+from chainrule.tokenizer.template import OWN_TEMPLATE, ChatTemplate, Message, chat_template
+from chainrule.tokenizer.template_files import TEMPLATE_FILES, load_template, save_template
 from chainrule.tokenizer.tokenizer import Tokenizer
 from chainrule.tokenizer.train import train_bpe
 
 __all__ = [
+    "OWN_TEMPLATE",
+    "TEMPLATE_FILES",
+    "ChatTemplate",
+    "Message",
     "Tokenizer",
     "TokenizerReport",
     "build_tokenizer",
+    "chat_template",
+    "load_template",
     "load_tokenizer",
     "sample_bytes",
+    "save_template",
     "tokenizer_report",
     "train_bpe",
 ]

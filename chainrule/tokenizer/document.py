@@ -1,6 +1,7 @@
 """The artefact: one tokenizer.json whose ids are laid out as in GPT-2.
 
-First the 256 single bytes in GPT-2's order, then what each merge makes, in the order of the merges, last end-of-text.
+First the 256 single bytes in GPT-2's order, then what each merge makes, in the order of the merges, then end-of-text,
+last the control tokens of a chat template, when there is one.
 All kinds of vocabulary are this one shape and differ in their merges alone: learnt from text (bpe), published (gpt2),
 none (bytes), or those that spell the characters of a text (chars). So each of them holds every byte string, and every
 reader of GPT-2's tokenizer reads it.
@@ -35,23 +36,47 @@ PLAIN_BPE = {
 }
 
 
-def document_of(merges: Sequence[Merge]) -> Document:
-    """The tokenizer.json of `merges`; two merges that make the same bytes share one entry."""
+def document_of(merges: Sequence[Merge], controls: Sequence[str] = ()) -> Document:
+    """The tokenizer.json of `merges`; two merges that make the same bytes share one entry.
+
+    `controls` are the control tokens behind end-of-text.
+    """
     entries = dict.fromkeys((*SINGLE_BYTES, *(left + right for left, right in merges)))
     vocabulary = {written(entry): number for number, entry in enumerate(entries)}
-    vocabulary[END_OF_TEXT] = len(vocabulary)
-    control = {"id": vocabulary[END_OF_TEXT], "content": END_OF_TEXT, "single_word": False, "lstrip": False}
+    marks = dict.fromkeys((END_OF_TEXT, *controls))
+    vocabulary |= {mark: len(vocabulary) + place for place, mark in enumerate(marks)}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [control | {"rstrip": False, "normalized": False, "special": True}],
+        "added_tokens": [_control(mark, vocabulary[mark]) for mark in marks],
         "normalizer": None,
         "pre_tokenizer": SPLIT,
         "post_processor": None,
         "decoder": JOIN,
         "model": PLAIN_BPE | {"vocab": vocabulary, "merges": [[written(a), written(b)] for a, b in merges]},
     }
+
+
+def with_controls(document: Document, words: Sequence[str]) -> Document:
+    """The document with control tokens behind its last id; those that it has already stay where they are."""
+    taken = {token["content"] for token in document["added_tokens"] if token["special"]}
+    vocabulary = dict(document["model"]["vocab"])
+    added = list(document["added_tokens"])
+    for word in dict.fromkeys(words):
+        if word in taken:
+            continue
+        if not word or word in vocabulary or any(token["content"] == word for token in added):
+            raise TokenizerError(f"{word!r} cannot be a control token: the vocabulary has it as ordinary text")
+        number = 1 + max((*vocabulary.values(), *(token["id"] for token in added)))
+        vocabulary[word] = number
+        added.append(_control(word, number))
+    return {**document, "added_tokens": added, "model": {**document["model"], "vocab": vocabulary}}
+
+
+def controls_of(document: Document) -> dict[str, int]:
+    """The control tokens by their text, with their ids, in the order of the file."""
+    return {token["content"]: int(token["id"]) for token in document["added_tokens"] if token["special"]}
 
 
 def merges_of(document: Document) -> list[Merge]:
@@ -80,10 +105,10 @@ def bytes_of_ids(document: Document) -> tuple[bytes, ...]:
 
 def end_of_text_of(document: Document) -> int:
     """The id of the control token that ends a text, by the names that published vocabularies give it."""
-    special = {token["content"]: token["id"] for token in document["added_tokens"] if token["special"]}
+    special = controls_of(document)
     for name in ENDS_OF_TEXT:
         if name in special:
-            return int(special[name])
+            return special[name]
     raise TokenizerError(
         f"the vocabulary has no control token that ends a text: looked for {', '.join(ENDS_OF_TEXT)} among its "
         f"{len(special)} special added_tokens"
@@ -106,14 +131,15 @@ def recognised(document: Document) -> tuple[str, Document]:
     A document that is not laid out as ours is a "file" and stays as it is.
     """
     merges = merges_of(document)
-    ours = document_of(merges)
+    controls = [mark for mark in controls_of(document) if mark != END_OF_TEXT]
+    ours = document_of(merges, controls)
     if document != ours:
         return "file", document
     if not merges:
         return "bytes", ours
     if all(_spells(left + right) for left, right in merges):
         return "chars", ours
-    return "gpt2" if fingerprint_of(ours) == GPT2_FINGERPRINT else "bpe", ours
+    return "gpt2" if fingerprint_of(document_of(merges)) == GPT2_FINGERPRINT else "bpe", ours
 
 
 def spelling_merges(characters: Iterable[str], room: int) -> list[Merge]:
@@ -129,6 +155,11 @@ def spelling_merges(characters: Iterable[str], room: int) -> list[Merge]:
             break
         made |= {prefix: (prefix[:-1], prefix[-1:]) for prefix in missing}
     return list(made.values())
+
+
+def _control(word: str, number: int) -> dict[str, Any]:
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {"id": number, "content": word, **plain, "special": True}
 
 
 def _spells(content: bytes) -> bool:

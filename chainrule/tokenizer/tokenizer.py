@@ -1,8 +1,9 @@
 """Text to ids and back, exactly, for every kind of vocabulary."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 from chainrule.base import TokenizerError, write_bytes
 from chainrule.tokenizer.alphabet import utf8
 from chainrule.tokenizer.bulk import Bulk
-from chainrule.tokenizer.document import Document, bytes_of_ids, canonical, end_of_text_of, fingerprint_of
+from chainrule.tokenizer.document import (
+    Document,
+    bytes_of_ids,
+    canonical,
+    controls_of,
+    end_of_text_of,
+    fingerprint_of,
+    with_controls,
+)
 from chainrule.tokenizer.reference import Reference
 
 # What is not UTF-8 in a byte string, as Python's "surrogateescape" shows it.
@@ -32,6 +41,8 @@ class Tokenizer:
     """The id that stands between documents."""
     token_bytes: tuple[bytes, ...]
     """The bytes that each id stands for, b"" for control tokens."""
+    control_tokens: Mapping[str, int]
+    """The ids of the control tokens, by the words that a chat template writes for them."""
     byte_lengths: NDArray[np.int32]
     """The length of each of `token_bytes` [V], read-only."""
     fingerprint: str
@@ -49,6 +60,7 @@ class Tokenizer:
         self.token_bytes = bytes_of_ids(document)
         self.vocab_size = len(self.token_bytes)
         self.end_of_text = end_of_text_of(document)
+        self.control_tokens = MappingProxyType(controls_of(document))
         self.byte_lengths = np.array([len(content) for content in self.token_bytes], dtype=np.int32)
         self.byte_lengths.setflags(write=False)
         self._id_of_byte = {content[0]: number for number, content in enumerate(self.token_bytes) if len(content) == 1}
@@ -99,6 +111,13 @@ class Tokenizer:
                 f"{self.vocab_size - 1}; the ids come from another tokenizer or from a model with more rows"
             )
         return b"".join(map(self.token_bytes.__getitem__, numbers.tolist()))
+
+    def with_control_tokens(self, words: Sequence[str]) -> "Tokenizer":
+        """The same vocabulary with `words` as control tokens behind its last id; those that it has keep theirs.
+
+        Raises TokenizerError for a word that is an ordinary entry.
+        """
+        return Tokenizer(with_controls(self._document, words), kind=self.kind, made_by=self.made_by)
 
     def save(self, path: Path) -> None:
         """Writes tokenizer.json to `path`, or into that folder; transformers reads it with the same ids."""

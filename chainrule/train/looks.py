@@ -11,6 +11,7 @@ from chainrule.evaluate import Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import EvalRow, Sample, Saved
+from chainrule.tokenizer import TEMPLATE_FILES
 from chainrule.train.session import Session, environment
 from chainrule.verdict import judge_start
 
@@ -108,7 +109,8 @@ def save(session: Session) -> None:
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
-    copies = [run.config, run.tokenizer]
+    template = (run.path / name for name in TEMPLATE_FILES)
+    copies = [run.config, run.tokenizer, *(path for path in template if path.is_file())]
     path = session.patient(lambda: session.state.save(run.checkpoints, facts, copies))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)

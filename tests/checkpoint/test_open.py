@@ -20,7 +20,7 @@ from chainrule.checkpoint.open import best_checkpoint
 from chainrule.config import Config, ModelConfig, to_toml
 from chainrule.model import GPT
 from chainrule.run import RunFolder, append_row
-from chainrule.tokenizer import Tokenizer
+from chainrule.tokenizer import OWN_TEMPLATE, TEMPLATE_FILES, Tokenizer, chat_template, save_template
 from chainrule.tokenizer.train import byte_tokenizer
 
 SHAPE = {"vocab_size": 257, "context_length": 16, "emb_dim": 16, "n_heads": 2, "n_layers": 2}
@@ -300,3 +300,24 @@ def test_nothing_in_the_package_can_unpickle() -> None:
                 assert (node.value.id, node.attr) != ("torch", "load"), path
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load":
                 assert "allow_pickle=False" in ast.unparse(node), path
+
+
+def test_a_chat_template_comes_with_the_model_from_a_folder_and_from_a_checkpoint(
+    words: Tokenizer, tmp_path: Path
+) -> None:
+    chatting = words.with_control_tokens(("<|im_start|>", "<|im_end|>"))
+    template = chat_template(OWN_TEMPLATE, chatting)
+    make_hugging_face(tmp_path / "hf", chatting, vocab_size=chatting.vocab_size)
+    assert open_model(tmp_path / "hf").template is None
+    save_template(template, tmp_path / "hf")
+    assert open_model(tmp_path / "hf").template == template
+
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.config.write_text(to_toml(Config(model=ModelConfig(**SHAPE | {"vocab_size": chatting.vocab_size}))))
+    chatting.save(run.tokenizer)
+    save_template(template, run.path)
+    weights = {"model": network(1, vocab_size=chatting.vocab_size).state_dict()}
+    copies = [run.config, run.tokenizer, *(run.path / name for name in TEMPLATE_FILES)]
+    save_checkpoint(run.checkpoints, 1, weights, {}, copies)
+    assert open_model(run.path).template == template

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from chainrule.base import ConfigError, ExportError, MissingPackageError
-from chainrule.checkpoint import open_model, save_checkpoint
+from chainrule.checkpoint import OpenedModel, open_model, save_checkpoint
 from chainrule.config import Config, ModelConfig, TextConfig, to_toml
 from chainrule.data import survey, write_shards
 from chainrule.export import export
@@ -22,7 +22,8 @@ from chainrule.export.unfinished import _host, unfinished_folder
 from chainrule.generate import Temperature, generate
 from chainrule.model import GPT
 from chainrule.run import RunFolder
-from chainrule.tokenizer import load_tokenizer, train_bpe
+from chainrule.tokenizer import OWN_TEMPLATE, chat_template, load_tokenizer, train_bpe
+from chainrule.tokenizer.train import byte_tokenizer
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "n_kv_heads": 2}
 FAMILIES = {
@@ -94,6 +95,23 @@ def test_an_export_opens_here_again_and_exports_again(run: RunFolder, tmp_path: 
         assert torch.allclose(again.model(ids), open_model(run.path).model(ids), rtol=0, atol=1e-5)
     assert again.tokenizer.fingerprint == open_model(run.path).tokenizer.fingerprint
     assert export(tmp_path / "out", tmp_path / "twice").n_sequences == 4
+
+
+def test_transformers_writes_a_conversation_with_the_ids_that_ours_has(tmp_path: Path) -> None:
+    chatting = byte_tokenizer().with_control_tokens(("<|im_start|>", "<|im_end|>"))
+    template = chat_template(OWN_TEMPLATE, chatting)
+    config = ModelConfig(vocab_size=chatting.vocab_size, context_length=64, emb_dim=16, n_heads=2, n_layers=1)
+    export_room = tmp_path / "chat"
+    export_room.mkdir()
+    exporting.write_hugging_face(OpenedModel(GPT(config), chatting, config, "here", template=template), export_room)
+    theirs = transformers.AutoTokenizer.from_pretrained(export_room)
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    told = theirs.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
+    marked = template.encode_marked(chatting, messages)
+    assert told["input_ids"] == marked.ids
+    assert [bool(yes) for yes in told["assistant_masks"]] == marked.generated
+    ends = transformers.GenerationConfig.from_pretrained(export_room).eos_token_id
+    assert ends == sorted(template.stop) == [chatting.end_of_text, chatting.control_tokens["<|im_end|>"]]
 
 
 def test_ids_are_equal_for_any_text(run: RunFolder, tmp_path: Path) -> None:
