@@ -38,7 +38,7 @@ from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, p
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.spinning import spin_less, spins
 from chainrule.base.typos import nearest
-from chainrule.base.units import bytes_text, count_text, duration_text, parse_count
+from chainrule.base.units import bytes_text, count_text, duration_text, parse_count, parse_minutes
 
 __all__ = [
     "CLASSES",
@@ -77,6 +77,7 @@ __all__ = [
     "new_file",
     "out_of_memory",
     "parse_count",
+    "parse_minutes",
     "processor_class",
     "processor_name",
     "sha256_of_file",

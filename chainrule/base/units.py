@@ -7,6 +7,12 @@ from fractions import Fraction
 from chainrule.base.errors import ConfigError
 
 SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
+TIME_UNITS = {
+    **dict.fromkeys(("", "m", "min", "mins", "minute", "minutes"), 1.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1 / 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 60.0),
+    **dict.fromkeys(("d", "day", "days"), 1440.0),
+}
 LONG_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -20,6 +26,24 @@ def parse_count(text: str | int | float) -> int:
     if not math.isfinite(float(number)) or (value := Fraction(number) * SUFFIXES[match[2]]).denominator != 1:
         raise ConfigError(f"{text!r} is not a whole number")
     return int(value)
+
+
+def parse_minutes(text: str | int | float) -> float:
+    """The minutes that `text` names: `5`, `0.5`, `5m`, `5 min`, `90s`, `1h`, `1h30`, `1h 30min`, `2d`.
+
+    Raises ConfigError for anything else; `0:30` is either half an hour or half a minute, and is not guessed.
+    """
+    word = str(text).strip().lower()
+    parts = re.findall(r"([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)", word)
+    units = [TIME_UNITS.get(unit) for _, unit in parts]
+    if parts and len(parts) > 1 and not parts[-1][1] and parts[-2][1]:
+        # 1h30 is an hour and 30 of the next smaller unit.
+        units[-1] = {60.0: 1.0, 1.0: 1 / 60}.get(units[-2] or 0.0)
+    whole = "".join(f"{number}{unit}" for number, unit in parts)
+    bare = any(not unit for _, unit in parts[:-1])
+    if not parts or bare or whole != re.sub(r"\s+", "", word) or None in units:
+        raise ConfigError(f"{text!r} is no time; write minutes such as 5 or 0.5, or 90s, 5m, 1h, 1h30, 2d")
+    return sum(float(number) * (unit or 0.0) for (number, _), unit in zip(parts, units, strict=True))
 
 
 def count_text(value: float) -> str:

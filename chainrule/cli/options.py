@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from chainrule.base import ConfigError, parse_minutes
 from chainrule.config import Layer, MachineConfig, resolve
 
 AsJson = Annotated[
@@ -26,6 +27,15 @@ def _named_folder(type_: Any, tokens: Sequence[Token]) -> Path:
     return Path(tokens[0].value)
 
 
+def _minutes(type_: Any, tokens: Sequence[Token]) -> float:
+    """Minutes, or a time with its unit."""
+    try:
+        return parse_minutes(tokens[0].value)
+    except ConfigError as fault:
+        raise ValueError(str(fault)) from None
+
+
+Minutes = Annotated[float | None, Parameter(converter=_minutes)]
 RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.", converter=_named_folder)]
 Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
 

@@ -12,7 +12,7 @@ from chainrule.base import (
     parse_count,
 )
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson, device_setting
+from chainrule.cli.options import AsJson, Minutes, device_setting
 from chainrule.cli.output import console, print_json, print_table, say
 from chainrule.plan import (
     ForeseenRun,
@@ -32,7 +32,7 @@ def plan(
     source: str | None = None,
     *,
     preset: str | None = None,
-    minutes: float | None = None,
+    minutes: Minutes = None,
     text: Annotated[str | None, Parameter(name="--text-bytes")] = None,
     device: str = "cpu",
     peak: str | None = None,
@@ -57,7 +57,7 @@ def plan(
     preset
         Start from a named configuration.
     minutes
-        The time that the run may take. Default: 15.
+        The time that the run may take, in minutes or as 90s, 1h30. Default: 15.
     text
         How much text there is, such as 10M.
     device

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from chainrule.base import bytes_text, count_text
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson
+from chainrule.cli.options import AsJson, Minutes
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.config import preset as preset_layer
@@ -19,7 +19,7 @@ def prepare(
     *paths: str,
     check: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     preset: str | None = None,
-    minutes: float | None = None,
+    minutes: Minutes = None,
     config: Path | None = None,
     on_bad: str | None = None,
     as_json: AsJson = False,
@@ -44,7 +44,7 @@ def prepare(
     preset
         A named configuration, as for `pretrain`: vocabulary and context follow from it.
     minutes
-        The time that a run will have, from which the size of the vocabulary follows. Default: 15.
+        The time that a run will have (minutes, or as 1h30), from which the size of the vocabulary follows. Default: 15.
     config
         A TOML file of settings.
     on_bad

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson, Device, RunsFolder
+from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
 from chainrule.config import Layer, changes_on_resume, load_toml
@@ -20,7 +20,7 @@ from chainrule.run import RUNS, find_run, last_begun, new_run
 def pretrain(
     *paths: str,
     preset: str | None = None,
-    minutes: float | None = None,
+    minutes: Minutes = None,
     device: Device = None,
     name: Annotated[str | None, Parameter(alias="--run")] = None,
     runs_folder: RunsFolder = RUNS,
@@ -51,8 +51,8 @@ def pretrain(
     preset
         A named configuration: gpt2-124m, gpt2-355m, gpt2-774m, gpt2-1558m, cpu-tiny, cpu-small, cpu-medium, gpu-small.
     minutes
-        The time that the whole run may take. Default: 15. With --resume: the time it gets from now on, also when it had
-        finished.
+        The time that the whole run may take, in minutes or as 90s, 1h30. Default: 15. With --resume: the time it gets
+        from now on, also when it had finished.
     name
         The run's name in the runs folder. Default: after the text, with a number. Nothing is overwritten.
     config

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from chainrule.cli.options import AsJson, Device, RunsFolder
+from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
 from chainrule.config import quickstart_layer
@@ -14,7 +14,7 @@ Text = Literal["king-james", "python"]
 def quickstart(
     *,
     text: Text | None = None,
-    minutes: float = 5.0,
+    minutes: Minutes = 5.0,
     seed: int = 0,
     device: Device = None,
     name: str | None = None,
@@ -32,7 +32,7 @@ def quickstart(
         python: the sources of Python's standard library, which are on every machine, and harder to learn.
         Default: king-james where it is installed.
     minutes
-        The time that everything together may take.
+        The time that everything together may take, in minutes or as 90s, 1h30.
     seed
         Another one gives other first weights, another order of the text and other samples.
     name

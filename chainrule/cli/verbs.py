@@ -5,11 +5,12 @@ Verbs are named by strings and imported when they are called, so that `chainrule
 
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
 
 from chainrule import __version__
 from chainrule.base import ConfigError, nearest
 from chainrule.cli.lens import instruments
+from chainrule.cli.meant import flag_meant, verb_meant
 
 VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
@@ -60,6 +61,8 @@ def command_line(called: str | None = None, below: Sequence[str] = ()) -> App:
 
 def call(given: list[str]) -> int:
     """Calls the verb and returns its exit code; raises ConfigError for words that are none, in the settings' words."""
+    if given[:1] == ["help"]:
+        given = [*given[1:], "--help"]
     place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
     called = given[place] if place < len(given) else None
     try:
@@ -76,7 +79,14 @@ def _usage_mistake(fault: CycloptsError) -> str:
 
     fault.verbose = False
     command = " ".join(["chainrule", *(fault.command_chain or ())])
-    if isinstance(fault, UnusedCliTokensError) and fault.unused_tokens and fault.app:
+    if isinstance(fault, UnknownOptionError):
+        word = fault.token.keyword or fault.token.value
+        flags = {name for one in fault.argument_collection if one.parse for name in one.names}
+        message = f"unknown option {word}. {flag_meant(word, flags)}".rstrip()
+    elif isinstance(fault, UnknownCommandError) and fault.unused_tokens and not fault.command_chain:
+        word = fault.unused_tokens[0]
+        message = f"unknown verb {word!r}. {verb_meant(word, VERBS)}"
+    elif isinstance(fault, UnusedCliTokensError) and fault.unused_tokens and fault.app:
         word = fault.unused_tokens[0]
         message = f"unexpected word {word!r}.{nearest(word, (name for name in fault.app if name[0] != '-'))}"
     else:

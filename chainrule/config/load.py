@@ -30,17 +30,24 @@ class Resolved:
 
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
-    """Lays the layers over the defaults, the later over the earlier; raises ConfigError naming key and source."""
+    """Lays the layers over the defaults, the later over the earlier.
+
+    Raises ConfigError with a line for each mistake, naming key and source: unknown names and wrong values alike.
+    """
     merged: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
+    wrong: list[str] = []
     for layer in layers:
-        for section, key, value in _settings(layer):
+        for section, key, value in _settings(layer, wrong):
             merged.setdefault(section, {})[key] = value
             sources[f"{section}.{key}"] = layer.source
     try:
-        return Resolved(Config.model_validate(merged), sources)
+        resolved = Resolved(Config.model_validate(merged), sources)
     except ValidationError as fault:
-        raise ConfigError("\n".join(mistakes(fault, sources))) from None
+        raise ConfigError("\n".join([*wrong, *mistakes(fault, sources)])) from None
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return resolved
 
 
 def section_type(name: str) -> type[Section]:
@@ -80,17 +87,20 @@ def _shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
-def _settings(layer: Layer) -> Iterator[tuple[str, str, Any]]:
+def _settings(layer: Layer, wrong: list[str]) -> Iterator[tuple[str, str, Any]]:
+    """Section, key and value of what has a place; a sentence on each name that has none goes to `wrong`."""
     for section, values in layer.values.items():
         if section not in Config.model_fields:
-            raise ConfigError(_unknown(layer.source, section, "section", Config.model_fields))
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"{layer.source}: {section} is a section; write [{section}] and its keys below it")
-        known = {f"{section}.{key}" for key in section_type(section).model_fields}
-        for key, value in values.items():
-            if f"{section}.{key}" not in known:
-                raise ConfigError(_unknown(layer.source, f"{section}.{key}", "setting", sorted(known)))
-            yield section, key, value
+            wrong.append(_unknown(layer.source, section, "section", Config.model_fields))
+        elif not isinstance(values, Mapping):
+            wrong.append(f"{layer.source}: {section} is a section; write [{section}] and its keys below it")
+        else:
+            known = {f"{section}.{key}" for key in section_type(section).model_fields}
+            for key, value in values.items():
+                if f"{section}.{key}" in known:
+                    yield section, key, value
+                else:
+                    wrong.append(_unknown(layer.source, f"{section}.{key}", "setting", sorted(known)))
 
 
 def _unknown(source: str, name: str, what: str, known: Sequence[str] | Mapping[str, Any]) -> str:

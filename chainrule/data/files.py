@@ -13,6 +13,8 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,8 @@ NAMED_TEXTS = {LIBRARY: library_files, KING_JAMES: king_james_files}
 # A table of figures by source stays readable; a folder with more entries than this is one source.
 MOST_SOURCES = 64
 MANY = "text"
+# Entries of a folder among which the one that was probably meant is looked for.
+MOST_NEIGHBOURS = 10_000
 JSON = ".json without text"
 """What .json files are counted as that were passed over in a folder."""
 KINDS = {
@@ -125,12 +129,24 @@ def _roots(path: str) -> list[Root]:
     if os.path.lexists(expanded):
         return [Root(expanded)]
     if not glob.has_magic(expanded):
-        raise DataError(f"{shown(path)}: there is no such file or folder")
+        raise DataError(f"{shown(path)}: there is no such file or folder.{_nearest_path(expanded)}")
     # Path.glob takes no absolute patterns.
     matches = sorted(glob.glob(expanded, recursive=True), key=os.fsencode)  # noqa: PTH207
     if not matches:
         raise DataError(f"{shown(path)}: nothing matches this glob")
     return [Root(match, named=False) for match in matches]
+
+
+def _nearest_path(path: str) -> str:
+    """The path beside the one that is not there whose name is most like it, or one of the texts that need no path."""
+    given = Path(path)
+    folder = given.absolute().parent
+    if not folder.is_dir():
+        return f" The folder {shown(str(given.parent))} is not there either."
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in islice(entries, MOST_NEIGHBOURS)]
+    close = get_close_matches(given.name, [*names, *(NAMED_TEXTS if given.name == path else ())], n=1)
+    return f" Did you mean {shown(str(given.with_name(close[0])))}?" if close else ""
 
 
 def _found(roots: list[Root], listing: Listing, config: TextConfig) -> Iterator[tuple[TextFile, tuple[int, int]]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.base import ConfigError, bytes_text, count_text, duration_text, parse_count
+from chainrule.base import ConfigError, bytes_text, count_text, duration_text, parse_count, parse_minutes
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,27 @@ def test_bytes_are_binary(value, text):
 )
 def test_durations_have_two_units(seconds, text):
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("5", 5),
+        (0.5, 0.5),
+        ("5m", 5),
+        ("5 min", 5),
+        ("90s", 1.5),
+        ("1h", 60),
+        ("1h30", 90),
+        ("1h 30min", 90),
+        ("2d", 2880),
+    ],
+)
+def test_a_time_as_people_write_it(text, minutes):
+    assert parse_minutes(text) == pytest.approx(minutes)
+
+
+@pytest.mark.parametrize("text", ["", "m", "1:30", "5 5", "5x", "-5", "nan", "inf", "five"])
+def test_what_is_no_time_is_refused_with_examples(text):
+    with pytest.raises(ConfigError, match=r"write minutes such as 5 or 0\.5, or 90s"):
+        parse_minutes(text)

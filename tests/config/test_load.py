@@ -109,3 +109,13 @@ def test_one_string_in_place_of_a_list_is_answered_with_the_list():
 
 def test_a_name_that_is_not_utf8_is_refused_before_it_stands_in_a_file():
     assert "'a\\udc80'" in refusal(text={"paths": ("a\udc80",)})
+
+
+def test_all_mistakes_of_a_file_are_said_at_once():
+    wrong = {"optimiser": {"lr": 3}, "model": {"n_layer": 3, "emb_dim": "x"}, "training": {"steps": -1}}
+    with pytest.raises(ConfigError) as refused:
+        resolve([Layer("my.toml", wrong)])
+    said = str(refused.value).splitlines()
+    assert len(said) == 4
+    for words in ("'optimizer'", "'model.n_layers'", "model.emb_dim = 'x'", "training.steps = -1"):
+        assert sum(words in line for line in said) == 1

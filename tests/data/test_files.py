@@ -264,3 +264,13 @@ def test_what_was_prepared_inside_the_texts_is_no_text(workshop, make_prose):
     assert workshop.survey(on_bad="skip").report["documents"] == 1
     workshop.write("b.txt", make_prose(1))
     assert workshop.survey(on_bad="skip").report["documents"] == 2
+
+
+def test_a_path_that_is_not_there_is_answered_with_its_neighbour(tmp_path):
+    (tmp_path / "my_texts").mkdir()
+    with pytest.raises(DataError, match=r"no such file or folder\. Did you mean .*my_texts\?"):
+        list_files([str(tmp_path / "my_text")])
+    with pytest.raises(DataError, match=r"The folder .*nowhere is not there either"):
+        list_files([str(tmp_path / "nowhere" / "texts")])
+    with pytest.raises(DataError, match="Did you mean king-james"):
+        list_files(["king-jame"])
