@@ -1,19 +1,23 @@
-"""`chainrule runs` lists what was trained; `chainrule runs diff A B` compares two runs at equal tokens."""
+"""`chainrule runs` lists what was trained, shows one, compares two at equal tokens, and removes what is not wanted."""
 
 import json
 import math
+import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from chainrule.base import bytes_text, count_text, duration_text
+from chainrule.base import RunError, bytes_text, count_text, duration_text
 from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
-from chainrule.run import RUNS, find_run, list_runs
-from chainrule.verdict import Overview, compare, overview_or_name
+from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run
+from chainrule.show import printable
+from chainrule.verdict import Overview, compare, findings, overview_or_name
 
 app = App(name="runs")
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+MOST_SAMPLES = 3
 
 
 @app.default
@@ -65,6 +69,72 @@ def diff(first: str, second: str, /, *, runs_folder: RunsFolder = RUNS, as_json:
         print_table("\nBits per byte on held-out text", ("tokens", *columns, "difference"), lines)
     else:
         say("no tokens at which both were measured on held-out text")
+
+
+@app.command
+def rm(*names: str, yes: Flag = False, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> int:
+    """Remove runs with everything in them, after asking.
+
+    For example:
+    - `chainrule runs rm my_texts-1`
+    - `chainrule runs rm runs/a runs/b --yes`
+
+    Parameters
+    ----------
+    names
+        Run folders, or names in the runs folder.
+    yes
+        Do not ask.
+    """
+    if not names:
+        raise RunError("name the runs to remove: `chainrule runs rm NAME`; `chainrule runs` lists them")
+    doomed = list({run.path.absolute(): run for run in (find_run(name, runs_folder) for name in names)}.values())
+    sizes = {run.name: freed_bytes(run) for run in doomed}
+    if not yes and not _agreed([f"{run.path}, {bytes_text(sizes[run.name])}" for run in doomed]):
+        say("nothing was removed")
+        return 1
+    for run in doomed:
+        remove_run(run)
+    if as_json:
+        print_json({"removed": [str(run.path) for run in doomed], "freed_bytes": sum(sizes.values())})
+    else:
+        say(f"removed {len(doomed)}, {bytes_text(sum(sizes.values()))} freed")
+    return 0
+
+
+@app.command
+def show(name: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """Show one run: how far it came, what was measured, what it wrote last, and what to type next.
+
+    Example: `chainrule runs show my_texts-1`
+
+    Parameters
+    ----------
+    name
+        A run folder, or a name in the runs folder.
+    """
+    run = find_run(name, runs_folder)
+    facts = read_facts(run)
+    if as_json:
+        print_json({"run": asdict(overview_or_name(run)), "summary": facts.summary.row()})
+        return
+    columns = ("run", "status", "parameters", "steps", "tokens", "bits/byte", "time", "disk")
+    print_table("", columns, [_line(overview_or_name(run))], left=2)
+    for verdict in findings(facts):
+        print(printable(f"{verdict.mark}: {verdict.text}"))
+    for sample in facts.samples[-MOST_SAMPLES:]:
+        print(f"\n{printable(sample.prompt + sample.text)}")
+    say(f"\nchainrule generate {run.path}\nchainrule report {run.path}")
+
+
+def _agreed(lines: list[str]) -> bool:
+    """Whether a person at a terminal says yes; without one, RunError."""
+    if not sys.stdin.isatty():
+        raise RunError("nobody is there to be asked; add --yes to remove them all the same")
+    for line in lines:
+        say(printable(line))
+    say("remove all of this for good? [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _line(run: Overview) -> tuple[str, ...]:

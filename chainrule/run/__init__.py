@@ -55,6 +55,7 @@ from chainrule.run.records import (
     read_summary,
     rows_of,
 )
+from chainrule.run.removal import freed_bytes, remove_run
 
 __all__ = [
     "RUNS",
@@ -107,6 +108,7 @@ __all__ = [
     "damaged_rows",
     "find_run",
     "forget_start",
+    "freed_bytes",
     "is_begun",
     "is_running",
     "last_begun",
@@ -123,6 +125,7 @@ __all__ = [
     "read_rows",
     "read_start",
     "read_summary",
+    "remove_run",
     "rewrite_rows",
     "rows_from_end",
     "rows_of",

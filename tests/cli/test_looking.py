@@ -11,7 +11,7 @@ from chainrule.base import DataError, count_text
 from chainrule.cli import main
 from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, freed_bytes, run_lock
 from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train.origin import find_origin
 from chainrule.verdict.comparison import at_equal_tokens, overview
@@ -291,3 +291,37 @@ def test_evaluate_asks_what_it_is_told_to_ask(runs_folder, tmp_path, capsys):
 def test_evaluate_refuses_a_task_that_is_none(runs_folder, capsys):
     assert main(["evaluate", str(runs_folder / "first"), "--task", "pair"]) == 2
     assert "Did you mean 'pairs'?" in capsys.readouterr().err
+
+
+def test_a_run_is_removed_for_good_when_that_is_said(runs_folder, tmp_path, capsys, monkeypatch):
+    for name in ("a", "b"):
+        shutil.copytree(runs_folder / "first", tmp_path / name)
+    assert main(["runs", "rm", str(tmp_path / "a")]) == 2
+    assert "add --yes" in capsys.readouterr().err and (tmp_path / "a").is_dir()
+    told = read_json(capsys, "runs", "rm", "a", tmp_path / "b", "--yes", "--runs-folder", tmp_path)
+    assert told["freed_bytes"] > 0 and list(tmp_path.iterdir()) == []
+    assert main(["runs", "rm", "a", "--yes", "--runs-folder", str(tmp_path)]) == 2
+    assert main(["runs", "rm"]) == 2
+
+
+def test_a_run_that_is_being_trained_is_not_removed(runs_folder, tmp_path, capsys):
+    shutil.copytree(runs_folder / "first", tmp_path / "busy")
+    with run_lock(RunFolder(tmp_path / "busy")):
+        assert main(["runs", "rm", str(tmp_path / "busy"), "--yes"]) == 2
+    assert "being trained" in capsys.readouterr().err and (tmp_path / "busy" / "config.toml").is_file()
+
+
+def test_what_others_link_to_is_not_counted_as_freed(runs_folder, tmp_path):
+    shutil.copytree(runs_folder / "first", tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    before, size = freed_bytes(run), run.tokenizer.stat().st_size
+    (tmp_path / "kept.json").hardlink_to(run.tokenizer)
+    assert freed_bytes(run) == before - size
+
+
+def test_one_run_is_shown_with_what_it_wrote(runs_folder, capsys):
+    assert main(["runs", "show", "first", "--runs-folder", str(runs_folder)]) == 0
+    out, err = capsys.readouterr()
+    assert "finished" in out and "the " in out and f"chainrule generate {runs_folder / 'first'}" in err
+    told = read_json(capsys, "runs", "show", runs_folder / "first")
+    assert told["summary"]["status"] == "finished" and told["run"]["name"] == "first"
