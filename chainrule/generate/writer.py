@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from chainrule.checkpoint import OpenedModel
 from chainrule.generate.opening import opened
@@ -22,9 +22,20 @@ class Writer:
     max_new_tokens: int = 200
     stop: tuple[str, ...] = ()
 
-    def write(self, prompts: Sequence[str], seed: int = 0) -> list[Completion]:
-        """A completion for each prompt, all at once; see `generate`."""
-        return generate(
+    def __repr__(self) -> str:
+        size = sum(parameter.numel() for parameter in self.model.model.parameters())
+        rules = ", ".join(map(repr, self.rules))
+        return f"<Writer of {self.model.origin}: {size:,} parameters, {rules}>"
+
+    @overload
+    def write(self, prompts: str, seed: int = 0) -> Completion: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def write(self, prompts: Sequence[str], seed: int = 0) -> list[Completion]: ...
+
+    def write(self, prompts: str | Sequence[str], seed: int = 0) -> Completion | list[Completion]:
+        """A completion for the prompt, or for each of several, all at once; see `generate`. `str` of it is the text."""
+        written = generate(
             self.model.model,
             self.model.tokenizer,
             prompts,
@@ -34,6 +45,7 @@ class Writer:
             stop=self.stop,
             heal=True,
         )
+        return written[0] if isinstance(prompts, str) else written
 
     def stream(self, prompt: str, seed: int = 0) -> Iterator[str]:
         """The text after the prompt, in pieces as they come; what cannot be written is refused before the first."""

@@ -32,11 +32,15 @@ class Completion:
     n_cut: int = 0
     """Tokens of the prompt's beginning that the context had no room for, so that the model did not see them."""
 
+    def __str__(self) -> str:
+        """Prompt and text."""
+        return self.prompt + self.text
+
 
 def generate(
     model: GPT,
     tokenizer: Tokenizer,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | str,
     *,
     max_new_tokens: int = 200,
     rules: Sequence[Rule] = (),
@@ -44,16 +48,18 @@ def generate(
     stop: Sequence[str] = (),
     heal: bool = False,
 ) -> list[Completion]:
-    """A completion for each prompt, in their order; a prompt's text does not depend on what stands beside it.
+    """A completion for each prompt (or the one that is given), in their order.
 
-    (But for rounding: a matrix product over more rows may add up in another order, and turn a choice between equals.)
-    Without rules each token is drawn from the model's own probabilities; `Temperature(0)` is greedy. Equal prompts get
-    different texts (the second copy draws other numbers). An empty prompt is the beginning of a document. Past
-    context_length the older half of the context is forgotten, and of a longer prompt the end is kept. With `heal` a
-    prompt may end anywhere, also inside a word or after a space: its end is drawn again, among the tokens that begin
-    with its bytes. Raises ModelError for ids beyond the vocabulary, ConfigError for a setting out of range.
+    A prompt's text does not depend on what stands beside it, but for rounding: a matrix product over more rows may add
+    up in another order, and turn a choice between equals. Without rules each token is drawn from the model's own
+    probabilities; `Temperature(0)` is greedy. Equal prompts get different texts (the second copy draws other numbers).
+    An empty prompt is the beginning of a document. Past context_length the older half of the context is forgotten, and
+    of a longer prompt the end is kept. With `heal` a prompt may end anywhere, also inside a word or after a space: its
+    end is drawn again, among the tokens that begin with its bytes. Raises ModelError for ids beyond the vocabulary,
+    ConfigError for a setting out of range.
     """
     _check(stop)
+    prompts = [prompts] if isinstance(prompts, str) else prompts
     check_amount(model.config, len(prompts), max_new_tokens)
     texts = [_Text(model, tokenizer, prompt, max_new_tokens, stop, heal=heal) for prompt in prompts]
     seeds = row_seeds(prompts, seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chainrule.base import ChainruleError, DiskError, Interrupted, system_refusals
+from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, system_refusals
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
@@ -28,8 +28,8 @@ Report = Callable[[RunFolder, float], Path]
 
 
 def pretrain(
-    layers: Sequence[Layer],
-    run_path: Path,
+    layers: Sequence[Layer] | Sequence[str] | str | Path,
+    run_path: Path | str,
     *,
     minutes: float | None = None,
     resume: bool = False,
@@ -39,18 +39,19 @@ def pretrain(
 ) -> Summary:
     """Trains a model on raw text and returns the summary; everything is written into the folder `run_path`.
 
-    `layers` are settings on top of the defaults, the later over the earlier; text.paths must be among them. `minutes`
-    is the time for everything; without it, and without training.steps, a default. With `resume` the run in the folder
-    goes on, bit for bit on the same machine's CPU; then `minutes` is the time that it gets from now on. `watch` hears
-    what happens. A signal (train/stop.py lists them) saves and returns a summary with status "interrupted" and its
-    number; one that comes when the run is finished raises Interrupted. Raises ChainruleError (see its tree) for
-    everything that can be wrong with settings, text, machine and disk; a start that fails before its first step leaves
-    no folder, unless much was prepared in it. `begun` is the time.perf_counter() from which the minutes count, when
-    that was earlier than now. `report` (chainrule.report.write_report) is called when summary.json is there, with the
-    run and the seconds that it may take; the summary that is returned then says as "report" where it wrote.
+    `layers` are settings on top of the defaults, the later over the earlier, text.paths among them; or a text alone:
+    the path of a folder or file, or several. `minutes` is the time for everything; without it, and without
+    training.steps, a default. With `resume` the run in the folder goes on, bit for bit on the same machine's CPU; then
+    `minutes` is the time that it gets from now on. `watch` hears what happens. A signal (train/stop.py lists them)
+    saves and returns a summary with status "interrupted" and its number; one that comes when the run is finished raises
+    Interrupted. Raises ChainruleError (see its tree) for everything that can be wrong with settings, text, machine and
+    disk; a start that fails before its first step leaves no folder, unless much was prepared in it. `begun` is the
+    time.perf_counter() from which the minutes count, when that was earlier than now. `report`
+    (chainrule.report.write_report) is called when summary.json is there, with the run and the seconds that it may take;
+    the summary that is returned then says as "report" where it wrote.
     """
     begun = time.perf_counter() if begun is None else begun
-    run = RunFolder(run_path)
+    layers, run = _layers(layers), RunFolder(Path(run_path))
     budget = None if resume else time_budget(layers, minutes)
     if not resume:
         draft(layers, budget)  # what is wrong with the settings is said before anything is made
@@ -95,6 +96,18 @@ def pretrain(
             summary = _reported(run, summary, report)
         watch(summary)
     return summary
+
+
+def _layers(given: Sequence[Layer] | Sequence[str] | str | Path) -> Sequence[Layer]:
+    """Layers as they are; of a path, or several, the layer that names the text."""
+    paths = [given] if isinstance(given, str | Path) else given
+    layers = [one for one in paths if isinstance(one, Layer)]
+    if len(layers) == len(paths):
+        return layers
+    if layers or not all(isinstance(one, str | Path) for one in paths):
+        kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in paths))
+        raise ConfigError(f"pretrain was given {kinds}; give layers of settings, or paths of text, and not both")
+    return [Layer("text", {"text": {"paths": [str(path) for path in paths]}})]
 
 
 def _reported(run: RunFolder, summary: Summary, report: Report | None) -> Summary:

@@ -245,3 +245,10 @@ def test_scores_that_are_no_numbers_are_said() -> None:
     torch.nn.init.constant_(network.final_norm.weight, float("nan"))
     with pytest.raises(ModelError, match="NaN"):
         generate(network, tokenizer(), ["The"], rules=(TopK(3),))
+
+
+def test_one_prompt_is_one_text() -> None:
+    network, words = model(), tokenizer()
+    (alone,) = generate(network, words, "Once upon", max_new_tokens=4, seed=3)
+    (listed,) = generate(network, words, ["Once upon"], max_new_tokens=4, seed=3)
+    assert alone == listed and str(alone) == "Once upon" + alone.text

@@ -286,3 +286,14 @@ def test_another_shape_than_the_origins_is_refused(straight, layers, tmp_path):
     over = Layer("flag", {"origin": {"start_from": str(straight)}, "model": {"n_layers": 3}})
     with pytest.raises(ConfigError, match="fixes shape and vocabulary"):
         pretrain([layers()[1], over], tmp_path / "on")
+
+
+def test_a_text_alone_is_enough_and_what_is_neither_is_refused(texts, tmp_path, monkeypatch):
+    drafted = []
+    monkeypatch.setattr("chainrule.train.pretraining.draft", lambda layers, minutes: drafted.append(layers) or 1 / 0)
+    for given in (str(texts), texts, [str(texts)]):
+        with pytest.raises(ZeroDivisionError):
+            pretrain(given, str(tmp_path / "run"), minutes=1)
+    assert [layers[0].values for layers in drafted] == [{"text": {"paths": [str(texts)]}}] * 3
+    with pytest.raises(ConfigError, match="give layers of settings, or paths of text, and not both"):
+        pretrain([Layer("a", {}), str(texts)], tmp_path / "run")
