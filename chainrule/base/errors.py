@@ -89,7 +89,8 @@ class LensError(UserError):
 
 
 class MissingPackageError(UserError):
-    """An optional package is needed here and not installed."""
+    """An optional package is needed here and not installed; `extra` brings it, or the command `install` does."""
 
-    def __init__(self, purpose: str, package: str, extra: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'chainrule[{extra}]'")
+    def __init__(self, purpose: str, package: str, extra: str = "", *, install: str = "") -> None:
+        remedy = install or f"pip install 'chainrule[{extra}]'"
+        super().__init__(f"{purpose} needs {package}: {remedy}")

@@ -39,6 +39,7 @@ LLAMA = Format(to_llama_settings, to_llama_tensors, from_llama_settings, from_ll
 FORMATS = {
     "gpt2": Format(to_gpt2_settings, to_gpt2_tensors, from_gpt2_settings, from_gpt2_tensors),
     "llama": LLAMA,
+    "qwen2": LLAMA,
     "qwen3": LLAMA,
 }
 
@@ -63,9 +64,14 @@ def model_config(settings: Mapping[str, Any]) -> ModelConfig:
     kind = settings.get("model_type")
     if not isinstance(kind, str) or kind not in FORMATS:
         raise CheckpointError(f"config.json has model_type {kind!r}; known: {', '.join(FORMATS)}")
+    return described(FORMATS[kind].from_settings(settings), "config.json")
+
+
+def described(fields: Mapping[str, Any], source: str) -> ModelConfig:
+    """The config of these fields; raises CheckpointError, naming `source`, when there is no such model."""
     try:
-        return ModelConfig(**FORMATS[kind].from_settings(settings))
+        return ModelConfig(**fields)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
-        raise CheckpointError(f"config.json describes no model that exists here: {place}: {first['msg']}") from None
+        raise CheckpointError(f"{source} describes no model that exists here: {place}: {first['msg']}") from None

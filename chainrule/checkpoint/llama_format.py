@@ -1,4 +1,4 @@
-"""Llama and Qwen3 in Hugging Face's words: LlamaForCausalLM and Qwen3ForCausalLM, which differ by QK-norm."""
+"""Llama, Qwen2 and Qwen3 in Hugging Face's words; Qwen2 has biases in its queries, keys and values, Qwen3 QK-norm."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,8 @@ def to_llama_settings(config: ModelConfig) -> dict[str, Any]:
         # transformers 5 reads the first, version 4 and llama.cpp's converter the second.
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
         "rope_theta": config.rope_base,
-        **FIXED,
+        # Qwen2's own biases are no setting; the word means one in the way out as well.
+        **{name: value for name, value in FIXED.items() if name != "attention_bias" or not config.qkv_bias},
         "tie_word_embeddings": config.tied_embeddings,
         # The vocabulary is the user's own: transformers' defaults (1 and 2) would be words of it.
         **{"bos_token_id": None, "eos_token_id": None},
@@ -65,15 +66,18 @@ def to_llama_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> d
         parts = torch.split(state_dict[f"{block}.attention.qkv.weight"], _rows(config))
         for letter, part in zip("qkv", parts, strict=True):
             theirs[f"{place}.self_attn.{letter}_proj.weight"] = part.clone()
+        if config.qkv_bias:
+            biases = torch.split(state_dict[f"{block}.attention.qkv.bias"], _rows(config))
+            theirs |= {f"{place}.self_attn.{letter}_proj.bias": b.clone() for letter, b in zip("qkv", biases, strict=True)}
     if not config.tied_embeddings:
         theirs["lm_head.weight"] = state_dict["head.weight"]
     return theirs
 
 
 def from_llama_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """ModelConfig's fields from a Llama or Qwen3 config.json; raises CheckpointError for what it cannot compute."""
+    """ModelConfig's fields from a Llama, Qwen2 or Qwen3 config.json; raises CheckpointError for what it cannot compute."""
     refuse_settings(settings, FIXED | UNTURNED)
-    qwen3 = settings["model_type"] == "qwen3"
+    qwen2, qwen3 = (settings["model_type"] == name for name in ("qwen2", "qwen3"))
     heads = setting(settings, "num_attention_heads")
     # Qwen3Config's own default for head_dim is 128, Llama's the quotient.
     automatic_width = 128 if qwen3 else setting(settings, "hidden_size") // heads
@@ -90,7 +94,8 @@ def from_llama_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "drop_rate": settings.get("attention_dropout") or 0.0,
         "rope_base": _rope_base(settings),
         "tied_embeddings": settings.get("tie_word_embeddings", False),
-        **{"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "qk_norm": qwen3},
+        **{"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False},
+        **{"qkv_bias": qwen2, "qk_norm": qwen3},
     }
 
 
@@ -110,6 +115,12 @@ def from_llama_tensors(config: ModelConfig, tensors: Mapping[str, Tensor]) -> di
             for letter, rows in zip("qkv", _rows(config), strict=True)
         ]
         ours[f"{block}.attention.qkv.weight"] = torch.cat(parts)
+        if config.qkv_bias:
+            biases = [
+                weights.take(f"{place}.self_attn.{letter}_proj.bias", rows)
+                for letter, rows in zip("qkv", _rows(config), strict=True)
+            ]
+            ours[f"{block}.attention.qkv.bias"] = torch.cat(biases)
     ours |= weights.head(ours["token_embedding.weight"], tied=config.tied_embeddings)
     weights.finish()
     return ours

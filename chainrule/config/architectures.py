@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Architecture = Literal["gpt2", "llama", "qwen3"]
+Architecture = Literal["gpt2", "llama", "qwen2", "qwen3"]
 Given = Mapping[str, object]
 
 
@@ -47,11 +47,21 @@ def _llama(_shape: Shape) -> Given:
     return {"norm": "rmsnorm", "activation": "swiglu", "qkv_bias": False, "bias": False}
 
 
-MODERN = "Llama and Qwen3 (position = rope)"
+def _qwen2(_shape: Shape) -> Given:
+    return {"norm": "rmsnorm", "activation": "swiglu", "bias": False}
+
+
+MODERN = "Llama, Qwen2 and Qwen3 (position = rope)"
+# Queries and keys are normalised in Qwen3 alone, biases stand in Qwen2's queries, keys and values alone.
+UNNORMED = {"position": "rope", "qk_norm": False}
 ARCHITECTURES: dict[Architecture, Family] = {
     "gpt2": Family("GPT2LMHeadModel", {"position": "learned"}, "GPT-2 (position = learned)", _gpt2, (32, 20, 21)),
     "llama": Family(
-        "LlamaForCausalLM", {"position": "rope", "qk_norm": False}, MODERN, _llama, (40, 30, 36), heads_divide=True
+        "LlamaForCausalLM", UNNORMED | {"qkv_bias": False}, MODERN, _llama, (40, 30, 36), heads_divide=True
+    ),
+    # A bias is added in place by the matrix product: nothing more is kept for the backward pass than in Llama.
+    "qwen2": Family(
+        "Qwen2ForCausalLM", UNNORMED | {"qkv_bias": True}, MODERN, _qwen2, (40, 30, 36), heads_divide=True
     ),
     "qwen3": Family("Qwen3ForCausalLM", {"position": "rope", "qk_norm": True}, MODERN, _llama, (60, 46, 52)),
 }

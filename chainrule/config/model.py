@@ -36,7 +36,7 @@ class ModelConfig(Section):
     drop_rate: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of activations set to zero while training; 0 switches dropout off, best when no text is seen twice."""
     qkv_bias: bool = False
-    """Adds a bias to queries, keys and values (OpenAI's GPT-2 weights have one)."""
+    """Adds a bias to queries, keys and values (OpenAI's GPT-2 weights have one; with position=rope it is Qwen2)."""
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     """What keeps activations in range: layernorm as in GPT-2, rmsnorm as in Llama and Qwen3."""
     position: Literal["learned", "rope"] = "learned"
@@ -64,7 +64,7 @@ class ModelConfig(Section):
 
     @property
     def architecture(self) -> Architecture:
-        """The Hugging Face architecture that computes exactly this: GPT2LMHeadModel, Llama- or Qwen3ForCausalLM."""
+        """The Hugging Face architecture that computes exactly this: GPT2LMHeadModel, Llama-, Qwen2- or Qwen3ForCausalLM."""
         return next(
             name
             for name, family in ARCHITECTURES.items()
@@ -102,7 +102,7 @@ class ModelConfig(Section):
             return self
         if family.heads_divide and self.emb_dim % self.n_heads:
             raise ValueError(
-                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which Llama requires; "
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which {family.class_name} requires; "
                 "change one, or set qk_norm=true (Qwen3)"
             )
         for name, value in family.wants(self).items():

@@ -1,6 +1,7 @@
 """Byte-level vocabularies: learnt, published or plain, each one tokenizer.json that transformers reads too."""
 
 from chainrule.tokenizer.build import build_tokenizer
+from chainrule.tokenizer.gguf_words import gguf_vocabulary, tokenizer_from_gguf
 from chainrule.tokenizer.load import load_tokenizer
 from chainrule.tokenizer.report import TokenizerReport, tokenizer_report
 from chainrule.tokenizer.sample import sample_bytes
@@ -18,10 +19,12 @@ __all__ = [
     "TokenizerReport",
     "build_tokenizer",
     "chat_template",
+    "gguf_vocabulary",
     "load_template",
     "load_tokenizer",
     "sample_bytes",
     "save_template",
+    "tokenizer_from_gguf",
     "tokenizer_report",
     "train_bpe",
 ]

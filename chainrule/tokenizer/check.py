@@ -1,4 +1,9 @@
-"""What a tokenizer.json must be before it is trusted: byte-level BPE that keeps every byte of every text."""
+"""What a tokenizer.json must be before it is trusted: byte-level BPE that keeps every byte of every text.
+
+Some published vocabularies (SmolLM2's) lack a few bytes that text hardly has: some control characters, and the first
+bytes of planes of Unicode that are not assigned. Engines drop those characters without a word. Here a normalizer that
+stands in the file, and that every reader of it obeys, writes U+FFFD in their place.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,6 +16,12 @@ from chainrule.tokenizer.document import Document
 
 LARGEST_ID = 2**24 - 1
 ALPHABET = frozenset(BYTE_OF_CHARACTER)
+# The characters that begin with these bytes: all of planes 4 to 16, in which nothing is assigned but private use and
+# (plane 14, under F3) tags and variation selectors.
+LEADS = {0xF1: "\\x{40000}-\\x{7FFFF}", 0xF2: "\\x{80000}-\\x{BFFFF}", 0xF3: "\\x{C0000}-\\x{FFFFF}"}
+LEADS[0xF4] = "\\x{100000}-\\x{10FFFF}"
+CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\r") | {0x7F}
+NEVER_IN_UTF8 = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
 
 
 def parsed(content: bytes) -> Document:
@@ -21,6 +32,11 @@ def parsed(content: bytes) -> Document:
         raise TokenizerError(f"not the JSON of a tokenizer: {fault}") from None
     if not isinstance(document, Mapping) or not isinstance(document.get("model"), Mapping):
         raise TokenizerError('not a tokenizer.json: there is no "model" with vocab and merges')
+    return checked(document)
+
+
+def checked(document: Document) -> Document:
+    """The document with every part in one way of writing it; raises TokenizerError saying what is wrong with it."""
     _check_model(document["model"])
     _check_added(document.get("added_tokens") or [])
     document = {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None} | dict(document)
@@ -33,7 +49,12 @@ def parsed(content: bytes) -> Document:
         "model": model,
     }
     _check_entries(document)
-    _check_ways(document)
+    replacing = _replacing(document["model"]["vocab"])
+    if replacing is not None and replacing not in _steps(document["normalizer"], "normalizers"):
+        rest = document["normalizer"]
+        both = replacing if rest is None else {"type": "Sequence", "normalizers": [rest, replacing]}
+        document["normalizer"] = both
+    _check_ways(document, replacing)
     return document
 
 
@@ -104,10 +125,24 @@ def _check_entries(document: Document) -> None:
                 raise TokenizerError(
                     f"the merge of {left!r} and {right!r} needs {entry!r}, which is no byte-level entry"
                 )
-    if absent := sorted(BYTE_OF_CHARACTER[character] for character in BYTE_OF_CHARACTER.keys() - vocabulary.keys()):
+    if absent := sorted(_absent(vocabulary) - CONTROLS - NEVER_IN_UTF8 - LEADS.keys()):
         raise TokenizerError(
             f"{len(absent)} of the 256 bytes have no entry (first 0x{absent[0]:02X}), so not every text can be held"
         )
+
+
+def _absent(vocabulary: Mapping[str, int]) -> set[int]:
+    """The bytes that have no entry."""
+    return {BYTE_OF_CHARACTER[character] for character in BYTE_OF_CHARACTER.keys() - vocabulary.keys()}
+
+
+def _replacing(vocabulary: Mapping[str, int]) -> dict[str, Any] | None:
+    """The normalizer that writes U+FFFD for the characters that the vocabulary cannot hold; None when it holds all."""
+    absent = sorted(_absent(vocabulary) - NEVER_IN_UTF8)
+    if not absent:
+        return None
+    expression = "".join(LEADS.get(byte, f"\\x{byte:02X}") for byte in absent)
+    return {"type": "Replace", "pattern": {"Regex": f"[{expression}]"}, "content": "\ufffd"}
 
 
 def _check_one_entry_per_id(ids: Mapping[str, int]) -> None:
@@ -117,10 +152,10 @@ def _check_one_entry_per_id(ids: Mapping[str, int]) -> None:
             raise TokenizerError(f"{entry_of[number]!r} and {entry!r} have the same id {number}")
 
 
-def _check_ways(document: Document) -> None:
-    """What happens to a text before its words are merged must keep all of it."""
+def _check_ways(document: Document, replacing: Mapping[str, Any] | None) -> None:
+    """What happens to a text before its words are merged must keep all of it, but for what cannot be held."""
     for step in _steps(document["normalizer"], "normalizers"):
-        if step.get("type") != "NFC":
+        if step.get("type") != "NFC" and step != replacing:
             raise TokenizerError(f"the normalizer {step.get('type')!r} changes the text; only NFC is read here")
     splits = list(_steps(document["pre_tokenizer"], "pretokenizers"))
     if [step.get("type") for step in splits].count("ByteLevel") != 1:

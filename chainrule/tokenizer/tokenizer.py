@@ -83,12 +83,14 @@ class Tokenizer:
         return ids
 
     def encode_bytes(self, content: bytes) -> list[int]:
-        """The ids of any byte string: UTF-8 as `encode` has it, every other byte as the id of that byte."""
+        """The ids of any byte string: UTF-8 as `encode` has it, every other byte as its id, or as U+FFFD if it has none."""
         stretches = NOT_UTF8.split(content.decode("utf-8", errors="surrogateescape"))
         ids: list[int] = []
         for text, other in zip(stretches[::2], [*stretches[1::2], ""], strict=True):
             ids += self.encode(text)
-            ids += [self._id_of_byte[ord(escaped) - 0xDC00] for escaped in other]
+            for escaped in other:
+                known = self._id_of_byte.get(ord(escaped) - 0xDC00)
+                ids += self.encode("\ufffd") if known is None else [known]
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
