@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import CheckpointError, bytes_text, disk_faults, usable_memory
+from chainrule.checkpoint.blank import blank_model
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
 from chainrule.checkpoint.gguf_format import Piece, check_names, config_from_gguf, gguf_settings, gguf_tensors, pieces
 from chainrule.checkpoint.gguf_header import ALIGNMENT, ARRAY, KINDS, MAGIC, STRING, VERSIONS, GgufHeader, read_header
@@ -21,8 +22,7 @@ from chainrule.tokenizer import Tokenizer, gguf_vocabulary, tokenizer_from_gguf
 
 # Of general.file_type (enum llama_ftype), by what the matrices are written in.
 FILE_TYPES = {"F32": 0, "F16": 1, "Q8_0": 7}
-# float32, once as it is read and once in the model.
-BYTES_OF_A_WEIGHT = 8
+BYTES_OF_A_WEIGHT = 4  # float32
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ def read_gguf(path: Path) -> GgufModel:
     """
     header = read_header(path)
     config = described(config_from_gguf(header), str(path))
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in GPT(config).state_dict().items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in blank_model(config).state_dict().items()}
     parts = {name: pieces(config, name, shape) for name, shape in expected.items()}
     check_names(header, {piece.name: piece.shape for each in parts.values() for piece in each})
     _check_memory(header, sum(int(np.prod(shape)) for shape in expected.values()))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import CheckpointError, DiskError, bytes_text, usable_memory
+from chainrule.checkpoint.blank import blank_model
 from chainrule.checkpoint.gguf_file import read_gguf
 from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
@@ -121,17 +122,30 @@ def _held_out_losses(run: RunFolder) -> dict[int, float]:
     return {look.step: look.val_loss for look in rows_of(run.metrics, EvalRow) if look.val_loss is not None}
 
 
-def build(config: ModelConfig, state_dict: Mapping[str, Tensor], source: str, device: torch.device | str) -> GPT:
-    """The model of `config` with these weights, in evaluation mode; draws no random numbers."""
-    with torch.device("meta"):
-        model = GPT(config)
+def build(
+    config: ModelConfig,
+    state_dict: Mapping[str, Tensor],
+    source: str,
+    device: torch.device | str,
+    *,
+    copied: bool = True,
+) -> GPT:
+    """The model of `config` with these weights, in evaluation mode; draws no random numbers.
+
+    Without `copied` the tensors themselves become the model's, which must then be nobody else's, nor lie in a file.
+    """
+    model = blank_model(config)
     # Before a byte is allocated: a config.json can ask for any size, and what is there has the last word.
     check_weights(model, state_dict, source)
     _check_tables(config, source)
-    model.to_empty(device="cpu")
+    if copied:
+        model.to_empty(device="cpu")
     # Rotary tables are no weights: on `meta` they were not computed.
     model.position_embedding = POSITIONS[config.position](config)
-    load_weights(model, state_dict, source)
+    if copied:
+        load_weights(model, state_dict, source)
+    else:
+        model.load_state_dict(dict(state_dict), assign=True)
     return model.to(device).eval()
 
 
@@ -176,7 +190,7 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
 
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
     read = read_gguf(file)
-    model = build(read.config, read.state_dict, str(file), device)
+    model = build(read.config, read.state_dict, str(file), device, copied=False)
     return OpenedModel(model, read.tokenizer, read.config, origin)
 
 

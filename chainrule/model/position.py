@@ -45,6 +45,8 @@ class RotaryPosition(nn.Module):
 
     def fill(self) -> None:
         """Computes the tables in place (needed again after a model built on `meta` got its memory)."""
+        if self.cosine.is_meta:
+            return  # nothing can be computed there, and torch would load its compiler to find that out: two seconds
         length, width = self.cosine.shape
         places = torch.arange(length, device=self.cosine.device, dtype=torch.float32)
         exponents = torch.arange(0, width, 2, device=self.cosine.device, dtype=torch.float32) / width
