@@ -1,5 +1,7 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
+from chainrule.checkpoint.gguf_blocks import require_gguf
+from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
@@ -19,9 +21,12 @@ __all__ = [
     "open_model",
     "prune_checkpoints",
     "read_tensors",
+    "require_gguf",
+    "rounded_for_gguf",
     "save_checkpoint",
     "step_folder",
     "steps_of",
     "to_hugging_face",
+    "write_gguf",
     "write_tensors",
 ]

@@ -75,7 +75,7 @@ def write_gguf(path: Path, model: GPT, tokenizer: Tokenizer, dtype: str, more: M
         _pad(stream)
 
 
-def rounded(tensors: Mapping[str, Tensor], config: ModelConfig, dtype: str) -> dict[str, Tensor]:
+def rounded_for_gguf(tensors: Mapping[str, Tensor], config: ModelConfig, dtype: str) -> dict[str, Tensor]:
     """The weights as a file in that format holds them: each number rounded by its format."""
     found = {}
     for name, tensor in tensors.items():

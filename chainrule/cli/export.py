@@ -9,26 +9,31 @@ from chainrule.cli.output import print_json
 from chainrule.run import model_source
 
 
-def export(target: str, source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
+def export(
+    target: str, source: str, folder: Path, /, *, dtype: str | None = None, as_json: AsJson = False
+) -> None:
     """Write a model in the format of other tools, proved equal.
 
-    `hf`: a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code. The folder is
-    loaded back and computes the same, or the export is refused; the largest difference is printed.
+    `hf`: a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code. `gguf`: a file
+    for llama.cpp and ollama, with a Modelfile. What was written is read back and computes the same, or the export is
+    refused; the largest difference is printed.
 
     Example: `chainrule export hf runs/NAME out/`
 
     Parameters
     ----------
     target
-        The format: hf.
+        The format: hf, gguf.
     source
         A run folder or a checkpoint.
     folder
         Where to write; a new or empty folder.
+    dtype
+        What the numbers of a gguf are written in: f16, f32, or q8_0 (a quarter of the size, rounded to 8 bits).
     """
     from chainrule.export import export as exported
 
-    proof = exported(model_source(source), folder, target)
+    proof = exported(model_source(source), folder, target, dtype=dtype)
     say_passed_over(proof.passed_over, proof.origin)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})
@@ -37,4 +42,6 @@ def export(target: str, source: str, folder: Path, /, *, as_json: AsJson = False
     print(
         f"largest difference of {proof.n_logits:,} logits: {proof.largest_difference:.2e}, of {proof.largest_logit:.2f}"
     )
+    if proof.rounding_difference:
+        print(f"rounding the weights changed a logit by up to {proof.rounding_difference:.2e}")
     print(f"greedy text: {proof.n_greedy_tokens} tokens are equal")

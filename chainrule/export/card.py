@@ -12,17 +12,22 @@ from chainrule.verdict import known_baselines, removed, task_words
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
 
 
-def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -> str:
-    """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out."""
+def model_card(
+    opened: OpenedModel, proof: ExportProof, run: RunFolder | None, *, library: str = "", use: str = ""
+) -> str:
+    """The card, in Hugging Face's Markdown with its YAML head; sections without facts are left out.
+
+    `library` is what Hugging Face calls the tool that reads the folder, and `use` says how, in Markdown.
+    """
     summary = read_summary(run) if run else Summary()
     report = read_manifest(run).report if run else None
     name = run.name if run else proof.folder.name
     parts = [
-        _HEAD,
+        *_head(library),
         f"# {name}",
         "",
         *_model(opened),
-        *_use(),
+        *_use(use),
         *_metrics(summary),
         *_data(report),
         *_proof(opened, proof),
@@ -31,12 +36,11 @@ def model_card(opened: OpenedModel, proof: ExportProof, run: RunFolder | None) -
     return "\n".join(parts)
 
 
-_HEAD = """---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [chainrule]
----
-"""
+def _head(library: str) -> Iterator[str]:
+    yield "---"
+    if library:
+        yield f"library_name: {library}"
+    yield from ("pipeline_tag: text-generation", "tags: [chainrule]", "---", "")
 
 
 def _model(opened: OpenedModel) -> Iterator[str]:
@@ -55,13 +59,10 @@ def _model(opened: OpenedModel) -> Iterator[str]:
     )
 
 
-def _use() -> Iterator[str]:
-    yield from ("## Use", "", "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "")
-    yield 'model = AutoModelForCausalLM.from_pretrained("PATH_OF_THIS_FOLDER")'
-    yield 'tokenizer = AutoTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")'
-    yield 'ids = tokenizer("Once upon a time", return_tensors="pt")'
-    yield "print(tokenizer.decode(model.generate(**ids, max_new_tokens=50)[0]))"
-    yield from ("```", "", "It continues text; it was not trained to follow instructions or to tell the truth.", "")
+def _use(use: str) -> Iterator[str]:
+    if use:
+        yield from ("## Use", "", use, "")
+    yield from ("It continues text; it was not trained to follow instructions or to tell the truth.", "")
 
 
 def _metrics(summary: Summary) -> Iterator[str]:
@@ -101,6 +102,11 @@ def _proof(opened: OpenedModel, proof: ExportProof) -> Iterator[str]:
         f"texts differ from the trained model's by at most {proof.largest_difference:.1e} (the largest logit is "
         f"{proof.largest_logit:.1f}), and {proof.n_greedy_tokens} tokens of greedy text are equal."
     )
+    if proof.rounding_difference:
+        yield (
+            f"The trained model is meant with its weights rounded as this format rounds them, which changes a logit of "
+            f"those texts by at most {proof.rounding_difference:.1e}."
+        )
     if opened.step is not None:
         yield f"The weights are those of step {opened.step}."
     yield ""

@@ -9,6 +9,15 @@ from chainrule.checkpoint import OpenedModel, to_hugging_face, write_tensors
 from chainrule.export.tokenizer import write_tokenizer
 from chainrule.tokenizer import save_template
 
+USE_WITH_TRANSFORMERS = """```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("PATH_OF_THIS_FOLDER")
+tokenizer = AutoTokenizer.from_pretrained("PATH_OF_THIS_FOLDER")
+ids = tokenizer("Once upon a time", return_tensors="pt")
+print(tokenizer.decode(model.generate(**ids, max_new_tokens=50)[0]))
+```"""
+
 
 def write_hugging_face(opened: OpenedModel, folder: Path) -> None:
     """model.safetensors (float32), config.json, generation_config.json, tokenizer.json, tokenizer_config.json.

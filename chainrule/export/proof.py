@@ -1,7 +1,7 @@
 """That what was written computes what the model computes: equal ids, equal logits, equal greedy text."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -35,6 +35,8 @@ class ExportProof:
     """Token sequences whose logits were compared."""
     n_greedy_tokens: int
     """Tokens of greedy text that were equal."""
+    rounding_difference: float = 0.0
+    """By how much a logit differs at most because the format rounds the weights; 0 where it does not."""
     origin: str = ""
     """Where the model came from, in words."""
     passed_over: tuple[str, ...] = ()
@@ -65,30 +67,43 @@ def prove(opened: OpenedModel, reference: ReadBack, held_out: Sequence[Sequence[
     Raises ExportError that says what differs, and by how much.
     """
     _equal_ids(opened, reference)
-    sequences = [torch.tensor(list(ids)) for ids in held_out if len(ids)] + _random_sequences(opened)
-    largest_difference = largest_logit = 0.0
-    n_logits = 0
-    for ids in sequences:
-        difference, largest, count = _compare(opened, reference, ids[None])
-        largest_difference, largest_logit = max(largest_difference, difference), max(largest_logit, largest)
-        n_logits += count
-    allowed = TOLERANCE * max(1.0, largest_logit)
-    if not largest_difference <= allowed:  # NaN is no equality
+    found = differences(opened, reference.logits, held_out)
+    allowed = TOLERANCE * max(1.0, found.largest_logit)
+    if not found.largest_difference <= allowed:  # NaN is no equality
         raise ExportError(
-            f"{reference.name} reads {folder} as another model: logits differ by up to {largest_difference:.2e}, "
+            f"{reference.name} reads {folder} as another model: logits differ by up to {found.largest_difference:.2e}, "
             f"rounding explains {allowed:.2e}. Nothing is kept"
         )
-    n_greedy = _equal_greedy_text(opened, reference, allowed)
+    lead = max(2 * allowed, getattr(reference, "rounding", 0.0) * max(1.0, found.largest_logit))
+    n_greedy = _equal_greedy_text(opened, reference, lead)
     return ExportProof(
         folder=folder,
         read_by=reference.name,
         architecture=reference.architecture,
-        largest_difference=largest_difference,
-        largest_logit=largest_logit,
-        n_logits=n_logits,
-        n_sequences=len(sequences),
+        **asdict(found),
         n_greedy_tokens=n_greedy,
     )
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far the logits of two models are apart; the fields are those of ExportProof."""
+
+    largest_difference: float
+    largest_logit: float
+    n_logits: int
+    n_sequences: int
+
+
+def differences(
+    opened: OpenedModel, other: Callable[[Tensor], Tensor], held_out: Sequence[Sequence[int]]
+) -> Differences:
+    """Compares the model's logits with those that `other` gives the same ids [1, T]: held-out and random ones."""
+    sequences = [torch.tensor(list(ids)) for ids in held_out if len(ids)] + _random_sequences(opened)
+    compared = [_compare(opened, other, ids[None]) for ids in sequences]
+    # Not max(): it passes NaN over, and NaN is no equality.
+    largest, logit = (float(torch.tensor(column).max()) for column in list(zip(*compared, strict=True))[:2])
+    return Differences(largest, logit, sum(count for _, _, count in compared), len(sequences))
 
 
 def _equal_ids(opened: OpenedModel, reference: ReadBack) -> None:
@@ -107,16 +122,19 @@ def _random_sequences(opened: OpenedModel) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _compare(opened: OpenedModel, reference: ReadBack, ids: Tensor) -> tuple[float, float, int]:
+def _compare(opened: OpenedModel, other: Callable[[Tensor], Tensor], ids: Tensor) -> tuple[float, float, int]:
     """Largest absolute difference, largest absolute logit, and how many logits there are."""
-    ours, theirs = opened.model(ids), reference.logits(ids)
+    ours, theirs = opened.model(ids), other(ids)
     if ours.shape != theirs.shape:
-        raise ExportError(f"{reference.name} gives scores of shape {list(theirs.shape)} instead of {list(ours.shape)}")
+        raise ExportError(f"the other side gives scores of shape {list(theirs.shape)} instead of {list(ours.shape)}")
     return float((ours - theirs).abs().max()), float(ours.abs().max()), ours.numel()
 
 
-def _equal_greedy_text(opened: OpenedModel, reference: ReadBack, allowed: float) -> int:
-    """How many greedy tokens are equal; raises ExportError at the first that differs by more than a tie."""
+def _equal_greedy_text(opened: OpenedModel, reference: ReadBack, lead: float) -> int:
+    """How many greedy tokens are equal; raises ExportError at the first that differs though it led by more than `lead`.
+
+    Another tool may end a text at a control token other than end-of-text; up to there it is equal.
+    """
     context = opened.config.context_length
     prompts = [text for text in TEXTS if len(opened.tokenizer.encode(text)) < context]
     n_equal = 0
@@ -129,7 +147,8 @@ def _equal_greedy_text(opened: OpenedModel, reference: ReadBack, allowed: float)
             (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
         )
         n_equal += equal
-        if ours != theirs and _gap(opened, ids + ours[:equal]) > 2 * allowed:
+        ended = equal == len(theirs) < len(ours) and not opened.tokenizer.token_bytes[ours[equal]]
+        if ours != theirs and not ended and _gap(opened, ids + ours[:equal]) > lead:
             raise ExportError(
                 f"after {prompt!r} {reference.name} writes {theirs[: equal + 1]} instead of {ours[: equal + 1]}; "
                 "nothing is kept"

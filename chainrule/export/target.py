@@ -1,7 +1,8 @@
 """Formats of other tools: how each is written and read back, so that the proof and the folder are the same for all."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +10,9 @@ from chainrule.base import ConfigError, disk_faults, nearest, write_bytes
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.data import open_dataset
 from chainrule.export.card import model_card
-from chainrule.export.hugging_face import write_hugging_face
-from chainrule.export.proof import ExportProof, ReadBack, prove
+from chainrule.export.gguf import USE, GgufReadBack, as_written, require, write_gguf_folder
+from chainrule.export.hugging_face import USE_WITH_TRANSFORMERS, write_hugging_face
+from chainrule.export.proof import ExportProof, ReadBack, differences, prove
 from chainrule.export.reference import Reference, require_transformers
 from chainrule.export.unfinished import unfinished_folder
 from chainrule.run import RunFolder, run_of
@@ -35,23 +37,46 @@ class Target:
     require: Callable[[], object]
     """Raises MissingPackageError when what the proof needs is not installed."""
     words: str
+    use: str = ""
+    """How what was written is used, in Markdown, for the model card; with the library's name as Hugging Face has it."""
+    library: str = ""
+    as_written: Callable[[OpenedModel], OpenedModel] = lambda opened: opened
+    """The model that the folder promises: of a format that rounds weights, the one with the rounded ones."""
+    dtypes: Mapping[str, "Target"] = field(default_factory=dict)
+    """The same format with numbers of another kind, by what the kind is called; the first is this one."""
 
 
+def _gguf(dtype: str) -> Target:
+    return Target(
+        partial(write_gguf_folder, dtype=dtype),
+        partial(GgufReadBack, dtype=dtype),
+        require,
+        "llama.cpp",
+        use=USE,
+        library="gguf",
+        as_written=partial(as_written, dtype=dtype),
+    )
+
+
+GGUF = {name: _gguf(name.upper()) for name in ("f16", "f32", "q8_0")}
 TARGETS = {
-    "hf": Target(write_hugging_face, Reference, require_transformers, "transformers"),
+    "hf": Target(
+        write_hugging_face, Reference, require_transformers, "transformers", USE_WITH_TRANSFORMERS, "transformers"
+    ),
+    "gguf": replace(GGUF["f16"], dtypes=GGUF),
 }
 
 
-def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
+def export(source: str | Path, folder: Path, target: str = "hf", *, dtype: str | None = None) -> ExportProof:
     """Writes the model of `source` (whatever `open_model` opens) to `folder` in a format and proves it equal.
+
+    `dtype` says what the numbers of a GGUF are written in: "f16" unless given, "f32" or "q8_0".
 
     The folder appears only once it was read back and its ids, logits and greedy text were equal, with a README.md;
     otherwise nothing is left and ExportError says what differs. Raises ConfigError when `folder` exists and is not
     empty or nothing is called `target`, MissingPackageError without the package that reads the format back.
     """
-    if target not in TARGETS:
-        raise ConfigError(f"{target!r} is no format to export to.{nearest(target, TARGETS)} Use {', '.join(TARGETS)}")
-    chosen = TARGETS[target]
+    chosen = _chosen(target, dtype)
     chosen.require()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty; give the name of a new folder")
@@ -64,10 +89,31 @@ def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
     run = run_of(Path(source))
     with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
         chosen.write(opened, unfinished)
-        found = prove(opened, chosen.read_back(unfinished), _held_out(run, opened), unfinished)
-        proof = replace(found, folder=folder, origin=opened.origin, passed_over=opened.passed_over)
-        write_bytes(unfinished / "README.md", model_card(opened, proof, run).encode())
+        promised, held_out = chosen.as_written(opened), _held_out(run, opened)
+        found = prove(promised, chosen.read_back(unfinished), held_out, unfinished)
+        rounded = 0.0 if promised is opened else differences(opened, promised.model, held_out).largest_difference
+        proof = replace(
+            found, folder=folder, origin=opened.origin, passed_over=opened.passed_over, rounding_difference=rounded
+        )
+        card = model_card(opened, proof, run, library=chosen.library, use=chosen.use)
+        write_bytes(unfinished / "README.md", card.encode())
     return proof
+
+
+def _chosen(target: str, dtype: str | None) -> Target:
+    """The format by its name, with its numbers in `dtype`; raises ConfigError with what there is."""
+    if target not in TARGETS:
+        raise ConfigError(f"{target!r} is no format to export to.{nearest(target, TARGETS)} Use {', '.join(TARGETS)}")
+    chosen = TARGETS[target]
+    if dtype is None:
+        return chosen
+    if dtype not in chosen.dtypes:
+        kinds = ", ".join(chosen.dtypes)
+        raise ConfigError(
+            f"{target} is not written in {dtype!r}.{nearest(dtype, chosen.dtypes)} "
+            + (f"Use {kinds}" if kinds else "It has one kind of numbers; leave --dtype out")
+        )
+    return chosen.dtypes[dtype]
 
 
 def _held_out(run: RunFolder | None, opened: OpenedModel) -> Sequence[Sequence[int]]:
