@@ -66,7 +66,9 @@ def write_gguf(path: Path, model: GPT, tokenizer: Tokenizer, dtype: str, more: M
     metadata |= {"general.file_type": FILE_TYPES[dtype], "general.alignment": ALIGNMENT, **more}
     if dtype == "Q8_0":
         metadata["general.quantization_version"] = 2
-    tensors = [(name, _kind(name, tensor, dtype), tensor) for name, tensor in gguf_tensors(model.config, model.state_dict())]
+    tensors = [
+        (name, _kind(name, tensor, dtype), tensor) for name, tensor in gguf_tensors(model.config, model.state_dict())
+    ]
     with disk_faults(path, "writing"), path.open("xb") as stream:
         stream.write(_front(metadata, tensors))
         for _, kind, tensor in tensors:

@@ -173,7 +173,11 @@ def check_names(header: GgufHeader, expected: Mapping[str, tuple[int, ...]]) -> 
                 f"{header.path}: {name} has shape {list(header.places[name].shape)}; its settings ask for {list(shape)}"
             )
     if left := sorted(header.places.keys() - expected.keys()):
-        scaled = "; rope_freqs scales the rotary positions, which is not computed here" if "rope_freqs.weight" in left else ""
+        scaled = (
+            "; rope_freqs scales the rotary positions, which is not computed here"
+            if "rope_freqs.weight" in left
+            else ""
+        )
         shown = ", ".join(left[:NAMES_SHOWN]) + (" …" if len(left) > NAMES_SHOWN else "")
         raise CheckpointError(
             f"{header.path}: the weights do not fit its settings: there is no place for {shown}{scaled}"

@@ -68,7 +68,9 @@ def to_llama_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> d
             theirs[f"{place}.self_attn.{letter}_proj.weight"] = part.clone()
         if config.qkv_bias:
             biases = torch.split(state_dict[f"{block}.attention.qkv.bias"], _rows(config))
-            theirs |= {f"{place}.self_attn.{letter}_proj.bias": b.clone() for letter, b in zip("qkv", biases, strict=True)}
+            theirs |= {
+                f"{place}.self_attn.{letter}_proj.bias": b.clone() for letter, b in zip("qkv", biases, strict=True)
+            }
     if not config.tied_embeddings:
         theirs["lm_head.weight"] = state_dict["head.weight"]
     return theirs

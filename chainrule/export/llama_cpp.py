@@ -36,13 +36,21 @@ class LlamaCpp:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, in which control tokens are ordinary text."""
-        ids: list[int] = self._post("tokenize", {"content": text, "add_special": False, "parse_special": False})["tokens"]
+        ids: list[int] = self._post("tokenize", {"content": text, "add_special": False, "parse_special": False})[
+            "tokens"
+        ]
         return ids
 
     def greedy(self, ids: Sequence[int], count: int, never: Sequence[int] = ()) -> list[int]:
         """The next `count` likeliest tokens but those in `never`, or fewer when one of them ends the text."""
         # Asked for by its own route: the one that OpenAI has leaves out tokens that are parts of a character.
-        asked = {"prompt": list(ids), "n_predict": count, "temperature": 0, "return_tokens": True, "cache_prompt": False}
+        asked = {
+            "prompt": list(ids),
+            "n_predict": count,
+            "temperature": 0,
+            "return_tokens": True,
+            "cache_prompt": False,
+        }
         bias = {"logit_bias": [[number, False] for number in never]}
         new: list[int] = self._post("completion", asked | bias)["tokens"]
         return new

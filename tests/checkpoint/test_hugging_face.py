@@ -29,6 +29,8 @@ def our_cases() -> Iterator[dict[str, Any]]:
         yield {"qkv_bias": qkv_bias, "bias": bias, "tied_embeddings": tied, "hidden_dim": 100}
     for qk_norm, tied, (n_kv_heads, head_dim) in itertools.product(BOTH, BOTH, ((4, 12), (2, 12), (1, 16))):
         yield {**MODERN, "qk_norm": qk_norm, "tied_embeddings": tied, "n_kv_heads": n_kv_heads, "head_dim": head_dim}
+    for tied, n_kv_heads in itertools.product(BOTH, (4, 2)):
+        yield {**MODERN, "qkv_bias": True, "tied_embeddings": tied, "n_kv_heads": n_kv_heads}
 
 
 def their_cases() -> Iterator[transformers.PreTrainedConfig]:
@@ -42,6 +44,7 @@ def their_cases() -> Iterator[transformers.PreTrainedConfig]:
     for tied, n_kv_heads in itertools.product(BOTH, (4, 2)):
         more = {"tie_word_embeddings": tied, "num_key_value_heads": n_kv_heads, **rope}
         yield transformers.LlamaConfig(**shape, **more, rms_norm_eps=1e-4)
+        yield transformers.Qwen2Config(**shape, **more)
         yield transformers.Qwen3Config(**shape, **more, head_dim=16)
 
 
@@ -169,7 +172,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name(change: Any, message: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mamba"}, "model_type 'mamba'; known: gpt2, llama, qwen3"),
+        ({"model_type": "mamba"}, "model_type 'mamba'; known: gpt2, llama, qwen2, qwen3"),
         ({"model_type": None}, "model_type None"),
         ({"model_type": ["gpt2"]}, "model_type"),
         ({"model_type": {"a": 1}}, "model_type"),

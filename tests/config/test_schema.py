@@ -46,7 +46,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest():
         MODERN | {"norm": "layernorm"},
         MODERN | {"activation": "gelu"},
         MODERN | {"bias": True},
-        MODERN | {"qkv_bias": True},
+        MODERN | {"qkv_bias": True, "qk_norm": True},
     ],
 )
 def test_what_no_exported_architecture_computes_is_refused(odd):
@@ -63,13 +63,19 @@ def test_what_need_not_be_exported_may_be_mixed_freely():
 
 def test_llama_takes_no_free_head_width_and_qwen3_does():
     shape = MODERN | {"emb_dim": 100, "n_heads": 3, "head_dim": 32}
-    with pytest.raises(ValidationError, match="which Llama requires"):
+    with pytest.raises(ValidationError, match="which LlamaForCausalLM requires"):
         ModelConfig(**shape)
     assert ModelConfig(**shape, qk_norm=True).architecture == "qwen3"
 
 
 @pytest.mark.parametrize(
-    ("extra", "home"), [({}, "llama"), ({"qk_norm": True}, "qwen3"), ({"qk_norm": True, "n_kv_heads": 3}, "qwen3")]
+    ("extra", "home"),
+    [
+        ({}, "llama"),
+        ({"qkv_bias": True}, "qwen2"),
+        ({"qk_norm": True}, "qwen3"),
+        ({"qk_norm": True, "n_kv_heads": 3}, "qwen3"),
+    ],
 )
 def test_modern_shapes_have_their_home(extra, home):
     assert ModelConfig(**MODERN, **extra).architecture == home
