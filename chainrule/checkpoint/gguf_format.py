@@ -100,7 +100,7 @@ def pieces(config: ModelConfig, ours: str, shape: tuple[int, ...]) -> list[Piece
 
 
 def config_from_gguf(header: GgufHeader) -> dict[str, Any]:
-    """ModelConfig's fields from a GGUF's metadata; raises CheckpointError for what our model cannot compute, by name."""
+    """ModelConfig's fields from a GGUF's metadata; raises CheckpointError for what our model cannot compute."""
     kind = header.metadata.get("general.architecture")
     if kind not in ARCHITECTURES:
         raise CheckpointError(
@@ -159,7 +159,7 @@ def gguf_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> Itera
     """The weights under llama.cpp's names, one by one; a bias that GPT-2 has there and the model lacks is zeros."""
     for name, tensor in _with_biases(config, state_dict):
         parts = pieces(config, name, tuple(tensor.shape))
-        for piece, rows in zip(parts, tensor.split([part.shape[0] for part in parts]), strict=True):
+        for piece, rows in zip(parts, torch.split(tensor, [part.shape[0] for part in parts]), strict=True):
             yield piece.name, piece.theirs(rows)
 
 
@@ -188,9 +188,9 @@ def _with_biases(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> Itera
     for name, tensor in state_dict.items():
         yield name, tensor
         bias = f"{name.removesuffix('.weight')}.bias"
-        if config.architecture == "gpt2" and bias not in state_dict and name.startswith(("blocks.", "final_norm")):
-            if name.endswith(".weight"):
-                yield bias, torch.zeros(tensor.shape[0])
+        has_one = name.startswith(("blocks.", "final_norm")) and name.endswith(".weight")
+        if config.architecture == "gpt2" and has_one and bias not in state_dict:
+            yield bias, torch.zeros(tensor.shape[0])
 
 
 class _Settings:

@@ -159,7 +159,8 @@ def _check_places(reader: "_Reader", places: Mapping[str, Place], alignment: int
         end, before = place.start + place.n_bytes, name
         if end > reader.size:
             raise reader.refusal(
-                f"puts {name} at bytes {place.start:,} to {end:,}, and has {reader.size:,}; it was cut off, or is damaged"
+                f"puts {name} at bytes {place.start:,} to {end:,}, and has {reader.size:,}; "
+                "it was cut off, or is damaged"
             )
 
 

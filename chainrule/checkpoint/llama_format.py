@@ -77,7 +77,7 @@ def to_llama_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> d
 
 
 def from_llama_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """ModelConfig's fields from a Llama, Qwen2 or Qwen3 config.json; raises CheckpointError for what it cannot compute."""
+    """ModelConfig's fields from a Llama, Qwen2 or Qwen3 config.json; CheckpointError for what it cannot compute."""
     refuse_settings(settings, FIXED | UNTURNED)
     qwen2, qwen3 = (settings["model_type"] == name for name in ("qwen2", "qwen3"))
     heads = setting(settings, "num_attention_heads")

@@ -64,7 +64,7 @@ class ModelConfig(Section):
 
     @property
     def architecture(self) -> Architecture:
-        """The Hugging Face architecture that computes exactly this: GPT2LMHeadModel, Llama-, Qwen2- or Qwen3ForCausalLM."""
+        """The Hugging Face architecture that computes exactly this: a key of ARCHITECTURES."""
         return next(
             name
             for name, family in ARCHITECTURES.items()
@@ -102,8 +102,8 @@ class ModelConfig(Section):
             return self
         if family.heads_divide and self.emb_dim % self.n_heads:
             raise ValueError(
-                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which {family.class_name} requires; "
-                "change one, or set qk_norm=true (Qwen3)"
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}, which {family.class_name} "
+                "requires; change one, or set qk_norm=true (Qwen3)"
             )
         for name, value in family.wants(self).items():
             if getattr(self, name) != value:

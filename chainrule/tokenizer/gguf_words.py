@@ -8,8 +8,7 @@ one, so ids are llama.cpp's and differ from transformers' on text that is not no
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chainrule.base import TokenizerError, nearest
-from chainrule.tokenizer.alphabet import written
+from chainrule.base import TokenizerError
 from chainrule.tokenizer.check import checked
 from chainrule.tokenizer.document import JOIN, PLAIN_BPE, SPLIT, Document, end_of_text_of, recognised
 from chainrule.tokenizer.reference import check_added_tokens
@@ -57,8 +56,8 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     model = metadata.get(MODEL)
     if model != "gpt2":
         raise TokenizerError(
-            f"{MODEL} is {model!r}; only 'gpt2' is read here, byte-level BPE (a model whose tokenizer is SentencePiece's "
-            "has another kind)"
+            f"{MODEL} is {model!r}; only 'gpt2' is read here, byte-level BPE (the first Llamas and Mistral have "
+            "SentencePiece's 'llama')"
         )
     name = metadata.get(PRE)
     way = SAME_WAY.get(name, name) if isinstance(name, str) else None

@@ -13,8 +13,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a tokenizer.json, or of the folder that holds one.
 
     A foreign file may be any byte-level BPE (GPT-2, Llama 3, Qwen, …) and keeps its words and ids. Where it normalises
-    text to NFC, so do we, and text comes back normalised; characters that it has no bytes for (SmolLM2: six controls and
-    planes that are not assigned) come back as U+FFFD. A limit on the length and padding that it asks for are left
+    text to NFC, so do we, and text comes back normalised; characters that it has no bytes for (SmolLM2: six controls
+    and planes that are not assigned) come back as U+FFFD. A limit on the length and padding that it asks for are left
     out. Raises TokenizerError, naming the file and its fault, for everything else.
     """
     file = path / "tokenizer.json" if path.is_dir() else path

@@ -83,7 +83,7 @@ class Tokenizer:
         return ids
 
     def encode_bytes(self, content: bytes) -> list[int]:
-        """The ids of any byte string: UTF-8 as `encode` has it, every other byte as its id, or as U+FFFD if it has none."""
+        """The ids of any byte string: UTF-8 as `encode` has it, every other byte as its id (if none, U+FFFD)."""
         stretches = NOT_UTF8.split(content.decode("utf-8", errors="surrogateescape"))
         ids: list[int] = []
         for text, other in zip(stretches[::2], [*stretches[1::2], ""], strict=True):

@@ -318,7 +318,7 @@ def test_scaled_rotary_positions_are_refused_by_their_tensor(path: Path, monkeyp
 
     monkeypatch.setattr("chainrule.checkpoint.gguf_file.gguf_tensors", with_factors)
     gguf_of(path, "llama")
-    with pytest.raises(CheckpointError, match="no place for rope_freqs.weight; rope_freqs scales the rotary"):
+    with pytest.raises(CheckpointError, match=r"no place for rope_freqs\.weight; rope_freqs scales the rotary"):
         open_model(path)
 
 
