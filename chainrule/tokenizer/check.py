@@ -125,7 +125,8 @@ def _check_entries(document: Document) -> None:
                 raise TokenizerError(
                     f"the merge of {left!r} and {right!r} needs {entry!r}, which is no byte-level entry"
                 )
-    if absent := sorted(_absent(vocabulary) - CONTROLS - NEVER_IN_UTF8 - LEADS.keys()):
+    absent = sorted(_absent(vocabulary))
+    if set(absent) - CONTROLS - NEVER_IN_UTF8 - LEADS.keys():
         raise TokenizerError(
             f"{len(absent)} of the 256 bytes have no entry (first 0x{absent[0]:02X}), so not every text can be held"
         )

@@ -2,10 +2,13 @@ import json
 from typing import Any
 
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.base import TokenizerError
+from chainrule.tokenizer import load_tokenizer
+from chainrule.tokenizer.alphabet import written
 from chainrule.tokenizer.check import parsed
 from chainrule.tokenizer.document import canonical, document_of
 
@@ -125,3 +128,40 @@ def test_both_ways_to_write_a_merge_mean_the_same() -> None:
 def test_a_limit_and_padding_are_left_out() -> None:
     limit = {"max_length": 3, "stride": 0, "strategy": "LongestFirst", "direction": "Right"}
     assert parsed(changed(truncation=limit, padding={"strategy": "BatchLongest"})) == document_of(MERGES)
+
+
+RARE = ("\x04", "\x7f", "\U00050000", "\U00090000")
+
+
+def lacking(*contents: bytes) -> dict:
+    """A vocabulary without some single bytes, as SmolLM2's is."""
+    absent = {written(content) for content in contents}
+    vocabulary = [entry for entry in document_of([])["model"]["vocab"] if entry not in absent]
+    document = json.loads(canonical(document_of([])))
+    document["model"]["vocab"] = {entry: number for number, entry in enumerate(vocabulary)}
+    document["added_tokens"][0]["id"] = len(vocabulary) - 1
+    return document
+
+
+def test_characters_without_a_byte_become_the_replacement_character_by_the_file_itself(tmp_path):
+    document = lacking(b"\x04", b"\x7f", b"\xf1", b"\xf2", b"\xc0", b"\xff")
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    tokenizer = load_tokenizer(tmp_path)
+    for character in RARE:
+        assert tokenizer.decode(tokenizer.encode(f"a{character}b")) == "a\ufffdb"
+    for text in ("a\tb\r\n\x05 \U000e0100 \U0010ffff é", ""):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert [ids.tolist() for ids in tokenizer.encode_batch(["x\x04y"])] == [tokenizer.encode("x\x04y")]
+    assert tokenizer.decode_bytes(tokenizer.encode_bytes(b"a\xffb\xf5")) == b"a\xef\xbf\xbdb\xf5"
+    tokenizer.save(tmp_path / "again.json")
+    again = load_tokenizer(tmp_path / "again.json")
+    assert again.fingerprint == tokenizer.fingerprint
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "again.json"))
+    assert theirs.encode("a\x04\U00050000b").ids == tokenizer.encode("a\x04\U00050000b")
+
+
+@pytest.mark.parametrize("content", [b"a", b"\n", b"\xc3", b"\x80", b"\xf0"])
+def test_a_vocabulary_without_a_byte_that_text_has_is_refused(tmp_path, content):
+    (tmp_path / "tokenizer.json").write_text(json.dumps(lacking(content)))
+    with pytest.raises(TokenizerError, match="1 of the 256 bytes have no entry"):
+        load_tokenizer(tmp_path)
