@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError, bytes_text, disk_faults, usable_memory
+from chainrule.base import CheckpointError, ConfigError, TokenizerError, bytes_text, disk_faults, usable_memory
 from chainrule.checkpoint.blank import blank_model
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
 from chainrule.checkpoint.gguf_format import Piece, check_names, config_from_gguf, gguf_settings, gguf_tensors, pieces
@@ -18,7 +18,13 @@ from chainrule.checkpoint.gguf_header import ALIGNMENT, ARRAY, KINDS, MAGIC, STR
 from chainrule.checkpoint.hugging_face import described
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
-from chainrule.tokenizer import Tokenizer, gguf_vocabulary, tokenizer_from_gguf
+from chainrule.tokenizer import (
+    ChatTemplate,
+    Tokenizer,
+    gguf_vocabulary,
+    template_from_gguf,
+    tokenizer_from_gguf,
+)
 
 # Of general.file_type (enum llama_ftype), by what the matrices are written in.
 FILE_TYPES = {"F32": 0, "F16": 1, "Q8_0": 7}
@@ -27,12 +33,12 @@ BYTES_OF_A_WEIGHT = 4  # float32
 
 @dataclass(frozen=True)
 class GgufModel:
-    """What a GGUF file holds: our config and weights (float32), the tokenizer, all that it says of itself."""
+    """What a GGUF file holds: our config and weights (float32), the tokenizer, the chat template if it has one."""
 
     config: ModelConfig
     state_dict: Mapping[str, Tensor]
     tokenizer: Tokenizer
-    metadata: Mapping[str, Any]
+    template: ChatTemplate | None
 
 
 def read_gguf(path: Path) -> GgufModel:
@@ -46,7 +52,11 @@ def read_gguf(path: Path) -> GgufModel:
     parts = {name: pieces(config, name, shape) for name, shape in expected.items()}
     check_names(header, {piece.name: piece.shape for each in parts.values() for piece in each})
     _check_memory(header, sum(int(np.prod(shape)) for shape in expected.values()))
-    tokenizer = tokenizer_from_gguf(header.metadata)
+    try:
+        tokenizer = tokenizer_from_gguf(header.metadata)
+        template = template_from_gguf(header.metadata, tokenizer)
+    except (ConfigError, TokenizerError) as fault:
+        raise type(fault)(f"{path}: {fault}") from None
     if tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(
             f"{path}: its vocabulary has {tokenizer.vocab_size} entries, the model only {config.vocab_size} rows"
@@ -54,15 +64,17 @@ def read_gguf(path: Path) -> GgufModel:
     with disk_faults(path, "reading"):
         content = np.memmap(path, dtype=np.uint8, mode="r")
         state_dict = {name: _stacked(content, header, each) for name, each in parts.items()}
-    return GgufModel(config, state_dict, tokenizer, header.metadata)
+    return GgufModel(config, state_dict, tokenizer, template)
 
 
-def write_gguf(path: Path, model: GPT, tokenizer: Tokenizer, dtype: str, more: Mapping[str, Any]) -> None:
-    """Writes a new file in F32, F16 or Q8_0, with `more` metadata beside what model and tokenizer say.
+def write_gguf(
+    path: Path, model: GPT, tokenizer: Tokenizer, dtype: str, *, template: ChatTemplate | None = None, **more: Any
+) -> None:
+    """Writes a new file in F32, F16 or Q8_0, with `more` metadata beside what model, tokenizer and template say.
 
     Norms, biases and positions stay F32, as llama.cpp has them; a matrix whose rows are no whole blocks becomes F16.
     """
-    metadata = gguf_settings(model.config) | gguf_vocabulary(tokenizer, model.config.vocab_size)
+    metadata = gguf_settings(model.config) | gguf_vocabulary(tokenizer, model.config.vocab_size, template)
     metadata |= {"general.file_type": FILE_TYPES[dtype], "general.alignment": ALIGNMENT, **more}
     if dtype == "Q8_0":
         metadata["general.quantization_version"] = 2

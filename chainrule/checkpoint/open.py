@@ -191,7 +191,7 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
     read = read_gguf(file)
     model = build(read.config, read.state_dict, str(file), device, copied=False)
-    return OpenedModel(model, read.tokenizer, read.config, origin)
+    return OpenedModel(model, read.tokenizer, read.config, origin, template=read.template)
 
 
 def _is_hub_name(source: str) -> bool:

@@ -7,6 +7,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
 from chainrule.run import DataReport, RunFolder, Summary, read_manifest, read_summary
+from chainrule.show import printable
 from chainrule.verdict import known_baselines, removed, task_words
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
@@ -28,6 +29,7 @@ def model_card(
         "",
         *_model(opened),
         *_use(use),
+        *_spoken_to(opened),
         *_metrics(summary),
         *_data(report),
         *_proof(opened, proof),
@@ -62,7 +64,23 @@ def _model(opened: OpenedModel) -> Iterator[str]:
 def _use(use: str) -> Iterator[str]:
     if use:
         yield from ("## Use", "", use, "")
-    yield from ("It continues text; it was not trained to follow instructions or to tell the truth.", "")
+
+
+def _spoken_to(opened: OpenedModel) -> Iterator[str]:
+    """What a base model is not, or how a conversation is written for one that has a template."""
+    if opened.template is None:
+        yield from ("It continues text; it was not trained to follow instructions or to tell the truth.", "")
+        return
+    ends = [word for word, number in opened.template.words.items() if number in opened.template.stop]
+    text = opened.template.render([{"role": "user", "content": "Is it raining?"}], reply=True)
+    yield from ("## How it is spoken to", "")
+    yield (
+        "A conversation is written by the chat template that lies in the folder; an answer is over at "
+        f"{' or '.join(f'`{printable(word)}`' for word in ends)}. A question reaches the model as"
+    )
+    # Indented, it is text to every reader of Markdown, whatever it says.
+    yield from ("", *(f"    {printable(line)}" for line in text.split("\n")), "")
+    yield from ("It was not trained to tell the truth.", "")
 
 
 def _metrics(summary: Summary) -> Iterator[str]:

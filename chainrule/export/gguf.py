@@ -5,7 +5,8 @@ rounded as its format rounds it, compute; and where xllamacpp is installed, llam
 texts and writes the same greedy text.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from chainrule.base import write_bytes
+from chainrule.base import DataError, write_bytes
 from chainrule.checkpoint import OpenedModel, open_model, require_gguf, rounded_for_gguf, write_gguf
 from chainrule.export.llama_cpp import LlamaCpp
 from chainrule.generate import Decoder, Temperature
 from chainrule.model import GPT
+from chainrule.tokenizer import ChatTemplate
 
 FILE = "model.gguf"
+# ollama's words (Go's templates) for ChatML.
+CHAT_ML = """{{ range .Messages }}<|im_start|>{{ .Role }}
+{{ .Content }}<|im_end|>
+{{ end }}<|im_start|>assistant
+"""
 # By what part of the largest logit llama.cpp's arithmetic may differ: it rounds activations as the weights are (F16:
 # 11 bits; Q8_0: 8 bits in blocks), and in F32 its attention and its exponentials. benchmarks/gguf.py measures it.
 ROUNDING = {"F32": 2e-3, "F16": 1e-2, "Q8_0": 5e-2}
@@ -28,7 +35,7 @@ ROUNDING = {"F32": 2e-3, "F16": 1e-2, "Q8_0": 5e-2}
 
 def write_gguf_folder(opened: OpenedModel, folder: Path, *, dtype: str) -> None:
     """model.gguf in a format ("F32", "F16", "Q8_0"), and the Modelfile with which ollama takes it in."""
-    write_gguf(folder / FILE, opened.model, opened.tokenizer, dtype, {"general.type": "model"})
+    write_gguf(folder / FILE, opened.model, opened.tokenizer, dtype, template=opened.template)
     write_bytes(folder / "Modelfile", _modelfile(opened).encode())
 
 
@@ -79,9 +86,37 @@ class GgufReadBack:
 def _modelfile(opened: OpenedModel) -> str:
     """What `ollama create NAME -f Modelfile` reads."""
     lines = [f"FROM ./{FILE}", f"PARAMETER num_ctx {opened.config.context_length}"]
-    # Without a template of its own ollama would look for one; a base model goes on with the text as it is.
-    lines.append('TEMPLATE """{{ .Prompt }}"""')
+    if opened.template is None:
+        # Without a template of its own ollama would look for one; a base model goes on with the text as it is.
+        lines.append('TEMPLATE """{{ .Prompt }}"""')
+        return "\n".join(lines) + "\n"
+    words = {number: word for word, number in opened.template.words.items()}
+    lines += [f"PARAMETER stop {json.dumps(words[number])}" for number in sorted(opened.template.stop)]
+    if _is_chat_ml(opened.template):
+        lines.append(f'TEMPLATE """{CHAT_ML}"""')
+        lines += [f'SYSTEM """{said}"""' for said in _system(opened.template)]
     return "\n".join(lines) + "\n"
+
+
+def _system(template: ChatTemplate) -> Iterator[str]:
+    """What the template says to the model in the system's name when nobody else does."""
+    text = template.render([{"role": "user", "content": "Is it raining?"}], reply=True)
+    if text.startswith("<|im_start|>system\n"):
+        said = text.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0]
+        if '"""' not in said:
+            yield said
+
+
+def _is_chat_ml(template: ChatTemplate) -> bool:
+    """Whether it writes what CHAT_ML writes; for another ollama looks among those that it knows."""
+    system, question, answer = "Be brief.", "Is it raining?", "No."
+    told = [("system", system), ("user", question), ("assistant", answer), ("user", question)]
+    wanted = "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in told)
+    messages = [{"role": role, "content": content} for role, content in told]
+    try:
+        return template.render(messages, reply=True) == wanted + "<|im_start|>assistant\n"
+    except DataError:
+        return False
 
 
 require = partial(require_gguf, "export to GGUF")

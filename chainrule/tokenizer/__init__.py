@@ -1,7 +1,7 @@
 """Byte-level vocabularies: learnt, published or plain, each one tokenizer.json that transformers reads too."""
 
 from chainrule.tokenizer.build import build_tokenizer
-from chainrule.tokenizer.gguf_words import gguf_vocabulary, tokenizer_from_gguf
+from chainrule.tokenizer.gguf_words import gguf_vocabulary, template_from_gguf, tokenizer_from_gguf
 from chainrule.tokenizer.load import load_tokenizer
 from chainrule.tokenizer.report import TokenizerReport, tokenizer_report
 from chainrule.tokenizer.sample import sample_bytes
@@ -24,6 +24,7 @@ __all__ = [
     "load_tokenizer",
     "sample_bytes",
     "save_template",
+    "template_from_gguf",
     "tokenizer_from_gguf",
     "tokenizer_report",
     "train_bpe",

@@ -10,12 +10,16 @@ from typing import Any
 
 from chainrule.base import TokenizerError
 from chainrule.tokenizer.check import checked
-from chainrule.tokenizer.document import JOIN, PLAIN_BPE, SPLIT, Document, end_of_text_of, recognised
+from chainrule.tokenizer.document import JOIN, PLAIN_BPE, SPLIT, Document, recognised
 from chainrule.tokenizer.reference import check_added_tokens
+from chainrule.tokenizer.template import ChatTemplate, chat_template
 from chainrule.tokenizer.tokenizer import Tokenizer
 
 TOKENS, TYPES, MERGES = (f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "merges"))
-MODEL, PRE = "tokenizer.ggml.model", "tokenizer.ggml.pre"
+MODEL, PRE, TEMPLATE = "tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.chat_template"
+# What transformers calls the words that have a meaning, and what a GGUF does; the last ends a turn.
+TURN = "turn"
+ENDS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding", TURN: "eot"}
 # llama.h: enum llama_token_type
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
@@ -89,10 +93,23 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     return Tokenizer(document, kind=kind)
 
 
-def gguf_vocabulary(tokenizer: Tokenizer, n_rows: int) -> dict[str, Any]:
+def template_from_gguf(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The chat template of a GGUF's metadata; None for a base model. Raises ConfigError for one that cannot be used."""
+    source = metadata.get(TEMPLATE)
+    if not isinstance(source, str):
+        return None
+    tokens = metadata[TOKENS]
+    numbers = {word: metadata.get(f"tokenizer.ggml.{name}_token_id") for word, name in ENDS.items()}
+    known = {word: number for word, number in numbers.items() if type(number) is int and number < tokenizer.vocab_size}
+    variables = {word: tokens[number] for word, number in known.items() if word != TURN}
+    return chat_template(source, tokenizer, variables, [known[word] for word in ("eos_token", TURN) if word in known])
+
+
+def gguf_vocabulary(tokenizer: Tokenizer, n_rows: int, template: ChatTemplate | None = None) -> dict[str, Any]:
     """The metadata of a tokenizer for a model of `n_rows` embeddings, of which those beyond the vocabulary are unused.
 
-    Raises TokenizerError when its words are cut in a way that has no name in a GGUF, or it normalises text to NFC.
+    With the chat template, the words that it asks for, and the token that ends an assistant's turn. Raises
+    TokenizerError when its words are cut in a way that has no name in a GGUF, or it normalises text to NFC.
     """
     document = tokenizer._document
     added = {token["id"]: token for token in document["added_tokens"]}
@@ -100,16 +117,27 @@ def gguf_vocabulary(tokenizer: Tokenizer, n_rows: int) -> dict[str, Any]:
     entries |= {number: token["content"] for number, token in added.items()}
     kinds = {number: CONTROL if token["special"] else USER_DEFINED for number, token in added.items()}
     merges = [" ".join(pair) for pair in document["model"]["merges"]]
-    end = end_of_text_of(document)
     return {
         MODEL: "gpt2",
         PRE: _name_of_way(document),
         TOKENS: [entries.get(number, f"[PAD{number}]") for number in range(n_rows)],
         TYPES: [kinds.get(number, NORMAL if number in entries else UNUSED) for number in range(n_rows)],
         MERGES: merges,
-        **{f"tokenizer.ggml.{name}_token_id": end for name in ("bos", "eos", "padding")},
+        **_ends(tokenizer, template),
         **{f"tokenizer.ggml.{name}": False for name in ("add_bos_token", "add_eos_token", "add_space_prefix")},
     }
+
+
+def _ends(tokenizer: Tokenizer, template: ChatTemplate | None) -> dict[str, Any]:
+    """The ids of the words that a template may ask for, and of that at which a turn is over."""
+    end = tokenizer.end_of_text
+    words = {"bos_token": end, "eos_token": end, "pad_token": end}
+    if template:
+        words |= {word: template.words[text] for word, text in template.variables.items() if text in template.words}
+        # llama.cpp stops at both; the other is what the template asks for by the name eos_token.
+        words[TURN] = next(iter(sorted(template.stop - {end, words["eos_token"]})), words["eos_token"])
+    told = {f"tokenizer.ggml.{ENDS[word]}_token_id": number for word, number in words.items() if word in ENDS}
+    return told | ({TEMPLATE: template.source} if template else {})
 
 
 def _strings(metadata: Mapping[str, Any], name: str) -> list[str]:

@@ -38,5 +38,5 @@ def gguf_of(path: Path, family: str, dtype: str = "F32", **more: Any) -> GPT:
     """Writes a file and returns the model that it was written from; its embedding has three rows that only pad."""
     tokenizer = words()
     model = small_model(family, tokenizer.vocab_size + 3)
-    write_gguf(path, model, tokenizer, dtype, more)
+    write_gguf(path, model, tokenizer, dtype, **more)
     return model

@@ -86,10 +86,10 @@ def test_what_is_read_back_as_another_model_is_not_kept(tmp_path: Path, monkeypa
     run = make_run(tmp_path / "run", "llama")
     written = gguf.write_gguf
 
-    def swapped(path: Path, model: Any, *rest: Any) -> None:
+    def swapped(path: Path, model: Any, *rest: Any, **more: Any) -> None:
         with torch.no_grad():
             model.blocks[0].attention.qkv.weight[0] += 0.5
-        written(path, model, *rest)
+        written(path, model, *rest, **more)
         with torch.no_grad():
             model.blocks[0].attention.qkv.weight[0] -= 0.5
 
