@@ -160,9 +160,12 @@ def _check_tables(config: ModelConfig, source: str) -> None:
 
 
 def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> OpenedModel:
-    config = resolve([load_toml(checkpoint.path / "config.toml")]).config.model
+    settings = resolve([load_toml(checkpoint.path / "config.toml")]).config
+    config = settings.model
     tokenizer = load_tokenizer(checkpoint.path / TOKENIZER)
-    if tokenizer.vocab_size != config.vocab_size:
+    # A run that went on from a model from elsewhere keeps the rows that pad its embedding.
+    padded = settings.origin.start_from is not None and tokenizer.vocab_size < config.vocab_size
+    if tokenizer.vocab_size != config.vocab_size and not padded:
         raise CheckpointError(
             f"{checkpoint.path}: tokenizer.json has {tokenizer.vocab_size} entries and the model {config.vocab_size}"
         )

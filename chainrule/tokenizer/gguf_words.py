@@ -135,7 +135,8 @@ def _ends(tokenizer: Tokenizer, template: ChatTemplate | None) -> dict[str, Any]
     if template:
         words = {word: template.words[text] for word, text in template.variables.items() if text in template.words}
         # llama.cpp stops at both; the other is what the template asks for by the name eos_token.
-        words[TURN] = next(iter(sorted(template.stop - {end, words["eos_token"]})), words["eos_token"])
+        eos = words.setdefault("eos_token", end)
+        words[TURN] = next(iter(sorted(template.stop - {end, eos})), eos)
     told = {f"tokenizer.ggml.{ENDS[word]}_token_id": number for word, number in words.items() if word in ENDS}
     return told | ({TEMPLATE: template.source} if template else {})
 

@@ -9,6 +9,11 @@ from checkpoint.gguf_models import gguf_of
 from chainrule.checkpoint.packaged import PACKAGED, Packaged
 from chainrule.cli import main
 
+SHORT = [
+    *("--training.steps", "2", "--training.batch-tokens", "96", "--machine.threads", "1"),
+    *("--machine.precision", "float32", "--training.sample-tokens", "4"),
+]
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,6 +47,15 @@ def test_a_model_is_exported_to_a_gguf_and_the_card_is_said(here: Path, capsys: 
     assert "out is a llama in Q8_0 that chainrule's own reader" in told
     assert "rounding the weights changed a logit by up to" in told
     assert said(capsys, "generate", "out/model.gguf", "Once", "--max-new-tokens", "2").startswith("Once")
+
+
+def test_pretraining_goes_on_from_a_word(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "texts").mkdir()
+    for number in range(12):
+        (here / "texts" / f"{number}.txt").write_text(f"Once upon a time there were {number**5} quick foxes.\n" * 9)
+    said(capsys, "pretrain", "texts", "--from", "small", "--name", "on", *SHORT)
+    told = said(capsys, "generate", "on", "Once", "--max-new-tokens", "2")
+    assert told.startswith("Once")
 
 
 def test_a_damaged_file_ends_with_a_sentence_and_2(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
