@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
-from chainrule.tokenizer import ChatTemplate, Tokenizer, train_bpe
+from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, train_bpe
 
 TEXT = "the cat sat on the mat. the dog ate the cat's hat. user assistant system. "
 
@@ -35,3 +34,32 @@ def base(context_length: int = 256) -> OpenedModel:
     tokenizer = words()
     model = loud(tokenizer.vocab_size, context_length, not_ascii(tokenizer))
     return OpenedModel(model, tokenizer, model.config, "a base model of the tests")
+
+
+def not_ascii(tokenizer: Tokenizer) -> list[int]:
+    """The ids of what is no printable ASCII, control tokens apart."""
+    return [
+        number
+        for number, content in enumerate(tokenizer.token_bytes)
+        if content and not (content.isascii() and content.decode().isprintable())
+    ]
+
+
+def instructed(context_length: int = 256, seed: int = 0) -> OpenedModel:
+    """A model with our own chat template that writes ASCII."""
+    plain = words().with_control_tokens(("<|im_start|>", "<|im_end|>"))
+    template = chat_template(OWN_TEMPLATE, plain)
+    opening = template.words["<|im_start|>"]
+    model = loud(plain.vocab_size, context_length, [opening, *not_ascii(plain)], seed)
+    return OpenedModel(model, plain, model.config, "an instructed model of the tests", template=template)
+
+
+@contextmanager
+def counted(model: GPT) -> Iterator[list[int]]:
+    """How many tokens the model is given inside, pass by pass."""
+    seen: list[int] = []
+    handle = model.token_embedding.register_forward_hook(lambda _, given, __: seen.append(given[0].numel()))
+    try:
+        yield seen
+    finally:
+        handle.remove()

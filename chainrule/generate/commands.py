@@ -82,9 +82,7 @@ def _retry(session: Talk, argument: str) -> Outcome:
 
 def _system(session: Talk, argument: str) -> Outcome:
     if not argument:
-        return Remark(
-            f"system prompt: {session.system}" if session.system else "no system prompt; /system TEXT sets one"
-        )
+        return Remark(session.system or "no system prompt; /system TEXT sets one")
     session.system = "" if argument == "off" else argument
     return Remark("from the next answer on")
 

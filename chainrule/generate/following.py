@@ -69,7 +69,8 @@ class Following:
         # A decoder for each text: its cache is as long as this text can become, and one that a Ctrl-C tore out of its
         # work is never used again. Handing the prefix over is a copy, thousands of times faster than reading it.
         started, self.last = time.perf_counter(), None
-        decoder = Decoder(self._model, 1, len(asked.ids) + asked.n_most, n_choices=self._tokenizer.vocab_size)
+        longest = len(asked.ids) + asked.n_most + bool(asked.owed)
+        decoder = Decoder(self._model, 1, longest, n_choices=self._tokenizer.vocab_size)
         row = decoder.admit(
             asked.ids, rules=asked.rules, seed=asked.seed, among=asked.among, prefix=self._prefix_of(asked.ids)
         )
@@ -102,7 +103,7 @@ class _Growing:
         self.drawn: list[int] = []
         self.ended: Ended | None = None
         self._asked, self._spelled = asked, tokenizer.token_bytes
-        self._owed = asked.owed
+        self._owed, self._n_new = asked.owed, 0
         self._stream = TextStream()
         self._pieces: list[str] = []
 
@@ -112,9 +113,10 @@ class _Growing:
         if token in self._asked.stop:
             return self._close("end")
         new, self._owed = self._spelled[token].removeprefix(self._owed), b""
+        self._n_new += len(self.drawn) > 1 or not self._asked.owed or bool(new)  # a healed prompt's may add nothing
         piece = self._stream.feed(new)
         self._pieces.append(piece)
-        return piece + self._close("length") if len(self.drawn) == self._asked.n_most else piece
+        return piece + self._close("length") if self._n_new == self._asked.n_most else piece
 
     def turn(self, n_read: int, first_seconds: float, seconds: float) -> Turn:
         ended = self.ended or "interrupted"
