@@ -1,14 +1,16 @@
 """A tiny instructed model and a base model for the tests of talks: real ones, whose weights are random and large."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
-from chainrule.checkpoint import OpenedModel
+from chainrule.checkpoint import OpenedModel, to_hugging_face, write_tensors
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
-from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, train_bpe
+from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, save_template, train_bpe
 
 TEXT = "the cat sat on the mat. the dog ate the cat's hat. user assistant system. "
 
@@ -63,3 +65,16 @@ def counted(model: GPT) -> Iterator[list[int]]:
         yield seen
     finally:
         handle.remove()
+
+
+def saved(opened: OpenedModel, folder: Path) -> Path:
+    """The model as a Hugging Face folder."""
+    folder.mkdir()
+    settings, tensors = to_hugging_face(opened.config, opened.model.state_dict())
+    (folder / "config.json").write_text(json.dumps(settings))
+    with (folder / "model.safetensors").open("wb") as stream:
+        write_tensors(stream, tensors)
+    opened.tokenizer.save(folder)
+    if opened.template:
+        save_template(opened.template, folder)
+    return folder
