@@ -12,8 +12,7 @@ from chainrule.cli.output import say
 from chainrule.show import printable
 
 if TYPE_CHECKING:
-    from chainrule.generate import Answer
-    from chainrule.generate.talk import Talk
+    from chainrule.generate import Answer, Talk
 
 
 def chat(

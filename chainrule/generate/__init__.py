@@ -1,23 +1,23 @@
 """Text from a model: sampling rules, many prompts at once with a cache, streams of whole characters, conversations."""
 
-from chainrule.generate.chat import Chat, ChatSettings
+from chainrule.generate.chat import ChatSettings
 from chainrule.generate.commands import Answer, Leave, Remark, respond
 from chainrule.generate.entries import read_entry
 from chainrule.generate.opening import opened
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
-from chainrule.generate.talk import open_talk
+from chainrule.generate.talk import Talk, open_talk
 from chainrule.generate.usual import usual_rules
 from chainrule.generate.writer import Writer, open_writer
 from chainrule.generate.writing import Completion, generate, stream
 
 __all__ = [
     "Answer",
-    "Chat",
     "ChatSettings",
     "Completion",
     "Leave",
     "Remark",
     "Rule",
+    "Talk",
     "Temperature",
     "Writer",
     "generate",

@@ -17,7 +17,8 @@ from talking import base, instructed, saved
 
 from chainrule.checkpoint import open_model
 from chainrule.cli import main
-from chainrule.generate import Chat, ChatSettings
+from chainrule.generate import ChatSettings
+from chainrule.generate.chat import Chat
 
 cli_chat = importlib.import_module("chainrule.cli.chat")
 CHAT = [sys.executable, "-m", "chainrule", "chat"]

@@ -10,7 +10,8 @@ import torch
 from talking import counted, instructed
 
 from chainrule.base import ConfigError, ModelError
-from chainrule.generate import Chat, ChatSettings
+from chainrule.generate import ChatSettings
+from chainrule.generate.chat import Chat
 from chainrule.generate.following import in_own_tokens
 from chainrule.tokenizer import train_bpe
 

@@ -4,7 +4,8 @@ import pytest
 from talking import base, counted, instructed
 
 from chainrule.base import ConfigError, ModelError
-from chainrule.generate import Chat, ChatSettings, Temperature, generate
+from chainrule.generate import ChatSettings, Temperature, generate
+from chainrule.generate.chat import Chat
 from chainrule.generate.draft import Draft
 from chainrule.generate.talk import talk
 
