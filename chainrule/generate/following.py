@@ -1,5 +1,6 @@
 """One text after another, each read only from where it departs from the last: how a talk of many turns goes on."""
 
+import sys
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Following:
             self._prefix, self.ids = None, (*asked.ids, *growing.drawn)
             n_read = len(asked.ids) - n_shared if first else 0
             self.last = growing.turn(n_read, (first or now) - started, now - started)
-            if first:
+            if first and not sys.is_finalizing():  # a text that nobody finished may end with the program
                 self._prefix = decoder.kept(row)
 
     def _prefix_of(self, ids: Sequence[int]) -> Prefix | None:
