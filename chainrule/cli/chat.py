@@ -22,6 +22,7 @@ def chat(
     system: str = "",
     temperature: float | None = None,
     max_new_tokens: int = 1024,
+    repetition_penalty: float | None = None,
     seed: int = 0,
     stats: bool = False,
     device: Device = None,
@@ -48,6 +49,8 @@ def chat(
         template, else by the model's size.
     max_new_tokens
         Most tokens of an answer.
+    repetition_penalty
+        Above 1, tokens that are in the conversation already become less likely: small models repeat themselves.
     seed
         The same seed and the same words give the same answers.
     stats
@@ -57,7 +60,8 @@ def chat(
     say(f"opening {printable(source)} …")
     from chainrule.generate import ChatSettings, open_talk
 
-    session = open_talk(source, wanted, settings=ChatSettings(temperature, max_new_tokens, seed), system=system)
+    settings = ChatSettings(temperature, max_new_tokens, seed, repetition_penalty)
+    session = open_talk(source, wanted, settings=settings, system=system)
     say_passed_over(session.model.passed_over, session.model.origin)
     say(printable(session.greeting))
     if isinstance(sys.stdin, io.TextIOWrapper):

@@ -12,7 +12,7 @@ from chainrule.base import ConfigError, ModelError
 from chainrule.checkpoint import OpenedModel
 from chainrule.generate.following import Asked, Following, Turn, in_own_tokens
 from chainrule.generate.prompts import check_amount, numbered_seed
-from chainrule.generate.rules import Temperature
+from chainrule.generate.rules import Rule, sampling_rules
 from chainrule.generate.usual import usual_rules
 from chainrule.tokenizer import Message
 
@@ -25,16 +25,22 @@ ANSWER_SHARE, KEPT_SHARE = 4, 2
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """How it is written: the temperature (None: usual for the model), most tokens of an answer, and the seed."""
+    """How it is written: the temperature (None: usual for the model), most tokens of an answer, the seed, …"""
 
     temperature: float | None = None
     max_new_tokens: int = 1024
     seed: int = 0
+    repetition_penalty: float | None = None
 
     def __post_init__(self) -> None:
-        Temperature(self.temperature or 0)
+        sampling_rules(temperature=self.temperature or 0, repetition_penalty=self.repetition_penalty)
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens={self.max_new_tokens} writes nothing; use at least 1")
+
+    def rules(self, n_parameters: int, *, temperature: float | None = None) -> tuple[Rule, ...]:
+        """The rules for a model of that size; `temperature` is usual for its kind, where the settings have none."""
+        chosen = temperature if self.temperature is None else self.temperature
+        return usual_rules(n_parameters, temperature=chosen, repetition_penalty=self.repetition_penalty)
 
 
 class Chat:
@@ -147,8 +153,7 @@ class Chat:
         own = in_own_tokens(self._following.ids, ids, self.model.tokenizer.token_bytes)
         # In its own tokens a word may take more of them than the tokenizer needs.
         ids = own if len(own) <= most else ids
-        temperature = CHAT_TEMPERATURE if self.settings.temperature is None else self.settings.temperature
-        rules = usual_rules(self._n_parameters, temperature=temperature)
+        rules = self.settings.rules(self._n_parameters, temperature=CHAT_TEMPERATURE)
         self._n_answers += 1
         seed = numbered_seed(self.settings.seed, self._n_answers - 1)
         n_most = min(self.settings.max_new_tokens, context - len(ids))

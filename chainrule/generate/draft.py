@@ -10,7 +10,6 @@ from chainrule.generate.chat import ChatSettings
 from chainrule.generate.following import Asked, Following, Turn
 from chainrule.generate.healing import beginning_with
 from chainrule.generate.prompts import check_amount, encode_prompt, numbered_seed
-from chainrule.generate.usual import usual_rules
 
 NO_SYSTEM = "a base model has no system prompt: it goes on with a text; write what it should know into the text"
 
@@ -96,7 +95,7 @@ class Draft:
         return self._written(self._texts, self._from(ids if len(ids) < context else ids[-(context // 2) :]))
 
     def _from(self, ids: tuple[int, ...]) -> Asked:
-        rules = usual_rules(self._n_parameters, temperature=self.settings.temperature)
+        rules = self.settings.rules(self._n_parameters)
         stop = frozenset({self.model.tokenizer.end_of_text})
         self._n_drawn += 1
         seed = numbered_seed(self.settings.seed, self._n_drawn - 1)

@@ -204,7 +204,9 @@ def test_an_answer_ends_where_the_context_ends():
     assert turn and turn.ended == "length" and turn.n_asked + turn.n_written == 64
 
 
-@pytest.mark.parametrize("setting", [{"temperature": -1}, {"temperature": float("nan")}, {"max_new_tokens": 0}])
+@pytest.mark.parametrize(
+    "setting", [{"temperature": -1}, {"temperature": float("nan")}, {"max_new_tokens": 0}, {"repetition_penalty": 0}]
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError):
         ChatSettings(**setting)
