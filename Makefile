@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof house reference pictures clean
+.PHONY: quickstart test lint bench proof house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -44,6 +44,10 @@ reference: .venv/.installed
 
 pictures: .venv/.installed
 	$(BIN)/python docs/make_pictures.py $(RUN)
+
+# The page of `chainrule serve`; needs node. What it makes is committed: users need none.
+playground:
+	cd playground && npm ci --no-audit --no-fund && npm run build
 
 clean:
 	rm -rf .venv build dist

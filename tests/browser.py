@@ -55,13 +55,14 @@ class Browser:
         return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def open(self, page, width=1280, height=900, *, dark=False):
+        """A file, or an address as text."""
         self.log("performance")
         self.cdp(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.cdp("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("POST", "/url", {"url": page.as_uri()})
+        self.call("POST", "/url", {"url": page if isinstance(page, str) else page.as_uri()})
         # Pages draw when they know their size, which is after loading; on a busy machine that can be a while.
         drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
         self.call("POST", "/execute/async", {"script": drawn, "args": []})

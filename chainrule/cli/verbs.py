@@ -17,6 +17,7 @@ VERBS = {
     "pretrain": "Train a language model on your text.",
     "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",
+    "chat": "Talk to a model.",
     "evaluate": "Measure a model on held-out text.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",

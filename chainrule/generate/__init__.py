@@ -1,21 +1,62 @@
-"""Text from a model: sampling rules, many prompts at once with a cache, and streams of whole characters."""
+"""Text from a model: sampling rules, many prompts at once with a cache, streams of whole characters, conversations."""
 
-from chainrule.generate.decode import Decoder
-from chainrule.generate.opening import opened
-from chainrule.generate.rules import Rule, Temperature, sampling_rules
-from chainrule.generate.usual import usual_rules
-from chainrule.generate.writer import Writer, open_writer
-from chainrule.generate.writing import Completion, generate, stream
+from chainrule.generate.chat import (
+    ChatSettings,
+)
+from chainrule.generate.commands import (
+    Answer,
+    Leave,
+    Remark,
+    respond,
+)
+from chainrule.generate.decode import (
+    Decoder,
+)
+from chainrule.generate.entries import (
+    read_entry,
+)
+from chainrule.generate.opening import (
+    opened,
+)
+from chainrule.generate.rules import (
+    Rule,
+    Temperature,
+    sampling_rules,
+)
+from chainrule.generate.talk import (
+    Talk,
+    open_talk,
+)
+from chainrule.generate.usual import (
+    usual_rules,
+)
+from chainrule.generate.writer import (
+    Writer,
+    open_writer,
+)
+from chainrule.generate.writing import (
+    Completion,
+    generate,
+    stream,
+)
 
 __all__ = [
+    "Answer",
+    "ChatSettings",
     "Completion",
     "Decoder",
+    "Leave",
+    "Remark",
     "Rule",
+    "Talk",
     "Temperature",
     "Writer",
     "generate",
+    "open_talk",
     "open_writer",
     "opened",
+    "read_entry",
+    "respond",
     "sampling_rules",
     "stream",
     "usual_rules",

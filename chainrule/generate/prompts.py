@@ -83,10 +83,14 @@ def row_seeds(prompts: Sequence[str], seed: int) -> list[int]:
     seen: Counter[str] = Counter()
     seeds = []
     for prompt in prompts:
-        digest = hashlib.sha256(f"{seed} {seen[prompt]}".encode()).digest()
-        seeds.append(int.from_bytes(digest[:7]))
+        seeds.append(numbered_seed(seed, seen[prompt]))
         seen[prompt] += 1
     return seeds
+
+
+def numbered_seed(seed: int, number: int) -> int:
+    """The seed of the text of that number among those that are drawn from one seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:7])
 
 
 def _cache_bytes(config: ModelConfig, length: int) -> int:
