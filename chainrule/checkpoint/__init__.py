@@ -1,23 +1,26 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
+from chainrule.checkpoint.linears import linear_names
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
 from chainrule.checkpoint.open import OpenedModel, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
-from chainrule.checkpoint.tensors import read_tensors, write_tensors
+from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
     "OpenedModel",
     "clean_stumps",
     "from_hugging_face",
+    "linear_names",
     "load_checkpoint",
     "load_weights",
     "newest_checkpoint",
     "open_model",
     "prune_checkpoints",
+    "read_metadata",
     "read_tensors",
     "save_checkpoint",
     "step_folder",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -56,6 +56,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     with disk_faults(path, "reading"):
         try:
             return dict(load_file(path))
+        except (SafetensorError, FileNotFoundError, ValueError) as fault:
+            raise CheckpointError(f"{path} is not a whole safetensors file: {fault}") from fault
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The words that a safetensors file says of itself; raises CheckpointError when it is not one."""
+    with disk_faults(path, "reading"):
+        try:
+            with safe_open(path, framework="pt") as file:
+                return dict(file.metadata() or {})
         except (SafetensorError, FileNotFoundError, ValueError) as fault:
             raise CheckpointError(f"{path} is not a whole safetensors file: {fault}") from fault
 

@@ -9,13 +9,16 @@ from chainrule.cli.output import print_json
 from chainrule.run import model_source
 
 
-def export(target: str, source: str, folder: Path, /, *, as_json: AsJson = False) -> None:
+def export(target: str, source: str, folder: Path, /, *, adapter: Path | None = None, as_json: AsJson = False) -> None:
     """Write a model in the format of other tools, proved equal.
 
     `hf`: a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code. The folder is
     loaded back and computes the same, or the export is refused; the largest difference is printed.
 
-    Example: `chainrule export hf runs/NAME out/`
+    For example:
+
+    - `chainrule export hf runs/NAME out/`
+    - `chainrule export hf runs/NAME out/ --adapter my_adapter/`
 
     Parameters
     ----------
@@ -25,10 +28,15 @@ def export(target: str, source: str, folder: Path, /, *, as_json: AsJson = False
         A run folder or a checkpoint.
     folder
         Where to write; a new or empty folder.
+    adapter
+        An adapter in PEFT's format (adapter_config.json), added into the weights first; that they then compute the same
+        is proved too.
     """
     from chainrule.export import export as exported
+    from chainrule.finetune import open_merged
 
-    proof = exported(model_source(source), folder, target)
+    base = model_source(source)
+    proof = exported(open_merged(base, adapter) if adapter else base, folder, target)
     say_passed_over(proof.passed_over, proof.origin)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})

@@ -42,8 +42,8 @@ TARGETS = {
 }
 
 
-def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
-    """Writes the model of `source` (whatever `open_model` opens) to `folder` in a format and proves it equal.
+def export(source: str | Path | OpenedModel, folder: Path, target: str = "hf") -> ExportProof:
+    """Writes a model (opened, or whatever `open_model` opens) to `folder` in a format and proves it equal.
 
     The folder appears only once it was read back and its ids, logits and greedy text were equal, with a README.md;
     otherwise nothing is left and ExportError says what differs. Raises ConfigError when `folder` exists and is not
@@ -55,13 +55,13 @@ def export(source: str | Path, folder: Path, target: str = "hf") -> ExportProof:
     chosen.require()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty; give the name of a new folder")
-    opened = open_model(source)
+    opened = source if isinstance(source, OpenedModel) else open_model(source)
     if not opened.config.exportable:
         raise ConfigError(
-            f"{source} was trained with model.exportable = false: no architecture of {chosen.words} computes its "
-            "shape; chainrule generate and evaluate read it as it is"
+            f"{opened.origin} was trained with model.exportable = false: no architecture of {chosen.words} computes "
+            "its shape; chainrule generate and evaluate read it as it is"
         )
-    run = run_of(Path(source))
+    run = None if isinstance(source, OpenedModel) else run_of(Path(source))
     with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
         chosen.write(opened, unfinished)
         found = prove(opened, chosen.read_back(unfinished), _held_out(run, opened), unfinished)
