@@ -13,22 +13,44 @@ from chainrule.finetune.lora import (
     without_adapter,
 )
 from chainrule.finetune.lora_settings import LoraSettings
+from chainrule.finetune.pair_lint import TextPair, lint_pairs
+from chainrule.finetune.pairs import (
+    Preference,
+    TokenPair,
+    batch_key,
+    check_first,
+    pair_batches,
+    pair_logps,
+    reference_logps,
+)
+from chainrule.finetune.preference import OBJECTIVES, preference_row
 
 __all__ = [
+    "OBJECTIVES",
     "LoraSettings",
+    "Preference",
+    "TextPair",
+    "TokenPair",
     "adapter_in_use",
     "adapter_names",
     "adapter_tensors",
     "add_lora",
     "base_fingerprint",
+    "batch_key",
+    "check_first",
     "check_moved",
     "check_neutral",
+    "lint_pairs",
     "load_adapter",
     "merge_lora",
     "merged_copy",
     "open_adapted",
     "open_merged",
+    "pair_batches",
+    "pair_logps",
+    "preference_row",
     "put_adapter",
+    "reference_logps",
     "save_adapter",
     "use_adapter",
     "without_adapter",
