@@ -18,6 +18,7 @@ VERBS = {
     "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",
     "evaluate": "Measure a model on held-out text.",
+    "classify": "Teach a model to tell texts apart, and judge it.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",
     "lens": "See tensors, the graph and every gradient, and prove them.",

@@ -2,6 +2,9 @@
 
 from chainrule.finetune.adapter import base_fingerprint, open_adapted, open_merged, put_adapter, save_adapter
 from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy
+from chainrule.finetune.classifier_report import ClassifierReport, Confusion
+from chainrule.finetune.classifying import ClassifySettings, classify
+from chainrule.finetune.labelled import LabelledText, read_labelled
 from chainrule.finetune.lora import (
     adapter_in_use,
     adapter_names,
@@ -27,6 +30,10 @@ from chainrule.finetune.preference import OBJECTIVES, preference_row
 
 __all__ = [
     "OBJECTIVES",
+    "ClassifierReport",
+    "ClassifySettings",
+    "Confusion",
+    "LabelledText",
     "LoraSettings",
     "Preference",
     "TextPair",
@@ -40,6 +47,7 @@ __all__ = [
     "check_first",
     "check_moved",
     "check_neutral",
+    "classify",
     "lint_pairs",
     "load_adapter",
     "merge_lora",
@@ -50,6 +58,7 @@ __all__ = [
     "pair_logps",
     "preference_row",
     "put_adapter",
+    "read_labelled",
     "reference_logps",
     "save_adapter",
     "use_adapter",
