@@ -3,9 +3,10 @@
     python benchmarks/classify.py SMSSpamCollection runs/NAME [smollm2 …] [--folds 5] [--how lora]
 
 The data is not part of the project: 5,574 messages, UCI machine learning repository, "SMS Spam Collection" (Almeida
-et al. 2011), a label, a tab and a text on each line. As in LLMs-from-scratch (chapter 6) as many ham as spam are taken, 747
-of each, 70 % to learn from, 10 % to choose by, 20 % to judge on; but messages that stand there twice are taken once, so
-that none is on two sides. There: GPT-2 124M 95.0 to 98.3 %, 93.7 % from random weights; on 300 texts ± 2.3 points.
+et al. 2011), a label, a tab and a text on each line. As in LLMs-from-scratch (chapter 6) as many ham as spam are
+taken, 747 of each, 70 % to learn from, 10 % to choose by, 20 % to judge on; but messages that stand there twice are
+taken once, so that none is on two sides. There: GPT-2 124M 95.0 to 98.3 %, 93.7 % from random weights; on 300 texts ±
+2.3 points.
 """
 
 import argparse
