@@ -3,23 +3,26 @@
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
+from chainrule.checkpoint.linears import linear_names
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
 from chainrule.checkpoint.open import OpenedModel, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
-from chainrule.checkpoint.tensors import read_tensors, write_tensors
+from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
     "OpenedModel",
     "clean_stumps",
     "from_hugging_face",
+    "linear_names",
     "load_checkpoint",
     "load_weights",
     "newest_checkpoint",
     "open_model",
     "prune_checkpoints",
+    "read_metadata",
     "read_tensors",
     "require_gguf",
     "rounded_for_gguf",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -45,7 +45,7 @@ def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor], metadata: Map
         stream.write(part)
         digest.update(part)
     for _, tensor in ordered:
-        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        content = _flat(tensor).view(torch.uint8).numpy().data
         stream.write(content)
         digest.update(content)
     return digest.hexdigest()
@@ -56,6 +56,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     with disk_faults(path, "reading"):
         try:
             return dict(load_file(path))
+        except (SafetensorError, FileNotFoundError, ValueError) as fault:
+            raise CheckpointError(f"{path} is not a whole safetensors file: {fault}") from fault
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The words that a safetensors file says of itself; raises CheckpointError when it is not one."""
+    with disk_faults(path, "reading"):
+        try:
+            with safe_open(path, framework="pt") as file:
+                return dict(file.metadata() or {})
         except (SafetensorError, FileNotFoundError, ValueError) as fault:
             raise CheckpointError(f"{path} is not a whole safetensors file: {fault}") from fault
 
@@ -71,6 +81,12 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if len(bare) != len(tensors):
         raise CheckpointError("two tensors have the same name once the wrappers' prefixes are taken off")
     return bare
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    # One number counts as contiguous whatever its stride, and can then not be seen as bytes.
+    return flat if flat.stride() == (1,) else flat.clone(memory_format=torch.contiguous_format)
 
 
 def _header(ordered: list[tuple[str, Tensor]], metadata: Mapping[str, str] | None) -> dict[str, object]:

@@ -9,14 +9,26 @@ from chainrule.cli.output import print_json
 from chainrule.run import model_source
 
 
-def export(target: str, source: str, folder: Path, /, *, dtype: str | None = None, as_json: AsJson = False) -> None:
+def export(
+    target: str,
+    source: str,
+    folder: Path,
+    /,
+    *,
+    dtype: str | None = None,
+    adapter: Path | None = None,
+    as_json: AsJson = False,
+) -> None:
     """Write a model in the format of other tools, proved equal.
 
     `hf`: a folder that Hugging Face's AutoModelForCausalLM and AutoTokenizer load without custom code. `gguf`: a file
     for llama.cpp and ollama, with a Modelfile. What was written is read back and computes the same, or the export is
     refused; the largest difference is printed.
 
-    Example: `chainrule export hf runs/NAME out/`
+    For example:
+
+    - `chainrule export hf runs/NAME out/`
+    - `chainrule export hf runs/NAME out/ --adapter my_adapter/`
 
     Parameters
     ----------
@@ -28,10 +40,16 @@ def export(target: str, source: str, folder: Path, /, *, dtype: str | None = Non
         Where to write; a new or empty folder.
     dtype
         What the numbers of a gguf are written in: f16, f32, or q8_0 (a quarter of the size, rounded to 8 bits).
+    adapter
+        An adapter in PEFT's format (adapter_config.json), added into the weights first; that they then compute the same
+        is proved too.
     """
     from chainrule.export import export as exported
+    from chainrule.finetune import open_merged
 
-    proof = exported(model_source(source), folder, target, dtype=dtype)
+    base = model_source(source)
+    opened = open_merged(base, adapter) if adapter else base
+    proof = exported(opened, folder, target, dtype=dtype)
     say_passed_over(proof.passed_over, proof.origin)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})

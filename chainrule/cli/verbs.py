@@ -19,6 +19,7 @@ VERBS = {
     "generate": "Let a model write.",
     "chat": "Talk to a model.",
     "evaluate": "Measure a model on held-out text.",
+    "classify": "Teach a model to tell texts apart, and judge it.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",
     "lens": "See tensors, the graph and every gradient, and prove them.",

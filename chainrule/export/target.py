@@ -67,8 +67,10 @@ TARGETS = {
 }
 
 
-def export(source: str | Path, folder: Path, target: str = "hf", *, dtype: str | None = None) -> ExportProof:
-    """Writes the model of `source` (whatever `open_model` opens) to `folder` in a format and proves it equal.
+def export(
+    source: str | Path | OpenedModel, folder: Path, target: str = "hf", *, dtype: str | None = None
+) -> ExportProof:
+    """Writes a model (opened, or whatever `open_model` opens) to `folder` in a format and proves it equal.
 
     `dtype` says what the numbers of a GGUF are written in: "f16" unless given, "f32" or "q8_0".
 
@@ -80,13 +82,13 @@ def export(source: str | Path, folder: Path, target: str = "hf", *, dtype: str |
     chosen.require()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty; give the name of a new folder")
-    opened = open_model(source)
+    opened = source if isinstance(source, OpenedModel) else open_model(source)
     if not opened.config.exportable:
         raise ConfigError(
-            f"{source} was trained with model.exportable = false: no architecture of {chosen.words} computes its "
-            "shape; chainrule generate and evaluate read it as it is"
+            f"{opened.origin} was trained with model.exportable = false: no architecture of {chosen.words} computes "
+            "its shape; chainrule generate and evaluate read it as it is"
         )
-    run = run_of(Path(source))
+    run = None if isinstance(source, OpenedModel) else run_of(Path(source))
     with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
         chosen.write(opened, unfinished)
         promised, held_out = chosen.as_written(opened), _held_out(run, opened)

@@ -46,6 +46,26 @@ class EvalRow(Record):
     val_bits_per_byte: float | None = None
 
 
+@dataclass(frozen=True)
+class PreferenceRow(Record):
+    """metrics.jsonl: a look at pairs of answers, `right` of `n` preferred as they should be.
+
+    `margin` is by how many nats more than at the start the chosen answers are preferred; `chosen` and `rejected` are
+    nats a token, `chosen_fall` the share that the chosen ones have lost of theirs.
+    """
+
+    KIND: ClassVar[str] = "preference"
+
+    step: int
+    loss: float | None = None
+    margin: float | None = None
+    right: int = 0
+    n: int = 0
+    chosen: float | None = None
+    rejected: float | None = None
+    chosen_fall: float | None = None
+
+
 Column = tuple[float | None, ...]
 """A number for each layer (or head); None where it was not finite."""
 

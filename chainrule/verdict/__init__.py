@@ -3,6 +3,7 @@
 from chainrule.verdict.comparison import Overview, compare, overview_or_name
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
+from chainrule.verdict.preference import preference_words
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import THRESHOLDS
 from chainrule.verdict.verdicts import Verdict
@@ -13,6 +14,7 @@ from chainrule.verdict.words import (
     more_time,
     removed,
     scored,
+    share_interval,
     task_figures,
     task_words,
 )
@@ -30,8 +32,10 @@ __all__ = [
     "known_baselines",
     "more_time",
     "overview_or_name",
+    "preference_words",
     "removed",
     "scored",
+    "share_interval",
     "task_figures",
     "task_words",
 ]

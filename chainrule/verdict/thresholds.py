@@ -29,6 +29,9 @@ SPREAD = 100.0
 START_TOLERANCE = 0.5
 # Held-out loss above its best by this share is more than the noise of a look at a quarter of a million tokens.
 RISEN = 0.01
+# Preference objectives look at differences alone, so that both answers may become unlikely together (Pal et al., arXiv
+# 2402.13228; Razin et al., arXiv 2410.08847). By how much is harmless nobody has published; a tenth is a rule of ours.
+CHOSEN_FALLEN = 0.1
 
 
 @dataclass(frozen=True)

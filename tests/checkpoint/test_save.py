@@ -21,6 +21,7 @@ def tensors() -> dict[str, Tensor]:
         "matrix": torch.randn(3, 5, generator=generator),
         "transposed": torch.randn(4, 6, generator=generator).T,
         "scalar": torch.tensor(7.0),
+        "one of two": torch.tensor([1.0, 2.0])[::2],
         "empty": torch.empty(0, 4),
         "half": torch.randn(3, generator=generator).bfloat16(),
         "odd": torch.arange(3, dtype=torch.uint8),

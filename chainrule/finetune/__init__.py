@@ -1,0 +1,66 @@
+"""Teaching a trained model: adapters around it, preferences, classes; the loop is pretraining's."""
+
+from chainrule.finetune.adapter import base_fingerprint, open_adapted, open_merged, put_adapter, save_adapter
+from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy
+from chainrule.finetune.classifier_report import ClassifierReport, Confusion
+from chainrule.finetune.classifying import ClassifySettings, classify
+from chainrule.finetune.labelled import LabelledText, read_labelled
+from chainrule.finetune.lora import (
+    adapter_in_use,
+    adapter_names,
+    adapter_tensors,
+    add_lora,
+    load_adapter,
+    merge_lora,
+    use_adapter,
+    without_adapter,
+)
+from chainrule.finetune.lora_settings import LoraSettings
+from chainrule.finetune.pair_lint import TextPair, lint_pairs
+from chainrule.finetune.pairs import (
+    Preference,
+    TokenPair,
+    batch_key,
+    check_first,
+    pair_batches,
+    pair_logps,
+    reference_logps,
+)
+from chainrule.finetune.preference import OBJECTIVES, preference_row
+
+__all__ = [
+    "OBJECTIVES",
+    "ClassifierReport",
+    "ClassifySettings",
+    "Confusion",
+    "LabelledText",
+    "LoraSettings",
+    "Preference",
+    "TextPair",
+    "TokenPair",
+    "adapter_in_use",
+    "adapter_names",
+    "adapter_tensors",
+    "add_lora",
+    "base_fingerprint",
+    "batch_key",
+    "check_first",
+    "check_moved",
+    "check_neutral",
+    "classify",
+    "lint_pairs",
+    "load_adapter",
+    "merge_lora",
+    "merged_copy",
+    "open_adapted",
+    "open_merged",
+    "pair_batches",
+    "pair_logps",
+    "preference_row",
+    "put_adapter",
+    "read_labelled",
+    "reference_logps",
+    "save_adapter",
+    "use_adapter",
+    "without_adapter",
+]
