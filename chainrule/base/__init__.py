@@ -30,6 +30,7 @@ from chainrule.base.errors import (
     RunError,
     TokenizerError,
     TrainingError,
+    UserError,
 )
 from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
@@ -58,6 +59,7 @@ __all__ = [
     "RunError",
     "TokenizerError",
     "TrainingError",
+    "UserError",
     "available_memory",
     "block_of",
     "bytes_text",

@@ -17,6 +17,8 @@ VERBS = {
     "pretrain": "Train a language model on your text.",
     "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",
+    "serve": "Offer a model to other programs, by OpenAI's interface.",
+    "conformance": "Try a server against the contract of OpenAI's interface.",
     "evaluate": "Measure a model on held-out text.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",

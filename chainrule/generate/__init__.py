@@ -1,15 +1,20 @@
 """Text from a model: sampling rules, many prompts at once with a cache, and streams of whole characters."""
 
+from chainrule.generate.decode import Decoder, Prefix
 from chainrule.generate.opening import opened
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
+from chainrule.generate.text import TextStream
 from chainrule.generate.usual import usual_rules
 from chainrule.generate.writer import Writer, open_writer
 from chainrule.generate.writing import Completion, generate, stream
 
 __all__ = [
     "Completion",
+    "Decoder",
+    "Prefix",
     "Rule",
     "Temperature",
+    "TextStream",
     "Writer",
     "generate",
     "open_writer",
