@@ -214,9 +214,10 @@ class Decoder:
 
     def _tell(self, row: _Row, stream: Float[Tensor, "T D"], place: int) -> None:
         """Gives the row's hearer the scores behind these places, of which `place` is the first."""
-        for portion in stream.split(PLACES_AT_ONCE) if row.hear and len(stream) else ():
-            row.hear(place, self._scores(portion))
-            place += len(portion)
+        if row.hear is None:
+            return
+        for start in range(0, len(stream), PLACES_AT_ONCE):
+            row.hear(place + start, self._scores(stream[start : start + PLACES_AT_ONCE]))
 
     def _scores(self, stream: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
         """The scores behind each; never a token that is none."""

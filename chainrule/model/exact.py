@@ -251,7 +251,7 @@ def _trial(function: Callable[[Tensor], Tensor], width: int, generator: torch.Ge
 
     def tried(n_rows: int, order: Tensor | None = None) -> Tensor:
         rows = x if order is None else x[order]
-        return torch.cat([function(part) for part in rows.split(n_rows)])
+        return torch.cat([function(part) for part in torch.split(rows, n_rows)])
 
     return tried
 

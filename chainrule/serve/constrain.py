@@ -18,8 +18,8 @@ from chainrule.tokenizer import Tokenizer
 
 SCHEMA_BYTES = 64 * 2**10
 ANY_OBJECT = {"type": "object"}
-# A schema can bring settings of the engine; these have the last word. Small models, let free to write white space, write
-# nothing else.
+# A schema can bring settings of the engine; these have the last word. Small models that are free to write white space
+# write nothing else.
 STRICTLY = {"lenient": False, "whitespace_flexible": False}
 
 

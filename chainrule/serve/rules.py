@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -53,7 +54,7 @@ def rules_of(asked: Writing, n_prompt: int) -> tuple[Rule, ...]:
     return (*rules, *sampling_rules(**_sampling(asked)))
 
 
-def _sampling(asked: Writing) -> Mapping[str, float | int | None]:
+def _sampling(asked: Writing) -> Mapping[str, Any]:
     """What is asked of sampling; values that mean nothing (top_k -1, top_p 1, …) are left out."""
     neutral = {"top_k": (-1, 0), "top_p": (1.0,), "min_p": (0.0,), "repetition_penalty": (1.0,)}
     asked_for = {name: getattr(asked, name) for name in neutral}
