@@ -30,7 +30,6 @@ from chainrule.serve.words import Words
 
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
-    "prompt": "a text, a list of texts, a list of ids of tokens, or a list of such lists; none of the lists is empty",
     "stop": "a text or a list of at most 16, each of at most 256 characters",
 }
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

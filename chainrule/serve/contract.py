@@ -59,7 +59,7 @@ def _tried(area: str, name: str, demand: Demand, caller: Caller) -> Found:
     return Found(area, name, "met")
 
 
-def _demand(holds: bool, otherwise: str) -> None:
+def _demand(holds: object, otherwise: str) -> None:
     if not holds:
         raise UnmetError(otherwise)
 

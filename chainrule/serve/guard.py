@@ -18,6 +18,7 @@ from chainrule.serve.errors import ApiError, error_response
 from chainrule.serve.settings import BODY_BYTES, BODY_SECONDS, Serving
 
 DEPTH = 32
+LONG_BODY_BYTES = 2**16
 READING = ("GET", "HEAD", "OPTIONS")
 # Without a token: whether it lives, and the page in which a token can be typed.
 OPEN_ROUTES = ("/health", "/")
@@ -85,11 +86,11 @@ def strict_json(content: bytes) -> Any:
         found = json.loads(content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as fault:
         raise ApiError(400, f"the body is no JSON: {str(fault)[:200]}", code="invalid_json") from None
-    level = [found]
+    level = [found] if isinstance(found, dict | list) else []
     for _ in range(DEPTH):
-        level = [part for one in level if isinstance(one, dict | list) for part in _parts(one)]
         if not level:
             return found
+        level = [part for one in level for part in _parts(one) if isinstance(part, dict | list)]
     raise ApiError(400, f"the body is nested deeper than {DEPTH}", code="invalid_json")
 
 
@@ -131,7 +132,8 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
         content = await asyncio.wait_for(_read(receive), BODY_SECONDS)
     except TimeoutError:
         raise ApiError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
-    strict_json(content)
+    # A long body is looked through in a thread, so that /health need not wait for it.
+    await asyncio.to_thread(strict_json, content) if len(content) > LONG_BODY_BYTES else strict_json(content)
     return content
 
 

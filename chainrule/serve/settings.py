@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from chainrule.base import ConfigError
 
-# A prompt of 100,000 ids in JSON is about 700 kB; lm-eval sends many prompts in one request.
-BODY_BYTES = 8 * 2**20
+# 256 prompts of 2,000 ids, as lm-eval may send them, are 3 MB in JSON.
+BODY_BYTES = 4 * 2**20
 BODY_SECONDS = 30.0
 
 

@@ -45,6 +45,8 @@ WRONG = [
     ({"prompt": "a" * (CONTEXT - 4), "max_tokens": 5}, "prompt"),
     ({"prompt": "word " * 400_000}, "prompt"),
     ({"prompt": ["a"] * 1000}, "prompt"),
+    ({"prompt": [1] * 300_000 + ["a"]}, "prompt"),
+    ({"prompt": [True, False]}, "prompt"),
 ]
 
 
