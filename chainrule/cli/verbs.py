@@ -18,6 +18,8 @@ VERBS = {
     "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",
     "chat": "Talk to a model.",
+    "serve": "Offer a model to other programs, by OpenAI's interface.",
+    "conformance": "Try a server against the contract of OpenAI's interface.",
     "evaluate": "Measure a model on held-out text.",
     "classify": "Teach a model to tell texts apart, and judge it.",
     "report": "Write a run's report: one HTML page.",

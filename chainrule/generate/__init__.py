@@ -1,44 +1,16 @@
 """Text from a model: sampling rules, many prompts at once with a cache, streams of whole characters, conversations."""
 
-from chainrule.generate.chat import (
-    ChatSettings,
-)
-from chainrule.generate.commands import (
-    Answer,
-    Leave,
-    Remark,
-    respond,
-)
-from chainrule.generate.decode import (
-    Decoder,
-)
-from chainrule.generate.entries import (
-    read_entry,
-)
-from chainrule.generate.opening import (
-    opened,
-)
-from chainrule.generate.rules import (
-    Rule,
-    Temperature,
-    sampling_rules,
-)
-from chainrule.generate.talk import (
-    Talk,
-    open_talk,
-)
-from chainrule.generate.usual import (
-    usual_rules,
-)
-from chainrule.generate.writer import (
-    Writer,
-    open_writer,
-)
-from chainrule.generate.writing import (
-    Completion,
-    generate,
-    stream,
-)
+from chainrule.generate.chat import ChatSettings
+from chainrule.generate.commands import Answer, Leave, Remark, respond
+from chainrule.generate.decode import Decoder, Prefix
+from chainrule.generate.entries import read_entry
+from chainrule.generate.opening import opened
+from chainrule.generate.rules import Rule, Temperature, sampling_rules
+from chainrule.generate.talk import Talk, open_talk
+from chainrule.generate.text import TextStream
+from chainrule.generate.usual import usual_rules
+from chainrule.generate.writer import Writer, open_writer
+from chainrule.generate.writing import Completion, generate, stream
 
 __all__ = [
     "Answer",
@@ -46,10 +18,12 @@ __all__ = [
     "Completion",
     "Decoder",
     "Leave",
+    "Prefix",
     "Remark",
     "Rule",
     "Talk",
     "Temperature",
+    "TextStream",
     "Writer",
     "generate",
     "open_talk",

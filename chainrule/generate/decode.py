@@ -1,10 +1,11 @@
 """From texts to their next tokens: rows come and go, and each step reads what is new in all of them and draws."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from chainrule.base import ModelError
@@ -13,6 +14,25 @@ from chainrule.generate.prompts import SPREAD_TOKENS
 from chainrule.generate.rules import NEVER, Rule
 from chainrule.generate.texts import Texts
 from chainrule.model import GPT, KVCache
+
+# Scores of a prompt's places are given out in portions: those of 2,000 places and 50,000 tokens would be 400 MB.
+PLACES_AT_ONCE = 64
+
+Hearer = Callable[[int, Float[Tensor, "T V"]], None]
+"""Hears a place of a text and the scores of the tokens behind it and the places after it, before any rule."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What takes tokens through a model: the model itself, or a `chainrule.model.ExactReader` around it."""
+
+    def stream(self, ids: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B T D"]:
+        """The stream at the new places, which are appended to the cache."""
+        ...
+
+    def logits(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
+        """The scores behind each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,11 @@ class Prefix:
 
     ids: tuple[int, ...]
     cache: KVCache
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        return self.cache.keys.nbytes + self.cache.values.nbytes
 
     def n_shared(self, ids: Sequence[int]) -> int:
         """How many places a text can take over: those of its beginning that are the same, its last token apart.
@@ -43,6 +68,7 @@ class _Row:
     rules: tuple[Rule, ...]
     dice: Iterator[float]
     among: tuple[int, ...]
+    hear: Hearer | None
     first: int = 0
     read: int = 0
     begun: bool = False
@@ -61,13 +87,17 @@ class Decoder:
     and a longer one gives its own next token in place of a drawn one until it ends; a row that comes later, or is much
     longer, is read by itself first. A row that fills its places forgets the older half, and the rest is read again.
 
-    `model` must be in evaluation mode; ids from `n_choices` on are never drawn (rows of a padded vocabulary).
+    `model` must be in evaluation mode; ids from `n_choices` on are never drawn (rows of a padded vocabulary). With an
+    `ExactReader` as `reader` not even rounding depends on neighbours.
     """
 
-    def __init__(self, model: GPT, n_rows: int, max_length: int, *, n_choices: int) -> None:
+    def __init__(
+        self, model: GPT, n_rows: int, max_length: int, *, n_choices: int, reader: Reader | None = None
+    ) -> None:
         weight = model.token_embedding.weight
         self.max_length = min(max_length, model.config.context_length)
-        self._model, self._n_rows, self._n_choices = model, n_rows, n_choices
+        self._reader: Reader = reader or model
+        self._n_rows, self._n_choices = n_rows, n_choices
         self._cache = KVCache(model.config, n_rows, self.max_length, dtype=weight.dtype, device=weight.device)
         self._texts = Texts(n_rows, weight.device)
         self._rows: list[_Row] = []  # in the cache's order, without gaps: a step costs what is being written
@@ -86,18 +116,20 @@ class Decoder:
         seed: int = 0,
         among: Sequence[int] = (),
         prefix: Prefix | None = None,
+        hear: Hearer | None = None,
     ) -> int:
         """Takes in a text to go on from; returns the number of its row, which no other will have.
 
         It is read in the next step, but for what it shares with the beginning of `prefix`. The first new token is one
-        of `among`, where that is given. Raises ModelError for a text that is empty or longer than `max_length`, and
-        where no row is free.
+        of `among`, where that is given. `hear` is called with the scores behind every place that is
+        read. Raises ModelError for a text that is empty or longer than `max_length`, and where no row is free.
         """
         if not 0 < len(ids) <= self.max_length:
             raise ModelError(f"a text of {len(ids)} tokens; give at least 1 and at most max_length={self.max_length}")
         if not self.n_free:
             raise ModelError(f"all {self._n_rows} rows are being written; release one, or make more")
-        slot, row = len(self._rows), _Row(self._n_admitted, list(ids), tuple(rules), uniforms(seed), tuple(among))
+        slot = len(self._rows)
+        row = _Row(self._n_admitted, list(ids), tuple(rules), uniforms(seed), tuple(among), hear)
         if prefix is not None:
             row.read = prefix.n_shared(ids)
             self._cache.rows(slot, slot + 1).put(prefix.cache, row.read)
@@ -114,8 +146,13 @@ class Decoder:
         for slot in range(len(self._rows)):
             self._forget(slot)
         stream = self._read(0, len(self._rows), self._catch_up())
+        scores = self._scores(stream[:, -1])
+        for slot, row in enumerate(self._rows):
+            self._tell(row, stream[slot, :-1], row.read - stream.shape[1])
+            if row.hear:
+                row.hear(row.read - 1, scores[slot : slot + 1])
         drawn = [slot for slot, row in enumerate(self._rows) if not row.n_unread]
-        tokens = self._choose(self._model.logits(stream).float(), drawn)
+        tokens = self._choose(scores, drawn)
         self._texts.append(drawn, [len(self._rows[slot].ids) for slot in drawn], tokens)
         for slot, token in zip(drawn, tokens, strict=True):
             self._rows[slot].ids.append(token)
@@ -161,24 +198,37 @@ class Decoder:
         spread = 0 if any(row.begun for row in self._rows) else SPREAD_TOKENS
         for slot, row in enumerate(self._rows):
             if not row.begun and row.n_unread > least + spread:
-                self._read(slot, slot + 1, row.n_unread - least)
+                first, stream = row.read, self._read(slot, slot + 1, row.n_unread - least)
+                self._tell(row, stream[0], first)
             row.begun = True
         return least
 
-    def _read(self, start: int, stop: int, n_tokens: int) -> Float[Tensor, "B D"]:
-        """Takes the next tokens of these rows through the model; returns the stream at the last one."""
+    def _read(self, start: int, stop: int, n_tokens: int) -> Float[Tensor, "B T D"]:
+        """Takes the next tokens of these rows through the model; returns the stream."""
         rows, cache = self._rows[start:stop], self._cache.rows(start, stop)
         ids = torch.tensor([row.ids[row.read : row.read + n_tokens] for row in rows], device=cache.keys.device)
-        stream = self._model.stream(ids, cache)[:, -1]
+        stream = self._reader.stream(ids, cache)
         for row in rows:
             row.read += n_tokens
         return stream
 
+    def _tell(self, row: _Row, stream: Float[Tensor, "T D"], place: int) -> None:
+        """Gives the row's hearer the scores behind these places, of which `place` is the first."""
+        if row.hear is None:
+            return
+        for start in range(0, len(stream), PLACES_AT_ONCE):
+            row.hear(place + start, self._scores(stream[start : start + PLACES_AT_ONCE]))
+
+    def _scores(self, stream: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
+        """The scores behind each; never a token that is none."""
+        scores = self._reader.logits(stream).float()
+        if scores.isnan().any():
+            raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
+        scores[:, self._n_choices :] = NEVER
+        return scores
+
     def _choose(self, logits: Float[Tensor, "B V"], slots: list[int]) -> list[int]:
         """A token for each of the slots, by its rules and its dice."""
-        if logits.isnan().any():
-            raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
-        logits[:, self._n_choices :] = NEVER
         for slot in slots:
             if among := self._rows[slot].among:
                 logits[slot] = only(logits[slot], among)

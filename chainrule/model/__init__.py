@@ -3,6 +3,7 @@
 from chainrule.model.attention import attend
 from chainrule.model.batch import Batch, WindowsLike, micro_batches
 from chainrule.model.cache import KVCache
+from chainrule.model.exact import ExactReader
 from chainrule.model.gpt import GPT
 from chainrule.model.loss import IGNORED
 from chainrule.model.position import POSITIONS
@@ -13,6 +14,7 @@ __all__ = [
     "IGNORED",
     "POSITIONS",
     "Batch",
+    "ExactReader",
     "KVCache",
     "WindowsLike",
     "attend",

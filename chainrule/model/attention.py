@@ -36,10 +36,7 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """What each place gathers; `mask` says where it may look (default: itself and all places before)."""
-        q, k, v = self._heads(x)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q, k = rotate(q, rotation), rotate(k, rotation)
+        q, k, v = self.projected(x, rotation)
         if cache is not None:
             k, v = cache.append(self.layer, k.to(cache.keys.dtype), v.to(cache.values.dtype))
             q = q.to(k.dtype)
@@ -48,6 +45,13 @@ class Attention(nn.Module):
         explicit = on_cpu and self.products_pay
         gathered = attend(q, k, v, mask, drop_rate, explicit=explicit)
         return self.out(gathered.transpose(1, 2).flatten(2).to(x.dtype))
+
+    def projected(self, x: Float[Tensor, "B T D"], rotation: Rotation = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, normalised where the model does and rotated, and values, each [B, its heads, T, K]."""
+        q, k, v = self._heads(x)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return rotate(q, rotation), rotate(k, rotation), v
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each [B, its heads, T, K]."""

@@ -1,0 +1,219 @@
+"""The server under load: what many clients at once gain, what exactness costs, and a soak of good and hostile requests.
+
+python benchmarks/serve_load.py [MODEL] [--requests 1000] [--seconds 8] [--tokens 32] [--json]
+
+Without MODEL a random one of 8M parameters. The soak sends at twice what the server can take (twice its rows of
+clients, none of which waits), one in five of them hostile: no JSON, huge sizes, wrong types, clients that leave in
+the middle of a stream. Printed: answers by status, memory after the first tenth and at the end, and how long /health
+took meanwhile. A bar that is missed is an exit code of 1.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+from about import print_about
+from safetensors.torch import save_file
+
+from chainrule.checkpoint import to_hugging_face
+from chainrule.config import ModelConfig, VocabularyConfig
+from chainrule.model import GPT
+from chainrule.tokenizer import build_tokenizer
+
+ROWS = 16
+SHAPE = {"context_length": 512, "emb_dim": 256, "n_heads": 8, "n_kv_heads": 4, "n_layers": 8}
+MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
+JSON = {"Content-Type": "application/json"}
+COMPLETIONS = "/v1/completions"
+
+
+def write_model(folder: Path, **shape: Any) -> Path:
+    """A random model of bytes in a Hugging Face folder."""
+    tokenizer = build_tokenizer(VocabularyConfig(kind="bytes"), 257, list)
+    torch.manual_seed(0)
+    model = GPT(ModelConfig(vocab_size=tokenizer.vocab_size, **{**SHAPE, **MODERN, **shape}))
+    settings, tensors = to_hugging_face(model.config, model.state_dict())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(settings))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save(folder / "tokenizer.json")
+    return folder
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server in a process of its own."""
+
+    url: str
+    pid: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it holds now."""
+        words = Path(f"/proc/{self.pid}/status").read_text().split()
+        return int(words[words.index("VmRSS:") + 1]) * 1024
+
+
+@contextmanager
+def served(model: str, *flags: str) -> Iterator[Running]:
+    """The command, as a person calls it."""
+    command = [sys.executable, "-m", "chainrule", "serve", model, "--port", "0", "--rows", str(ROWS), *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            url = next(line.split()[0] for line in process.stderr if line.startswith("http"))
+            yield Running(url, process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def asked(number: int, tokens: int) -> dict[str, Any]:
+    """A request that shares nothing with another."""
+    prompt = "".join(random.Random(number).choices("abcdefgh ", k=48))
+    return {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+
+
+async def rate(url: str, clients: int, seconds: float, tokens: int) -> float:
+    """Tokens a second that so many clients get together, each asking again as soon as it is answered."""
+    end, written, number = time.perf_counter() + seconds, 0, 0
+    began = time.perf_counter()
+    async with httpx.AsyncClient(base_url=url, timeout=300, limits=httpx.Limits(max_connections=None)) as client:
+
+        async def one() -> None:
+            nonlocal written, number
+            while time.perf_counter() < end:
+                number += 1
+                answer = await client.post(COMPLETIONS, json=asked(1000 * clients + number, tokens))
+                written += answer.json()["usage"]["completion_tokens"]
+
+        await asyncio.gather(*(one() for _ in range(clients)))
+    return written / (time.perf_counter() - began)
+
+
+@dataclass
+class Soaked:
+    """What a soak found."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    health: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+
+    @property
+    def health_p99(self) -> float:
+        """Seconds."""
+        return statistics.quantiles(self.health, n=100)[-1]
+
+    @property
+    def growth(self) -> float:
+        """Memory at the end over that after the first tenth, less 1."""
+        return self.memory[-1] / self.memory[0] - 1
+
+    @property
+    def crashes(self) -> int:
+        """Answers that no client should see."""
+        return sum(count for word, count in self.statuses.items() if word[0] == "5" and word != "503")
+
+
+async def hostile(client: httpx.AsyncClient, number: int) -> str:
+    """A request that means no good; its status, or `left`."""
+    bodies = [
+        b"{" * 2000,
+        b'{"prompt": "a", "temperature": NaN}',
+        b'{"prompt": "a", "n": 1000000000}',
+        b'{"prompt": [' + b"1," * 200_000 + b"1]}",
+        json.dumps({"prompt": "\x00" * 200_000}).encode(),
+        b'{"messages": [{"role": "king", "content": ["\\ud800"]}]}',
+        json.dumps({"prompt": "a", "stop": ["a" * 10_000] * 100, "logit_bias": {"a": 1}}).encode(),
+    ]
+    if number % (len(bodies) + 1) == len(bodies):
+        async with client.stream("POST", COMPLETIONS, json={**asked(number, 200), "stream": True}) as answer:
+            async for _ in answer.aiter_lines():
+                break
+        return "left" if answer.status_code == 200 else str(answer.status_code)
+    path = "/v1/chat/completions" if number % 3 == 0 else COMPLETIONS
+    answer = await client.post(path, content=bodies[number % (len(bodies) + 1)], headers=JSON)
+    return str(answer.status_code)
+
+
+async def soak(running: Running, requests: int, tokens: int) -> Soaked:
+    """So many requests by twice as many clients as there are rows; one in five is hostile."""
+    found, numbers = Soaked(), iter(range(requests))
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=running.url, timeout=300, limits=limits) as client:
+
+        async def one() -> None:
+            for number in numbers:
+                if number % 5 == 4:
+                    word = await hostile(client, number // 5)
+                else:
+                    word = str((await client.post(COMPLETIONS, json=asked(number, tokens))).status_code)
+                found.statuses[word] += 1
+                if number in (requests // 10, requests - 1):
+                    found.memory.append(running.memory_bytes)
+
+        async def look() -> None:
+            while True:
+                began = time.perf_counter()
+                await client.get("/health")
+                found.health.append(time.perf_counter() - began)
+                await asyncio.sleep(0.05)
+
+        looking = asyncio.ensure_future(look())
+        await asyncio.gather(*(one() for _ in range(2 * ROWS)))
+        looking.cancel()
+    return found
+
+
+def rates(model: str, seconds: float, tokens: int) -> dict[str, float]:
+    """Tokens a second alone and together, exact and fast, in turn so that a busy machine treats them alike."""
+    found: dict[str, list[float]] = {}
+    with served(model) as exact, served(model, "--no-exact") as fast:
+        for _ in range(3):
+            for name, one in (("exact", exact), ("fast", fast)):
+                for clients in (1, ROWS):
+                    rate_now = asyncio.run(rate(one.url, clients, seconds / 3, tokens))
+                    found.setdefault(f"{name}, {clients} at once", []).append(rate_now)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--tokens", type=int, default=32)
+    options = parser.parse_args()
+    print_about()
+    with tempfile.TemporaryDirectory() as folder:
+        model = options.model or str(write_model(Path(folder) / "model"))
+        found = rates(model, options.seconds, options.tokens)
+        for name, value in found.items():
+            print(f"{name:>22}: {value:8.1f} tokens/s")
+        gain = found[f"exact, {ROWS} at once"] / found["exact, 1 at once"]
+        print(f"{ROWS} at once give {gain:.1f} times one at a time (bar: 4)")
+        with served(model, "--max-queue", "8") as running:
+            done = asyncio.run(soak(running, options.requests, options.tokens))
+    print(f"soak: {dict(sorted(done.statuses.items()))}, {done.crashes} crashes (bar: 0)")
+    first, last = (one / 2**20 for one in (done.memory[0], done.memory[-1]))
+    print(f"memory {first:.0f} MiB, then {last:.0f} MiB: {done.growth:+.1%} (bar: 2 %)")
+    print(f"/health: p99 {done.health_p99 * 1000:.0f} ms of {len(done.health)} looks (bar: 100 ms)")
+    return gain < 4 or done.crashes > 0 or done.growth > 0.02 or done.health_p99 > 0.1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

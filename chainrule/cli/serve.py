@@ -1,0 +1,91 @@
+"""`chainrule serve`: a model behind OpenAI's HTTP interface."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from chainrule.base import MissingPackageError
+from chainrule.cli.generate import opened_here
+from chainrule.cli.options import Device
+from chainrule.cli.output import say
+from chainrule.show import printable
+
+
+def serve(
+    source: str,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    rows: int = 16,
+    max_queue: int = 64,
+    max_length: int | None = None,
+    token: str | None = None,
+    allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    allow_origin: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    name: str | None = None,
+    exact: bool = True,
+    device: Device = None,
+) -> None:
+    """Offer a model to other programs, by OpenAI's interface, until Ctrl-C.
+
+    For example:
+
+    - `chainrule serve runs/NAME`
+    - `chainrule serve smollm2 --port 8080 --name smollm2`
+
+    Parameters
+    ----------
+    source
+        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+    host
+        Where to listen. Any but this machine's own address needs a token.
+    port
+        0 takes any that is free.
+    rows
+        Texts that are written at once.
+    max_queue
+        Requests that may wait; more are answered 429.
+    max_length
+        Most tokens of a prompt and its answer together. Default: the model's context, or what a quarter of the memory
+        holds for all rows.
+    token
+        What clients have to send (Authorization: Bearer …). CHAINRULE_TOKEN sets it where no list of processes shows
+        it.
+    allow_host
+        Another name by which this server may be called.
+    allow_origin
+        A page of another server that may call this one, such as http://localhost:3000.
+    name
+        What the model is called over HTTP. Default: the last part of where it came from.
+    exact
+        A greedy answer and its log-probabilities are the same to the last bit whatever else is being written (on a
+        CPU). --no-exact is somewhat faster, and rounds differently from batch to batch.
+    """
+    try:
+        from chainrule.serve import Serving, token_of
+        from chainrule.serve import serve as serve_model
+    except ModuleNotFoundError as fault:
+        if not fault.name or fault.name.partition(".")[0] not in ("fastapi", "starlette", "uvicorn"):
+            raise
+        raise MissingPackageError("chainrule serve", fault.name, "serve") from None
+    settings = Serving(
+        host=host,
+        port=port,
+        rows=rows,
+        max_queue=max_queue,
+        max_length=max_length,
+        token=token_of(token),
+        hosts=allow_host,
+        origins=allow_origin,
+        name=name,
+        exact=exact,
+    )
+
+    def ready(address: str, row_counts: tuple[int, ...]) -> None:
+        mode = f"exact (products of {', '.join(map(str, row_counts))} rows)" if row_counts else "fast"
+        say(f"{address}  (OpenAI's interface: {address}/v1)\nmode: {mode}. Ctrl-C ends.")
+
+    opened = opened_here(source, device)
+    say(printable(opened.origin))
+    serve_model(opened, settings, on_ready=ready)

@@ -1,0 +1,8 @@
+"""A model behind OpenAI's HTTP interface, and the contract of that interface as a test of any server."""
+
+from chainrule.serve.calling import Caller
+from chainrule.serve.contract import conformance, unmet
+from chainrule.serve.serving import serve
+from chainrule.serve.settings import Serving, token_of
+
+__all__ = ["Caller", "Serving", "conformance", "serve", "token_of", "unmet"]

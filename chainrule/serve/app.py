@@ -1,0 +1,236 @@
+"""The routes: OpenAI's interface, the tokenizer, and how the server is doing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chainrule import __version__
+from chainrule.base import UserError
+from chainrule.checkpoint import OpenedModel
+from chainrule.serve.answering import answer
+from chainrule.serve.answers import Shape
+from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest, Writing
+from chainrule.serve.desk import Desk
+from chainrule.serve.engine import Engine
+from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.guard import Guard
+from chainrule.serve.metrics import Metrics
+from chainrule.serve.pages import page_routes
+from chainrule.serve.settings import Serving
+from chainrule.serve.texts import Wanted
+from chainrule.serve.words import Words
+
+# Fields of several types, of which pydantic would tell each that was not met.
+FORMS = {
+    "stop": "a text or a list of at most 16, each of at most 256 characters",
+}
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Api:
+    """What the routes share."""
+
+    def __init__(self, opened: OpenedModel, settings: Serving) -> None:
+        self.metrics = Metrics()
+        self.engine = Engine(opened, settings, self.metrics)
+        self.name = settings.name or opened.origin.replace("\\", "/").rstrip("/").rpartition("/")[2]
+        self.desk = Desk(opened, self.name, self.engine.max_length)
+        self.words = Words(opened.tokenizer)
+        self.created = int(time.time())
+
+    async def write(self, request: Request, asked: Writing, wanted: list[Wanted]) -> Response:
+        """The answer to a request for texts."""
+        options = asked.stream_options
+        if options is not None and not asked.stream:
+            raise ApiError(400, "stream_options needs stream: true", param="stream_options")
+        shape = Shape(
+            isinstance(asked, ChatRequest),
+            self.name,
+            self.words,
+            tuple(wanted),
+            asked.n or 1,
+            bool(options and options.include_usage),
+        )
+        return await answer(request, self.engine, shape, stream=bool(asked.stream))
+
+
+def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
+    """The server's application around a model; its engine runs between the application's start and end."""
+    api = Api(opened, settings)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        api.engine.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(api.engine.stop)
+
+    # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
+    app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
+    app.state.api = api
+    app.include_router(_writing_routes(api))
+    app.include_router(_tokenizer_routes(api))
+    app.include_router(_state_routes(api))
+    app.include_router(page_routes())
+    _tell_errors(app)
+    app.add_middleware(Counted, metrics=api.metrics)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def _writing_routes(api: Api) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post("/v1/completions")
+    async def completions(asked: CompletionRequest, request: Request) -> Response:
+        return await api.write(request, asked, await asyncio.to_thread(api.desk.completion, asked))
+
+    @routes.post("/v1/chat/completions")
+    async def chat(asked: ChatRequest, request: Request) -> Response:
+        return await api.write(request, asked, await asyncio.to_thread(api.desk.chat, asked))
+
+    return routes
+
+
+def _tokenizer_routes(api: Api) -> APIRouter:
+    routes, tokenizer = APIRouter(), api.desk.opened.tokenizer
+
+    @routes.post("/tokenize")
+    def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
+        """Ids of a text. A text that is the name of a control token and nothing else is that token.
+
+        lm-eval asks so for the id of the end of text; in any other text a name is ordinary characters.
+        """
+        api.desk.check_model(asked.model)
+        control = tokenizer.control_tokens.get(asked.prompt)
+        ids = api.desk.encode(asked.prompt, "prompt") if control is None else [control]
+        return {"tokens": ids, "count": len(ids), "max_model_len": api.engine.max_length}
+
+    @routes.post("/detokenize")
+    def detokenize(asked: DetokenizeRequest) -> dict[str, Any]:
+        """The text of ids; control tokens have none."""
+        api.desk.check_model(asked.model)
+        return {"prompt": tokenizer.decode(asked.tokens)}
+
+    @routes.get("/tokenizer_info")
+    def tokenizer_info() -> dict[str, Any]:
+        """What lm-eval asks for in place of a tokenizer of its own."""
+        template, end = api.desk.opened.template, api.words.end_of_text
+        return {
+            "tokenizer_class": "chainrule",
+            "vocab_size": tokenizer.vocab_size,
+            "eos_token": end,
+            "bos_token": (template.variables.get("bos_token") if template else None) or end,
+            "pad_token": end,
+            "chat_template": template.source if template else None,
+            "fingerprint": tokenizer.fingerprint,
+        }
+
+    return routes
+
+
+def _state_routes(api: Api) -> APIRouter:
+    routes = APIRouter()
+
+    def described() -> dict[str, Any]:
+        opened = api.desk.opened
+        return {
+            "id": api.name,
+            "object": "model",
+            "created": api.created,
+            "owned_by": "chainrule",
+            "max_model_len": api.engine.max_length,
+            "origin": opened.origin,
+            "chat": opened.template is not None,
+        }
+
+    @routes.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [described()]}
+
+    @routes.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        api.desk.check_model(name)
+        return described()
+
+    @routes.get("/health")
+    async def health() -> JSONResponse:
+        """200 while texts are written, 503 when the server ends or its engine has died."""
+        load, alive = api.engine.load, api.engine.alive
+        content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
+        return JSONResponse(content, 200 if alive else 503)
+
+    @routes.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        load = api.engine.load
+        gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}
+        return PlainTextResponse(api.metrics.text(gauges), media_type=PROMETHEUS)
+
+    return routes
+
+
+def _tell_errors(app: FastAPI) -> None:
+    """Every error in OpenAI's shape."""
+
+    @app.exception_handler(ApiError)
+    async def refused(request: Request, fault: ApiError) -> JSONResponse:
+        return error_response(fault)
+
+    @app.exception_handler(UserError)
+    async def mistaken(request: Request, fault: UserError) -> JSONResponse:
+        return error_response(ApiError(400, str(fault)))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, fault: RequestValidationError) -> JSONResponse:
+        return error_response(_invalid(fault))
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, fault: HTTPException) -> JSONResponse:
+        told = f"{request.method} {request.url.path[:200]}: {fault.detail}"
+        return error_response(ApiError(fault.status_code, told), fault.headers)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, fault: Exception) -> JSONResponse:
+        return error_response(ApiError(500, "the server failed at this request; its log says why"))
+
+
+def _invalid(fault: RequestValidationError) -> ApiError:
+    """The first mistake in a request, by its field."""
+    first = fault.errors()[0]
+    words = str(first["msg"]).removeprefix("Value error, ")
+    # Behind the body and the field stand places in a list, and branches of a type, which are nobody's words.
+    place = [str(part) for part in first["loc"][1:] if str(part).isidentifier() or isinstance(part, int)]
+    if not place:
+        name = words.partition(" ")[0]
+        return ApiError(400, words, param=name if name in REFUSED else None)
+    if place[0] in FORMS:
+        return ApiError(400, f"{place[0]} is {FORMS[place[0]]}", param=place[0])
+    return ApiError(400, f"{'.'.join(place)}: {words}", param=place[0])
+
+
+class Counted:
+    """ASGI middleware: how many requests had which status."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes everything on."""
+
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # The route that answers, not the path: paths come from clients and have no end.
+                route = getattr(scope.get("route"), "path", "none")
+                self._metrics.add("requests", labels=f'{{route="{route}",status="{message["status"]}"}}')
+            await send(message)
+
+        await self._app(scope, receive, sent if scope["type"] == "http" else send)

@@ -1,0 +1,186 @@
+"""What is asked of every request before anything else looks at it: who calls, from where, with how much.
+
+A page of any site can make a browser send requests to this machine. It cannot choose the Host header (which gives away
+DNS rebinding), nor Origin and Sec-Fetch-Site, nor send `application/json` without being allowed to: these are checked
+on every route. Nothing is answered to other origins unless they were named.
+"""
+
+import asyncio
+import hmac
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.settings import BODY_BYTES, BODY_SECONDS, Serving
+
+DEPTH = 32
+LONG_BODY_BYTES = 2**16
+READING = ("GET", "HEAD", "OPTIONS")
+# Without a token: whether it lives, and the page in which a token can be typed.
+OPEN_ROUTES = ("/health", "/")
+OPEN_FOLDER = "/assets/"
+
+
+class Guard:
+    """ASGI middleware; refusals are JSON. The body of a POST is read, bounded and parsed before the route sees it."""
+
+    def __init__(self, app: ASGIApp, settings: Serving) -> None:
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on what may pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send) if scope["type"] == "lifespan" else None
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get("origin")
+        named = origin is not None and origin in self._settings.origins
+        told = _with_headers(send, {"Access-Control-Allow-Origin": origin or "", "Vary": "Origin"} if named else {})
+        try:
+            self._check_caller(scope, headers, named=named)
+            if scope["method"] == "OPTIONS" and named:
+                await _preflight(told)
+                return
+            self._check_token(scope, headers)
+            if scope["method"] not in READING:
+                _check_kind(headers)
+                receive = _again(await _body(headers, receive), receive)
+        except ApiError as fault:
+            await error_response(fault, {"Connection": "close"})(scope, receive, told)
+            return
+        await self._app(scope, receive, told)
+
+    def _check_caller(self, scope: Scope, headers: Mapping[str, str], *, named: bool) -> None:
+        """Raises ApiError for a Host that is not ours, and for a page of another origin."""
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        host = headers.get("host", "")
+        if len(hosts) != 1 or _name(host) not in self._settings.allowed_hosts:
+            raise ApiError(421, f"this server does not answer to the host {host!r}; name it with --allow-host")
+        if named:
+            return
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+            raise ApiError(403, f"pages of {origin!r} may not call this server; name them with --allow-origin")
+        visits = scope["method"] in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
+        if site not in ("same-origin", "none") and not visits:
+            raise ApiError(403, "pages of another site may not call this server; name them with --allow-origin")
+
+    def _check_token(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        token, path = self._settings.token, scope["path"]
+        if token is None or path in OPEN_ROUTES or path.startswith(OPEN_FOLDER):
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        # In constant time: how long a comparison takes would tell how much of a guess was right.
+        right = hmac.compare_digest(given.strip().encode(), token.encode())
+        if scheme.lower() != "bearer" or not right:
+            raise ApiError(401, "give the server's token: Authorization: Bearer …", code="invalid_api_key")
+
+
+def strict_json(content: bytes) -> Any:
+    """The value of JSON without NaN and Infinity, and not nested deeper than 32. Raises ApiError."""
+    try:
+        found = json.loads(content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as fault:
+        raise ApiError(400, f"the body is no JSON: {str(fault)[:200]}", code="invalid_json") from None
+    level = [found] if isinstance(found, dict | list) else []
+    for _ in range(DEPTH):
+        if not level:
+            return found
+        level = [part for one in level for part in _parts(one) if isinstance(part, dict | list)]
+    raise ApiError(400, f"the body is nested deeper than {DEPTH}", code="invalid_json")
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:40]} is too large for a number")
+    return number
+
+
+def _name(host: str) -> str:
+    """A Host header without its port."""
+    head, _, port = host.rpartition(":")
+    return (head if head and port.isdigit() and not head.endswith(":") else host).lower()
+
+
+def _check_kind(headers: Mapping[str, str]) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, f"Content-Type is {kind or 'missing'}; send application/json")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise ApiError(415, "send the body without Content-Encoding")
+
+
+async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """The whole body, checked; raises ApiError as soon as it is too long or too slow."""
+    length = headers.get("content-length", "0")
+    if length.isdigit() and len(length) < 20 and int(length) > BODY_BYTES:
+        raise _too_large()
+    try:
+        content = await asyncio.wait_for(_read(receive), BODY_SECONDS)
+    except TimeoutError:
+        raise ApiError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+    # A long body is looked through in a thread, so that /health need not wait for it.
+    await asyncio.to_thread(strict_json, content) if len(content) > LONG_BODY_BYTES else strict_json(content)
+    return content
+
+
+async def _read(receive: Receive) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiError(400, "the client left")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"the body is larger than {BODY_BYTES:,} bytes")
+
+
+def _again(content: bytes, receive: Receive) -> Receive:
+    """Gives the body that was read, then what comes (that the client leaves)."""
+    waiting: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def received() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return received
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Adds headers to every answer, and those that keep browsers from guessing."""
+    more = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", **headers}
+    raw = [(name.lower().encode(), value.encode()) for name, value in more.items()]
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *raw]}
+        await send(message)
+
+    return sent
+
+
+async def _preflight(send: Send) -> None:
+    allowed = "authorization, content-type"
+    headers = {"access-control-allow-methods": "GET, POST", "access-control-allow-headers": allowed}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": raw})
+    await send({"type": "http.response.body", "body": b""})
