@@ -3,19 +3,43 @@
 from chainrule.model.attention import attend
 from chainrule.model.batch import Batch, WindowsLike, micro_batches
 from chainrule.model.cache import KVCache
+from chainrule.model.feed_forward import SwiGLUFeedForward
 from chainrule.model.gpt import GPT
 from chainrule.model.loss import IGNORED
+from chainrule.model.packed import (
+    FEW_ROWS,
+    GROUP,
+    BFloat16Linear,
+    Int4Linear,
+    Int8Linear,
+    JoinedSwiGLU,
+    dequantised,
+    four_bits,
+    int4_fits,
+    int8_fits,
+)
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
 
 __all__ = [
+    "FEW_ROWS",
     "GPT",
+    "GROUP",
     "IGNORED",
     "POSITIONS",
+    "BFloat16Linear",
     "Batch",
+    "Int4Linear",
+    "Int8Linear",
+    "JoinedSwiGLU",
     "KVCache",
+    "SwiGLUFeedForward",
     "WindowsLike",
     "attend",
+    "dequantised",
+    "four_bits",
+    "int4_fits",
+    "int8_fits",
     "micro_batches",
     "plant_previous_token",
 ]
