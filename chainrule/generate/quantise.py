@@ -17,10 +17,12 @@ from chainrule.model import (
     GPT,
     GROUP,
     BFloat16Linear,
+    FlatBlock,
     Int4Linear,
     Int8Linear,
     JoinedSwiGLU,
     SwiGLUFeedForward,
+    can_be_flat,
     dequantised,
     four_bits,
     int4_fits,
@@ -83,6 +85,7 @@ def packed_model(model: GPT, weights: str) -> tuple[GPT, Counter[str]]:
             for name, child in list(parent.named_children()):
                 if type(child) is nn.Linear:
                     setattr(parent, name, packed_layer(child, PRODUCTS[weights], notes))
+    made.blocks = nn.ModuleList(FlatBlock(block) if can_be_flat(block) else block for block in made.blocks)
     head = packed_layer(_head(model), HEADS[weights], notes)
     made.head = head if model.head is not None or not isinstance(head, nn.Linear) else None
     return made, notes

@@ -4,6 +4,7 @@ from chainrule.model.attention import attend
 from chainrule.model.batch import Batch, WindowsLike, micro_batches
 from chainrule.model.cache import KVCache
 from chainrule.model.feed_forward import SwiGLUFeedForward
+from chainrule.model.flat import FlatBlock, can_be_flat
 from chainrule.model.gpt import GPT
 from chainrule.model.loss import IGNORED
 from chainrule.model.packed import (
@@ -29,6 +30,7 @@ __all__ = [
     "POSITIONS",
     "BFloat16Linear",
     "Batch",
+    "FlatBlock",
     "Int4Linear",
     "Int8Linear",
     "JoinedSwiGLU",
@@ -36,6 +38,7 @@ __all__ = [
     "SwiGLUFeedForward",
     "WindowsLike",
     "attend",
+    "can_be_flat",
     "dequantised",
     "four_bits",
     "int4_fits",

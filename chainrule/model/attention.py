@@ -36,10 +36,7 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """What each place gathers; `mask` says where it may look (default: itself and all places before)."""
-        q, k, v = self._heads(x)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q, k = rotate(q, rotation), rotate(k, rotation)
+        q, k, v = self._rotated(x, rotation, apart=cache is None or self.q_norm is not None)
         if cache is not None:
             k, v = cache.append(self.layer, k.to(cache.keys.dtype), v.to(cache.values.dtype))
             q = q.to(k.dtype)
@@ -49,12 +46,18 @@ class Attention(nn.Module):
         gathered = attend(q, k, v, mask, drop_rate, explicit=explicit)
         return self.out(gathered.transpose(1, 2).flatten(2).to(x.dtype))
 
-    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each [B, its heads, T, K]."""
+    def _rotated(self, x: Tensor, rotation: Rotation, *, apart: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each [B, its heads, T, K]; queries and keys are turned `apart`, or at once."""
         batch, length, _ = x.shape
         heads = self.qkv(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
+        if not apart:
+            n_turned = self.n_heads + self.n_kv_heads
+            turned = rotate(heads[:, :n_turned], rotation)
+            return turned[:, : self.n_heads], turned[:, self.n_heads :], heads[:, n_turned:]
         q, k, v = heads.split((self.n_heads, self.n_kv_heads, self.n_kv_heads), dim=1)
-        return q, k, v
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return rotate(q, rotation), rotate(k, rotation), v
 
 
 def attend(

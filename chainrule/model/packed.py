@@ -1,7 +1,7 @@
 """Linear layers whose weights are packed into 8 or 4 bits, multiplied by torch's own operations; for reading only.
 
 A token that is written costs one pass over all weights, so fewer bytes a weight are more tokens a second. Nothing here
-can be trained: weights are buffers, and no gradient goes through. `dequantised` is the slow reference of each.
+can be trained: weights are plain attributes, and no gradient goes through. `dequantised` is the slow reference of each.
 """
 
 import torch
@@ -30,21 +30,15 @@ class Int8Linear(nn.Module):
     else is in the batch, and the result is rounded once, in float32.
     """
 
-    packed: Tensor
-    scale: Tensor
-    narrow_scale: Tensor
-    tiny: Tensor
-    bias: Tensor | None
-
     def __init__(self, weight: Float[Tensor, "N K"], bias: Tensor | None = None, few_rows: int = FEW_ROWS) -> None:
         super().__init__()
         # bfloat16 is what the packed product takes; rounded before the weights are, so that both know the same scale.
         scale = (weight.float().abs().amax(1, keepdim=True) / 127).clamp(min=TINY).bfloat16()
-        self.register_buffer("packed", (weight / scale.float()).round().clamp(-127, 127).to(torch.int8))
-        self.register_buffer("scale", scale.squeeze(1).float())
-        self.register_buffer("narrow_scale", scale.squeeze(1))
-        self.register_buffer("tiny", torch.tensor(TINY))
-        self.register_buffer("bias", bias)
+        self.packed = (weight / scale.float()).round().clamp(-127, 127).to(torch.int8)
+        self.scale = scale.squeeze(1).float()
+        self.narrow_scale = scale.squeeze(1)
+        self.tiny = torch.tensor(TINY)
+        self.bias = bias
         self.few_rows = few_rows
 
     def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
@@ -81,17 +75,13 @@ class Int4Linear(nn.Module):
     `levels` are 0 to 15, int32; the product is computed in bfloat16. `int4_fits` says which shapes it takes.
     """
 
-    levels: Tensor
-    scale_and_zero: Tensor
-    bias: Tensor | None
-
     def __init__(
         self, levels: Int[Tensor, "N K"], scale_and_zero: Float[Tensor, "G N 2"], bias: Tensor | None = None
     ) -> None:
         super().__init__()
-        self.register_buffer("levels", torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1))
-        self.register_buffer("scale_and_zero", scale_and_zero)
-        self.register_buffer("bias", bias)
+        self.levels = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1)
+        self.scale_and_zero = scale_and_zero
+        self.bias = bias
         self.group = levels.shape[1] // len(scale_and_zero)
 
     def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
@@ -105,13 +95,10 @@ class Int4Linear(nn.Module):
 class BFloat16Linear(nn.Module):
     """The weights in half their bytes, multiplied in bfloat16."""
 
-    weight: Tensor
-    bias: Tensor | None
-
     def __init__(self, weight: Float[Tensor, "N K"], bias: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.bfloat16())
-        self.register_buffer("bias", bias)
+        self.weight = weight.bfloat16()
+        self.bias = bias
 
     def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
         """The product in the dtype of `x`."""

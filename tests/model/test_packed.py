@@ -4,7 +4,21 @@ import pytest
 import torch
 from torch import nn
 
-from chainrule.model import GROUP, Int4Linear, Int8Linear, dequantised, four_bits, int4_fits, int8_fits
+from chainrule.config import ModelConfig
+from chainrule.model import (
+    GPT,
+    GROUP,
+    FlatBlock,
+    Int4Linear,
+    Int8Linear,
+    KVCache,
+    attend,
+    can_be_flat,
+    dequantised,
+    four_bits,
+    int4_fits,
+    int8_fits,
+)
 from chainrule.model.packed import BFloat16Linear, JoinedSwiGLU
 
 MANY = 10**9
@@ -103,3 +117,45 @@ def test_a_joined_gate_and_up_projection_is_two_products():
     apart = [BFloat16Linear(one) for one in (gate, up)]
     x = rows() / 1000
     assert torch.equal(joined(x), BFloat16Linear(down)(nn.functional.silu(apart[0](x)) * apart[1](x)))
+
+
+@torch.no_grad()
+def test_a_flat_block_gives_the_sums_of_the_block_with_a_cache_and_without():
+    config = ModelConfig(
+        vocab_size=61,
+        context_length=24,
+        emb_dim=32,
+        n_heads=4,
+        n_kv_heads=2,
+        n_layers=2,
+        norm="rmsnorm",
+        position="rope",
+        activation="swiglu",
+        bias=False,
+    )
+    torch.manual_seed(0)
+    model = GPT(config).eval()
+    for block in model.blocks:
+        assert not can_be_flat(block)
+        gate, up = block.feed_forward.gate, block.feed_forward.up
+        joined = nn.Linear(32, 2 * config.hidden_dim, bias=False)
+        joined.weight.copy_(torch.cat((gate.weight, up.weight)))
+        block.feed_forward = JoinedSwiGLU(joined, block.feed_forward.down)
+        block.attention_norm.weight.uniform_(0.5, 2)
+    ids, cache = torch.randint(0, 61, (3, 20)), KVCache(config, 3, 24)
+    right = model(ids)
+    model.blocks = nn.ModuleList(FlatBlock(block) for block in model.blocks)
+    torch.testing.assert_close(model(ids), right, atol=1e-5, rtol=1e-5)
+    pieces = [model(ids[:, start:stop], cache) for start, stop in ((0, 7), (7, 8), (8, 9), (9, 20))]
+    torch.testing.assert_close(torch.cat(pieces, 1), right, atol=1e-5, rtol=1e-5)
+    with pytest.raises(TypeError, match="other norms or another feed-forward layer"):
+        FlatBlock(GPT(ModelConfig(vocab_size=61, emb_dim=32, n_heads=4, n_layers=1)).blocks[0])
+
+
+@torch.no_grad()
+def test_keys_of_groups_read_in_place_give_the_bits_of_copied_ones():
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, heads, 40, 16, generator=generator) for heads in (6, 2, 2))
+    copied = [one.repeat_interleave(3, dim=1) for one in (k, v)]
+    for n_queries in (1, 7, 40):
+        assert torch.equal(attend(q[:, :, -n_queries:], k, v), attend(q[:, :, -n_queries:], *copied))
