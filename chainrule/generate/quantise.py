@@ -27,6 +27,7 @@ from chainrule.model import (
     four_bits,
     int4_fits,
     int8_fits,
+    whole_numbers_are_exact,
 )
 
 Weights = Literal["float32", "bfloat16", "int8", "int4"]
@@ -153,6 +154,14 @@ def _not_eight(linear: nn.Linear) -> str | None:
     return None if int8_fits(linear.weight) else f"takes no {linear.in_features} inputs, which 16 does not divide"
 
 
+def _not_exact(linear: nn.Linear) -> str | None:
+    return None if whole_numbers_are_exact() else "is added up wrongly on this processor, which lacks VNNI"
+
+
+def _not_both(linear: nn.Linear) -> str | None:
+    return _not_eight(linear) or _not_exact(linear)
+
+
 def _not_native(linear: nn.Linear) -> str | None:
     return None if processor_class().bfloat16 else "products are emulated on this processor, slower than float32's"
 
@@ -180,12 +189,12 @@ def _bfloat16(linear: nn.Linear) -> Packing:
     return layer, layer.weight.float()
 
 
-WHOLE = Product("int8 by whole numbers", _int8(0))
+WHOLE = Product("int8 by whole numbers", _int8(0), _not_exact)
 PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eight)
 # The head's scores are compared with each other: rounded to bfloat16, as the packed product gives them, those near 20
 # are 1/8 apart, and equals among the likeliest tokens are common.
 HEAD = (WHOLE, PACKED)
-INT8 = (Product("int8", _int8(FEW_ROWS), _not_eight), *HEAD)
+INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), *HEAD)
 BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
 PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
 HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}

@@ -18,6 +18,7 @@ from chainrule.model.packed import (
     four_bits,
     int4_fits,
     int8_fits,
+    whole_numbers_are_exact,
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
@@ -45,4 +46,5 @@ __all__ = [
     "int8_fits",
     "micro_batches",
     "plant_previous_token",
+    "whole_numbers_are_exact",
 ]

@@ -73,7 +73,7 @@ def test_a_layer_that_four_bits_do_not_fit_gets_eight_and_is_named():
     # 48 inputs are not whole groups of 32; the 192 of the feed-forward's second layer are.
     kinds = [type(one) for one in few.model.modules() if isinstance(one, Int4Linear | Int8Linear)]
     assert kinds.count(Int4Linear) == 2 and kinds.count(Int8Linear) == 7
-    assert said == [
+    assert [one for one in said if "int4" in one] == [
         "int4 takes no 48 inputs and 144 outputs, which 32 and 16 do not divide (2 layers, which get the next best)",
         "int4 takes no 48 inputs and 48 outputs, which 32 and 16 do not divide (2 layers, which get the next best)",
         "int4 takes no 48 inputs and 192 outputs, which 32 and 16 do not divide (2 layers, which get the next best)",

@@ -1,5 +1,10 @@
 """Laws of packed weights: each product is that with the weights it stands for, alone and in any company."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -18,12 +23,18 @@ from chainrule.model import (
     four_bits,
     int4_fits,
     int8_fits,
+    whole_numbers_are_exact,
 )
 from chainrule.model.packed import BFloat16Linear, JoinedSwiGLU
 
 MANY = 10**9
 # Of the largest result: activations and results in bfloat16 have 8 bits; whole numbers 15, and weights none to lose.
 ROUNDING = {"packed": 2**-6, "whole": 2**-13}
+
+
+def need_whole_numbers() -> None:
+    if not whole_numbers_are_exact():
+        pytest.skip("this processor adds products of 8-bit numbers up with a loss")
 
 
 def weight(n: int = 48, k: int = 64) -> torch.Tensor:
@@ -43,6 +54,8 @@ def off(ours: torch.Tensor, right: torch.Tensor) -> float:
 @pytest.mark.parametrize("product", ROUNDING)
 @pytest.mark.parametrize("bias", [None, torch.linspace(-1, 1, 48)], ids=["no bias", "bias"])
 def test_an_int8_product_is_that_of_the_weights_it_stands_for(product, bias):
+    if product == "whole":
+        need_whole_numbers()
     layer = Int8Linear(weight(), bias, few_rows=MANY if product == "packed" else 0)
     right = nn.functional.linear(rows().double(), layer.dequantised().double(), None if bias is None else bias.double())
     assert off(layer(rows()), right) < ROUNDING[product]
@@ -58,6 +71,7 @@ def test_int8_weights_are_within_half_a_step_of_the_weights_they_came_from():
 
 @torch.no_grad()
 def test_whole_numbers_take_any_width_and_the_packed_product_says_which_it_takes():
+    need_whole_numbers()
     for n, k in ((61, 33), (7, 5), (1, 1)):
         layer, x = Int8Linear(weight(n, k), few_rows=0), rows(5, k)
         assert not int8_fits(weight(n, k))
@@ -75,6 +89,14 @@ def test_a_row_of_a_product_has_the_same_bits_whatever_stands_beside_it(kind):
     together = layer(rows())
     for start, stop in ((0, 1), (3, 5), (7, 11), (2, 19)):
         assert torch.equal(layer(rows()[start:stop]), together[start:stop])
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN's variable is for x86")
+def test_a_processor_that_cuts_sums_off_is_found_out():
+    code = "from chainrule.model import whole_numbers_are_exact; print(whole_numbers_are_exact())"
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False"]
 
 
 @torch.no_grad()
