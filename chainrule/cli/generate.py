@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -32,6 +33,8 @@ def generate(
     seed: int = 0,
     stop: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     copies: int = 1,
+    weights: Literal["float32", "bfloat16", "int8", "int4"] = "float32",
+    lost_on: Path | None = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,6 +73,10 @@ def generate(
         End before this text; may be given several times. \n stands for a line break.
     copies
         Completions of each prompt.
+    weights
+        How the weights are kept while the model writes: fewer bits a weight are more tokens a second, on a CPU.
+    lost_on
+        A text file; says what those weights lose on it, in bits per byte.
     """
     if copies < 1:
         raise ConfigError(f"copies={copies} writes nothing; use at least 1")
@@ -87,6 +94,8 @@ def generate(
         device_setting(device).device,
         max_new_tokens=max_new_tokens,
         stop=[text.replace("\\n", "\n") for text in stop],
+        weights=weights,
+        on_fallback=say,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
@@ -94,6 +103,8 @@ def generate(
         repetition_penalty=repetition_penalty,
     )
     say_passed_over(writer.model.passed_over, writer.model.origin)
+    if lost_on is not None:
+        say_lost(source, device, writer.model, lost_on)
     if not prompts:
         _loop(writer, seed)
     elif as_json:
@@ -121,6 +132,17 @@ def say_passed_over(reasons: Sequence[str], origin: str) -> None:
     """That another checkpoint was taken than the one that a person would expect, and why."""
     for reason in reasons:
         say(f"passed over: {reason}; taken instead: {origin}")
+
+
+def say_lost(source: str, device: str | None, packed: "OpenedModel", path: Path) -> None:
+    """What the packed weights lose on the text in a file."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as fault:
+        raise ConfigError(f"--lost-on {path} cannot be read: {fault.strerror}; give a text file") from None
+    from chainrule.generate import lost_bits
+
+    say(f"{path}: {lost_bits(opened_here(source, device), packed, text).words}")
 
 
 def _stream(writer: "Writer", prompt: str, seed: int) -> None:

@@ -4,7 +4,9 @@ from chainrule.generate.chat import ChatSettings
 from chainrule.generate.commands import Answer, Leave, Remark, respond
 from chainrule.generate.decode import Decoder, Prefix
 from chainrule.generate.entries import read_entry
+from chainrule.generate.lost import LostBits, lost_bits
 from chainrule.generate.opening import opened
+from chainrule.generate.quantise import quantised
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
 from chainrule.generate.talk import Talk, open_talk
 from chainrule.generate.text import TextStream
@@ -18,6 +20,7 @@ __all__ = [
     "Completion",
     "Decoder",
     "Leave",
+    "LostBits",
     "Prefix",
     "Remark",
     "Rule",
@@ -26,9 +29,11 @@ __all__ = [
     "TextStream",
     "Writer",
     "generate",
+    "lost_bits",
     "open_talk",
     "open_writer",
     "opened",
+    "quantised",
     "read_entry",
     "respond",
     "sampling_rules",

@@ -16,7 +16,10 @@ def draw(logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Ten
     shares = logits.softmax(-1)
     sums = shares.cumsum(-1)
     places = torch.searchsorted(sums, uniforms[:, None] * sums[:, -1:], right=True).squeeze(-1)
-    # Rounding can carry a number close to 1 past the end: the last token that has a share is meant then.
+    # Rounding can carry a number close to 1 past the end: the last token that has a share is meant then. Elsewhere the
+    # sum has grown at the place that is found, so it has a share, and the search for the last is spared.
+    if int(places.max()) < shares.shape[-1]:
+        return places
     last = shares.shape[-1] - 1 - (shares > 0).flip(-1).int().argmax(-1)
     return torch.minimum(places, last)
 

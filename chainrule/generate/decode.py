@@ -11,7 +11,7 @@ from torch import Tensor
 from chainrule.base import ModelError
 from chainrule.generate.choosing import draw, only, uniforms
 from chainrule.generate.prompts import SPREAD_TOKENS
-from chainrule.generate.rules import NEVER, Rule
+from chainrule.generate.rules import NEVER, Rule, before_greedy
 from chainrule.generate.texts import Texts
 from chainrule.model import GPT, KVCache
 
@@ -66,6 +66,7 @@ class _Row:
     number: int
     ids: list[int]
     rules: tuple[Rule, ...]
+    sure: bool  # the likeliest token after the rules is taken, without dice
     dice: Iterator[float]
     among: tuple[int, ...]
     hear: Hearer | None
@@ -128,8 +129,9 @@ class Decoder:
             raise ModelError(f"a text of {len(ids)} tokens; give at least 1 and at most max_length={self.max_length}")
         if not self.n_free:
             raise ModelError(f"all {self._n_rows} rows are being written; release one, or make more")
-        slot = len(self._rows)
-        row = _Row(self._n_admitted, list(ids), tuple(rules), uniforms(seed), tuple(among), hear)
+        slot, before = len(self._rows), before_greedy(rules)
+        used, sure = (tuple(rules), False) if before is None else (before, True)
+        row = _Row(self._n_admitted, list(ids), used, sure, uniforms(seed), tuple(among), hear)
         if prefix is not None:
             row.read = prefix.n_shared(ids)
             self._cache.rows(slot, slot + 1).put(prefix.cache, row.read)
@@ -234,10 +236,15 @@ class Decoder:
                 logits[slot] = only(logits[slot], among)
         for alike in self._alike(slots):
             logits = self._ruled(logits, alike)
-        # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
-        numbers = torch.zeros(len(logits))
-        numbers[slots] = torch.tensor([next(self._rows[slot].dice) for slot in slots])
-        return draw(logits.cpu(), numbers)[slots].tolist()
+        # What is sure needs no probabilities and no dice.
+        sure = [slot for slot in slots if self._rows[slot].sure]
+        tokens = dict(zip(sure, logits[sure].argmax(-1).tolist(), strict=True))
+        if dicing := [slot for slot in slots if not self._rows[slot].sure]:
+            # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
+            numbers = torch.tensor([next(self._rows[slot].dice) for slot in dicing])
+            scores = logits if len(dicing) == len(logits) else logits[dicing]
+            tokens |= zip(dicing, draw(scores.cpu(), numbers).tolist(), strict=True)
+        return [tokens[slot] for slot in slots]
 
     def _alike(self, slots: list[int]) -> Collection[list[int]]:
         """The slots in portions that have the same rules and texts of one length, so that no text needs padding."""

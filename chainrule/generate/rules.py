@@ -4,6 +4,7 @@ A rule is a small frozen class with one method; to add one, write it and export 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -133,3 +134,14 @@ def sampling_rules(
     if min_p is not None:
         rules.append(MinP(min_p))
     return tuple(rules)
+
+
+def before_greedy(rules: Sequence[Rule]) -> tuple[Rule, ...] | None:
+    """The rules after which the likeliest token is taken for sure; None where there is anything to draw.
+
+    That is so from a temperature of 0 on, when the rules behind it only leave tokens out: they keep the likeliest.
+    """
+    for place, rule in enumerate(rules):
+        if rule == Temperature(0) and all(isinstance(one, TopK | TopP | MinP) for one in rules[place + 1 :]):
+            return tuple(rules[:place])
+    return None

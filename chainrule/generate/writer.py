@@ -1,12 +1,13 @@
 """A model together with how it is to write: what `chainrule generate` and Python ask alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 from chainrule.checkpoint import OpenedModel
 from chainrule.generate.opening import opened
+from chainrule.generate.quantise import quantised
 from chainrule.generate.rules import Rule
 from chainrule.generate.usual import usual_rules
 from chainrule.generate.writing import Completion, generate, stream, tokens_cut
@@ -72,9 +73,11 @@ def open_writer(
     runs_folder: Path = RUNS,
     max_new_tokens: int = 200,
     stop: Sequence[str] = (),
+    weights: str = "float32",
+    on_fallback: Callable[[str], None] | None = None,
     **rules: Any,
 ) -> Writer:
-    """The model at `source` (see `opened`), and how it is to write.
+    """The model at `source` (see `opened`), its weights packed as `quantised` does it, and how it is to write.
 
     `rules` are temperature, top_k, top_p, min_p and repetition_penalty; what is left out is usual for the model's size.
     Raises ConfigError for rules out of range before a model is opened.
@@ -82,4 +85,5 @@ def open_writer(
     usual_rules(1, **rules)
     model = opened(source, device, runs_folder=runs_folder)
     size = sum(parameter.numel() for parameter in model.model.parameters())
+    model = quantised(model, weights, on_fallback=on_fallback)
     return Writer(model, usual_rules(size, **rules), max_new_tokens, tuple(stop))

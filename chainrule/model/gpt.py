@@ -35,7 +35,9 @@ class GPT(nn.Module):
         self.drop = nn.Dropout(config.drop_rate)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.final_norm = NORMS[config.norm](config.emb_dim, config)
-        self.head = None if config.tied_embeddings else nn.Linear(config.emb_dim, config.vocab_size, bias=False)
+        self.head: nn.Module | None = None
+        if not config.tied_embeddings:
+            self.head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
         self.checkpointing = False
         self.logits_at_once = LOGITS_AT_ONCE
         self.loss_in_portions = mean_loss_in_portions
@@ -73,12 +75,14 @@ class GPT(nn.Module):
 
     def logits(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
         """Scores of every token of the vocabulary."""
-        return nn.functional.linear(x, self.head_weight)
+        return nn.functional.linear(x, self.head_weight) if self.head is None else self.head(x)
 
     @property
     def head_weight(self) -> Float[Tensor, "V D"]:
         """What turns the stream into logits: the head's weight, or the token embedding's where they are tied."""
-        return self.token_embedding.weight if self.head is None else self.head.weight
+        weight = self.token_embedding.weight if self.head is None else self.head.weight
+        assert isinstance(weight, Tensor), "packed weights write, and are not trained"
+        return weight
 
     def token_losses(
         self, ids: Int[Tensor, "B T"], targets: Int[Tensor, "B T"], documents: Int[Tensor, "B T"] | None = None

@@ -108,6 +108,17 @@ def test_generate_writes_the_same_with_the_same_seed(runs_folder, capsys):
     assert len(read_json(capsys, "generate", run, "the ", "--copies", 3, *options)["completions"]) == 3
 
 
+def test_generate_with_packed_weights_says_what_they_lose_on_a_text(runs_folder, tmp_path, capsys):
+    (tmp_path / "text").write_text("the quick brown fox " * 9)
+    run, options = str(runs_folder / "first"), ["--max-new-tokens", "3", "--weights", "int8"]
+    assert main(["generate", run, "the ", *options, "--lost-on", str(tmp_path / "text")]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("the ") and "bits per byte with full weights" in err
+    assert read_json(capsys, "generate", run, "the ", *options)["model"].endswith(", int8 weights")
+    assert main(["generate", run, "the ", *options, "--lost-on", str(tmp_path / "none")]) == 2
+    assert "--lost-on" in capsys.readouterr().err
+
+
 def test_the_stream_is_the_completion(runs_folder, capsys):
     run = str(runs_folder / "first")
     options = ["--max-new-tokens", "8", "--temperature", "0"]

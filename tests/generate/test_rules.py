@@ -17,7 +17,7 @@ from transformers import (
 from chainrule.base import ConfigError
 from chainrule.generate import Rule, Temperature, sampling_rules, usual_rules
 from chainrule.generate.choosing import draw
-from chainrule.generate.rules import MinP, RepetitionPenalty, TopK, TopP
+from chainrule.generate.rules import MinP, RepetitionPenalty, TopK, TopP, before_greedy
 from chainrule.generate.usual import usual_temperature
 
 PAIRS: list[tuple[Rule, Any]] = [
@@ -127,3 +127,22 @@ def test_what_is_usual_depends_on_the_size_and_gives_way_to_what_is_given() -> N
     assert usual_rules(10**6) == (Temperature(temperatures[2]), MinP(0.05))
     assert usual_rules(10**6, top_k=5) == (Temperature(temperatures[2]), TopK(5))
     assert usual_rules(10**6, temperature=0.0, min_p=0.2) == (Temperature(0.0), MinP(0.2))
+
+
+def test_what_is_sure_is_known_by_the_rules_and_is_what_the_dice_would_have_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 61, (4, 9), generator=generator)
+    for settings in ({}, {"top_k": 3}, {"top_p": 0.4, "min_p": 0.1}, {"repetition_penalty": 1.3, "top_k": 1}):
+        rules = sampling_rules(temperature=0, **settings)
+        before = before_greedy(rules)
+        assert before is not None and len(before) == ("repetition_penalty" in settings)
+        logits = torch.randn(4, 61, generator=generator)
+        logits[1, 7] = logits[1].max()  # of two that are equal the first
+        slow, fast = logits, logits
+        for rule in rules:
+            slow = rule.apply(slow, ids)
+        for rule in before:
+            fast = rule.apply(fast, ids)
+        assert torch.equal(fast.argmax(-1), draw(slow, torch.rand(4, generator=generator)))
+        assert before_greedy(sampling_rules(temperature=0.1, **settings)) is None
+    assert before_greedy((Temperature(0), RepetitionPenalty(1.1))) is None

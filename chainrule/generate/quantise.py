@@ -1,0 +1,200 @@
+"""A model whose weights take 1/2 to 1/8 of their bytes while it writes, held against the full ones when it is made."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.base import ConfigError, processor_class
+from chainrule.checkpoint import OpenedModel
+from chainrule.model import (
+    FEW_ROWS,
+    GPT,
+    GROUP,
+    BFloat16Linear,
+    FlatBlock,
+    Int4Linear,
+    Int8Linear,
+    JoinedSwiGLU,
+    SwiGLUFeedForward,
+    can_be_flat,
+    dequantised,
+    four_bits,
+    int4_fits,
+    int8_fits,
+    whole_numbers_are_exact,
+)
+
+Weights = Literal["float32", "bfloat16", "int8", "int4"]
+# Numbers of rows with which each packed product is tried: one token, a few, and more than any block of the kernels.
+TRIED_ROWS = (1, 3, 19)
+# Largest error over the largest result. bfloat16's inputs and outputs make 0.004 at most here; a kernel that reads past
+# a row's end or takes a layout for another is off by a whole result.
+TOLERANCE = 0.02
+
+Packing = tuple[nn.Module, Tensor]
+"""A packed layer, and the float32 weight [N, K] that it stands for."""
+
+
+def _anything(linear: nn.Linear) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Product:
+    """One operation on packed weights, how a linear layer is packed for it, and why it would not take one."""
+
+    words: str
+    packed: Callable[[nn.Linear], Packing]
+    does_not_take: Callable[[nn.Linear], str | None] = _anything
+
+
+def quantised(opened: OpenedModel, weights: str, *, on_fallback: Callable[[str], None] | None = None) -> OpenedModel:
+    """The same model with its linear layers and head packed, for writing; `opened` stays as it is, and shares the rest.
+
+    Each packed layer is held against the product with the weights that it stands for. A layer whose operation is
+    missing here, is wrong, or does not take its shape gets the next in `PRODUCTS`, at last its own weights;
+    `on_fallback` hears of that in a sentence. Raises ConfigError for other `weights`, and for a model on a GPU.
+    """
+    if weights not in get_args(Weights):
+        raise ConfigError(f"weights={weights!r} are none that can be had; use {', '.join(get_args(Weights))}")
+    if weights == "float32":
+        return opened
+    device = opened.model.token_embedding.weight.device
+    if device.type != "cpu":
+        raise ConfigError(f"weights={weights} are for the CPU, and the model is on {device}; leave them at float32")
+    model, notes = packed_model(opened.model, weights)
+    if on_fallback is not None:
+        for reason, count in notes.items():
+            on_fallback(f"{reason} ({count} layers, which get the next best)")
+    return replace(opened, model=model, origin=f"{opened.origin}, {weights} weights")
+
+
+@torch.no_grad()
+def packed_model(model: GPT, weights: str) -> tuple[GPT, Counter[str]]:
+    """A model that shares all but its linear layers with `model`, and what could not be packed as asked, counted."""
+    notes: Counter[str] = Counter()
+    made = _sharing(model)
+    for block in made.blocks:
+        _join(block)
+        for parent in list(block.modules()):
+            for name, child in list(parent.named_children()):
+                if type(child) is nn.Linear:
+                    setattr(parent, name, packed_layer(child, PRODUCTS[weights], notes))
+    made.blocks = nn.ModuleList(FlatBlock(block) if can_be_flat(block) else block for block in made.blocks)
+    head = packed_layer(_head(model), HEADS[weights], notes)
+    made.head = head if model.head is not None or not isinstance(head, nn.Linear) else None
+    return made, notes
+
+
+def packed_layer(linear: nn.Linear, products: Sequence["Product"], notes: Counter[str]) -> nn.Module:
+    """The layer by the first of these products that takes its shape and is right here; itself when none is."""
+    for product in products:
+        reason = product.does_not_take(linear)
+        if reason is None:
+            try:
+                layer, stands_for = product.packed(linear)
+                reason = _fault(layer, stands_for, linear.bias)
+            except (RuntimeError, AttributeError, NotImplementedError) as missing:
+                # Of a missing operation torch says so in its first line; the rest are places in its sources.
+                reason = f"is missing or refused here: {str(missing).splitlines()[0][:120]}"
+            if reason is None:
+                return layer
+        notes[f"{product.words} {reason}"] += 1
+    return linear
+
+
+def _fault(layer: nn.Module, stands_for: Tensor, bias: Tensor | None) -> str | None:
+    """Why the layer's product is none to be trusted: held against the weights that it stands for."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(max(TRIED_ROWS), stands_for.shape[1], generator=generator)
+    right = nn.functional.linear(x, stands_for, bias)
+    for n_rows in TRIED_ROWS:
+        error = float((layer(x[:n_rows]) - right[:n_rows]).abs().max() / right.abs().max().clamp(min=1e-30))
+        if not error <= TOLERANCE:
+            return f"is wrong on this processor by more than {TOLERANCE:.0%} of the result"
+    return None
+
+
+def _sharing(module: nn.Module) -> Any:
+    """A copy whose modules can be replaced; parameters and buffers are the same tensors."""
+    made = copy(module)
+    made._modules = {name: child and _sharing(child) for name, child in module._modules.items()}
+    made._parameters, made._buffers = dict(module._parameters), dict(module._buffers)
+    return made
+
+
+def _join(block: nn.Module) -> None:
+    """Makes one product of the gate and the up projection of a block."""
+    old = block.feed_forward
+    if isinstance(old, SwiGLUFeedForward) and type(old.gate) is type(old.up) is nn.Linear:
+        bias = None if old.gate.bias is None else torch.cat((old.gate.bias, old.up.bias))
+        block.feed_forward = JoinedSwiGLU(_linear(torch.cat((old.gate.weight, old.up.weight)), bias), old.down)
+
+
+def _head(model: GPT) -> nn.Linear:
+    return _linear(model.head_weight.detach(), None)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A linear layer around tensors that are there."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    made.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        made.bias = nn.Parameter(bias, requires_grad=False)
+    return made
+
+
+def _not_eight(linear: nn.Linear) -> str | None:
+    return None if int8_fits(linear.weight) else f"takes no {linear.in_features} inputs, which 16 does not divide"
+
+
+def _not_exact(linear: nn.Linear) -> str | None:
+    return None if whole_numbers_are_exact() else "is added up wrongly on this processor, which lacks VNNI"
+
+
+def _not_both(linear: nn.Linear) -> str | None:
+    return _not_eight(linear) or _not_exact(linear)
+
+
+def _not_native(linear: nn.Linear) -> str | None:
+    return None if processor_class().bfloat16 else "products are emulated on this processor, slower than float32's"
+
+
+def _not_four(linear: nn.Linear) -> str | None:
+    shape = f"{linear.in_features} inputs and {linear.out_features} outputs"
+    return None if int4_fits(linear.weight) else f"takes no {shape}, which {GROUP} and 16 do not divide"
+
+
+def _int8(few_rows: int) -> Callable[[nn.Linear], Packing]:
+    def packed(linear: nn.Linear) -> Packing:
+        layer = Int8Linear(linear.weight, linear.bias, few_rows)
+        return layer, layer.dequantised()
+
+    return packed
+
+
+def _int4(linear: nn.Linear) -> Packing:
+    levels, scale_and_zero = four_bits(linear.weight)
+    return Int4Linear(levels, scale_and_zero, linear.bias), dequantised(levels, scale_and_zero)
+
+
+def _bfloat16(linear: nn.Linear) -> Packing:
+    layer = BFloat16Linear(linear.weight, linear.bias)
+    return layer, layer.weight.float()
+
+
+WHOLE = Product("int8 by whole numbers", _int8(0), _not_exact)
+PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eight)
+# The head's scores are compared with each other: rounded to bfloat16, as the packed product gives them, those near 20
+# are 1/8 apart, and equals among the likeliest tokens are common.
+HEAD = (WHOLE, PACKED)
+INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), *HEAD)
+BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
+PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
+HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}
