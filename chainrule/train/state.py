@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from chainrule.base import CheckpointError, finite
-from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
+from chainrule.checkpoint import Checkpoint, load_weights, save_checkpoint
 from chainrule.config import Config
 from chainrule.device import Precision
 from chainrule.model import GPT, plant_previous_token
@@ -77,10 +77,6 @@ class TrainState:
         model.to(precision.device)
         model.checkpointing = config.machine.activation_checkpointing
         return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
-
-    def take_weights(self, opened: OpenedModel) -> None:
-        """Takes the weights of another model of the same shape."""
-        load_weights(self.model, opened.model.state_dict(), opened.origin)
 
     def save(self, folder: Path, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
         """Writes the checkpoint of this step; `facts` (versions, fingerprints) go beside the numbers."""
