@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
 from chainrule.data.manifest import VERSION, Manifest, ShardEntry, save_manifest, sealed
@@ -13,7 +13,8 @@ from chainrule.data.store import Dataset, open_dataset
 from chainrule.run import DataReport, Source
 from chainrule.tokenizer import Tokenizer
 
-Documents = Sequence[Int64[np.ndarray, "T"]]
+Documents = Sequence[NDArray[np.int64]]
+"""The ids of each document."""
 
 
 def write_documents(folder: Path, sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str) -> Dataset:
@@ -69,5 +70,5 @@ def _report(sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str) -
     )
 
 
-def _n_bytes(ids: Int64[np.ndarray, "T"], tokenizer: Tokenizer) -> int:
+def _n_bytes(ids: NDArray[np.int64], tokenizer: Tokenizer) -> int:
     return int(tokenizer.byte_lengths[ids].sum())

@@ -33,8 +33,10 @@ from chainrule.train import (
 
 OBJECTIVES: dict[str, Callable[[LossFunction], Objective]] = {"answers": NextToken}
 """By the word of the settings: what makes the loss of the model's own."""
-ANSWERED, SHOWN, MOST_TOKENS = 16, 3, 128
-"""Held-out questions that a look answers, those whose answers are kept as samples, tokens of an answer."""
+ANSWERED, SHOWN = 16, 3
+"""Held-out questions that a look answers, and those whose answers are kept as samples."""
+MOST_TOKENS, SPARE_TOKENS = 256, 16
+"""Tokens of an answer: twice those of the longest that should be given, and some; never more than these."""
 BASE_TOKENS = 16_384
 """Base text that a look scores."""
 SCORED_AT_ONCE = 8
@@ -74,6 +76,9 @@ class AnswersLesson:
     def objective(self, function: LossFunction) -> Objective:
         """The mean over all learnt tokens of an update, whatever the micro-batches."""
         return OBJECTIVES[self.objective_name](function)
+
+    def adapt(self, config: Config, model: GPT) -> None:
+        """Nothing: all weights are learnt as they are."""
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base model's weights, with rows for the new control tokens."""
@@ -126,8 +131,9 @@ class AnswersLesson:
         return summary
 
     def _answer(self, model: GPT, questions: Sequence[Question]) -> list[Answer]:
-        n_choices = self.tokenizer.vocab_size
-        return answers(model, questions, self.stop, most_tokens=MOST_TOKENS, n_choices=n_choices)
+        longest = max((len(question.answer) for question in questions), default=0)
+        most = min(MOST_TOKENS, 2 * longest + SPARE_TOKENS)
+        return answers(model, questions, self.stop, most_tokens=most, n_choices=self.tokenizer.vocab_size)
 
     @torch.no_grad()
     def _score(self, model: GPT) -> tuple[float, float]:

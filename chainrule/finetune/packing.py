@@ -16,11 +16,11 @@ PADDING = -1
 
 @dataclass(frozen=True)
 class Packed:
-    """All windows of a set of examples."""
+    """All windows of a set of examples, each of L = window_tokens + 1 ids."""
 
-    ids: Int64[np.ndarray, "N T+1"]
-    documents: Int64[np.ndarray, "N T+1"]
-    trained: Bool[np.ndarray, "N T+1"]
+    ids: Int64[np.ndarray, "N L"]
+    documents: Int64[np.ndarray, "N L"]
+    trained: Bool[np.ndarray, "N L"]
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -36,6 +36,9 @@ class Lesson(Protocol):
     def objective(self, function: LossFunction) -> Objective:
         """The loss, made of the model's own."""
 
+    def adapt(self, config: Config, model: GPT) -> None:
+        """Changes an untrained model before its optimizer is made (an adapter around its layers); mostly nothing."""
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """Gives the weights of the model that the run goes on from to `model`."""
 

@@ -185,7 +185,7 @@ class Probed:
         config, facts = settled.resolved.config, settled.facts
         old = old_dataset(start.run)
         batches = start.lesson.batches(config, settled.dataset, old)
-        state = TrainState.fresh(config, Precision(facts.device, facts.precision))
+        state = TrainState.fresh(config, Precision(facts.device, facts.precision), start.lesson.adapt)
         windows = batches.windows(0, config.batch_windows)
         passes = probe(state, config, facts, windows, start.watch, start.lesson.objective)
         resolved = pinned(settled.resolved, "machine", passes.settings, "tried at the start")

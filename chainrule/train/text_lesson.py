@@ -31,6 +31,9 @@ class TextLesson:
         """The mean over all tokens."""
         return NextToken(function)
 
+    def adapt(self, config: Config, model: GPT) -> None:
+        """Nothing: all weights are learnt as they are."""
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The weights of another model of the same shape."""
         load_weights(model, opened.model.state_dict(), opened.origin)
