@@ -104,14 +104,14 @@ def finetune(
         raise ConfigError("finetune needs a model and examples: chainrule finetune runs/NAME examples.jsonl")
     if on_bad not in ("error", "skip"):
         raise ConfigError(f"--on-bad {on_bad} is unknown for examples; use error or skip")
-    from chainrule.finetune import TuningSettings
+    from chainrule.finetune import TuningSettings, column_map
     from chainrule.finetune import finetune as tune
 
     settings = TuningSettings(
         epochs=epochs,
         batch_examples=batch_examples,
         held_out=held_out,
-        columns=_columns(column),
+        columns=column_map(column),
         skip_bad=on_bad == "skip",
         too_long=too_long,
         base_text=text,
@@ -137,14 +137,6 @@ def finetune(
         verb="finetune",
         as_json=as_json,
     )
-
-
-def _columns(given: Sequence[str]) -> dict[str, str]:
-    pairs = [one.partition("=") for one in given]
-    for ours, equals, theirs in pairs:
-        if not (ours and equals and theirs):
-            raise ConfigError(f"--column {ours}{equals}{theirs} is no pair; write it like --column prompt=question")
-    return {ours: theirs for ours, _, theirs in pairs}
 
 
 def _show(examples: Sequence[Sequence["Span"]]) -> None:

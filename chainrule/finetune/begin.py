@@ -114,6 +114,7 @@ def _prepare(
         window_tokens=window,
         replay=settings.replay,
         objective=settings.objective,
+        adapter=settings.adapter,
         n_known=origin.opened.tokenizer.vocab_size,
         template=template.fingerprint,
     )
@@ -180,6 +181,7 @@ def _lesson(prepared: Prepared, tuning: Tuning) -> AnswersLesson:
         tuning.n_known,
         tuning.replay,
         tuning.objective,
+        tuning.adapter,
     )
 
 
@@ -220,6 +222,5 @@ def lesson_of_run(run: RunFolder, config: Config) -> AnswersLesson:
     windows = packed(train, tuning.window_tokens, tokenizer.end_of_text, together=together)
     behind = packed(validation, tuning.window_tokens, tokenizer.end_of_text, together=False)
     questions = questions_of(validation)[:MOST_QUESTIONS]
-    return AnswersLesson(
-        windows, behind, questions, tokenizer, template, tuning.n_known, tuning.replay, tuning.objective
-    )
+    about = (tuning.n_known, tuning.replay, tuning.objective, tuning.adapter)
+    return AnswersLesson(windows, behind, questions, tokenizer, template, *about)

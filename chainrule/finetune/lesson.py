@@ -33,6 +33,8 @@ from chainrule.train import (
 
 OBJECTIVES: dict[str, Callable[[LossFunction], Objective]] = {"answers": NextToken}
 """By the word of the settings: what makes the loss of the model's own."""
+ADAPTERS: dict[str, Callable[[Config, GPT], None]] = {"none": lambda config, model: None}
+"""By the word of the settings: what is wrapped around an untrained model before its optimizer is made."""
 ANSWERED, SHOWN = 16, 3
 """Held-out questions that a look answers, and those whose answers are kept as samples."""
 MOST_TOKENS, SPARE_TOKENS = 256, 16
@@ -56,6 +58,7 @@ class AnswersLesson:
     """Entries that the vocabulary had before it got control tokens."""
     replay: float = 0.0
     objective_name: str = "answers"
+    adapter: str = "none"
 
     @property
     def stop(self) -> frozenset[int]:
@@ -78,7 +81,8 @@ class AnswersLesson:
         return OBJECTIVES[self.objective_name](function)
 
     def adapt(self, config: Config, model: GPT) -> None:
-        """Nothing: all weights are learnt as they are."""
+        """By the adapter; "none" learns all weights as they are."""
+        ADAPTERS[self.adapter](config, model)
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base model's weights, with rows for the new control tokens."""

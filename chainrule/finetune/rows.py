@@ -119,6 +119,15 @@ def read_rows(paths: Sequence[str], columns: Mapping[str, str] | None = None, *,
     return Rows(tuple(examples), dict(shapes), tuple(faults))
 
 
+def column_map(given: Sequence[str]) -> dict[str, str]:
+    """From pairs OURS=THEIRS, as they are typed; raises ConfigError for what is no pair."""
+    pairs = [one.partition("=") for one in given]
+    for ours, equals, theirs in pairs:
+        if not (ours and equals and theirs):
+            raise ConfigError(f"--column {ours}{equals}{theirs} is no pair; write it like --column prompt=question")
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
 def recognised(fields: Fields) -> str:
     """The name of the row's shape; raises RowFaultError when it has none."""
     for name, shape in SHAPES.items():

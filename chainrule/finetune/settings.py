@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chainrule.base import ConfigError
-from chainrule.finetune.lesson import OBJECTIVES
+from chainrule.finetune.lesson import ADAPTERS, OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,15 @@ class TuningSettings:
     replay: float = 0.0
     """Share of the learnt tokens that is base text."""
     objective: str = "answers"
+    adapter: str = "none"
     probe: bool = True
     """Whether eight examples are learnt by heart first, on a copy."""
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ConfigError(f"objective={self.objective!r} is unknown; there are {', '.join(OBJECTIVES)}")
+        if self.adapter not in ADAPTERS:
+            raise ConfigError(f"adapter={self.adapter!r} is unknown; there are {', '.join(ADAPTERS)}")
         if self.too_long not in ("cut", "refuse"):
             raise ConfigError(f"too_long={self.too_long!r} is unknown; use cut or refuse")
         if not (self.epochs > 0 and self.batch_examples > 0 and 0 < self.held_out < 1 and 0 <= self.replay < 1):

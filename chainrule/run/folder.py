@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "machine.json"
 
     @property
+    def chat_template(self) -> Path:
+        """How conversations are written, Jinja; only a model for conversations has it."""
+        return self.path / "chat_template.jinja"
+
+    @property
     def tuning(self) -> Path:
         """What a model was taught by which examples, JSON; only a run of fine-tuning has it."""
         return self.path / "tuning.json"

@@ -82,7 +82,7 @@ class Tuning(Record):
     replay: float = 0.0
     """Share of the learnt tokens that are base text."""
     objective: str = "answers"
-    adapter: Mapping[str, Any] = field(default_factory=dict)
+    adapter: str = "none"
     n_known: int = 0
     """Entries of the base model's vocabulary, before it got control tokens."""
     template: str | None = None

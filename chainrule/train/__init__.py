@@ -10,7 +10,7 @@ from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
 from chainrule.train.session import Session
-from chainrule.train.settings import on_machine, pinned, save_settings
+from chainrule.train.settings import on_machine, save_settings
 from chainrule.train.stages import Settled, Start
 from chainrule.train.start import again, ready
 from chainrule.train.state import seed_step
@@ -38,7 +38,6 @@ __all__ = [
     "old_dataset",
     "on_machine",
     "own_scoring",
-    "pinned",
     "prepare_text",
     "pretrain",
     "ready",
