@@ -30,6 +30,7 @@ from chainrule.train.objective import NextToken
 from chainrule.train.session import Session
 from chainrule.train.state import TrainState
 from chainrule.train.step import StepSettings, train_step
+from chainrule.train.text_lesson import TextLesson
 
 NORMS_TARGET, LOOKS_TARGET = 0.02, 0.05
 
@@ -72,6 +73,7 @@ def make_session(size: Size, folder: Path, threads: int) -> tuple[Session, Windo
         old=None,
         batches=none,
         state=state,
+        lesson=TextLesson(),
         objective=NextToken(state.model.loss),
         micro_batch=size.micro_batch,
         watch=lambda record: None,

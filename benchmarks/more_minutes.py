@@ -33,6 +33,7 @@ from chainrule.train.loop import train
 from chainrule.train.stages import Start
 from chainrule.train.start import anew
 from chainrule.train.stop import Stop
+from chainrule.train.text_lesson import TextLesson
 
 CONTEXT, FIRST_WINDOW = 256, 64
 UNIT = 150_000
@@ -116,7 +117,7 @@ def measured(case: Case, tokens: int, folder: Path) -> dict[str, Any]:
     known = float(unique.read_text()) if unique.exists() else 1e12
     with Stop() as stop, freed_memory_kept():
         layers = settings(case, tokens, path, folder / "cache", known)
-        session = anew(Start(run, lambda row: None, stop, time.perf_counter()), layers, None)
+        session = anew(Start(run, lambda row: None, stop, time.perf_counter(), TextLesson()), layers, None)
         n_unique = session.dataset.split("train").n_tokens
         unique.write_text(str(n_unique))
         train(session)

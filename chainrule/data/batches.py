@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
 from chainrule.base import DataError
@@ -23,6 +23,12 @@ class Windows(NamedTuple):
     ids: Int64[np.ndarray, "B T+1"]
     documents: Int64[np.ndarray, "B T+1"] | None
     """Numbers of the documents that the tokens belong to, when they were asked for."""
+    trained: Bool[np.ndarray, "B T+1"] | None = None
+    """Which tokens are learnt (as targets); None: all."""
+
+    def some(self, rows: slice) -> "Windows":
+        """Some of the windows."""
+        return Windows(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class Batches:

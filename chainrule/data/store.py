@@ -71,6 +71,11 @@ class TokenStore:
         steps[rows, self._ends(ending) - 1 - starts[rows]] = 1
         return np.cumsum(steps, axis=1)
 
+    def document_ends(self) -> NDArray[np.int64]:
+        """The position behind each document, ascending."""
+        pairs = zip(self._shards, self._borders, strict=False)
+        return np.concatenate([np.empty(0, np.int64), *(s.doc_ends.astype(np.int64) + b for s, b in pairs)])
+
     def sources(self) -> dict[str, NDArray[np.int64]]:
         """For each source that occurs, its stretches of tokens: [n, 2], first and first beyond, ascending."""
         if not self.n_documents:

@@ -27,6 +27,10 @@ from chainrule.finetune.pairs import (
     reference_logps,
 )
 from chainrule.finetune.preference import OBJECTIVES, preference_row
+from chainrule.finetune.preview import Span
+from chainrule.finetune.rows import column_map
+from chainrule.finetune.settings import TuningSettings
+from chainrule.finetune.tune import finetune, resume_finetune
 
 __all__ = [
     "OBJECTIVES",
@@ -36,8 +40,10 @@ __all__ = [
     "LabelledText",
     "LoraSettings",
     "Preference",
+    "Span",
     "TextPair",
     "TokenPair",
+    "TuningSettings",
     "adapter_in_use",
     "adapter_names",
     "adapter_tensors",
@@ -48,6 +54,8 @@ __all__ = [
     "check_moved",
     "check_neutral",
     "classify",
+    "column_map",
+    "finetune",
     "lint_pairs",
     "load_adapter",
     "merge_lora",
@@ -60,6 +68,7 @@ __all__ = [
     "put_adapter",
     "read_labelled",
     "reference_logps",
+    "resume_finetune",
     "save_adapter",
     "use_adapter",
     "without_adapter",

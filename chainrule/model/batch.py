@@ -10,13 +10,15 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
+
+from chainrule.model.loss import IGNORED
 
 
 @runtime_checkable
 class WindowsLike(Protocol):
-    """Windows of T + 1 ids each, and the numbers of their documents or None."""
+    """Windows of T + 1 ids each, the numbers of their documents or None, and which ids are learnt or None."""
 
     @property
     def ids(self) -> Int64[np.ndarray, "B T+1"]:
@@ -25,6 +27,10 @@ class WindowsLike(Protocol):
     @property
     def documents(self) -> Int64[np.ndarray, "B T+1"] | None:
         """The document of each token."""
+
+    @property
+    def trained(self) -> Bool[np.ndarray, "B T+1"] | None:
+        """Which tokens count as targets; None: all."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,11 @@ class Batch:
         documents = None
         if windows.documents is not None:
             documents = torch.from_numpy(windows.documents[rows]).to(device, non_blocking=True)[:, :-1]
-        return cls(ids[:, :-1], ids[:, 1:], documents)
+        targets = ids[:, 1:]
+        if windows.trained is not None:
+            trained = torch.from_numpy(windows.trained[rows]).to(device, non_blocking=True)[:, 1:]
+            targets = targets.masked_fill(~trained, IGNORED)
+        return cls(ids[:, :-1], targets, documents)
 
     def __len__(self) -> int:
         """How many windows."""

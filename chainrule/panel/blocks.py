@@ -8,7 +8,7 @@ from rich.text import Text
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.panel.layout import rows_table, sample_text
-from chainrule.run import Baselines, DataReport, Event, Machine, Plan, Record, Summary, TokenizerFacts
+from chainrule.run import AnswersRow, Baselines, DataReport, Event, Machine, Plan, Record, Summary, TokenizerFacts
 from chainrule.show import number, percent, printable
 from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored, task_words
 
@@ -42,6 +42,8 @@ def sentences(record: Record, *, again: bool = False) -> list[tuple[str, str, bo
         case DataReport():
             notes = [("note", note) for note in record.notes]
             return _plainly([*_data(record), *notes]) + _warned(record.warnings)
+        case AnswersRow():
+            return _plainly([("answers", _answers(record))])
         case Event():
             return [("note", record.message, True)]
     return []
@@ -53,6 +55,14 @@ def _plainly(lines: Sequence[tuple[str, str]]) -> list[tuple[str, str, bool]]:
 
 def _warned(warnings: Sequence[str]) -> list[tuple[str, str, bool]]:
     return [("warning", warning, True) for warning in warnings]
+
+
+def _answers(row: AnswersRow) -> str:
+    said = [] if row.exact is None else [f"{row.exact:.0%} of {row.n} held-out ones exact"]
+    said += [] if row.stopped is None else [f"{row.stopped:.0%} end by themselves"]
+    said += [] if row.mean_tokens is None else [f"{row.mean_tokens:.0f} tokens on average"]
+    said += [] if row.base_bits_per_byte is None else [f"base text at {row.base_bits_per_byte:.4f} bits per byte"]
+    return f"step {row.step}: " + ", ".join(said or ["nothing was asked"])
 
 
 def _machine(machine: Machine) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from chainrule.run.names import last_begun, new_run
 from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (
+    AnswersRow,
     Baselines,
     Best,
     Change,
@@ -49,17 +50,20 @@ from chainrule.run.records import (
     TimePlan,
     TokenizerFacts,
     TrainRow,
+    Tuning,
     last_record,
     read_asked,
     read_manifest,
     read_start,
     read_summary,
+    read_tuning,
     rows_of,
 )
 from chainrule.run.removal import freed_bytes, remove_run
 
 __all__ = [
     "RUNS",
+    "AnswersRow",
     "Baselines",
     "Best",
     "Change",
@@ -103,6 +107,7 @@ __all__ = [
     "TimePlan",
     "TokenizerFacts",
     "TrainRow",
+    "Tuning",
     "append_row",
     "check_free",
     "check_source",
@@ -127,6 +132,7 @@ __all__ = [
     "read_rows",
     "read_start",
     "read_summary",
+    "read_tuning",
     "remove_run",
     "rewrite_rows",
     "rows_from_end",

@@ -10,7 +10,7 @@ from chainrule.run.folder import RunFolder
 BEFORE_THE_FIRST_STEP = frozenset(
     (
         *("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl"),
-        *("chat_template.jinja", "tokenizer_config.json", "generation_config.json"),
+        *("chat_template.jinja", "tokenizer_config.json", "generation_config.json", "tuning.json"),
     )
 )
 

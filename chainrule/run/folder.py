@@ -6,6 +6,7 @@
       config.toml           every setting, resolved, with where it came from
       tokenizer.json        read by Hugging Face's tokenizers
       chat_template.jinja   of a model for conversations, with tokenizer_config.json and generation_config.json
+      tuning.json           of fine-tuning: the examples, what of them is learnt, how
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
@@ -52,6 +53,16 @@ class RunFolder:
     def machine(self) -> Path:
         """The machine, the chosen device with its reason, and the plan, JSON."""
         return self.path / "machine.json"
+
+    @property
+    def chat_template(self) -> Path:
+        """How conversations are written, Jinja; only a model for conversations has it."""
+        return self.path / "chat_template.jinja"
+
+    @property
+    def tuning(self) -> Path:
+        """What a model was taught by which examples, JSON; only a run of fine-tuning has it."""
+        return self.path / "tuning.json"
 
     @property
     def data(self) -> Path:

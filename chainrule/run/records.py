@@ -66,6 +66,51 @@ class PreferenceRow(Record):
     chosen_fall: float | None = None
 
 
+@dataclass(frozen=True)
+class AnswersRow(Record):
+    """metrics.jsonl: what a model that is being fine-tuned answers to held-out questions, greedily.
+
+    Shares of `n`: `stopped` end by themselves, `exact` are what was to be answered. `base_bits_per_byte` is of text
+    like that which it was pretrained on: what it forgets.
+    """
+
+    KIND: ClassVar[str] = "answers"
+
+    step: int
+    n: int = 0
+    stopped: float | None = None
+    exact: float | None = None
+    mean_tokens: float | None = None
+    base_bits_per_byte: float | None = None
+
+
+@dataclass(frozen=True)
+class Tuning(Record):
+    """tuning.json: what a model was taught, and by which examples; a run that has it is one of fine-tuning."""
+
+    source: str
+    examples: tuple[str, ...] = ()
+    shapes: Mapping[str, int] = field(default_factory=dict)
+    """Rows of each shape that was recognised."""
+    left_out: int = 0
+    n_train: int = 0
+    n_held_out: int = 0
+    n_cut: int = 0
+    """Examples whose prompt was cut from the left."""
+    trained_tokens: int = 0
+    window_tokens: int = 0
+    replay: float = 0.0
+    """Share of the learnt tokens that are base text."""
+    objective: str = "answers"
+    adapter: str = "none"
+    n_known: int = 0
+    """Entries of the base model's vocabulary, before it got control tokens."""
+    template: str | None = None
+    """The chat template's fingerprint."""
+    mask: str = ""
+    """SHA-256 of data/trained.safetensors."""
+
+
 Column = tuple[float | None, ...]
 """A number for each layer (or head); None where it was not finite."""
 
@@ -593,6 +638,11 @@ def read_summary(run: RunFolder) -> Summary:
 def read_start(run: RunFolder) -> StartRecord:
     """machine.json, as far as it is there and sound."""
     return StartRecord.of(read_object(run.machine)) or StartRecord()
+
+
+def read_tuning(run: RunFolder) -> Tuning | None:
+    """tuning.json; None for a run that is no fine-tuning."""
+    return Tuning.of(read_object(run.tuning))
 
 
 def read_asked(run: RunFolder) -> AskedFor | None:

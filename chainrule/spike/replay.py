@@ -69,8 +69,12 @@ def open_bundle(run: RunFolder, step: int | None = None) -> Bundle:
     model.logits_at_once = sys.maxsize  # the lens records the loss operation by operation
     load_weights(model, saved.tensors("model"), str(path))
     batch = saved.tensors("batch")
-    documents = batch.get("documents")
-    windows = Windows(batch["ids"].numpy(), None if documents is None else documents.numpy())
+    documents, trained = batch.get("documents"), batch.get("trained")
+    windows = Windows(
+        batch["ids"].numpy(),
+        None if documents is None else documents.numpy(),
+        None if trained is None else trained.numpy().astype(bool),
+    )
     missing = {
         "past",
         "usual",

@@ -49,8 +49,7 @@ def window_gradients(model: GPT, windows: Windows) -> NDArray[np.float64]:
     """Norm of the gradient of each window by itself, of at most MOST_WINDOWS, in float32 and without dropout."""
     training = model.training
     model.eval()
-    documents = None if windows.documents is None else windows.documents[:MOST_WINDOWS]
-    part = Windows(windows.ids[:MOST_WINDOWS], documents)
+    part = windows.some(slice(MOST_WINDOWS))
     found = []
     for portion in portions_of(part, 1):
         torch.autograd.backward(portion(model))

@@ -1,20 +1,54 @@
 """The training of a model: from settings and text to a run folder."""
 
-from chainrule.train.origin import old_dataset
+from chainrule.train.finish import run_status
+from chainrule.train.looks import held_out_bits, own_scoring, where
+from chainrule.train.objective import LossFunction, NextToken, Objective
+from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, training_batches
-from chainrule.train.pretraining import pretrain
+from chainrule.train.pretraining import Report, Way, carried_out, pretrain
+from chainrule.train.record import start_record
+from chainrule.train.resume import saved_settings
+from chainrule.train.room import check_room
+from chainrule.train.session import Session
+from chainrule.train.settings import on_machine, save_settings
+from chainrule.train.stages import Settled, Start
+from chainrule.train.start import again, ready
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepSettings, gradient_norms, train_step
-from chainrule.train.watch import Watch
+from chainrule.train.watch import Watch, silent
 
 __all__ = [
+    "LossFunction",
+    "NextToken",
+    "Objective",
+    "Origin",
+    "Report",
+    "Session",
+    "Settled",
+    "Start",
     "StepSettings",
     "Watch",
+    "Way",
+    "again",
+    "carried_out",
+    "check_room",
+    "find_origin",
     "gradient_norms",
+    "held_out_bits",
+    "link_old_text",
     "old_dataset",
+    "on_machine",
+    "own_scoring",
     "prepare_text",
     "pretrain",
+    "ready",
+    "run_status",
+    "save_settings",
+    "saved_settings",
     "seed_step",
+    "silent",
+    "start_record",
     "train_step",
     "training_batches",
+    "where",
 ]

@@ -96,6 +96,8 @@ def save_bundle(
     batch = {"ids": torch.from_numpy(windows.ids)}
     if windows.documents is not None:
         batch["documents"] = torch.from_numpy(windows.documents)
+    if windows.trained is not None:
+        batch["trained"] = torch.from_numpy(windows.trained.astype("uint8"))
     tensors = {"model": dict(session.state.model.state_dict()), "batch": batch}
     try:
         return save_checkpoint(run.spikes, progress.step + 1, tensors, finite(state), [run.config, run.tokenizer])

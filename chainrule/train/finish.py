@@ -51,7 +51,7 @@ def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Sum
         _say(session, "writing completions")
         written, results = texts_at_the_end(session)
         summary = replace(
-            status(session, "finished", begun),
+            run_status(session, "finished", begun),
             val_loss=scores.loss,
             val_perplexity=scores.perplexity,
             val_bits_per_byte=scores.bits_per_byte,
@@ -121,12 +121,12 @@ def interrupted(session: Session | None, signal_number: int, begun: float) -> Su
     """The summary of a run that a signal ended: its checkpoint is saved, and it can go on."""
     if session is None:
         return Summary("interrupted", signal=signal_number)
-    summary = replace(status(session, "interrupted", begun), signal=signal_number)
+    summary = replace(run_status(session, "interrupted", begun), signal=signal_number)
     write_summary(session.run, summary)
     return summary
 
 
-def status(session: Session, name: str, begun: float) -> Summary:
+def run_status(session: Session, name: str, begun: float) -> Summary:
     """What a summary says of any run, finished or not."""
     progress, config = session.state.progress, session.config
     last = last_record(session.run.metrics, TrainRow)

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.base import ModelError
 from chainrule.checkpoint import prune_checkpoints
-from chainrule.data import TokenStore
+from chainrule.data import Dataset, TokenStore
 from chainrule.evaluate import Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
@@ -25,10 +25,10 @@ def look(session: Session) -> None:
     with session.stop.at_once():
         if saving or step % every.looks == 0:
             with timed(session, "look"):
-                evaluate(session)
+                session.lesson.evaluate(session)
         if last or step % every.samples == 0:
             with timed(session, "samples"):
-                sample(session)
+                session.lesson.sample(session)
     # Together or not at all: a checkpoint that says "looked" must know what was seen.
     with session.stop.held():
         progress.looked = step
@@ -65,6 +65,11 @@ def score_held_out(
 ) -> Scores:
     """Scores held-out text, the run's own or another."""
     return score(session.state.model, store, session.tokenizer.byte_lengths, scoring, on_progress=on_progress)
+
+
+def held_out_bits(session: Session, dataset: Dataset, scoring: Scoring) -> float:
+    """Bits per byte of what a data set holds out, the run's own or another."""
+    return score_held_out(session, dataset.split("validation"), scoring).bits_per_byte
 
 
 def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int | None = None) -> Scoring:
@@ -120,5 +125,5 @@ def save(session: Session) -> None:
 def where(session: Session) -> dict[str, Any]:
     """Where the run stands: step, tokens learnt from, seconds of training."""
     progress = session.state.progress
-    tokens = progress.samples * session.config.model.context_length
+    tokens = progress.samples * session.lesson.window_tokens(session.config)
     return {"step": progress.step, "tokens": tokens, "seconds": round(progress.seconds, 3)}

@@ -79,9 +79,8 @@ class Meter:
         self.shown = Stretch(progress.seconds)
 
     def _row(self, stretch: Stretch) -> TrainRow:
-        config = self.session.config
         seconds = self.session.state.progress.seconds - stretch.since
-        tokens = stretch.n_steps * config.batch_windows * config.model.context_length
+        tokens = stretch.n_steps * self.session.batch_tokens
         speed = tokens / max(seconds, 1e-9)
         return TrainRow(
             **where(self.session),

@@ -25,7 +25,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class NextToken:
-    """Pretraining: every token is predicted from those before it (the chain rule of probability).
+    """Every token that is learnt is predicted from those before it (the chain rule of probability).
 
     `function` is the model's own loss of (inputs, targets, documents), compiled or not.
     """
@@ -37,6 +37,8 @@ class NextToken:
         return self.function(batch.inputs, batch.targets, batch.documents)
 
     def counted(self, windows: WindowsLike, rows: slice = ALL) -> int:
-        """All targets."""
+        """The targets that are learnt: all, unless the windows say which."""
+        if windows.trained is not None:
+            return int(windows.trained[rows, 1:].sum())
         ids = windows.ids[rows]
         return len(ids) * (ids.shape[1] - 1)

@@ -12,7 +12,7 @@ from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import Change, OnBothTexts, RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
-from chainrule.train.looks import own_scoring, score_held_out
+from chainrule.train.looks import held_out_bits, own_scoring
 from chainrule.train.session import Session
 
 # The old peak would undo what was learnt; a third of it is usual for going on (Ibrahim et al., arXiv 2403.08763, find
@@ -136,11 +136,9 @@ def _change(before: float | None, after: float | None) -> Change | None:
 def _score_both(session: Session, max_tokens: int | None) -> OnBothTexts:
     scoring = own_scoring(session, max_tokens=max_tokens)
 
-    def scored(dataset: Dataset) -> float:
-        return score_held_out(session, dataset.split("validation"), scoring).bits_per_byte
-
-    new = scored(session.dataset)
-    return OnBothTexts(new, None if session.old is None else scored(session.old), max_tokens)
+    new = session.lesson.bits_per_byte(session, scoring)
+    old = None if session.old is None else held_out_bits(session, session.old, scoring)
+    return OnBothTexts(new, old, max_tokens)
 
 
 def _refuse_another_shape(source: str, layers: Sequence[Layer]) -> None:

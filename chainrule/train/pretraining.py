@@ -3,17 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, system_refusals
+from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, RunError, system_refusals
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
-from chainrule.run import Event, RunFolder, Summary, read_start, read_summary
+from chainrule.run import Event, RunFolder, Summary, read_start, read_summary, read_tuning
 from chainrule.train.claim import claimed
-from chainrule.train.finish import finish, interrupted
+from chainrule.train.finish import interrupted
 from chainrule.train.loop import train
 from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
@@ -22,6 +22,7 @@ from chainrule.train.session import Session
 from chainrule.train.stages import Start
 from chainrule.train.start import again, anew
 from chainrule.train.stop import Stop
+from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
 Report = Callable[[RunFolder, float], Path]
@@ -52,34 +53,49 @@ def pretrain(
     """
     begun = time.perf_counter() if begun is None else begun
     layers, run = _layers(layers), RunFolder(Path(run_path))
+    if resume and read_tuning(run) is not None:
+        raise RunError(f"{run_path} is a run of fine-tuning; it goes on by `chainrule finetune --resume {run_path}`")
     budget = None if resume else time_budget(layers, minutes)
     if not resume:
         draft(layers, budget)  # what is wrong with the settings is said before anything is made
+    way = Way(
+        layers,
+        lambda start: again(start, layers, minutes) if resume else anew(start, layers, budget),
+        minutes=minutes if resume else budget,
+        resume=resume,
+    )
+    return carried_out(way, run, watch=watch, begun=begun, report=report)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run begins: what was asked for, and what makes the session of a start, with its lesson."""
+
+    layers: Sequence[Layer]
+    begin: Callable[[Start], Session]
+    minutes: float | None = None
+    resume: bool = False
+
+
+def carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, report: Report | None) -> Summary:
+    """The whole path of one run, of whichever lesson: the folder claimed, begun, trained, finished, reported.
+
+    See `pretrain` for signals, errors and what is left where.
+    """
+    resume = way.resume
     with Stop() as stop, freed_memory_kept(), claimed(run, watch, resume=resume, begun=begun) as claim:
-        if resume and is_finished(run, layers) and minutes is None:
-            done = read_summary(run)
-            watch(
-                Event(
-                    f"the run finished already, at step {done.step}; there is nothing to go on with. "
-                    "More minutes (--minutes 10) or more --training.steps would go on"
-                )
-            )
-            done = _reported(run, done, report)
-            watch(done)
-            return done
+        if resume and is_finished(run, way.layers) and way.minutes is None:
+            return _finished_already(run, watch, report)
         session: Session | None = None
         try:
             with system_refusals():
                 clean_stumps(run.checkpoints)
                 clean_stumps(run.spikes)
-                start = Start(run, watch, stop, begun)
-                if resume:
-                    session = again(start, layers, minutes)
-                else:
-                    claim.take_over(start_record(layers, budget))
-                    session = anew(start, layers, budget)
+                if not resume:
+                    claim.take_over(start_record(way.layers, way.minutes))
+                session = way.begin(Start(run, watch, stop, begun, TextLesson()))
                 train(session)
-                summary = finish(session, begun=begun, before=read_start(run).before)
+                summary = session.lesson.finish(session, begun=begun, before=read_start(run).before)
         except Interrupted as fault:
             with stop.held():
                 summary = interrupted(session, fault.signal_number, begun)
@@ -108,6 +124,19 @@ def _layers(given: Sequence[Layer] | Sequence[str] | str | Path) -> Sequence[Lay
         kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in paths))
         raise ConfigError(f"pretrain was given {kinds}; give layers of settings, or paths of text, and not both")
     return [Layer("text", {"text": {"paths": [str(path) for path in paths]}})]
+
+
+def _finished_already(run: RunFolder, watch: Watch, report: Report | None) -> Summary:
+    done = read_summary(run)
+    watch(
+        Event(
+            f"the run finished already, at step {done.step}; there is nothing to go on with. "
+            "More minutes (--minutes 10) or more --training.steps would go on"
+        )
+    )
+    done = _reported(run, done, report)
+    watch(done)
+    return done
 
 
 def _reported(run: RunFolder, summary: Summary, report: Report | None) -> Summary:

@@ -1,5 +1,6 @@
 """Before the first step: a micro-batch that fits, threads and a compiler that pay, and the seconds of a step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,16 +40,23 @@ class FirstPasses:
         return {"micro_batch": self.micro_batch, "compile": compiled, "threads": self.threads}
 
 
-def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windows, watch: Watch) -> FirstPasses:
+def probe(
+    state: TrainState,
+    config: Config,
+    facts: MachineFacts,
+    windows: Windows,
+    watch: Watch,
+    objective_of: Callable[[LossFunction], Objective] = NextToken,
+) -> FirstPasses:
     """Runs updates that move nothing on real windows, and settles micro-batch, threads and compilation.
 
     A micro-batch that does not fit is halved, with a notice; the batch of an update stays the same. When torch.compile
     fails, training goes on without it, with a notice. Raises DeviceError when not even one window fits.
     """
     model = state.model
-    micro_batch = config.machine.micro_batch or likely_micro_batch(config, facts)
+    micro_batch = config.machine.micro_batch or likely_micro_batch(config, facts, windows.ids.shape[1] - 1)
     compiled = wants_compile(config, facts)
-    objective = NextToken(training_loss(model, compiled=compiled))
+    objective = objective_of(training_loss(model, compiled=compiled))
     while True:
         part = first_windows(windows, micro_batch)
         try:
@@ -59,7 +67,7 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
                 watch(Event(f"torch.compile failed, training goes on without it: {_first_line(fault)}"))
-                objective, compiled = NextToken(model.loss), False
+                objective, compiled = objective_of(model.loss), False
             else:
                 raise
     _say_threads(timed, watch)
@@ -67,12 +75,17 @@ def probe(state: TrainState, config: Config, facts: MachineFacts, windows: Windo
     return FirstPasses(micro_batch, timed.threads, seconds, objective, compiled)
 
 
-def likely_micro_batch(config: Config, facts: MachineFacts) -> int:
-    """The largest divisor of the batch that keeps the device busy without more than 80 % of its memory, by the plan."""
-    enough = max(1, ENOUGH_TOKENS[facts.device] // config.model.context_length)
-    for size in range(min(config.batch_windows, enough), 1, -1):
-        need = memory_bytes(config, micro_batch=size, precision=facts.precision, device=facts.device)
-        if config.batch_windows % size == 0 and need.total <= MEMORY_SHARE * facts.memory_bytes:
+def likely_micro_batch(config: Config, facts: MachineFacts, window_tokens: int | None = None) -> int:
+    """The largest divisor of the batch that keeps the device busy without more than 80 % of its memory, by the plan.
+
+    `window_tokens` is how long a window is, where that is not the context.
+    """
+    length, n_windows = window_tokens or config.model.context_length, config.batch_windows
+    as_long = config.model_copy(update={"model": config.model.model_copy(update={"context_length": length})})
+    enough = max(1, ENOUGH_TOKENS[facts.device] // length)
+    for size in range(min(n_windows, enough), 1, -1):
+        need = memory_bytes(as_long, micro_batch=size, precision=facts.precision, device=facts.device)
+        if n_windows % size == 0 and need.total <= MEMORY_SHARE * facts.memory_bytes:
             return size
     return 1
 

@@ -89,8 +89,7 @@ def keep_plan(session: Session) -> Plan:
     """Writes the steps as they are planned now into machine.json, for those who look; returns the plan."""
     record = read_start(session.run)
     steps = session.course.steps
-    batch_tokens = session.config.batch_windows * session.config.model.context_length
-    plan = replace(record.plan or Plan(), steps=steps, tokens=steps * batch_tokens)
+    plan = replace(record.plan or Plan(), steps=steps, tokens=steps * session.batch_tokens)
     session.patient(lambda: write_json(session.run.machine, replace(record, plan=plan).row()))
     return plan
 

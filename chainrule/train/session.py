@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import torch
 
 from chainrule.config import Config, ModelConfig
-from chainrule.data import Batches, Dataset
+from chainrule.data import Dataset
 from chainrule.device import MachineFacts, Precision
 from chainrule.optim import rate_factor, window_pieces
 from chainrule.plan import flops_per_token
-from chainrule.run import EvalRow, Event, RunFolder, Sample, TrainRow, append_row
+from chainrule.run import AnswersRow, EvalRow, Event, RunFolder, Sample, TrainRow, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
+from chainrule.train.lesson import BatchSource, Lesson
 from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.room import patiently
@@ -40,12 +41,13 @@ class Session:
     tokenizer: Tokenizer
     dataset: Dataset
     old: Dataset | None
-    batches: Batches
+    batches: BatchSource
     state: TrainState
     objective: Objective
     micro_batch: int
     watch: Watch
     stop: Stop
+    lesson: Lesson
     budget: Budget = field(default_factory=Budget)
 
     @property
@@ -59,6 +61,11 @@ class Session:
         """Steps between looks, samples and checkpoints, as they are planned now."""
         progress = self.state.progress
         return Intervals.of(self.config.training, progress.spacing, progress.sparse)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of an update, those of padding and of prompts included."""
+        return self.config.batch_windows * self.lesson.window_tokens(self.config)
 
     @property
     def precision(self) -> Precision:
@@ -96,12 +103,12 @@ class Session:
         progress = self.state.progress
         self.patient(lambda: write_event(self.run, self.watch, message, step=progress.step, **more))
 
-    def write(self, row: TrainRow | EvalRow | Sample) -> None:
+    def write(self, row: TrainRow | EvalRow | AnswersRow | Sample) -> None:
         """A line of metrics.jsonl, or of samples.jsonl, and shown."""
         self.keep(row)
         self.watch(row)
 
-    def keep(self, row: TrainRow | EvalRow | Sample) -> None:
+    def keep(self, row: TrainRow | EvalRow | AnswersRow | Sample) -> None:
         """The line alone."""
         self.append(self.run.samples if isinstance(row, Sample) else self.run.metrics, row.row())
 

@@ -16,6 +16,7 @@ from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
+from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
 from chainrule.train.prepare import (
@@ -25,7 +26,6 @@ from chainrule.train.prepare import (
     make_tokenizer,
     read_text,
     tokenizer_row,
-    training_batches,
 )
 from chainrule.train.probe import probe
 from chainrule.train.prompts import held_out_prompts
@@ -46,6 +46,7 @@ class Start:
     watch: Watch
     stop: Stop
     begun: float
+    lesson: Lesson
 
     def say(self, message: str) -> None:
         """A line in events.jsonl, and shown."""
@@ -183,9 +184,10 @@ class Probed:
         """Whatever the machine was before: a resume may be on another one."""
         config, facts = settled.resolved.config, settled.facts
         old = old_dataset(start.run)
-        batches = training_batches(config, settled.dataset, old)
-        state = TrainState.fresh(config, Precision(facts.device, facts.precision))
-        passes = probe(state, config, facts, batches.windows(0, config.batch_windows), start.watch)
+        batches = start.lesson.batches(config, settled.dataset, old)
+        state = TrainState.fresh(config, Precision(facts.device, facts.precision), start.lesson.adapt)
+        windows = batches.windows(0, config.batch_windows)
+        passes = probe(state, config, facts, windows, start.watch, start.lesson.objective)
         resolved = pinned(settled.resolved, "machine", passes.settings, "tried at the start")
         session = Session(
             run=start.run,
@@ -200,6 +202,7 @@ class Probed:
             micro_batch=passes.micro_batch,
             watch=start.watch,
             stop=start.stop,
+            lesson=start.lesson,
             budget=Budget(clock=Clock(start.begun)),
         )
         return cls(session, resolved, passes.step_seconds, settled.record)

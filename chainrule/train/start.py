@@ -7,7 +7,7 @@ from chainrule.base import write_json
 from chainrule.checkpoint import Checkpoint
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.run import is_begun, read_start
-from chainrule.train.origin import find_origin, old_dataset, score_before
+from chainrule.train.origin import Origin, find_origin, old_dataset, score_before
 from chainrule.train.planned import Planned, more_time, plan_time, take_up_time
 from chainrule.train.prepare import data_row, machine_record
 from chainrule.train.record import asked_for
@@ -31,10 +31,15 @@ from chainrule.train.stages import Asked, Probed, Settled, Start, Surveyed
 def anew(start: Start, layers: Sequence[Layer], minutes: float | None) -> Session:
     """A new run, or one that ended before its first step: what it prepared is kept."""
     asked = Asked.of(start, layers, minutes)
-    probed = Probed.of(start, Settled.anew(start, Surveyed.of(start, asked)))
+    return ready(start, Settled.anew(start, Surveyed.of(start, asked)), asked.origin, minutes)
+
+
+def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float | None) -> Session:
+    """The session of a new run: updates tried, the steps planned, and all of it written down."""
+    probed = Probed.of(start, settled)
     session, record = probed.session, probed.record
-    if asked.origin:
-        session.state.take_weights(asked.origin.opened)
+    if origin:
+        start.lesson.first_model(session.config, session.state.model, origin.opened)
         record = replace(record, before=score_before(session, minutes, probed.step_seconds))
     planned = plan_time(probed, minutes)
     session.config = planned.resolved.config
@@ -81,7 +86,7 @@ def _take_up(start: Start, session: Session, checkpoint: Checkpoint | None) -> N
         session.state.restore(checkpoint)
         note_differences(checkpoint, session.config, session.facts, start.run, start.watch)
     elif origin := find_origin(session.config, []):
-        session.state.take_weights(origin.opened)
+        start.lesson.first_model(session.config, session.state.model, origin.opened)
 
 
 def _time(probed: Probed, minutes: float | None) -> Planned:

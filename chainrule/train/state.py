@@ -5,7 +5,7 @@ starts each step from a seed made of (seed, step).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from chainrule.base import CheckpointError, finite
-from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights, save_checkpoint
+from chainrule.checkpoint import Checkpoint, load_weights, save_checkpoint
 from chainrule.config import Config
 from chainrule.device import Precision
 from chainrule.model import GPT, plant_previous_token
@@ -68,19 +68,22 @@ class TrainState:
     progress: Progress
 
     @classmethod
-    def fresh(cls, config: Config, precision: Precision) -> "TrainState":
-        """An untrained model, its weights a function of the seed alone, and an optimizer that computes as it does."""
+    def fresh(
+        cls, config: Config, precision: Precision, adapt: Callable[[Config, GPT], None] | None = None
+    ) -> "TrainState":
+        """An untrained model, its weights a function of the seed alone, and an optimizer that computes as it does.
+
+        `adapt` changes the model before the optimizer is made.
+        """
         torch.manual_seed(config.training.seed)
         model = GPT(config.model)
         if config.training.first_weights == "previous-token":
             plant_previous_token(model)
+        if adapt:
+            adapt(config, model)
         model.to(precision.device)
         model.checkpointing = config.machine.activation_checkpointing
         return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
-
-    def take_weights(self, opened: OpenedModel) -> None:
-        """Takes the weights of another model of the same shape."""
-        load_weights(self.model, opened.model.state_dict(), opened.origin)
 
     def save(self, folder: Path, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
         """Writes the checkpoint of this step; `facts` (versions, fingerprints) go beside the numbers."""

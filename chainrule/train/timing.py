@@ -69,7 +69,7 @@ def time_updates(
 
 def first_windows(windows: Windows, count: int) -> Windows:
     """The first `count` of the windows."""
-    return Windows(windows.ids[:count], None if windows.documents is None else windows.documents[:count])
+    return windows.some(slice(count))
 
 
 def _search(

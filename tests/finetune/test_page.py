@@ -1,31 +1,68 @@
-"""docs/adapters.md: its Python runs as it stands there, block after block, and its command works."""
+"""The page on fine-tuning is walked: its commands, in order, with a small base model."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
 import pytest
-from finetune_models import made, opened
+from finetune.conftest import make_base
 
 from chainrule.cli import main
-from chainrule.export import export
+from chainrule.finetune.rows import read_rows
+from chainrule.run import RunFolder, read_summary, read_tuning
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
+HERE = Path(__file__).resolve().parents[2]
+PAGE = (HERE / "docs" / "finetune.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+TINY = [
+    "--machine.threads",
+    "1",
+    "--optimizer.kind",
+    "adamw",
+    "--training.steps",
+    "2",
+    "--no-probe",
+    "--batch-examples",
+    "4",
+]
 
 
-def test_what_the_page_shows_works(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("transformers")
-    pytest.importorskip("sklearn")
+def test_the_commands_of_the_page_do_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    export(opened(made("llama")), Path("my_model"))
-    rows = [f"text number {number},{'even' if number % 2 == 0 else 'odd'}\n" for number in range(20)]
-    Path("rows.csv").write_text("text,label\n" + "".join(rows))
-    for language, content in re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S):
-        if language == "python":
-            exec(compile(content, "docs/adapters.md", "exec"), {})
-        else:
-            for line in content.splitlines():
-                assert main(shlex.split(line)[1:]) == 0, line
-    told = capsys.readouterr().out
-    assert "with the adapter my_adapter" in told and "pairs are preferred" in told and "macro-F1" in told
-    assert Path("out/model.safetensors").is_file()
+    make_base(tmp_path / "runs" / "base", context_length=128)
+    monkeypatch.setattr("sys.argv", ["closed_answer_rows.py", "rows.jsonl"])
+    runpy.run_path(str(HERE / "examples" / "closed_answer_rows.py"), run_name="__main__")
+    rows = read_rows(["rows.jsonl"])
+    assert dict(rows.shapes) == {"completion": 1000}
+    example = re.search(r"```json\n(.*?)\n```", PAGE, re.S)
+    assert example and example[1] in Path("rows.jsonl").read_text()
+    Path("rows.jsonl").write_text("".join(Path("rows.jsonl").read_text().splitlines(keepends=True)[:40]))
+
+    make, tune, resume = COMMANDS
+    assert make.endswith("examples/closed_answer_rows.py rows.jsonl")
+    words = shlex.split(tune.replace("NAME", "base"))[1:]
+    assert main([*words, *TINY]) == 0
+    said, shown = capfd.readouterr()
+    assert "40 prompts with completions" in said
+    assert "what is learnt is green" in shown and "»998«»<|im_end|>«" in shown
+    run = RunFolder(Path("runs/rows-1"))
+    assert read_summary(run).status == "finished" and read_tuning(run) is not None
+    words = shlex.split(resume.replace("NAME", "rows-1"))[1:]
+    assert main([*words[:-1], "0.02"]) == 0
+    assert read_summary(run).step > 2
+
+
+def test_what_is_typed_wrongly_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (["finetune"], "needs a model and examples"),
+        (["finetune", "x", "y.jsonl", "--column", "a"], "is no pair"),
+        (["finetune", "x", "y.jsonl", "--on-bad", "replace"], "use error or skip"),
+        (["finetune", "x", "y.jsonl", "--objective", "dpp"], "objective='dpp' is unknown"),
+        (["finetune", str(tmp_path / "x"), "y.jsonl", "--resume"], "name the run alone"),
+        (["finetune", str(tmp_path / "x"), "--resume"], "x"),
+    ):
+        assert main([*words, "--runs-folder", str(tmp_path)]) == 2
+        assert message in capsys.readouterr().err

@@ -13,6 +13,7 @@ from chainrule.train.finish import LEAST_TOKENS, allowed, final_scoring, finish,
 from chainrule.train.stages import Start
 from chainrule.train.start import anew
 from chainrule.train.stop import Stop
+from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import silent
 
 
@@ -26,7 +27,7 @@ def ended(layers, tmp_path_factory):
         run.path.mkdir()
         with Stop() as stop:
             given = layers(training={"prompts": ["the "]}, text={"validation_share": 0.3})
-            session = anew(Start(run, silent, stop, time.perf_counter()), given, None)
+            session = anew(Start(run, silent, stop, time.perf_counter(), TextLesson()), given, None)
             budget = session.budget
             budget.ending = Ending(dict.fromkeys(SHARES, 2.0), dict.fromkeys(SHARES, 20.0))
             budget.pace.costs = budget.pace.costs.__class__(0.01, 0.01, samples=2.0)

@@ -57,5 +57,5 @@ def test_the_search_goes_down_while_fewer_threads_are_quicker():
 
 
 def test_a_part_of_the_windows_keeps_their_documents():
-    windows = Windows(np.zeros((3, 5), dtype=np.int64), np.ones((3, 5), dtype=np.int64))
-    assert [len(part) for part in first_windows(windows, 2)] == [2, 2]
+    windows = Windows(np.zeros((3, 5), dtype=np.int64), np.ones((3, 5), dtype=np.int64), np.ones((3, 5), dtype=bool))
+    assert [len(part) for part in first_windows(windows, 2)] == [2, 2, 2]
