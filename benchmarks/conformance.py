@@ -20,6 +20,7 @@ from pathlib import Path
 from about import print_about
 
 from chainrule.serve import Caller, conformance
+from chainrule.show import printable
 
 MARKS = {"met": "yes", "unmet": "NO", "not offered": "–", "": ""}
 
@@ -43,7 +44,7 @@ def llama_cpp(gguf: Path) -> Iterator[str]:
     package = import_module("xllamacpp")
     params = package.CommonParams()
     params.model.path = str(gguf)
-    params.n_ctx, params.port, params.hostname = 4096, 0, "127.0.0.1"
+    params.n_ctx, params.n_parallel, params.port = 4096, 4, 0
     params.cpuparams.n_threads = 2
     server = package.Server(params)
     yield str(server.listening_address)
@@ -78,7 +79,7 @@ def main() -> int:
     for one in mine:
         beside = other.get(one.demand)
         outcome, detail = (beside.outcome, beside.detail) if beside else ("", "")
-        print(f"{one.demand:<34} {MARKS[one.outcome]:>5} {MARKS[outcome]:>10}  {ascii(detail)[1:90]}")
+        print(f"{one.demand:<34} {MARKS[one.outcome]:>5} {MARKS[outcome]:>10}  {printable(detail)[:90]}")
     return any(one.outcome == "unmet" for one in mine)
 
 

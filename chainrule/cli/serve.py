@@ -1,5 +1,6 @@
 """`chainrule serve`: a model behind OpenAI's HTTP interface."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -24,7 +25,7 @@ def serve(
     allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     allow_origin: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     name: str | None = None,
-    exact: bool = True,
+    exact: bool | None = None,
     device: Device = None,
 ) -> None:
     """Offer a model to other programs, by OpenAI's interface, until Ctrl-C.
@@ -57,10 +58,10 @@ def serve(
     allow_origin
         A page of another server that may call this one, such as http://localhost:3000.
     name
-        What the model is called over HTTP. Default: the last part of where it came from.
+        What the model is called over HTTP. Default: the last part of the source.
     exact
-        A greedy answer and its log-probabilities are the same to the last bit whatever else is being written (on a
-        CPU). --no-exact is somewhat faster, and rounds differently from batch to batch.
+        A greedy answer and its log-probabilities are the same to the last bit whatever else is being written. Default:
+        on a CPU. --no-exact rounds differently from batch to batch.
     """
     try:
         from chainrule.serve import Serving, token_of
@@ -78,7 +79,7 @@ def serve(
         token=token_of(token),
         hosts=allow_host,
         origins=allow_origin,
-        name=name,
+        name=name or Path(source).name or None,
         exact=exact,
     )
 

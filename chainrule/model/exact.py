@@ -257,8 +257,5 @@ def _trial(function: Callable[[Tensor], Tensor], width: int, generator: torch.Ge
 
 
 def _agrees(n_rows: int, trials: Sequence[Callable[..., Tensor]], expected: Sequence[Tensor], order: Tensor) -> bool:
-    """Whether so many rows at a time give the expected bits, also in another order."""
-    return all(
-        torch.equal(trial(n_rows), found) and torch.equal(trial(n_rows, order), found[order])
-        for trial, found in zip(trials, expected, strict=True)
-    )
+    """Whether so many rows at a time, in another order, give the expected bits."""
+    return all(torch.equal(trial(n_rows, order), found[order]) for trial, found in zip(trials, expected, strict=True))

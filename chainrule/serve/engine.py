@@ -37,9 +37,11 @@ class Engine:
         self.opened, self.metrics = opened, metrics
         self.max_length = settings.max_length or longest(opened, settings.rows)
         self._settings = settings
-        self._reader = ExactReader(opened.model) if settings.exact else None
+        on_cpu = opened.model.token_embedding.weight.device.type == "cpu"
+        exact = on_cpu if settings.exact is None else settings.exact
+        self._reader = ExactReader(opened.model) if exact else None
         self._decoder = self._new_decoder()
-        self._prefixes = Prefixes(settings.prefix_bytes)
+        self._prefixes = Prefixes(min(settings.prefix_bytes, usable_memory() // 8))
         self._rows: dict[int, Text] = {}
         self._waiting: deque[Text] = deque()
         self._changed = threading.Condition()
@@ -103,6 +105,16 @@ class Engine:
         )
 
     def _work(self) -> None:
+        try:
+            self._write()
+        except BaseException:
+            # A mistake of ours: nobody is left waiting, /health says 503, and the traceback goes to the log.
+            with self._changed:
+                self._stopping = True
+            self._fail("the server failed", 503)
+            raise
+
+    def _write(self) -> None:
         while self._admit():
             if not self._rows:
                 continue

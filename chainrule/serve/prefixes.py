@@ -6,6 +6,8 @@ from chainrule.generate import Prefix
 
 # Below this, reading again costs less than looking.
 LEAST_SHARED = 8
+# Every newcomer is compared with each; of a tiny model thousands would fit.
+MOST_KEPT = 256
 
 
 class Prefixes:
@@ -39,5 +41,5 @@ class Prefixes:
             return
         self._kept = [one for one in self._kept if prefix.ids[: len(one.ids)] != one.ids]
         self._kept.append(prefix)
-        while self.n_bytes > self._most_bytes:
+        while self.n_bytes > self._most_bytes or len(self._kept) > MOST_KEPT:
             self._kept.pop(0)

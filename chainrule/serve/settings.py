@@ -30,8 +30,9 @@ class Serving:
     """Pages of other servers that may call it (CORS); none unless named."""
     name: str | None = None
     """What the model is called over HTTP."""
-    exact: bool = True
-    """Whether a greedy answer and its log-probabilities are equal to the last bit whatever else is written."""
+    exact: bool | None = None
+    """Whether a greedy answer and its log-probabilities are equal to the last bit whatever else is written; None: where
+    it can be promised, on a CPU."""
     prefix_bytes: int = 512 * 2**20
     """Memory for beginnings of texts that need not be read again."""
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from serve.servers import running
 
@@ -37,8 +38,9 @@ def fingerprint(server: Any, asked: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(answer.json()["choices"], sort_keys=True).encode()).hexdigest()
 
 
-def test_alone_together_and_behind_kept_beginnings_all_bits_are_equal(chat_folder: Path) -> None:
-    asked = requests_of(24, seed=1)
+@pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.slow)])
+def test_alone_together_and_behind_kept_beginnings_all_bits_are_equal(chat_folder: Path, count: int) -> None:
+    asked = requests_of(count, seed=1)
     with running(chat_folder, prefix_bytes=0) as server:
         alone = [fingerprint(server, one) for one in asked]
         assert server.client.get("/metrics").text.count("reused_tokens_total 0") == 1

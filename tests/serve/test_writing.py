@@ -192,6 +192,18 @@ def test_a_model_that_fails_is_a_500_and_the_next_request_is_answered(base_folde
         server.completion("a")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_mistake_of_ours_leaves_nobody_waiting(base_folder: Path) -> None:
+    with running(base_folder) as server:
+
+        def broken() -> dict[int, int]:
+            raise KeyError("a mistake")
+
+        server.api.engine._decoder.step = broken
+        assert server.post("/v1/completions", {"prompt": "a"}).status_code == 503
+        assert server.client.get("/health").status_code == 503
+
+
 def test_who_is_being_answered_when_the_server_ends_is_told(base_folder: Path) -> None:
     with running(base_folder) as server, ThreadPoolExecutor(1) as clients:
         step = server.api.engine._decoder.step
