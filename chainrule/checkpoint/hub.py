@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
 from chainrule.base import CheckpointError
 from chainrule.tokenizer import TEMPLATE_FILES
 
-# The base of a broken connection's error, of whichever HTTP library the installed version uses; it does not export it.
-CONNECTION_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
 WANTED = [
     *("config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
     *TEMPLATE_FILES,
@@ -26,6 +21,12 @@ def hub_folder(name: str, *, cache: Path | None = None) -> Path:
     `cache` replaces Hugging Face's own cache folder. Raises CheckpointError when there is no such repository, or no
     network; it then says which files to copy.
     """
+    # Here, because loading it takes a tenth of all that is loaded before a model answers, and few models are asked for.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # The base of a broken connection's error, of whichever HTTP library is installed; the package does not export it.
+    connection_errors: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
     try:
         cached = Path(snapshot_download(name, allow_patterns=WANTED, cache_dir=cache, local_files_only=True))
         if (cached / "config.json").is_file() and any(cached.glob("model*.safetensors")):
@@ -38,7 +39,7 @@ def hub_folder(name: str, *, cache: Path | None = None) -> Path:
         return Path(snapshot_download(name, allow_patterns=WANTED, cache_dir=cache))
     except HfHubHTTPError as fault:
         raise CheckpointError(f"{name!r} is no folder here, and the Hugging Face hub refused it: {fault}") from fault
-    except CONNECTION_ERRORS as fault:
+    except connection_errors as fault:
         raise CheckpointError(
             f"{name!r} is no folder here, is not in the Hugging Face cache, and the hub cannot be reached. "
             f"On a machine with a network, open https://huggingface.co/{name}/tree/main; copy {COPY_THESE} "

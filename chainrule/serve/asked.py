@@ -53,8 +53,6 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "structured_outputs": (),
     "chat_template": (),
     "chat_template_kwargs": ({},),
-    "continue_final_message": (False,),
-    "add_generation_prompt": (True,),
     "adapter": (),
     "lora": (),
 }
@@ -221,11 +219,18 @@ class ChatRequest(Writing):
     max_completion_tokens: int | None = Field(None, ge=1, le=2**31)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=TOP_LOGPROBS)
+    continue_final_message: bool | None = None
+    """Go on with the last message, the assistant's; vLLM's names, which want the other one to be false then."""
+    add_generation_prompt: bool | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "ChatRequest":
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs: true")
+        if bool(self.continue_final_message) != (self.add_generation_prompt is False):
+            raise ValueError("continue_final_message: true and add_generation_prompt: false go together, or neither")
+        if self.continue_final_message and (not self.messages or self.messages[-1].role != "assistant"):
+            raise ValueError("continue_final_message goes on with an assistant's message, and the last is none")
         if (self.model_extra or {}).get("echo"):
             raise ValueError("echo is not supported for chat; leave it out")
         return self

@@ -62,7 +62,8 @@ class Desk:
             {"role": "system" if one.role == "developer" else one.role, "content": one.words} for one in asked.messages
         ]
         self._check_size(sum(len(one["content"].encode(errors="surrogatepass")) for one in messages), "messages")
-        ids = template.encode(self.opened.tokenizer, messages, reply=True)
+        begun = messages.pop()["content"] if asked.continue_final_message else ""
+        ids = template.encode(self.opened.tokenizer, messages, reply=True) + self.opened.tokenizer.encode(begun)
         most = asked.max_completion_tokens if asked.max_tokens is None else asked.max_tokens
         if most is None:
             self._check_room(len(ids), 1, "messages")

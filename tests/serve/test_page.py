@@ -1,7 +1,6 @@
 """The playground in a real browser, on a real server with a tiny model: chat, alternatives, two at once, any width."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from browser import CONTRAST, Browser, needs_browser
-from talking import base, instructed
+from serve.servers import running
+from talking import base, instructed, saved
 
 HERE = Path(__file__).resolve().parents[2]
 SOURCES, BUILT = HERE / "playground", HERE / "chainrule" / "serve" / "page"
@@ -32,24 +32,10 @@ def test_the_page_asks_for_nothing_of_others_and_has_nothing_inline():
 
 
 @contextmanager
-def served(opened, **settings) -> Iterator[str]:
+def served(opened, folder: Path, **settings) -> Iterator[str]:
     """The address of a server with that model."""
-    uvicorn = pytest.importorskip("uvicorn")
-    serving = pytest.importorskip("chainrule.serve.serving")
-    from chainrule.serve.app import build_app
-    from chainrule.serve.settings import Serving
-
-    given = Serving(port=0, **settings)
-    listening = serving.listen(given)
-    server = uvicorn.Server(serving.server_config(build_app(opened, given)))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield serving.address_of(listening)
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
+    with running(saved(opened, folder), **settings) as server:
+        yield server.url
 
 
 class Playground:
@@ -111,8 +97,8 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chatting():
-    with served(instructed()) as address:
+def chatting(tmp_path_factory):
+    with served(instructed(), tmp_path_factory.mktemp("playground") / "chat") as address:
         yield address
 
 
@@ -139,9 +125,10 @@ def test_an_answer_comes_token_by_token_and_what_is_said_is_never_html(browser, 
 
 
 @in_a_browser
-def test_a_text_goes_on_from_another_token_by_mouse_and_by_keyboard(browser, chatting):
+@pytest.mark.parametrize("kind", ["Completion", "Chat"])
+def test_a_text_goes_on_from_another_token_by_mouse_and_by_keyboard(browser, chatting, kind):
     page = Playground(browser, chatting)
-    page.press("Completion")
+    page.press(kind)
     page.set("Temperature", "0")
     page.say("the cat")
     texts = page.js("[...document.querySelectorAll('.token')].map(one => one.textContent)")
@@ -189,8 +176,8 @@ def test_what_is_refused_is_said_and_the_conversation_goes_on(browser, chatting)
 
 
 @in_a_browser
-def test_a_base_model_goes_on_with_texts_and_a_server_that_asks_for_its_token_gets_it(browser):
-    with served(base(), token="secret-token") as address:
+def test_a_base_model_goes_on_with_texts_and_a_server_that_asks_for_its_token_gets_it(browser, tmp_path):
+    with served(base(), tmp_path / "base", token="secret-token") as address:
         page = Playground(browser, address)
         page.until("document.querySelector('.key input')")
         page.js(
