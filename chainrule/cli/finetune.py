@@ -10,7 +10,7 @@ from rich.text import Text
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson, Device, RunsFolder
+from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.start import watched
 from chainrule.run import RUNS, find_run, last_begun, new_run
 from chainrule.show import printable
@@ -32,7 +32,7 @@ def finetune(
     objective: str = "answers",
     batch_examples: int = 16,
     probe: bool = True,
-    minutes: float | None = None,
+    minutes: Minutes = None,
     device: Device = None,
     name: Annotated[str | None, Parameter(alias="--run")] = None,
     runs_folder: RunsFolder = RUNS,
@@ -79,7 +79,7 @@ def finetune(
     probe
         Whether eight examples are learnt by heart first, to see that they can be.
     minutes
-        The time that the whole run may take. With --resume: the time that it gets from now on.
+        The time that the whole run may take, in minutes or as 90s, 1h30. With --resume: what it gets from now on.
     name
         The run's name in the runs folder. Default: after the examples, with a number.
     resume

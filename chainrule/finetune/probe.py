@@ -1,9 +1,8 @@
-"""Before a run: can the model learn eight examples by heart, and then answer them and stop? A copy of it tries.
+"""Before a run: can the model learn eight examples by heart, and then answer them and stop? A copy of it tries that.
 
 Whatever is wrong with mask, shift, template, stop token or learning rate shows here in seconds and not after hours.
 """
 
-import copy
 import math
 import time
 from collections.abc import Collection, Sequence
@@ -50,8 +49,9 @@ class ProbeResult:
 def overfit(
     model: GPT, examples: Sequence[Taught], stop: Collection[int], *, n_choices: int, most_seconds: float = MOST_SECONDS
 ) -> ProbeResult:
-    """Lets a copy of the model learn the shortest of the first examples by heart, and asks it for their answers.
+    """Lets the model learn the shortest of the first examples by heart, and asks it for their answers.
 
+    The model is used up: its weights are others afterwards, so it must be a copy of the one that is to be taught.
     Raises TrainingError with the likely cause when the loss does not fall, or when what is known by heart is not
     answered and stopped: then what is served is not what was learnt.
     """
@@ -59,7 +59,7 @@ def overfit(
     if not rows:
         raise TrainingError("the overfit probe has no conversation to learn; --no-probe leaves it out")
     began = time.perf_counter()
-    trial = copy.deepcopy(model).train()
+    trial = model.train()
     longest = max(map(len, rows))
     windows = packed(rows, min(longest, model.config.context_length), 0, together=False)
     batch = Batch.of(windows.windows(torch.arange(len(rows)).numpy()), device=next(trial.parameters()).device)

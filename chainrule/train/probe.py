@@ -13,6 +13,7 @@ from chainrule.model import GPT
 from chainrule.plan import memory_bytes
 from chainrule.run import Event
 from chainrule.train.objective import LossFunction, NextToken, Objective
+from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
 from chainrule.train.timing import Timed, first_windows, time_updates
 from chainrule.train.watch import Watch
@@ -81,7 +82,7 @@ def likely_micro_batch(config: Config, facts: MachineFacts, window_tokens: int |
     `window_tokens` is how long a window is, where that is not the context.
     """
     length, n_windows = window_tokens or config.model.context_length, config.batch_windows
-    as_long = config.model_copy(update={"model": config.model.model_copy(update={"context_length": length})})
+    as_long = in_windows(config, length)
     enough = max(1, ENOUGH_TOKENS[facts.device] // length)
     for size in range(min(n_windows, enough), 1, -1):
         need = memory_bytes(as_long, micro_batch=size, precision=facts.precision, device=facts.device)

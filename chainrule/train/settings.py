@@ -40,6 +40,13 @@ def on_machine(resolved: Resolved, facts: MachineFacts) -> Resolved:
     return pinned(resolved, "machine", chosen, "this machine")
 
 
+def in_windows(config: Config, window_tokens: int) -> Config:
+    """The settings as costs see them, where windows are shorter than the context: as many of them in an update."""
+    model = config.model.model_copy(update={"context_length": window_tokens})
+    training = config.training.model_copy(update={"batch_tokens": config.batch_windows * window_tokens})
+    return config.model_copy(update={"model": model, "training": training})
+
+
 def save_settings(run: RunFolder, resolved: Resolved) -> None:
     """Writes config.toml."""
     write_bytes(run.config, to_toml(resolved.config, resolved.sources).encode())

@@ -32,7 +32,7 @@ from chainrule.train.prompts import held_out_prompts
 from chainrule.train.record import start_record
 from chainrule.train.room import check_early, check_room
 from chainrule.train.session import Session, write_event
-from chainrule.train.settings import on_machine, pinned, plan_row, save_settings, settle
+from chainrule.train.settings import in_windows, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
@@ -157,7 +157,7 @@ class Settled:
         tokenizer, dataset = load_tokenizer(start.run.tokenizer), open_dataset(start.run.data)
         plan, about, data = record.plan, record.tokenizer, data_row(dataset, config)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
-            plan = plan_row(config, facts)
+            plan = plan_row(in_windows(config, start.lesson.window_tokens(config)), facts)
             about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
             record = replace(record, plan=plan, tokenizer=about, machine=machine_record(facts), data=data)
             write_json(start.run.machine, record.row())

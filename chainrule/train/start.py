@@ -24,7 +24,7 @@ from chainrule.train.resume import (
 )
 from chainrule.train.room import check_room
 from chainrule.train.session import Session
-from chainrule.train.settings import plan_row, save_settings
+from chainrule.train.settings import in_windows, plan_row, save_settings
 from chainrule.train.stages import Asked, Probed, Settled, Start, Surveyed
 
 
@@ -44,7 +44,8 @@ def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float 
     planned = plan_time(probed, minutes)
     session.config = planned.resolved.config
     data = data_row(session.dataset, session.config)
-    plan = plan_row(session.config, session.facts, probed.step_seconds)
+    planned_as = in_windows(session.config, start.lesson.window_tokens(session.config))
+    plan = plan_row(planned_as, session.facts, probed.step_seconds)
     for row in (data, plan):
         start.watch(row)
     record = replace(record, budget=planned.time, machine=machine_record(session.facts), plan=plan, data=data)
