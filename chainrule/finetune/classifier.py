@@ -49,6 +49,8 @@ class LabelWindows:
 
     ids: Int64[np.ndarray, "B L"]
     documents: Int64[np.ndarray, "B L"] | None
+    trained: None = None
+    """All tokens count for who asks by token; nobody does here."""
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Sequence[int], int]]) -> "LabelWindows":
