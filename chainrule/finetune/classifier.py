@@ -50,7 +50,7 @@ class LabelWindows:
     ids: Int64[np.ndarray, "B L"]
     documents: Int64[np.ndarray, "B L"] | None
     trained: None = None
-    """All that `LabelLoss` looks at counts: it finds the labels' places itself."""
+    """All tokens count for who asks by token; nobody does here."""
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Sequence[int], int]]) -> "LabelWindows":

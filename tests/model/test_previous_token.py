@@ -8,7 +8,6 @@ import torch
 from chainrule.base import ConfigError
 from chainrule.config import Layer, ModelConfig, modern, resolve
 from chainrule.model import GPT, plant_previous_token
-from chainrule.model.position import rotate
 
 
 def untouched(emb_dim=192, n_heads=3, n_layers=3, **more):
@@ -33,8 +32,8 @@ def model(request):
 def attention_of_the_first_head(model, ids):
     rotation = model.position_embedding.rotation(slice(0, ids.shape[1]))
     block = model.blocks[0]
-    q, k, _ = block.attention._heads(block.attention_norm(model.token_embedding(ids)))
-    q, k = rotate(block.attention.q_norm(q), rotation)[:, 0], rotate(block.attention.k_norm(k), rotation)[:, 0]
+    q, k, _ = block.attention.projected(block.attention_norm(model.token_embedding(ids)), rotation)
+    q, k = q[:, 0], k[:, 0]
     seen = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
     return (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~seen, -math.inf).softmax(-1)
 
