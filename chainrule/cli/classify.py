@@ -67,15 +67,14 @@ def classify(
     folds
         Judge every row once, in so many divisions of the rows; each learns anew. Default: one division.
     """
-    from chainrule.finetune import ClassifySettings, read_labelled
-    from chainrule.finetune import classify as classified
+    from chainrule import finetune
 
-    settings = ClassifySettings(how, epochs, batch, lr, rank, folds, seed)
-    learnt = read_labelled(rows, text_column, label_column)
-    others = read_labelled(judged, text_column, label_column) if judged else ()
+    settings = finetune.ClassifySettings(how, epochs, batch, lr, rank, folds, seed)
+    learnt = finetune.read_labelled(rows, text_column, label_column)
+    others = finetune.read_labelled(judged, text_column, label_column) if judged else ()
     opened = opened_here(source, device)
     say(opened.origin)
-    report = classified(opened, learnt, settings, judged=others, say=lambda line: say(printable(line)))
+    report = finetune.classify(opened, learnt, settings, judged=others, say=lambda line: say(printable(line)))
     if as_json:
         print_json(report.row())
     else:

@@ -31,12 +31,11 @@ def conformance(
         Seconds to wait for each answer.
     """
     try:
-        from chainrule.serve import Caller, unmet
-        from chainrule.serve import conformance as tried
+        from chainrule import serve
     except ModuleNotFoundError as fault:
         raise MissingPackageError("chainrule conformance", fault.name or "fastapi", "serve") from None
-    found = tried(Caller(url, token, model, timeout))
-    missed = len(unmet(found))
+    found = serve.conformance(serve.Caller(url, token, model, timeout))
+    missed = len(serve.unmet(found))
     if as_json:
         print_json({"url": url, "demands": [asdict(one) for one in found], "unmet": missed})
         return bool(missed)

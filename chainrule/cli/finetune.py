@@ -86,32 +86,31 @@ def finetune(
         Go on with an interrupted run of fine-tuning.
     """
     layer = flag_layer(flags, {"machine.device": device})
+    if resume and examples:
+        raise ConfigError("--resume goes on with the run's own examples; name the run alone")
+    if not resume and (source is None or not examples):
+        raise ConfigError("finetune needs a model and examples: chainrule finetune runs/NAME examples.jsonl")
+    if on_bad not in ("error", "skip"):
+        raise ConfigError(f"--on-bad {on_bad} is unknown for examples; use error or skip")
     if resume:
-        if examples:
-            raise ConfigError("--resume goes on with the run's own examples; name the run alone")
         run = find_run(source, runs_folder) if source else last_begun(runs_folder)
-        from chainrule.finetune import resume_finetune
+    from chainrule import finetune as room
 
+    if resume:
         return watched(
             run,
-            lambda watch, begun, report: resume_finetune(
+            lambda watch, begun, report: room.resume_finetune(
                 run.path, layers=[layer], minutes=minutes, watch=watch, begun=begun, report=report
             ),
             verb="finetune",
             as_json=as_json,
         )
-    if source is None or not examples:
-        raise ConfigError("finetune needs a model and examples: chainrule finetune runs/NAME examples.jsonl")
-    if on_bad not in ("error", "skip"):
-        raise ConfigError(f"--on-bad {on_bad} is unknown for examples; use error or skip")
-    from chainrule.finetune import TuningSettings, column_map
-    from chainrule.finetune import finetune as tune
-
-    settings = TuningSettings(
+    assert source is not None, "only a resume needs no model"
+    settings = room.TuningSettings(
         epochs=epochs,
         batch_examples=batch_examples,
         held_out=held_out,
-        columns=column_map(column),
+        columns=room.column_map(column),
         skip_bad=on_bad == "skip",
         too_long=too_long,
         base_text=text,
@@ -122,7 +121,7 @@ def finetune(
     run = new_run(name, runs_folder, examples)
     return watched(
         run,
-        lambda watch, begun, report: tune(
+        lambda watch, begun, report: room.finetune(
             source,
             examples,
             Path(run.path),

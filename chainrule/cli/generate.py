@@ -87,7 +87,7 @@ def generate(
         )
     if as_json and not prompts:
         raise ConfigError("--json needs a prompt; the prompt loop is for people")
-    from chainrule.generate import open_writer
+    from chainrule.generate import lost_bits, open_writer
 
     writer = open_writer(
         source,
@@ -104,7 +104,8 @@ def generate(
     )
     say_passed_over(writer.model.passed_over, writer.model.origin)
     if lost_on is not None:
-        say_lost(source, device, writer.model, lost_on)
+        full = opened_here(source, device)
+        say(f"{lost_on}: {lost_bits(full, writer.model, _text_of(lost_on)).words}")
     if not prompts:
         _loop(writer, seed)
     elif as_json:
@@ -134,15 +135,12 @@ def say_passed_over(reasons: Sequence[str], origin: str) -> None:
         say(f"passed over: {reason}; taken instead: {origin}")
 
 
-def say_lost(source: str, device: str | None, packed: "OpenedModel", path: Path) -> None:
-    """What the packed weights lose on the text in a file."""
+def _text_of(path: Path) -> str:
+    """The text in a file that --lost-on names."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as fault:
         raise ConfigError(f"--lost-on {path} cannot be read: {fault.strerror}; give a text file") from None
-    from chainrule.generate import lost_bits
-
-    say(f"{path}: {lost_bits(opened_here(source, device), packed, text).words}")
 
 
 def _stream(writer: "Writer", prompt: str, seed: int) -> None:

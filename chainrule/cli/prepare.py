@@ -11,6 +11,7 @@ from chainrule.cli.options import AsJson, Minutes
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.config import preset as preset_layer
+from chainrule.panel import make_watch
 from chainrule.plan import check_layers
 from chainrule.run import DataReport
 
@@ -78,7 +79,6 @@ def _seen(seen: dict[str, Any], *, as_json: bool) -> int:
 
 
 def _prepare(layers: list[Layer], minutes: float | None, *, as_json: bool) -> int:
-    from chainrule.panel import make_watch
     from chainrule.train import prepare_text
 
     with make_watch(json_mode=as_json) as watch:

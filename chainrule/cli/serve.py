@@ -64,19 +64,18 @@ def serve(
         on a CPU. --no-exact rounds differently from batch to batch.
     """
     try:
-        from chainrule.serve import Serving, token_of
-        from chainrule.serve import serve as serve_model
+        from chainrule import serve as room
     except ModuleNotFoundError as fault:
         if not fault.name or fault.name.partition(".")[0] not in ("fastapi", "starlette", "uvicorn"):
             raise
         raise MissingPackageError("chainrule serve", fault.name, "serve") from None
-    settings = Serving(
+    settings = room.Serving(
         host=host,
         port=port,
         rows=rows,
         max_queue=max_queue,
         max_length=max_length,
-        token=token_of(token),
+        token=room.token_of(token),
         hosts=allow_host,
         origins=allow_origin,
         name=name or Path(source).name or None,
@@ -89,4 +88,4 @@ def serve(
 
     opened = opened_here(source, device)
     say(printable(opened.origin))
-    serve_model(opened, settings, on_ready=ready)
+    room.serve(opened, settings, on_ready=ready)

@@ -8,6 +8,7 @@ from pathlib import Path
 from chainrule.base import Interrupted
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer
+from chainrule.panel import listening, make_watch
 from chainrule.run import Record, RunFolder, Summary
 
 # An interpreter that starts takes no longer than this.
@@ -38,7 +39,6 @@ def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool) -> 
     # The time counts from when the command was typed: until here a command has done little but compute, and where it
     # is called from another program, nobody waited for all that this did before.
     begun = time.perf_counter() - min(time.process_time(), STARTED_SECONDS)
-    from chainrule.panel import listening, make_watch
     from chainrule.report import write_report
 
     try:
