@@ -3,7 +3,7 @@
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
 from chainrule.data.files import Listing, check_paths, list_files
-from chainrule.data.given import write_documents
+from chainrule.data.given import EXAMPLES, write_documents
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
@@ -19,6 +19,7 @@ from chainrule.data.structured import structured_rows
 from chainrule.data.surveying import Survey, survey, survey_key
 
 __all__ = [
+    "EXAMPLES",
     "Batches",
     "Cache",
     "CacheEntry",

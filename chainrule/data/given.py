@@ -13,11 +13,15 @@ from chainrule.data.store import Dataset, open_dataset
 from chainrule.run import DataReport, Source
 from chainrule.tokenizer import Tokenizer
 
+EXAMPLES = "examples"
+"""What the report says is held out, where it is whole documents that somebody chose."""
 Documents = Sequence[NDArray[np.int64]]
 """The ids of each document."""
 
 
-def write_documents(folder: Path, sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str) -> Dataset:
+def write_documents(
+    folder: Path, sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str, n_files: int = 1
+) -> Dataset:
     """Writes the documents of "train" and "validation", one shard each, and opens them.
 
     Nothing is put between them: whoever wants an end-of-text token gives it. Sizes are those of the text of the ids.
@@ -34,7 +38,7 @@ def write_documents(folder: Path, sides: Mapping[str, Documents], tokenizer: Tok
         dtype=token_dtype(tokenizer.vocab_size).name,
         sources=(source,),
         shards=entries,
-        report=_report(sides, tokenizer, source),
+        report=_report(sides, tokenizer, source, n_files),
     )
     save_manifest(sealed(manifest), folder)
     return open_dataset(folder)
@@ -53,7 +57,7 @@ def _write_side(folder: Path, side: str, documents: Documents, tokenizer: Tokeni
     return ShardEntry(path.name, side, len(ids), len(documents), written.sha256, written.root)
 
 
-def _report(sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str) -> DataReport:
+def _report(sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str, n_files: int) -> DataReport:
     sizes = {side: sum(_n_bytes(one, tokenizer) for one in documents) for side, documents in sides.items()}
     tokens = {side: sum(map(len, documents)) for side, documents in sides.items()}
     counts = {side: len(documents) for side, documents in sides.items()}
@@ -62,7 +66,8 @@ def _report(sides: Mapping[str, Documents], tokenizer: Tokenizer, source: str) -
         documents=sum(counts.values()),
         read_documents=sum(counts.values()),
         bytes=sum(sizes.values()),
-        held_out="examples",
+        files=n_files,
+        held_out=EXAMPLES,
         tokens=tokens,
         split_bytes=sizes,
         split_documents=counts,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from chainrule.base import ConfigError, write_json
@@ -188,7 +187,7 @@ def _lesson(prepared: Prepared, tuning: Tuning) -> AnswersLesson:
 def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSettings, origin: Origin) -> Dataset:
     """Writes examples, mask, tokenizer, template and base text into the run's folder."""
     run = start.run
-    mask = keep(run.data, prepared.train, prepared.held_out, prepared.tokenizer, Path(tuning.examples[0]).name)
+    mask = keep(run.data, prepared.train, prepared.held_out, prepared.tokenizer, tuning.examples)
     prepared.tokenizer.save(run.tokenizer)
     if prepared.template:
         save_template(prepared.template, run.path)

@@ -54,10 +54,13 @@ def held_out(examples: Sequence[Taught], share: float) -> tuple[list[Taught], li
     return [one for key, one in pairs if key not in kept], [one for key, one in pairs if key in kept]
 
 
-def keep(folder: Path, train: Sequence[Taught], validation: Sequence[Taught], tokenizer: Tokenizer, source: str) -> str:
+def keep(
+    folder: Path, train: Sequence[Taught], validation: Sequence[Taught], tokenizer: Tokenizer, files: Sequence[str]
+) -> str:
     """Writes both sides as shards, and what of them is learnt beside; returns the SHA-256 of that."""
     sides = {"train": train, "validation": validation}
-    write_documents(folder, {side: [one.ids for one in some] for side, some in sides.items()}, tokenizer, source)
+    ids = {side: [one.ids for one in some] for side, some in sides.items()}
+    write_documents(folder, ids, tokenizer, Path(files[0]).name, len(files))
     masks = {side: _mask(some) for side, some in sides.items()}
     with (folder / MASK).open("wb") as stream:
         write_tensors(stream, masks)

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.base import ConfigError, DataError
 from chainrule.config import Config, Layer
-from chainrule.data import Batches, Dataset, Survey, find_cache, list_files
+from chainrule.data import EXAMPLES, Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
 from chainrule.run import DataReport, Machine, RunFolder, TokenizerFacts
@@ -123,6 +123,9 @@ def data_row(dataset: Dataset, config: Config) -> DataReport:
             f"the run reads the text {epochs:.1f} times; past {MANY_EPOCHS} the model learns it by heart more than it "
             "learns from it (Muennighoff et al., arXiv 2305.16264): more text, fewer steps or a smaller model help"
         )
+    if report.held_out == EXAMPLES:
+        # Conversations share the template's words, and equal ones are on one side: there is nothing to be found.
+        return replace(report, epochs=round(epochs, 3), warnings=tuple(warnings))
     copied = copied_row(dataset)
     if copied.share is not None and copied.share >= NOTABLE_SHARE:
         warnings.append(copied_sentence(copied))

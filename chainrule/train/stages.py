@@ -155,9 +155,10 @@ class Settled:
         """
         config, facts = resolved.config, start.look_at_machine(resolved.config)
         tokenizer, dataset = load_tokenizer(start.run.tokenizer), open_dataset(start.run.data)
-        plan, about, data = record.plan, record.tokenizer, data_row(dataset, config)
+        planned_as = in_windows(config, start.lesson.window_tokens(config))
+        plan, about, data = record.plan, record.tokenizer, data_row(dataset, planned_as)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
-            plan = plan_row(in_windows(config, start.lesson.window_tokens(config)), facts)
+            plan = plan_row(planned_as, facts)
             about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
             record = replace(record, plan=plan, tokenizer=about, machine=machine_record(facts), data=data)
             write_json(start.run.machine, record.row())

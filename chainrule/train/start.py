@@ -43,8 +43,8 @@ def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float 
         record = replace(record, before=score_before(session, minutes, probed.step_seconds))
     planned = plan_time(probed, minutes)
     session.config = planned.resolved.config
-    data = data_row(session.dataset, session.config)
     planned_as = in_windows(session.config, start.lesson.window_tokens(session.config))
+    data = data_row(session.dataset, planned_as)
     plan = plan_row(planned_as, session.facts, probed.step_seconds)
     for row in (data, plan):
         start.watch(row)

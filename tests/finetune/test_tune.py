@@ -16,7 +16,18 @@ from chainrule.config import Layer
 from chainrule.data import open_dataset
 from chainrule.finetune import Span, TuningSettings, finetune, resume_finetune
 from chainrule.finetune.answering import Question, answers
-from chainrule.run import AnswersRow, EvalRow, RunFolder, Sample, Summary, TrainRow, read_summary, read_tuning, rows_of
+from chainrule.run import (
+    AnswersRow,
+    EvalRow,
+    RunFolder,
+    Sample,
+    Summary,
+    TrainRow,
+    read_start,
+    read_summary,
+    read_tuning,
+    rows_of,
+)
 from chainrule.train import pretrain
 
 FAST = {
@@ -93,6 +104,9 @@ def test_what_was_taught_is_written_down(finished: tuple[RunFolder, Summary, lis
     learnt = {"red": 4, "blue": 5}
     assert tuning.trained_tokens in range(36 * min(learnt.values()), 36 * max(learnt.values()) + 1)
     assert open_dataset(run.data, verify=True).split("train").n_documents == 36
+    told = read_start(run).data
+    assert told is not None and told.copied is None and (told.files, told.documents) == (1, 40)
+    assert 15 < (told.epochs or 0) < 45, "twenty times, and padding, whatever the context"
 
 
 def test_new_tokens_are_learnt_from_the_first_step(base: Path, closed: Path, tmp_path: Path) -> None:
