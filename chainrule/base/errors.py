@@ -5,6 +5,7 @@
     ChainruleError                 exit code 1
     ├── TrainingError              1: the run went wrong by itself (non-finite losses in a row)
     ├── ExportError                1: an export does not compute what the model computes
+    ├── UserError                  2: what the caller can put right; all below are such, and what fits none of them
     ├── ConfigError                2: a setting, or two that do not go together
     ├── DataError                  2: a text, a shard, a manifest
     ├── TokenizerError             2: a vocabulary, or text that it cannot hold

@@ -74,8 +74,10 @@ def chat(
 
 def _talk(session: "Talk", *, stats: bool) -> int:
     """With a person: whatever is refused or interrupted, the conversation goes on."""
-    with suppress(ImportError):  # a line can be edited, and earlier ones fetched; Windows does that by itself
-        import readline  # noqa: F401
+    if sys.platform != "win32":
+        # A line can be edited, and earlier ones fetched; Windows does that by itself, and some builds of Python cannot.
+        with suppress(ImportError):
+            import readline  # noqa: F401
     while True:
         try:
             if not _turn(session, stats=stats):

@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from chainrule.base import RunError, disk_faults
+from chainrule.base import RunError, disk_faults, temporary_name
 from chainrule.run.folder import RunFolder
 from chainrule.run.lock import is_running, run_lock
 
@@ -31,7 +31,7 @@ def remove_run(run: RunFolder) -> None:
     if is_running(run):
         raise RunError(f"{run.path} is being trained at the moment; stop it first (Ctrl-C where it runs)")
     with run_lock(run), disk_faults(run.path, "removing"):
-        doomed = run.path.with_name(f".removed-{run.name}-{os.getpid()}")
+        doomed = temporary_name(run.path)
         run.path.rename(doomed)
     with disk_faults(doomed, "removing"):
         shutil.rmtree(doomed)
