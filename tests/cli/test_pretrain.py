@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from chainrule import panel
 from chainrule.cli import main
 from chainrule.config.quickstart import QUICKSTARTS as PROMPTS
 from chainrule.run import TrainRow, read_rows
@@ -67,7 +66,7 @@ def test_a_signal_saves_and_tells_how_to_go_on(number, texts, tmp_path, capsys, 
 
     arguments = ["pretrain", str(texts), "--name", "stopped", "--runs-folder", str(tmp_path), *tiny]
     with monkeypatch.context() as patched:
-        patched.setattr(panel, "make_watch", interrupting)
+        patched.setattr("chainrule.cli.start.make_watch", interrupting)
         assert main(arguments) == 128 + number
     err = capsys.readouterr().err
     assert err.endswith(f"to go on: chainrule pretrain --resume {tmp_path / 'stopped'}\n")

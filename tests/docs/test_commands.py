@@ -23,7 +23,6 @@ import pytest
 import torch
 
 import chainrule.train
-from chainrule import panel
 from chainrule.cli import main
 from chainrule.config import Layer
 from chainrule.data.standard_library import library_files
@@ -172,7 +171,7 @@ class Walk:
         with self.patched.context() as patched:
             patched.setattr("sys.stdin", io.StringIO("The\n"))
             if CTRL_C in line:
-                patched.setattr(panel, "make_watch", pressing_ctrl_c)
+                patched.setattr("chainrule.cli.start.make_watch", pressing_ctrl_c)
             self.run(line, lambda: main(words))
 
     def named(self, word: str) -> str:

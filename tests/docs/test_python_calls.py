@@ -25,9 +25,17 @@ def imported_by(verb: str) -> set[tuple[str, str]]:
     while waiting:
         path = waiting.pop()
         seen.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        whole = {
+            alias.asname: alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "chainrule"
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                found |= {(node.value.id, node.attr), (INNER.get(node.value.id, ""), node.attr)}
+                name = whole.get(node.value.id, node.value.id)
+                found |= {(name, node.attr), (INNER.get(name, ""), node.attr)}
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("chainrule."):
                 continue
             room, *inside = node.module.split(".")[1:]
