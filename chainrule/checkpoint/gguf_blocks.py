@@ -9,6 +9,8 @@ from torch import Tensor
 
 from chainrule.base import MissingPackageError
 
+# Of 32 numbers: 1 MiB in float32, which stays in a core's cache.
+BLOCKS_AT_ONCE = 2**13
 PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -26,9 +28,15 @@ def unpacked(content: np.ndarray, kind: str, shape: tuple[int, ...]) -> Float[Te
     if kind in PLAIN:
         return torch.from_numpy(content.copy()).view(PLAIN[kind]).float().view(shape)
     gguf = require_gguf(f"reading a GGUF file in {kind}")
-    rows = content.reshape(-1, len(content) * shape[-1] // np.prod(shape, dtype=int))
-    numbers = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[kind])
-    return torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32)).view(shape)
+    quantised = gguf.GGMLQuantizationType[kind]
+    n_numbers, n_bytes = gguf.GGML_QUANT_SIZES[quantised]
+    numbers = np.empty(len(content) // n_bytes * n_numbers, np.float32)
+    # Blocks know nothing of rows. As one long row each, some thousand at a time: the package goes through short rows by
+    # sixteen, which is 10,000 calls and 0.7 s more for SmolLM2.
+    for start in range(0, len(content) // n_bytes, BLOCKS_AT_ONCE):
+        part = content[start * n_bytes : (start + BLOCKS_AT_ONCE) * n_bytes][None]
+        numbers[start * n_numbers : (start + BLOCKS_AT_ONCE) * n_numbers] = gguf.quants.dequantize(part, quantised)[0]
+    return torch.from_numpy(numbers).view(shape)
 
 
 def packed(tensor: Float[Tensor, "..."], kind: str) -> bytes:
