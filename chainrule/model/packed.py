@@ -15,7 +15,7 @@ PACK_WIDTH = 16
 # Up to here torch's 8-bit product wins over whole numbers, which first need the activations in two bytes: 6 against
 # 38 µs of calls a layer with one row, 0.75 against 0.33 ms of work with 16 rows of 3,072 × 576 (one thread of a Zen 4).
 FEW_ROWS = 4
-# Weights that share a scale and a zero in 4 bits. With 64 the text loses about half as much again (docs/LOG.md).
+# Weights that share a scale and a zero in 4 bits.
 GROUP = 32
 # Of the reach of two bytes, 128 × 255, what keeps the upper byte within 127 after rounding.
 TWO_BYTES = 32_512
