@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainrule.evaluate.scoring import AS_IT_IS, OnProgress, Scores, Scoring, check_vocabulary, evaluating, looking
+from chainrule.evaluate.scoring import AS_IT_IS, OnProgress, Scores, Scoring, check_vocabulary, looking
 from chainrule.evaluate.texts import Texts
 from chainrule.evaluate.windows import Windows, windows_of_documents
-from chainrule.model import GPT, IGNORED
+from chainrule.model import GPT, IGNORED, evaluating
 
 Ids = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.base import DataError
 from chainrule.data import TokenStore
-from chainrule.model import GPT
+from chainrule.model import GPT, evaluating
 
 # A token could have been copied when the tokens before it, this many, stand earlier in the window.
 REPEATED = 4
@@ -53,14 +53,12 @@ def look_back(model: GPT, store: TokenStore, n_windows: int = 64) -> LookBack:
 
 def _losses(model: GPT, ids: NDArray[np.int64]) -> NDArray[np.float64]:
     device = model.token_embedding.weight.device
-    training = model.training
-    model.eval()
-    found = []
-    with torch.no_grad():
-        for start in range(0, len(ids), AT_ONCE):
-            part = torch.from_numpy(ids[start : start + AT_ONCE]).to(device)
-            found.append(model.token_losses(part[:, :-1], part[:, 1:]).double().cpu().numpy())
-    model.train(training)
+    with evaluating(model):
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(ids), AT_ONCE):
+                part = torch.from_numpy(ids[start : start + AT_ONCE]).to(device)
+                found.append(model.token_losses(part[:, :-1], part[:, 1:]).double().cpu().numpy())
     return np.concatenate(found)
 
 

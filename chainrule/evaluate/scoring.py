@@ -14,7 +14,7 @@ from chainrule.base import ModelError
 from chainrule.checkpoint import OpenedModel
 from chainrule.data import TokenStore
 from chainrule.evaluate.windows import Windows, windows_of
-from chainrule.model import GPT, IGNORED
+from chainrule.model import GPT, IGNORED, evaluating
 
 
 @dataclass(frozen=True)
@@ -122,17 +122,6 @@ def check_vocabulary(model: GPT, byte_lengths: NDArray[np.int32]) -> None:
             f"the text has ids of a vocabulary of {len(byte_lengths)}, the model has "
             f"vocab_size={model.config.vocab_size}; prepare the text with the model's tokenizer"
         )
-
-
-@contextmanager
-def evaluating(model: GPT) -> Iterator[None]:
-    """Dropout is off inside; a model in training goes on training afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Target:
     words: str
     use: str = ""
     """How what was written is used, in Markdown, for the model card; with the library's name as Hugging Face has it."""
-    library: str = ""
+    card_library: str = ""
     as_written: Callable[[OpenedModel], OpenedModel] = lambda opened: opened
     """The model that the folder promises: of a format that rounds weights, the one with the rounded ones."""
     dtypes: Mapping[str, "Target"] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def _gguf(dtype: str) -> Target:
         require,
         "llama.cpp",
         use=USE,
-        library="gguf",
+        card_library="gguf",
         as_written=partial(as_written, dtype=dtype),
     )
 
@@ -97,7 +97,7 @@ def export(
         proof = replace(
             found, folder=folder, origin=opened.origin, passed_over=opened.passed_over, rounding_difference=rounded
         )
-        card = model_card(opened, proof, run, library=chosen.library, use=chosen.use)
+        card = model_card(opened, proof, run, library=chosen.card_library, use=chosen.use)
         write_bytes(unfinished / "README.md", card.encode())
     return proof
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from chainrule.finetune.examples import Taught
 from chainrule.generate import Decoder, Temperature
-from chainrule.model import GPT
+from chainrule.model import GPT, evaluating
 
 AT_ONCE = 8
 
@@ -47,25 +47,23 @@ def answers(
     model: GPT, questions: Sequence[Question], stop: Collection[int], *, most_tokens: int, n_choices: int
 ) -> list[Answer]:
     """The greedy answer to each question, of at most `most_tokens`."""
-    training = model.training
-    model.eval()
-    found: dict[int, Answer] = {}
-    context = model.config.context_length
-    decoder = Decoder(model, AT_ONCE, context, n_choices=n_choices)
-    waiting = iter(enumerate(questions))
-    writing: dict[int, tuple[int, list[int]]] = {}
-    while True:
-        for number, question in islice(waiting, decoder.n_free):
-            writing[decoder.admit(question.prompt[-context:], rules=[Temperature(0)])] = (number, [])
-        if not writing:
-            break
-        for row, token in decoder.step().items():
-            number, ids = writing[row]
-            if token not in stop:
-                ids.append(token)
-            if token in stop or len(ids) >= most_tokens:
-                found[number] = Answer(tuple(ids), token in stop)
-                decoder.release(row)
-                del writing[row]
-    model.train(training)
+    with evaluating(model):
+        found: dict[int, Answer] = {}
+        context = model.config.context_length
+        decoder = Decoder(model, AT_ONCE, context, n_choices=n_choices)
+        waiting = iter(enumerate(questions))
+        writing: dict[int, tuple[int, list[int]]] = {}
+        while True:
+            for number, question in islice(waiting, decoder.n_free):
+                writing[decoder.admit(question.prompt[-context:], rules=[Temperature(0)])] = (number, [])
+            if not writing:
+                break
+            for row, token in decoder.step().items():
+                number, ids = writing[row]
+                if token not in stop:
+                    ids.append(token)
+                if token in stop or len(ids) >= most_tokens:
+                    found[number] = Answer(tuple(ids), token in stop)
+                    decoder.release(row)
+                    del writing[row]
     return [found[number] for number in range(len(questions))]

@@ -17,7 +17,7 @@ from chainrule.finetune.batches import ExampleBatches
 from chainrule.finetune.examples import Taught
 from chainrule.finetune.grow import grown
 from chainrule.finetune.packing import Packed
-from chainrule.model import GPT, Batch
+from chainrule.model import GPT, Batch, evaluating
 from chainrule.run import AnswersRow, Change, EvalRow, OnBothTexts, Sample, Summary, TaskResult
 from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
@@ -142,17 +142,15 @@ class AnswersLesson:
     @torch.no_grad()
     def _score(self, model: GPT) -> tuple[float, float]:
         """Nats per learnt token, and bits per byte of them, over all held-out examples."""
-        training = model.training
-        model.eval()
-        device = next(model.parameters()).device
-        nats, n_bytes = 0.0, 0
-        for start in range(0, len(self.held_out), SCORED_AT_ONCE):
-            windows = self.held_out.windows(np.arange(start, min(start + SCORED_AT_ONCE, len(self.held_out))))
-            batch = Batch.of(windows, device=device)
-            nats += float(model.token_losses(batch.inputs, batch.targets, batch.documents).double().sum())
-            assert windows.trained is not None
-            n_bytes += int(self.tokenizer.byte_lengths[windows.ids[:, 1:][windows.trained[:, 1:]]].sum())
-        model.train(training)
+        with evaluating(model):
+            device = next(model.parameters()).device
+            nats, n_bytes = 0.0, 0
+            for start in range(0, len(self.held_out), SCORED_AT_ONCE):
+                windows = self.held_out.windows(np.arange(start, min(start + SCORED_AT_ONCE, len(self.held_out))))
+                batch = Batch.of(windows, device=device)
+                nats += float(model.token_losses(batch.inputs, batch.targets, batch.documents).double().sum())
+                assert windows.trained is not None
+                n_bytes += int(self.tokenizer.byte_lengths[windows.ids[:, 1:][windows.trained[:, 1:]]].sum())
         n_tokens = int(self.held_out.trained[:, 1:].sum())
         return nats / max(1, n_tokens), nats / math.log(2) / max(1, n_bytes)
 

@@ -1,7 +1,6 @@
 """Text that goes on from prompts: many at once, or one piece by piece."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +10,7 @@ from chainrule.generate.healing import beginning_with
 from chainrule.generate.prompts import batches, check_amount, encode_prompt, row_seeds
 from chainrule.generate.rules import Rule
 from chainrule.generate.text import TextStream
-from chainrule.model import GPT
+from chainrule.model import GPT, evaluating
 from chainrule.tokenizer import Tokenizer
 
 Finish = Literal["end", "stop", "length"]
@@ -64,7 +63,7 @@ def generate(
     texts = [_Text(model, tokenizer, prompt, max_new_tokens, stop, heal=heal) for prompt in prompts]
     seeds = row_seeds(prompts, seed)
     for rows in batches(model.config, [len(text.encoded.ids) for text in texts], max_new_tokens):
-        with _evaluating(model):
+        with evaluating(model):
             batch = [texts[row] for row in rows]
             for step in _steps(model, tokenizer, batch, rules, [seeds[row] for row in rows]):
                 for row, token in step.items():
@@ -116,7 +115,7 @@ def _steps(
 
 
 def _pieces(model: GPT, text: "_Text", steps: Iterator[dict[int, int]]) -> Iterator[str]:
-    with _evaluating(model):
+    with evaluating(model):
         for step in steps:
             if piece := text.add(step[0]):
                 yield piece
@@ -166,17 +165,6 @@ class _Text:
         self.finish = finish
         self._pieces.append(self._stream.finish())
         return self._pieces[-1]
-
-
-@contextmanager
-def _evaluating(model: GPT) -> Iterator[None]:
-    """Dropout is off inside; a model in training goes on training afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _check(stop: Sequence[str]) -> None:

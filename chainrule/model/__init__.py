@@ -8,6 +8,7 @@ from chainrule.model.feed_forward import SwiGLUFeedForward
 from chainrule.model.flat import FlatBlock, can_be_flat
 from chainrule.model.gpt import GPT
 from chainrule.model.loss import IGNORED
+from chainrule.model.modes import evaluating
 from chainrule.model.packed import (
     FEW_ROWS,
     GROUP,
@@ -43,6 +44,7 @@ __all__ = [
     "attend",
     "can_be_flat",
     "dequantised",
+    "evaluating",
     "four_bits",
     "int4_fits",
     "int8_fits",

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from chainrule.data import Windows
-from chainrule.model import GPT, micro_batches
+from chainrule.model import GPT, evaluating, micro_batches
 from chainrule.spike.replay import portions_of
 from chainrule.tokenizer import Tokenizer
 from chainrule.train import gradient_norms
@@ -47,28 +47,24 @@ def window_losses(model: GPT, windows: Windows) -> NDArray[np.float32]:
 
 def window_gradients(model: GPT, windows: Windows) -> NDArray[np.float64]:
     """Norm of the gradient of each window by itself, of at most MOST_WINDOWS, in float32 and without dropout."""
-    training = model.training
-    model.eval()
-    part = windows.some(slice(MOST_WINDOWS))
-    found = []
-    for portion in portions_of(part, 1):
-        torch.autograd.backward(portion(model))
-        found.append(float(torch.linalg.vector_norm(gradient_norms(model))) * len(part.ids))
-        model.zero_grad(set_to_none=True)
-    model.train(training)
+    with evaluating(model):
+        part = windows.some(slice(MOST_WINDOWS))
+        found = []
+        for portion in portions_of(part, 1):
+            torch.autograd.backward(portion(model))
+            found.append(float(torch.linalg.vector_norm(gradient_norms(model))) * len(part.ids))
+            model.zero_grad(set_to_none=True)
     return np.array(found)
 
 
 @torch.no_grad()
 def token_losses(model: GPT, windows: Windows) -> Float32[np.ndarray, "B T"]:
     """Nats at each token, in float32 and without dropout, one window at a time."""
-    training = model.training
-    model.eval()
-    device = str(next(model.parameters()).device)
-    found = []
-    for one in micro_batches(windows, 1, device):
-        found.append(model.token_losses(one.inputs, one.targets, one.documents).float().cpu())
-    model.train(training)
+    with evaluating(model):
+        device = str(next(model.parameters()).device)
+        found = []
+        for one in micro_batches(windows, 1, device):
+            found.append(model.token_losses(one.inputs, one.targets, one.documents).float().cpu())
     return torch.cat(found).numpy()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from chainrule.data import Windows
 from chainrule.health import Excess, Inside, NormMeter, Norms, SpikeDetector, look_inside, parameter_norms
-from chainrule.model import Batch
+from chainrule.model import Batch, evaluating
 from chainrule.run import (
     Heads,
     HealthRecord,
@@ -142,10 +142,8 @@ class RunHealth:
             with torch.no_grad(), session.precision.autocast():
                 self.model.stream(one.inputs, None, one.documents)
 
-        training = self.model.training
-        self.model.eval()
-        inside = look_inside(self.model, forward, units=units)
-        self.model.train(training)
+        with evaluating(self.model):
+            inside = look_inside(self.model, forward, units=units)
         self._write(inside_row(session.state.progress.step + 1, inside))
 
     def _write(self, row: NormsRow | InsideRow) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from chainrule.base import ConfigError, DataError
 from chainrule.data import Row, structured_rows
-from chainrule.evaluate.scoring import evaluating, looking
+from chainrule.evaluate.scoring import looking
 from chainrule.evaluate.tasks.task import Candidate, Task
-from chainrule.model import IGNORED
+from chainrule.model import IGNORED, evaluating
 from chainrule.show import printable
 from chainrule.tokenizer import Tokenizer
 
