@@ -1,6 +1,7 @@
 """The short blocks before and after the live panel: machine, plan, tokenizer, data; result and what to type next."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.rule import Rule
@@ -8,7 +9,19 @@ from rich.text import Text
 
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.panel.layout import rows_table, sample_text
-from chainrule.run import AnswersRow, Baselines, DataReport, Event, Machine, Plan, Record, Summary, TokenizerFacts
+from chainrule.run import (
+    AnswersRow,
+    Baselines,
+    DataReport,
+    Event,
+    Machine,
+    Plan,
+    Record,
+    RunFolder,
+    Summary,
+    TokenizerFacts,
+    read_tuning,
+)
 from chainrule.show import number, percent, printable
 from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored, task_words
 
@@ -168,5 +181,7 @@ def what_next(report: str | None, run: str | None) -> list[tuple[str, str]]:
     """Where the report is and what to type next, as (label, sentence)."""
     lines = [("report", report)] if report else []
     if run:
-        lines += [("next", f"chainrule generate {run}"), ("or", f"chainrule export hf {run} out/")]
+        # What was taught by examples is asked; what has only read is given a beginning.
+        verb = "chat" if read_tuning(RunFolder(Path(run))) else "generate"
+        lines += [("next", f"chainrule {verb} {run}"), ("or", f"chainrule export hf {run} out/")]
     return lines

@@ -48,6 +48,7 @@ def test_the_commands_of_the_page_do_what_it_says(
     said, shown = capfd.readouterr()
     assert "40 prompts with completions" in said
     assert "what is learnt is green" in shown and "»998«»<|im_end|>«" in shown
+    assert "chainrule chat runs/rows-1" in said
     run = RunFolder(Path("runs/rows-1"))
     assert read_summary(run).status == "finished" and read_tuning(run) is not None
     words = shlex.split(resume.replace("NAME", "rows-1"))[1:]
