@@ -122,7 +122,7 @@ def _held_out_losses(run: RunFolder) -> dict[int, float]:
     return {look.step: look.val_loss for look in rows_of(run.metrics, EvalRow) if look.val_loss is not None}
 
 
-def build(
+def build_model(
     config: ModelConfig,
     state_dict: Mapping[str, Tensor],
     source: str,
@@ -169,7 +169,7 @@ def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> Open
         raise CheckpointError(
             f"{checkpoint.path}: tokenizer.json has {tokenizer.vocab_size} entries and the model {config.vocab_size}"
         )
-    model = build(config, checkpoint.tensors("model"), str(checkpoint.path), device)
+    model = build_model(config, checkpoint.tensors("model"), str(checkpoint.path), device)
     origin = f"step {checkpoint.step} of {checkpoint.path.parent.parent}"
     template = load_template(checkpoint.path, tokenizer)
     return OpenedModel(model, tokenizer, config, origin, checkpoint.step, template=template)
@@ -188,12 +188,14 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
             "they do not belong together"
         )
     template = load_template(folder, tokenizer)
-    return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin, template=template)
+    return OpenedModel(
+        build_model(config, state_dict, str(folder), device), tokenizer, config, origin, template=template
+    )
 
 
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
     read = read_gguf(file)
-    model = build(read.config, read.state_dict, str(file), device, copied=False)
+    model = build_model(read.config, read.state_dict, str(file), device, copied=False)
     return OpenedModel(model, read.tokenizer, read.config, origin, template=read.template)
 
 
@@ -203,6 +205,8 @@ def _is_hub_name(source: str) -> bool:
 
 
 def _not_a_model(path: Path) -> str:
+    if (path / "classifier.json").is_file():
+        return f'{path} holds a classifier; ask it: chainrule classify {path} --text "…"'
     return (
         f"{path} is not a model: give a run folder (config.toml and checkpoints/), a checkpoint ({MANIFEST}), a "
         f"Hugging Face folder (config.json, {TOKENIZER} and {WEIGHTS} or {INDEX}), or a GGUF file"

@@ -20,6 +20,8 @@ def _hidden_dim(given: dict[str, int | str]) -> int:
     return -(-8 * emb_dim // 3 // 64) * 64
 
 
+MOST_TRIED = 10_000
+
 # What each kind of rope_scaling reads beside rope_base.
 SCALED_BY: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -95,13 +97,17 @@ class ModelConfig(Section):
         fits = self.position == "rope" and self.qk_norm
         return None if fits else "model.position=rope and model.qk_norm=true"
 
+    @property
+    def _fitting_heads(self) -> int:
+        """The divisor of emb_dim that is nearest to n_heads. A file may ask for any size: not all are tried."""
+        near = (n for away in range(1, MOST_TRIED) for n in (self.n_heads - away, self.n_heads + away))
+        return next((n for n in near if n > 0 and self.emb_dim % n == 0), 1)
+
     @model_validator(mode="after")
     def _heads_divide(self) -> "ModelConfig":
         if self.emb_dim % self.n_heads and "head_dim" not in self.model_fields_set:
-            fitting = [n for n in range(1, self.emb_dim + 1) if self.emb_dim % n == 0]
-            nearby = min(fitting, key=lambda n: abs(n - self.n_heads))
             raise ValueError(
-                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}; try n_heads={nearby}"
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}; try n_heads={self._fitting_heads}"
             )
         if self.n_heads % self.n_kv_heads:
             raise ValueError(

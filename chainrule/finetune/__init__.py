@@ -2,9 +2,10 @@
 
 from chainrule.finetune.adapter import base_fingerprint, open_adapted, open_merged, put_adapter, save_adapter
 from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy
+from chainrule.finetune.classifier_folder import SavedClassifier, is_classifier, open_classifier
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.classifying import ClassifySettings, classify
-from chainrule.finetune.labelled import LabelledText, read_labelled
+from chainrule.finetune.labelled import LabelledText, read_labelled, read_texts
 from chainrule.finetune.lora import (
     adapter_in_use,
     adapter_names,
@@ -26,6 +27,7 @@ from chainrule.finetune.pairs import (
     pair_logps,
     reference_logps,
 )
+from chainrule.finetune.predicting import Prediction, predict
 from chainrule.finetune.preference import OBJECTIVES, preference_row
 from chainrule.finetune.preview import Span
 from chainrule.finetune.rows import column_map
@@ -39,7 +41,9 @@ __all__ = [
     "Confusion",
     "LabelledText",
     "LoraSettings",
+    "Prediction",
     "Preference",
+    "SavedClassifier",
     "Span",
     "TextPair",
     "TokenPair",
@@ -56,17 +60,21 @@ __all__ = [
     "classify",
     "column_map",
     "finetune",
+    "is_classifier",
     "lint_pairs",
     "load_adapter",
     "merge_lora",
     "merged_copy",
     "open_adapted",
+    "open_classifier",
     "open_merged",
     "pair_batches",
     "pair_logps",
+    "predict",
     "preference_row",
     "put_adapter",
     "read_labelled",
+    "read_texts",
     "reference_logps",
     "resume_finetune",
     "save_adapter",

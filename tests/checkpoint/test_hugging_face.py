@@ -304,7 +304,8 @@ def test_what_a_config_asks_for_is_compared_with_the_weights_before_memory_is_ta
     with (tmp_path / "model.safetensors").open("xb") as stream:
         write_tensors(stream, tensors)
     train_bpe(["of any text"], 260).save(tmp_path / "tokenizer.json")
-    beyond = [{"intermediate_size": 2**31 - 1}, {"num_hidden_layers": 10**9}, {"head_dim": 2**30}]
+    widest = {"hidden_size": 2**31 - 1, "head_dim": 2**31 - 2}
+    beyond = [widest, {"intermediate_size": 2**31 - 1}, {"num_hidden_layers": 10**9}, {"head_dim": 2**30}]
     for changes in beyond:  # forty terabytes of matrices, a billion layers, a gigabyte for each place of the context
         (tmp_path / "config.json").write_text(json.dumps({**settings, **changes}))
         with pytest.raises(CheckpointError):
