@@ -6,7 +6,7 @@ from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.linears import linear_names
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
-from chainrule.checkpoint.open import OpenedModel, build_model, open_model
+from chainrule.checkpoint.open import OpenedModel, build_model, is_word_of_a_model, open_model
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
@@ -17,6 +17,7 @@ __all__ = [
     "build_model",
     "clean_stumps",
     "from_hugging_face",
+    "is_word_of_a_model",
     "linear_names",
     "load_checkpoint",
     "load_weights",

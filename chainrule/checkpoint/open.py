@@ -84,6 +84,11 @@ def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> Ope
     raise AssertionError("unreachable: the path does not exist")
 
 
+def is_word_of_a_model(word: str) -> bool:
+    """Whether a word without a path stands for a model: one in a package (smollm2), or one of the hub's oldest."""
+    return word in PACKAGED or word in OWNERLESS
+
+
 def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None = None) -> Checkpoint:
     """The checkpoint with the lowest held-out loss among those kept; the newest that verifies when that one does not.
 
