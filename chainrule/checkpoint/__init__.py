@@ -1,5 +1,6 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
+from chainrule.checkpoint.adapter import base_fingerprint, load_adapter, open_adapted, put_adapter, save_adapter
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
@@ -14,18 +15,23 @@ from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tens
 __all__ = [
     "Checkpoint",
     "OpenedModel",
+    "base_fingerprint",
     "clean_stumps",
     "from_hugging_face",
     "linear_names",
+    "load_adapter",
     "load_checkpoint",
     "load_weights",
     "newest_checkpoint",
+    "open_adapted",
     "open_model",
     "prune_checkpoints",
+    "put_adapter",
     "read_metadata",
     "read_tensors",
     "require_gguf",
     "rounded_for_gguf",
+    "save_adapter",
     "save_checkpoint",
     "step_folder",
     "steps_of",

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from chainrule.base import CheckpointError, ConfigError, DataError, TrainingError, whole_file
 from chainrule.checkpoint import read_metadata, read_tensors, write_tensors
-from chainrule.finetune.lora import without_adapter
 from chainrule.finetune.preference import Dpo, PairLogps, PairObjective, margins
-from chainrule.model import GPT, IGNORED, Batch, WindowsLike
+from chainrule.model import GPT, IGNORED, Batch, WindowsLike, without_adapter
 
 ALL = slice(None)
 ABOUT = "about"

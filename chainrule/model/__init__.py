@@ -7,6 +7,20 @@ from chainrule.model.exact import ExactReader
 from chainrule.model.feed_forward import SwiGLUFeedForward
 from chainrule.model.flat import FlatBlock, can_be_flat
 from chainrule.model.gpt import GPT
+from chainrule.model.lora import (
+    DEFAULT_ADAPTER,
+    adapter_in_use,
+    adapter_names,
+    adapter_settings,
+    adapter_tensors,
+    adapters_of,
+    add_lora,
+    base_tensors,
+    merge_lora,
+    use_adapter,
+    without_adapter,
+)
+from chainrule.model.lora_settings import LETTERS, QKV, LoraSettings, Span, adapted_spans
 from chainrule.model.loss import IGNORED
 from chainrule.model.modes import evaluating
 from chainrule.model.packed import (
@@ -26,11 +40,14 @@ from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
 
 __all__ = [
+    "DEFAULT_ADAPTER",
     "FEW_ROWS",
     "GPT",
     "GROUP",
     "IGNORED",
+    "LETTERS",
     "POSITIONS",
+    "QKV",
     "BFloat16Linear",
     "Batch",
     "ExactReader",
@@ -39,16 +56,29 @@ __all__ = [
     "Int8Linear",
     "JoinedSwiGLU",
     "KVCache",
+    "LoraSettings",
+    "Span",
     "SwiGLUFeedForward",
     "WindowsLike",
+    "adapted_spans",
+    "adapter_in_use",
+    "adapter_names",
+    "adapter_settings",
+    "adapter_tensors",
+    "adapters_of",
+    "add_lora",
     "attend",
+    "base_tensors",
     "can_be_flat",
     "dequantised",
     "evaluating",
     "four_bits",
     "int4_fits",
     "int8_fits",
+    "merge_lora",
     "micro_batches",
     "plant_previous_token",
+    "use_adapter",
     "whole_numbers_are_exact",
+    "without_adapter",
 ]

@@ -1,23 +1,22 @@
 """LoRA around a model that knows nothing of it: adapters are put on, chosen, taken out as tensors, and merged."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import CheckpointError, ConfigError, nearest
-from chainrule.checkpoint import load_weights
-from chainrule.finetune.lora_linear import Adapter, LoraLinear
-from chainrule.finetune.lora_settings import LoraSettings, adapted_spans
-from chainrule.model import GPT
+from chainrule.base import ConfigError, nearest
+from chainrule.model.gpt import GPT
+from chainrule.model.lora_linear import Adapter, LoraLinear
+from chainrule.model.lora_settings import LoraSettings, adapted_spans
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-DEFAULT = "default"
+DEFAULT_ADAPTER = "default"
 
 
-def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = DEFAULT) -> None:
+def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = DEFAULT_ADAPTER) -> None:
     """Puts an adapter around the linear layers of all blocks and lets it alone learn; it computes from now on.
 
     The logits are equal to the last bit until it has learnt something (B is zero). Other adapters stay on the model,
@@ -95,17 +94,6 @@ def adapter_tensors(model: nn.Module, name: str | None = None) -> dict[str, Tens
         for place, adapter in adapters_of(model, name).items()
         for key, tensor in adapter.state_dict().items()
     }
-
-
-def load_adapter(model: nn.Module, tensors: Mapping[str, Tensor], name: str | None = None) -> None:
-    """Copies what `adapter_tensors` gave into an adapter; raises CheckpointError when names, shapes or types differ."""
-    adapters = adapters_of(model, name)
-    left = dict(tensors)
-    for place, adapter in adapters.items():
-        mine = {key: left.pop(f"{place}.{key}") for key in adapter.state_dict() if f"{place}.{key}" in left}
-        load_weights(adapter, mine, f"the adapter's {place}")
-    if left:
-        raise CheckpointError(f"the adapter has {next(iter(left))}, for which this one has no place")
 
 
 def base_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
-from chainrule.checkpoint import OpenedModel, open_model, read_metadata, read_tensors, write_tensors
-from chainrule.finetune.adapter_checks import merged_copy
-from chainrule.finetune.lora import DEFAULT, add_lora, base_tensors, load_adapter, use_adapter
-from chainrule.finetune.peft_format import from_peft, to_peft
-from chainrule.model import GPT
+from chainrule.checkpoint.load import load_weights
+from chainrule.checkpoint.open import OpenedModel, open_model
+from chainrule.checkpoint.peft_format import from_peft, to_peft
+from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
+from chainrule.model import DEFAULT_ADAPTER, GPT, adapters_of, add_lora, base_tensors, use_adapter
 
 SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -49,7 +49,7 @@ def save_adapter(model: GPT, folder: Path, name: str | None = None, *, base: str
         write_json(folder / SETTINGS, settings)
 
 
-def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT) -> None:
+def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> None:
     """Puts an adapter from the disk on the model, and uses it.
 
     Raises CheckpointError when it was made for another base, with both fingerprints (a folder that others saved names
@@ -65,6 +65,17 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT) -> None:
     settings, tensors = from_peft(model, config, read_tensors(folder / WEIGHTS))
     add_lora(model, settings, name=name)
     load_adapter(model, tensors, name)
+
+
+def load_adapter(model: nn.Module, tensors: Mapping[str, Tensor], name: str | None = None) -> None:
+    """Copies what `adapter_tensors` gave into an adapter; raises CheckpointError when names, shapes or types differ."""
+    adapters = adapters_of(model, name)
+    left = dict(tensors)
+    for place, adapter in adapters.items():
+        mine = {key: left.pop(f"{place}.{key}") for key in adapter.state_dict() if f"{place}.{key}" in left}
+        load_weights(adapter, mine, f"the adapter's {place}")
+    if left:
+        raise CheckpointError(f"the adapter has {next(iter(left))}, for which this one has no place")
 
 
 def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.device | str = "cpu") -> OpenedModel:
@@ -83,16 +94,10 @@ def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.d
     return replace(opened, origin=f"{opened.origin}, with the adapter {with_them}") if folders else opened
 
 
-def open_merged(base: str | Path | OpenedModel, folder: Path) -> OpenedModel:
-    """A plain model with the adapter in its weights, proved to compute the same (ExportError when it does not)."""
-    opened = open_adapted(base, folder)
-    return replace(opened, model=merged_copy(opened.model))
-
-
 def adapter_name(folder: Path) -> str:
     """What an adapter from that folder is called: the folder's last word, with - for what a name cannot hold."""
     letters = (letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in folder.name)
-    return "".join(letters).strip("-_") or DEFAULT
+    return "".join(letters).strip("-_") or DEFAULT_ADAPTER
 
 
 def _read_settings(folder: Path) -> Mapping[str, Any]:

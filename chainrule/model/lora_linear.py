@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from chainrule.finetune.lora_settings import LoraSettings, Span
+from chainrule.model.lora_settings import LoraSettings, Span
 
 
 class LoraLinear(nn.Linear):

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import CheckpointError, ConfigError
-from chainrule.checkpoint import linear_names
+from chainrule.checkpoint.linears import linear_names
 from chainrule.config import ModelConfig
-from chainrule.finetune.lora import adapter_settings, adapters_of
-from chainrule.finetune.lora_settings import LETTERS, QKV, LoraSettings, Span, adapted_spans
-from chainrule.model import GPT
+from chainrule.model import GPT, LETTERS, QKV, LoraSettings, Span, adapted_spans, adapter_settings, adapters_of
 
 PREFIX = "base_model.model."
 A, B, MAGNITUDE = "lora_A.weight", "lora_B.weight", "lora_magnitude_vector"
