@@ -3,24 +3,50 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
-from chainrule.checkpoint.load import load_weights
-from chainrule.checkpoint.open import OpenedModel, open_model
-from chainrule.checkpoint.peft_format import from_peft, to_peft
+from chainrule.checkpoint.load import Checkpoint, load_weights
+from chainrule.checkpoint.peft_format import TRAINED_ROWS, from_peft, to_peft
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
-from chainrule.model import DEFAULT_ADAPTER, GPT, adapters_of, add_lora, base_tensors, use_adapter
+from chainrule.model import DEFAULT_ADAPTER, GPT, LoraSettings, adapters_of, add_lora, base_tensors, row_tensors
 
 SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 # The word in the weights' file under which the fingerprint stands; PEFT reads past it.
 BASE = "chainrule_base_sha256"
+# Files of a checkpoint that holds an adapter and no whole model: as PEFT calls it, and rows of the embeddings.
+ADAPTER_STEM, ROWS_STEM = "adapter_model", "rows"
+
+
+@dataclass(frozen=True)
+class AdapterFacts:
+    """What a checkpoint with an adapter says in its state of the model that it stands on."""
+
+    base: str
+    """As `open_model` takes it."""
+    step: int | None
+    """Of the base's checkpoint, when it is a run of ours."""
+    sha256: str
+    n_known: int
+    """Entries of the base's vocabulary; rows of later ones lie beside the adapter."""
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """Raises CheckpointError when it says nothing of the kind."""
+        try:
+            return cls(**checkpoint.state["adapter"])
+        except (KeyError, TypeError):
+            raise CheckpointError(f"{checkpoint.path} holds an adapter and does not say for which base") from None
+
+    def state(self) -> dict[str, Any]:
+        """As it stands in a checkpoint's state."""
+        return {"adapter": asdict(self)}
 
 
 def base_fingerprint(model: nn.Module) -> str:
@@ -55,16 +81,45 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> Non
     Raises CheckpointError when it was made for another base, with both fingerprints (a folder that others saved names
     none, and is judged by names and shapes), when it is damaged, or asks for what is not computed here.
     """
-    config = _read_settings(folder)
-    made_for, found = read_metadata(folder / WEIGHTS).get(BASE), base_fingerprint(model)
-    if made_for and made_for != found:
-        raise CheckpointError(
-            f"{folder} was made for another base: for the one with fingerprint {made_for[:16]}…, and this one has "
-            f"{found[:16]}…. Give the model that it was trained on"
-        )
+    config = read_adapter_settings(folder)
+    if made_for := read_metadata(folder / WEIGHTS).get(BASE):
+        check_base(model, made_for, str(folder))
     settings, tensors = from_peft(model, config, read_tensors(folder / WEIGHTS))
     add_lora(model, settings, name=name)
     load_adapter(model, tensors, name)
+
+
+def saved_adapter(model: GPT, checkpoint: Checkpoint) -> tuple[LoraSettings, dict[str, Tensor]]:
+    """The settings and the tensors of the adapter that a checkpoint holds, for a model of its shape."""
+    # The rows, which PEFT would have to look for in its own place, lie in ours.
+    words = {**read_adapter_settings(checkpoint.path), TRAINED_ROWS: None}
+    return from_peft(model, words, checkpoint.tensors(ADAPTER_STEM))
+
+
+def saved_rows(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The rows of embeddings that learnt beside the adapter, by the table's name; mostly none."""
+    return checkpoint.tensors(ROWS_STEM) if ROWS_STEM in checkpoint.stems else {}
+
+
+@torch.no_grad()
+def load_saved_adapter(model: GPT, checkpoint: Checkpoint) -> None:
+    """Gives the adapter in use, and rows that learn, what the checkpoint holds; raises CheckpointError on a misfit."""
+    load_adapter(model, saved_adapter(model, checkpoint)[1])
+    learning, saved = row_tensors(model), saved_rows(checkpoint)
+    for name in learning:
+        if name not in saved or saved[name].shape != learning[name].shape:
+            raise CheckpointError(f"{checkpoint.path} has no fitting rows of {name} beside its adapter")
+        learning[name].copy_(saved[name])
+
+
+def check_base(model: nn.Module, made_for: str, adapter: str) -> None:
+    """Raises CheckpointError, with both fingerprints, unless the model is the base that the adapter was made for."""
+    found = base_fingerprint(model)
+    if made_for != found:
+        raise CheckpointError(
+            f"{adapter} was made for another base: for the one with fingerprint {made_for[:16]}…, and this one has "
+            f"{found[:16]}…. Give the model that it was trained on"
+        )
 
 
 def load_adapter(model: nn.Module, tensors: Mapping[str, Tensor], name: str | None = None) -> None:
@@ -78,29 +133,8 @@ def load_adapter(model: nn.Module, tensors: Mapping[str, Tensor], name: str | No
         raise CheckpointError(f"the adapter has {next(iter(left))}, for which this one has no place")
 
 
-def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.device | str = "cpu") -> OpenedModel:
-    """A model with adapters on it, ready to compute with the first of them; each is called after its folder.
-
-    `base` is whatever `open_model` opens. `use_adapter` takes another of them, or none. Raises as `open_model` and
-    `put_adapter` do, and ConfigError for two folders of one name.
-    """
-    opened = base if isinstance(base, OpenedModel) else open_model(base, device=device)
-    for folder in folders:
-        put_adapter(opened.model, folder, name=adapter_name(folder))
-    if folders:
-        use_adapter(opened.model, adapter_name(folders[0]))
-    opened.model.eval()
-    with_them = " and ".join(str(folder) for folder in folders)
-    return replace(opened, origin=f"{opened.origin}, with the adapter {with_them}") if folders else opened
-
-
-def adapter_name(folder: Path) -> str:
-    """What an adapter from that folder is called: the folder's last word, with - for what a name cannot hold."""
-    letters = (letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in folder.name)
-    return "".join(letters).strip("-_") or DEFAULT_ADAPTER
-
-
-def _read_settings(folder: Path) -> Mapping[str, Any]:
+def read_adapter_settings(folder: Path) -> Mapping[str, Any]:
+    """What adapter_config.json says; raises CheckpointError when it is not there, or no JSON object."""
     path = folder / SETTINGS
     with disk_faults(path, "reading"):
         try:

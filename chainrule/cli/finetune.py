@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -30,6 +30,11 @@ def finetune(
     on_bad: str = "error",
     too_long: str = "cut",
     objective: str = "answers",
+    adapter: Literal["auto", "lora", "none"] = "auto",
+    rank: int = 16,
+    alpha: float | None = None,
+    rslora: bool = False,
+    dora: bool = False,
     batch_examples: int = 16,
     probe: bool = True,
     minutes: Minutes = None,
@@ -74,6 +79,17 @@ def finetune(
         never cut.
     objective
         What is learnt: answers.
+    adapter
+        lora: small matrices around the model's layers learn, and its own weights stay: less memory, less forgetting;
+        none: all weights learn; auto: lora for models of more than 50 million parameters.
+    rank
+        Of the adapter.
+    alpha
+        The adapter's strength; default: twice the rank.
+    rslora
+        Scale the adapter by 1/√rank instead of 1/rank, for high ranks.
+    dora
+        Learn the length of each row by itself (DoRA).
     batch_examples
         Examples of one update, about.
     probe
@@ -95,6 +111,7 @@ def finetune(
     if resume:
         run = find_run(source, runs_folder) if source else last_begun(runs_folder)
     from chainrule import finetune as room
+    from chainrule.model import LoraSettings
 
     if resume:
         return watched(
@@ -116,6 +133,8 @@ def finetune(
         base_text=text,
         replay=replay,
         objective=objective,
+        adapter=adapter,
+        lora=LoraSettings(rank, alpha, rslora, dora),
         probe=probe,
     )
     run = new_run(name, runs_folder, examples)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chainrule.base import ExportError, TrainingError
 from chainrule.checkpoint import OpenedModel, open_adapted
-from chainrule.model import GPT, adapter_tensors, adapters_of, merge_lora, without_adapter
+from chainrule.model import GPT, adapter_tensors, adapters_of, merge_lora, row_tensors, without_adapter
 
 # Both sides compute in float32 and add up in different orders; for logits beyond 1 rounding grows with their size.
 TOLERANCE = 1e-5
@@ -33,7 +33,7 @@ def check_neutral(model: GPT, ids: Int[Tensor, "B T"]) -> None:
             f"the new adapter already changes the logits, by up to {float((adapted - base).abs().max()):.2e}: its B is "
             "not zero, or the base is not the model that it was put around"
         )
-    own = {tensor.data_ptr() for tensor in adapter_tensors(model).values()}
+    own = {tensor.data_ptr() for tensor in (*adapter_tensors(model).values(), *row_tensors(model).values())}
     learning = {name: one for name, one in model.named_parameters() if one.requires_grad}
     foreign = [name for name, one in learning.items() if one.data_ptr() not in own]
     if foreign:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from chainrule.base import ConfigError, write_json
-from chainrule.checkpoint import OpenedModel
+from chainrule.checkpoint import OpenedModel, base_fingerprint, peft_words
 from chainrule.config import Config, Layer, Resolved, TextConfig, resolve
 from chainrule.data import Dataset, is_prepared, open_dataset, survey, write_shards
 from chainrule.finetune.checks import Prepared, check
@@ -18,8 +20,9 @@ from chainrule.finetune.preview import Span, spans
 from chainrule.finetune.probe import overfit
 from chainrule.finetune.rows import read_rows
 from chainrule.finetune.settings import TuningSettings
+from chainrule.finetune.weights import ADAPTERS, Weights
 from chainrule.model import GPT
-from chainrule.run import RunFolder, Tuning, read_tuning
+from chainrule.run import LoraRecord, RunFolder, Tuning, read_tuning
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer, save_template
 from chainrule.train import (
     Origin,
@@ -113,7 +116,7 @@ def _prepare(
         window_tokens=window,
         replay=settings.replay,
         objective=settings.objective,
-        adapter=settings.adapter,
+        lora=_lora_record(origin, settings),
         n_known=origin.opened.tokenizer.vocab_size,
         template=template.fingerprint,
     )
@@ -146,6 +149,8 @@ def _settings(
     per_window = len(prepared.train) / max(1, len(prepared.packed))
     n_windows = min(len(prepared.packed), max(1, round(settings.batch_examples / per_window)))
     steps = max(1, round(settings.epochs * len(prepared.packed) / n_windows))
+    adapter = settings.adapter_for(origin.opened.model)
+    rate = settings.rate(shape.emb_dim, adapter)
     values: dict[str, dict[str, Any]] = {
         "model": {"vocab_size": size},
         "training": {
@@ -155,6 +160,7 @@ def _settings(
             "health_every": 0,
             "tasks": (),
         },
+        **({"optimizer": {"kind": "adamw", "lr": rate}} if rate else {}),
         "schedule": {"kind": "cosine", "warmup_share": 0.05, "floor": 0.1, "first_window": 0},
     }
     return resolve([origin.layer(), Layer("examples", values), *layers])
@@ -162,7 +168,9 @@ def _settings(
 
 def _first_model(lesson: AnswersLesson, config: Config, opened: OpenedModel) -> GPT:
     """The model that a run begins with, for the probe."""
+    torch.manual_seed(config.training.seed)
     model = GPT(config.model)
+    lesson.adapt(config, model)
     lesson.first_model(config, model, opened)
     return model
 
@@ -172,16 +180,25 @@ def _lesson(prepared: Prepared, tuning: Tuning) -> AnswersLesson:
     # One example a window: right for learned positions too, and there are few of them.
     behind = packed(prepared.held_out, window, end, together=False)
     return AnswersLesson(
+        _weights(tuning, prepared.tokenizer),
         prepared.packed,
         behind,
         questions_of(prepared.held_out)[:MOST_QUESTIONS],
-        prepared.tokenizer,
         prepared.template,
-        tuning.n_known,
-        tuning.replay,
-        tuning.objective,
-        tuning.adapter,
     )
+
+
+def _weights(tuning: Tuning, tokenizer: Tokenizer) -> Weights:
+    return ADAPTERS["lora" if tuning.lora else "none"](tuning, tokenizer)
+
+
+def _lora_record(origin: Origin, settings: TuningSettings) -> LoraRecord | None:
+    """What the adapter is and stands on; None where all weights learn."""
+    if settings.adapter_for(origin.opened.model) == "none":
+        return None
+    lora = settings.lora
+    step, sha256 = origin.opened.step, base_fingerprint(origin.opened.model)
+    return LoraRecord(lora.rank, lora.alpha, lora.rslora, lora.dora, lora.targets, sha256, step)
 
 
 def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSettings, origin: Origin) -> Dataset:
@@ -192,6 +209,9 @@ def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSett
     if prepared.template:
         save_template(prepared.template, run.path)
     _keep_base_text(start, settings, origin, prepared.tokenizer)
+    if tuning.lora:
+        rows = range(tuning.n_known, prepared.tokenizer.vocab_size)
+        write_json(run.adapter, peft_words(origin.opened.config, settings.lora, origin.source, rows))
     write_json(run.tuning, replace(tuning, mask=mask).row())
     return open_dataset(run.data)
 
@@ -221,5 +241,4 @@ def lesson_of_run(run: RunFolder, config: Config) -> AnswersLesson:
     windows = packed(train, tuning.window_tokens, tokenizer.end_of_text, together=together)
     behind = packed(validation, tuning.window_tokens, tokenizer.end_of_text, together=False)
     questions = questions_of(validation)[:MOST_QUESTIONS]
-    about = (tuning.n_known, tuning.replay, tuning.objective, tuning.adapter)
-    return AnswersLesson(windows, behind, questions, tokenizer, template, *about)
+    return AnswersLesson(_weights(tuning, tokenizer), windows, behind, questions, template)

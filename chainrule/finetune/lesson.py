@@ -1,26 +1,27 @@
 """Fine-tuning as a lesson for the trainer: packed examples, the loss of what is learnt of them, answers looked at."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from chainrule.base import finite, write_json
-from chainrule.checkpoint import OpenedModel, load_weights
+from chainrule.checkpoint import Checkpoint, OpenedModel
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
 from chainrule.evaluate import Scoring
 from chainrule.finetune.answering import Answer, Question, answers, question_of
 from chainrule.finetune.batches import ExampleBatches
 from chainrule.finetune.examples import Taught
-from chainrule.finetune.grow import grown
 from chainrule.finetune.packing import Packed
+from chainrule.finetune.weights import Weights
 from chainrule.model import GPT, Batch, evaluating
 from chainrule.run import AnswersRow, Change, EvalRow, OnBothTexts, Sample, Summary, TaskResult
 from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
+    Kept,
     LossFunction,
     NextToken,
     Objective,
@@ -31,10 +32,6 @@ from chainrule.train import (
     where,
 )
 
-OBJECTIVES: dict[str, Callable[[LossFunction], Objective]] = {"answers": NextToken}
-"""By the word of the settings: what makes the loss of the model's own."""
-ADAPTERS: dict[str, Callable[[Config, GPT], None]] = {"none": lambda config, model: None}
-"""By the word of the settings: what is wrapped around an untrained model before its optimizer is made."""
 ANSWERED, SHOWN = 16, 3
 """Held-out questions that a look answers, and those whose answers are kept as samples."""
 MOST_TOKENS, SPARE_TOKENS = 256, 16
@@ -48,17 +45,23 @@ SCORED_AT_ONCE = 8
 class AnswersLesson:
     """See chainrule.train's `Lesson`, which says what each of these is."""
 
+    weights: Weights
+    """What of the model learns."""
     train: Packed
     held_out: Packed
     questions: tuple[Question, ...]
     """Of held-out examples."""
-    tokenizer: Tokenizer
     template: ChatTemplate | None
-    n_known: int
-    """Entries that the vocabulary had before it got control tokens."""
-    replay: float = 0.0
-    objective_name: str = "answers"
-    adapter: str = "none"
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """With the control tokens of the template."""
+        return self.weights.tokenizer
+
+    @property
+    def replay(self) -> float:
+        """The share of the learnt tokens that is base text."""
+        return self.weights.tuning.replay
 
     @property
     def stop(self) -> frozenset[int]:
@@ -76,18 +79,29 @@ class AnswersLesson:
             base = Batches(old.split("train"), self.window_tokens(config), config.training.seed)
         return ExampleBatches(self.train, config.training.seed, base, self.replay if base else 0.0)
 
-    def objective(self, function: LossFunction) -> Objective:
+    def objective(self, model: GPT, function: LossFunction) -> Objective:
         """The mean over all learnt tokens of an update, whatever the micro-batches."""
-        return OBJECTIVES[self.objective_name](function)
+        return NextToken(function)
 
     def adapt(self, config: Config, model: GPT) -> None:
-        """By the adapter; "none" learns all weights as they are."""
-        ADAPTERS[self.adapter](config, model)
+        """An adapter around the layers, or nothing."""
+        self.weights.adapt(config, model)
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base model's weights, with rows for the new control tokens."""
-        state = grown(opened.model.state_dict(), self.n_known, self.tokenizer.vocab_size, config.training.seed)
-        load_weights(model, state, opened.origin)
+        self.weights.first_model(config, model, opened)
+
+    def kept(self, model: GPT) -> Kept:
+        """All weights, or the adapter's alone."""
+        return self.weights.kept(model)
+
+    def restore(self, config: Config, model: GPT, checkpoint: Checkpoint) -> None:
+        """All weights, or the base and the adapter."""
+        self.weights.restore(config, model, checkpoint)
+
+    def begin(self, session: Session) -> None:
+        """Looks whether what learns can."""
+        self.weights.check(session.state.model, session.state.progress.step)
 
     def bits_per_byte(self, session: Session, scoring: Scoring) -> float:
         """Of the held-out answers."""
@@ -96,6 +110,7 @@ class AnswersLesson:
     def evaluate(self, session: Session) -> None:
         """The loss of held-out answers, greedy answers to some of the questions, and what is forgotten."""
         progress = session.state.progress
+        self.weights.check(session.state.model, progress.step)
         loss, bits = self._score(session.state.model)
         progress.val_loss = loss
         session.write(EvalRow(**where(session), val_loss=loss, val_bits_per_byte=bits))

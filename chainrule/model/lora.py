@@ -11,6 +11,7 @@ from chainrule.base import ConfigError, nearest
 from chainrule.model.gpt import GPT
 from chainrule.model.lora_linear import Adapter, LoraLinear
 from chainrule.model.lora_settings import LoraSettings, adapted_spans
+from chainrule.model.new_rows import GrownEmbedding, GrownHead, NewRows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 DEFAULT_ADAPTER = "default"
@@ -35,6 +36,36 @@ def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = D
             layer = _wrapped(block, target)
             layer.adapters[name] = Adapter(layer, settings, rows, dice)
     use_adapter(model, name)
+
+
+@torch.no_grad()
+def begin_adapter(model: GPT) -> None:
+    """Begins what follows from the base anew, for a base that got its weights after the adapter in use was put on.
+
+    With DoRA that is the rows' norms; of new rows (`learn_rows`) all.
+    """
+    for place, adapter in adapters_of(model).items():
+        adapter.begin(_layers(model)[place].weight)
+    for table in _tables(model).values():
+        table.begin()
+
+
+def learn_rows(model: GPT, first: int, count: int) -> None:
+    """Lets the rows of the ids first … first + count - 1 learn, in the embedding and in a head of its own.
+
+    For control tokens that a vocabulary got: beside an adapter, which leaves embeddings alone.
+    """
+    table = model.token_embedding
+    model.token_embedding = GrownEmbedding(table, first, count)
+    table.weight.requires_grad_(False)
+    if isinstance(model.head, nn.Linear):
+        model.head.weight.requires_grad_(False)
+        model.head = GrownHead(model.head, first, count)
+
+
+def row_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What `learn_rows` lets learn, by the name of the table's weight; shares the model's memory."""
+    return {f"{place}.weight": table.rows.detach() for place, table in _tables(model).items()}
 
 
 def use_adapter(model: nn.Module, name: str | None) -> None:
@@ -104,11 +135,14 @@ def base_tensors(model: nn.Module) -> dict[str, Tensor]:
         for place, adapter in adapters_of(model, name).items()
         for key in adapter.state_dict()
     }
+    parts |= {f"{place}.rows" for place in _tables(model)}
     return {name: tensor for name, tensor in model.state_dict().items() if name not in parts}
 
 
 def merge_lora(model: nn.Module, name: str | None = None) -> None:
     """Adds an adapter (None: the one in use) into the weights; the model is a plain one again, whose weights all learn.
+
+    Rows that learnt beside it become the tables' own.
 
     Other adapters are taken off: they were made for the base that the model no longer is. The base's weights are
     written over. Raises ConfigError when there is no such adapter.
@@ -119,6 +153,10 @@ def merge_lora(model: nn.Module, name: str | None = None) -> None:
             with torch.no_grad():
                 layer.weight.copy_(adapters[place].merged(layer.weight))
         model.set_submodule(place, layer.plain())
+    for place, table in _tables(model).items():
+        with torch.no_grad():
+            table.weight.copy_(table.whole())
+        model.set_submodule(place, table.plain())
     model.requires_grad_(True)
 
 
@@ -132,6 +170,10 @@ def _wrapped(block: nn.Module, target: str) -> LoraLinear:
     wrapped = LoraLinear(layer)
     block.set_submodule(target, wrapped)
     return wrapped
+
+
+def _tables(model: nn.Module) -> dict[str, NewRows]:
+    return {place: table for place, table in model.named_modules() if isinstance(table, NewRows)}
 
 
 def _layers(model: nn.Module) -> dict[str, LoraLinear]:

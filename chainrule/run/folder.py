@@ -7,6 +7,7 @@
       tokenizer.json        read by Hugging Face's tokenizers
       chat_template.jinja   of a model for conversations, with tokenizer_config.json and generation_config.json
       tuning.json           of fine-tuning: the examples, what of them is learnt, how
+      adapter_config.json   of fine-tuning with an adapter: its rank, scale and layers
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
@@ -63,6 +64,11 @@ class RunFolder:
     def tuning(self) -> Path:
         """What a model was taught by which examples, JSON; only a run of fine-tuning has it."""
         return self.path / "tuning.json"
+
+    @property
+    def adapter(self) -> Path:
+        """What its adapter is, in PEFT's words, JSON; only a run that learns one has it."""
+        return self.path / "adapter_config.json"
 
     @property
     def data(self) -> Path:

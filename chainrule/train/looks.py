@@ -114,9 +114,10 @@ def save(session: Session) -> None:
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
-    template = (run.path / name for name in TEMPLATE_FILES)
-    copies = [run.config, run.tokenizer, *(path for path in template if path.is_file())]
-    path = session.patient(lambda: session.state.save(run.checkpoints, facts, copies))
+    more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter)
+    copies = [run.config, run.tokenizer, *(path for path in more if path.is_file())]
+    kept = session.lesson.kept(session.state.model)
+    path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, copies))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)
     session.watch(Saved(progress.step, str(path)))
