@@ -34,7 +34,8 @@ class GrownEmbedding(NewRows, nn.Embedding):
     """An embedding of which some rows learn."""
 
     def __init__(self, table: nn.Embedding, first: int, count: int) -> None:
-        nn.Embedding.__init__(self, table.num_embeddings, table.embedding_dim, device="meta")
+        # With a weight given nothing is drawn: on `meta` torch would load its compiler for that.
+        nn.Embedding.__init__(self, table.num_embeddings, table.embedding_dim, _weight=table.weight)
         self._take(table.weight, first, count)
 
     def forward(self, input: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:  # noqa: A002  # nn.Embedding's own name
@@ -43,7 +44,7 @@ class GrownEmbedding(NewRows, nn.Embedding):
 
     def plain(self) -> nn.Embedding:
         """An embedding that shares the weight."""
-        table = nn.Embedding(self.num_embeddings, self.embedding_dim, device="meta")
+        table = nn.Embedding(self.num_embeddings, self.embedding_dim, _weight=self.weight)
         table.weight = self.weight
         return table
 
