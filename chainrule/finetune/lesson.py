@@ -105,13 +105,13 @@ class AnswersLesson:
 
     def bits_per_byte(self, session: Session, scoring: Scoring) -> float:
         """Of the held-out answers."""
-        return self._score(session.state.model)[1]
+        return self._score(session)[1]
 
     def evaluate(self, session: Session) -> None:
         """The loss of held-out answers, greedy answers to some of the questions, and what is forgotten."""
         progress = session.state.progress
         self.weights.check(session.state.model, progress.step)
-        loss, bits = self._score(session.state.model)
+        loss, bits = self._score(session)
         progress.val_loss = loss
         session.write(EvalRow(**where(session), val_loss=loss, val_bits_per_byte=bits))
         given = self._answer(session.state.model, self.questions[:ANSWERED])
@@ -131,17 +131,16 @@ class AnswersLesson:
         """Held-out answers before and after, all questions answered, what was forgotten; writes summary.json."""
         with session.stop.at_once():
             before = before or OnBothTexts()
-            loss, bits = self._score(session.state.model)
+            loss, bits = self._score(session)
             old = None
             if session.old is not None:
                 old = held_out_bits(session, session.old, own_scoring(session, max_tokens=before.max_tokens))
-            given = self._answer(session.state.model, self.questions)
             summary = replace(
                 run_status(session, "finished", begun),
                 val_loss=loss,
-                val_perplexity=math.exp(min(loss, 700.0)),
+                val_perplexity=self.perplexity(loss),
                 val_bits_per_byte=bits,
-                tasks=_results(given, self.questions),
+                tasks=self.results(session),
                 new=_change(before.new, bits),
                 old=_change(before.old, old),
                 command=f"chainrule finetune --resume {session.run.path}",
@@ -149,14 +148,23 @@ class AnswersLesson:
         session.patient(lambda: write_json(session.run.summary, finite(summary.row())))
         return summary
 
+    def results(self, session: Session) -> tuple[TaskResult, ...]:
+        """What comes out of all held-out questions."""
+        return _results(self._answer(session.state.model, self.questions), self.questions)
+
+    def perplexity(self, loss: float) -> float | None:
+        """Of the learnt tokens."""
+        return math.exp(min(loss, 700.0))
+
     def _answer(self, model: GPT, questions: Sequence[Question]) -> list[Answer]:
         longest = max((len(question.answer) for question in questions), default=0)
         most = min(MOST_TOKENS, 2 * longest + SPARE_TOKENS)
         return answers(model, questions, self.stop, most_tokens=most, n_choices=self.tokenizer.vocab_size)
 
     @torch.no_grad()
-    def _score(self, model: GPT) -> tuple[float, float]:
+    def _score(self, session: Session) -> tuple[float, float]:
         """Nats per learnt token, and bits per byte of them, over all held-out examples."""
+        model = session.state.model
         with evaluating(model):
             device = next(model.parameters()).device
             nats, n_bytes = 0.0, 0

@@ -38,6 +38,9 @@ class TuningSettings:
     replay: float = 0.0
     """Share of the learnt tokens that is base text."""
     objective: str = "answers"
+    """answers: those of the examples; dpo, ipo, orpo, simpo, kto: which of them is better."""
+    strength: float | None = None
+    """β of dpo, simpo and kto, τ of ipo, λ of orpo; None: the usual one."""
     adapter: str = "auto"
     """lora: an adapter learns, and the model's own weights stay; none: all weights; auto: lora for large models."""
     lora: LoraSettings = USUAL_LORA
@@ -50,6 +53,12 @@ class TuningSettings:
             raise ConfigError(f"objective={self.objective!r} is unknown; there are answers, {', '.join(OBJECTIVES)}")
         if self.adapter not in ("auto", *ADAPTERS):
             raise ConfigError(f"adapter={self.adapter!r} is unknown; there are auto, {', '.join(ADAPTERS)}")
+        if self.objective != "answers":
+            if self.replay:
+                raise ConfigError(f"replay={self.replay:g} mixes text into answers, and {self.objective} compares them")
+            OBJECTIVES[self.objective](*([] if self.strength is None else [self.strength]))
+        elif self.strength is not None:
+            raise ConfigError(f"strength={self.strength:g} belongs to an objective for preferences, not to answers")
         if self.too_long not in ("cut", "refuse"):
             raise ConfigError(f"too_long={self.too_long!r} is unknown; use cut or refuse")
         if not (self.epochs > 0 and self.batch_examples > 0 and 0 < self.held_out < 1 and 0 <= self.replay < 1):

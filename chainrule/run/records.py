@@ -117,6 +117,10 @@ class Tuning(Record):
     replay: float = 0.0
     """Share of the learnt tokens that are base text."""
     objective: str = "answers"
+    strength: float | None = None
+    """Of an objective for preferences, where it is not the usual one."""
+    at_once: int = 0
+    """Pairs, or rated answers, that stay together; 0 where nothing is judged."""
     lora: LoraRecord | None = None
     """The adapter that learns; None: all weights do."""
     n_known: int = 0
@@ -511,6 +515,8 @@ class Scored(Record):
     precision: str
     documents: bool
     threads: int = 0
+    window: int | None = None
+    """Tokens of a window, where that is not the context."""
     max_tokens: int | None = None
     whole: bool = True
     n_tokens: int | None = None

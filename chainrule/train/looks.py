@@ -73,7 +73,8 @@ def held_out_bits(session: Session, dataset: Dataset, scoring: Scoring) -> float
 
 
 def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int | None = None) -> Scoring:
-    """As the run computes: its documents, its number format, its micro-batch and threads."""
+    """As the run computes: its windows and documents, its number format, its micro-batch and threads."""
+    length = session.lesson.window_tokens(session.config)
     return Scoring(
         max_tokens=max_tokens,
         stride=stride,
@@ -81,6 +82,7 @@ def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int 
         precision=session.facts.precision,
         documents=not session.config.text.cross_documents,
         threads=session.facts.threads,
+        window=length if length < session.config.model.context_length else None,
     )
 
 
