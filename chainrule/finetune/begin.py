@@ -39,6 +39,7 @@ from chainrule.train import (
     ready,
     save_settings,
     start_record,
+    tokenizer_row,
 )
 
 # Windows are at least as long as this where the context allows, so that several short examples share one.
@@ -79,7 +80,8 @@ def anew(
         del model
     dataset = _kept(start, prepared, tuning, settings, origin)
     check_room(start.run, resolved.config)
-    settled = Settled(resolved, facts, tokenizer, dataset, record)
+    about = tokenizer_row(tokenizer, dataset, resolved.config, tokenizer.vocab_size)
+    settled = Settled(resolved, facts, tokenizer, dataset, replace(record, tokenizer=about))
     return ready(replace(start, lesson=lesson), settled, origin, minutes)
 
 

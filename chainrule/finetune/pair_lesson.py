@@ -62,7 +62,8 @@ class PairsLesson(AnswersLesson):
                 self.good[batch_key(batch)] = good
         n_groups = len(self.groups) + len(self.held_out_groups)
         session.note(f"{n_groups:,} groups of answers are held against the model as it was")
-        about = f"{self.weights.tuning.mask} {self.weights.tuning.template} {session.precision.name}"
+        data, template = session.dataset.manifest.fingerprint, self.weights.tuning.template
+        about = f"{data} {template} {session.precision.name}"
         whole = step > 0 and self.weights.tuning.lora is None
         if whole and not self.file.is_file():
             raise TrainingError(

@@ -13,7 +13,7 @@ from torch import Tensor
 from chainrule.base import CheckpointError, ConfigError, DataError, TrainingError, whole_file
 from chainrule.checkpoint import read_metadata, read_tensors, write_tensors
 from chainrule.finetune.groups import trimmed
-from chainrule.finetune.preference import Dpo, PairLogps, PairObjective, margins
+from chainrule.finetune.preference import Dpo, PairLogps, PairObjective
 from chainrule.model import GPT, IGNORED, Batch, WindowsLike, without_adapter
 
 ALL = slice(None)
@@ -148,13 +148,15 @@ def check_first(objective: PairObjective, policy: PairLogps, reference: PairLogp
     """
     if not objective.NEEDS_REFERENCE:
         return
-    if reference.chosen.requires_grad or not policy.chosen.requires_grad:
+    if reference.chosen.requires_grad or not (policy.chosen.requires_grad or policy.rejected.requires_grad):
         raise TrainingError("policy and reference are exchanged: the reference would learn, and the policy would not")
-    far = float(margins(policy, reference).detach().abs().max())
+    before = dict(reference.parts())
+    far = max(float((part.detach() - before[name]).abs().max()) for name, part in policy.parts() if len(part))
     if far != 0:
         raise TrainingError(
-            f"before the first step the margin is {far:.2e} and not 0: the reference is another model or was computed "
-            "on other batches, dropout is on (set drop_rate to 0), or the adapter is not neutral"
+            f"before the first step an answer is {far:.2e} nats from what the reference says, and not 0: the "
+            "reference is another model or was computed on other batches, dropout is on (set drop_rate to 0), or the "
+            "adapter is not neutral"
         )
     loss = float(objective.loss(policy, reference).detach())
     if isinstance(objective, Dpo) and not math.isclose(loss, math.log(2), rel_tol=1e-6):

@@ -77,6 +77,8 @@ def use_adapter(model: nn.Module, name: str | None) -> None:
     for layer in _layers(model).values():
         # An adapter may stand on fewer layers than another.
         layer.active = name if name and name in layer.adapters else None
+    for table in _tables(model).values():
+        table.active = name is not None
 
 
 def adapter_in_use(model: nn.Module) -> str | None:

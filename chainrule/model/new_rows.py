@@ -11,9 +11,13 @@ class NewRows(nn.Module):
     weight: Tensor
     rows: nn.Parameter
     first: int
+    active: bool = True
+    """Whether `rows` are used; else the table's own, as before anything learnt."""
 
     def whole(self) -> Float[Tensor, "V D"]:
         """The table as it is to be used."""
+        if not self.active:
+            return self.weight
         return torch.cat([self.weight[: self.first], self.rows, self.weight[self.first + len(self.rows) :]])
 
     @torch.no_grad()

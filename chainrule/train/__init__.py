@@ -5,7 +5,7 @@ from chainrule.train.lesson import Kept
 from chainrule.train.looks import held_out_bits, own_scoring, where
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
-from chainrule.train.prepare import prepare_text, training_batches
+from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Report, Way, carried_out, pretrain
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
@@ -51,6 +51,7 @@ __all__ = [
     "seed_step",
     "silent",
     "start_record",
+    "tokenizer_row",
     "train_step",
     "training_batches",
     "where",
