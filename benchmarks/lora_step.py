@@ -17,10 +17,9 @@ from typing import Any
 import torch
 from about import print_about
 
-from chainrule.checkpoint import to_hugging_face
+from chainrule.checkpoint import save_adapter, to_hugging_face
 from chainrule.config import ModelConfig
-from chainrule.finetune import LoraSettings, add_lora, save_adapter
-from chainrule.model import GPT
+from chainrule.model import GPT, LoraSettings, add_lora
 
 SMOLLM2: dict[str, Any] = {
     **{"vocab_size": 49152, "context_length": 2048, "emb_dim": 576, "n_heads": 9, "n_kv_heads": 3, "n_layers": 30},

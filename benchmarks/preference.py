@@ -16,10 +16,8 @@ from about import print_about
 from chainrule.checkpoint import open_model
 from chainrule.finetune import (
     OBJECTIVES,
-    LoraSettings,
     Preference,
     TokenPair,
-    add_lora,
     batch_key,
     check_first,
     pair_batches,
@@ -27,6 +25,7 @@ from chainrule.finetune import (
     preference_row,
     reference_logps,
 )
+from chainrule.model import LoraSettings, add_lora
 from chainrule.verdict import preference_words
 
 WORDS = (

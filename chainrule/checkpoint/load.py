@@ -26,11 +26,15 @@ class Checkpoint:
     state: Mapping[str, Any]
     files: tuple[str, ...]
 
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What its files of tensors are called: "model", "optimizer"."""
+        return tuple(name.removesuffix(".safetensors") for name in self.files if name.endswith(".safetensors"))
+
     def tensors(self, stem: str) -> dict[str, Tensor]:
         """The named tensors of one file ("model", "optimizer"), on the CPU; raises CheckpointError when absent."""
-        stems = [name.removesuffix(".safetensors") for name in self.files if name.endswith(".safetensors")]
-        if stem not in stems:
-            raise CheckpointError(f"{self.path} holds no {stem!r}, only: {', '.join(sorted(stems))}")
+        if stem not in self.stems:
+            raise CheckpointError(f"{self.path} holds no {stem!r}, only: {', '.join(sorted(self.stems))}")
         return read_tensors(self.path / f"{stem}.safetensors")
 
 

@@ -1,15 +1,22 @@
 """One door for every place that a trained model can come from."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from chainrule.base import CheckpointError, DiskError, bytes_text, usable_memory
-from chainrule.checkpoint.blank import blank_model
+from chainrule.base import CheckpointError, DiskError, RunError
+from chainrule.checkpoint.adapter import (
+    ADAPTER_STEM,
+    AdapterFacts,
+    check_base,
+    load_saved_adapter,
+    saved_adapter,
+    saved_rows,
+)
+from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_file import read_gguf
 from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
@@ -17,9 +24,7 @@ from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
 from chainrule.checkpoint.load import (
     Checkpoint,
-    check_weights,
     load_checkpoint,
-    load_weights,
     newest_checkpoint,
     verified_state,
 )
@@ -27,13 +32,11 @@ from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.checkpoint.packaged import PACKAGED, packaged_model
 from chainrule.config import ModelConfig, load_toml, resolve
-from chainrule.model import GPT, POSITIONS
+from chainrule.model import GPT, add_lora, merge_lora
 from chainrule.run import EvalRow, RunFolder, open_run, rows_of
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# Cosines, sines, and what is there while they are computed.
-TABLE_BYTES = 4 * 4
 # The hub's oldest models have no owner; any other word without one is a mistyped run, which no network can answer.
 OWNERLESS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 
@@ -127,43 +130,6 @@ def _held_out_losses(run: RunFolder) -> dict[int, float]:
     return {look.step: look.val_loss for look in rows_of(run.metrics, EvalRow) if look.val_loss is not None}
 
 
-def build_model(
-    config: ModelConfig,
-    state_dict: Mapping[str, Tensor],
-    source: str,
-    device: torch.device | str,
-    *,
-    copied: bool = True,
-) -> GPT:
-    """The model of `config` with these weights, in evaluation mode; draws no random numbers.
-
-    Without `copied` the tensors themselves become the model's, which must then be nobody else's, nor lie in a file.
-    """
-    model = blank_model(config)
-    # Before a byte is allocated: a config.json can ask for any size, and what is there has the last word.
-    check_weights(model, state_dict, source)
-    _check_tables(config, source)
-    if copied:
-        model.to_empty(device="cpu")
-    # Rotary tables are no weights: on `meta` they were not computed.
-    model.position_embedding = POSITIONS[config.position](config)
-    if copied:
-        load_weights(model, state_dict, source)
-    else:
-        model.load_state_dict(dict(state_dict), assign=True)
-    return model.to(device).eval()
-
-
-def _check_tables(config: ModelConfig, source: str) -> None:
-    """Raises CheckpointError when the tables of rotary positions, which no weights bear out, are beyond the memory."""
-    needed = TABLE_BYTES * config.context_length * config.head_dim if config.position == "rope" else 0
-    if needed > usable_memory() // 2:
-        raise CheckpointError(
-            f"{source} asks for a context of {config.context_length:,}, whose positions alone take "
-            f"{bytes_text(needed)}, more than half of the memory here; lower it in config.json"
-        )
-
-
 def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> OpenedModel:
     settings = resolve([load_toml(checkpoint.path / "config.toml")]).config
     config = settings.model
@@ -174,10 +140,47 @@ def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> Open
         raise CheckpointError(
             f"{checkpoint.path}: tokenizer.json has {tokenizer.vocab_size} entries and the model {config.vocab_size}"
         )
-    model = build_model(config, checkpoint.tensors("model"), str(checkpoint.path), device)
+    if ADAPTER_STEM in checkpoint.stems:
+        model = _on_its_base(checkpoint, config).to(device)
+    else:
+        model = build_model(config, checkpoint.tensors("model"), str(checkpoint.path), device)
     origin = f"step {checkpoint.step} of {checkpoint.path.parent.parent}"
     template = load_template(checkpoint.path, tokenizer)
     return OpenedModel(model, tokenizer, config, origin, checkpoint.step, template=template)
+
+
+def base_of(checkpoint: Checkpoint) -> OpenedModel:
+    """The model that the checkpoint's adapter stands on, opened from where it was or from beside the run, and verified.
+
+    Raises CheckpointError when it cannot be opened, or is another one by now.
+    """
+    known = AdapterFacts.of(checkpoint)
+    place, beside = Path(known.base), checkpoint.path.parent.parent.parent / Path(known.base).name
+    source: str | Path = beside if not place.exists() and beside.exists() else known.base
+    if known.step is not None:
+        pinned = step_folder(RunFolder(Path(source)).checkpoints, known.step)
+        source = pinned if pinned.is_dir() else source
+    try:
+        opened = open_model(source)
+    except (CheckpointError, RunError) as fault:
+        raise CheckpointError(
+            f"{checkpoint.path} holds an adapter alone, and the model that it stands on cannot be opened: {fault}. "
+            f"Bring {known.base} back to where it was, or beside the run"
+        ) from None
+    check_base(opened.model, known.sha256, str(checkpoint.path))
+    return opened
+
+
+def _on_its_base(checkpoint: Checkpoint, config: ModelConfig) -> GPT:
+    """A plain model with the checkpoint's adapter in its weights, and the rows that learnt beside it."""
+    state, first = dict(base_of(checkpoint).model.state_dict()), AdapterFacts.of(checkpoint).n_known
+    for name, rows in saved_rows(checkpoint).items():
+        state[name] = torch.cat([state[name][:first], rows, state[name][first + len(rows) :]])
+    model = build_model(config, state, str(checkpoint.path), "cpu", copied=False)
+    add_lora(model, saved_adapter(model, checkpoint)[0])
+    load_saved_adapter(model, checkpoint)
+    merge_lora(model)
+    return model.eval()
 
 
 def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) -> OpenedModel:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -30,6 +30,12 @@ def finetune(
     on_bad: str = "error",
     too_long: str = "cut",
     objective: str = "answers",
+    strength: float | None = None,
+    adapter: Literal["auto", "lora", "none"] = "auto",
+    rank: int = 16,
+    alpha: float | None = None,
+    rslora: bool = False,
+    dora: bool = False,
     batch_examples: int = 16,
     probe: bool = True,
     minutes: Minutes = None,
@@ -49,6 +55,8 @@ def finetune(
     - `chainrule finetune my_hf_folder/ chat.parquet --epochs 2`
     - `chainrule finetune runs/NAME faq.csv --column prompt=question --column completion=reply`
     - `chainrule finetune runs/NAME examples.jsonl --replay 0.1`
+    - `chainrule finetune smollm2 examples.jsonl --adapter lora --rank 8`
+    - `chainrule finetune runs/NAME pairs.jsonl --objective dpo`
     - `chainrule finetune --resume runs/NAME`
 
     Parameters
@@ -73,7 +81,21 @@ def finetune(
         cut: of examples beyond the context the prompt is cut from the left; refuse: they are left out. Answers are
         never cut.
     objective
-        What is learnt: answers.
+        What is learnt: answers; or, of rows that say which answer is better, preferences: dpo, ipo, orpo, simpo (of
+        rows with chosen and rejected), kto (also of rows with completion and label).
+    strength
+        How strongly preferences hold the model to what it was: beta of dpo, simpo and kto, tau of ipo, lambda of orpo.
+    adapter
+        lora: small matrices around the model's layers learn, and its own weights stay: less memory, less forgetting;
+        none: all weights learn; auto: lora for models of more than 50 million parameters.
+    rank
+        Of the adapter.
+    alpha
+        The adapter's strength; default: twice the rank.
+    rslora
+        Scale the adapter by 1/√rank instead of 1/rank, for high ranks.
+    dora
+        Learn the length of each row by itself (DoRA).
     batch_examples
         Examples of one update, about.
     probe
@@ -95,6 +117,7 @@ def finetune(
     if resume:
         run = find_run(source, runs_folder) if source else last_begun(runs_folder)
     from chainrule import finetune as room
+    from chainrule.model import LoraSettings
 
     if resume:
         return watched(
@@ -116,6 +139,9 @@ def finetune(
         base_text=text,
         replay=replay,
         objective=objective,
+        strength=strength,
+        adapter=adapter,
+        lora=LoraSettings(rank, alpha, rslora, dora),
         probe=probe,
     )
     run = new_run(name, runs_folder, examples)

@@ -1,6 +1,7 @@
 """A run's own held-out text, scored as the run scored it at its end: the same figure, to the last digit."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from chainrule.base import CheckpointError, ConfigError, DataError
@@ -44,7 +45,7 @@ def own_scoring(run: RunFolder) -> tuple[Scoring, Summary]:
     """
     summary = _whole_summary(run)
     if (own := summary.scored) is not None:
-        return Scoring(own.max_tokens, own.stride, own.micro_batch, own.precision, own.documents, own.threads), summary
+        return Scoring(**{one.name: getattr(own, one.name) for one in fields(Scoring)}), summary
     config = resolve([load_toml(run.config)]).config
     return Scoring(
         max_tokens=None,

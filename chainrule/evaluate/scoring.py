@@ -59,7 +59,8 @@ class Scoring:
     smaller stride gives each token at least context_length - stride tokens to look back on, and costs context_length /
     stride times as much. `max_tokens` takes that many, rounded to windows, from windows spread evenly over the text.
     `precision` is the number format of matrix products, float32 or bfloat16. `documents` keeps attention inside a
-    document. `threads` are the processor's; 0 is whatever torch has.
+    document. `threads` are the processor's; 0 is whatever torch has. Windows are as long as the context, or `window`
+    where that is shorter.
     """
 
     max_tokens: int | None = None
@@ -68,6 +69,7 @@ class Scoring:
     precision: str = "float32"
     documents: bool = False
     threads: int = 0
+    window: int | None = None
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -105,7 +107,8 @@ def score(
     store's vocabulary is larger than the model's.
     """
     check_vocabulary(model, byte_lengths)
-    windows = windows_of(store.n_tokens, model.config.context_length, scoring.stride, scoring.max_tokens)
+    length = min(model.config.context_length, scoring.window or model.config.context_length)
+    windows = windows_of(store.n_tokens, length, scoring.stride, scoring.max_tokens)
     tally = _Tally(store, byte_lengths)
     with evaluating(model):
         for done, counted in _losses(model, store, windows, scoring):

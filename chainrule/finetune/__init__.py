@@ -1,22 +1,10 @@
 """Teaching a trained model: adapters around it, preferences, classes; the loop is pretraining's."""
 
-from chainrule.finetune.adapter import base_fingerprint, open_adapted, open_merged, put_adapter, save_adapter
-from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy
+from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy, open_merged
 from chainrule.finetune.classifier_folder import SavedClassifier, is_classifier, open_classifier
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.classifying import ClassifySettings, classify
 from chainrule.finetune.labelled import LabelledText, read_labelled, read_texts
-from chainrule.finetune.lora import (
-    adapter_in_use,
-    adapter_names,
-    adapter_tensors,
-    add_lora,
-    load_adapter,
-    merge_lora,
-    use_adapter,
-    without_adapter,
-)
-from chainrule.finetune.lora_settings import LoraSettings
 from chainrule.finetune.pair_lint import TextPair, lint_pairs
 from chainrule.finetune.pairs import (
     Preference,
@@ -40,7 +28,6 @@ __all__ = [
     "ClassifySettings",
     "Confusion",
     "LabelledText",
-    "LoraSettings",
     "Prediction",
     "Preference",
     "SavedClassifier",
@@ -48,11 +35,6 @@ __all__ = [
     "TextPair",
     "TokenPair",
     "TuningSettings",
-    "adapter_in_use",
-    "adapter_names",
-    "adapter_tensors",
-    "add_lora",
-    "base_fingerprint",
     "batch_key",
     "check_first",
     "check_moved",
@@ -62,22 +44,15 @@ __all__ = [
     "finetune",
     "is_classifier",
     "lint_pairs",
-    "load_adapter",
-    "merge_lora",
     "merged_copy",
-    "open_adapted",
     "open_classifier",
     "open_merged",
     "pair_batches",
     "pair_logps",
     "predict",
     "preference_row",
-    "put_adapter",
     "read_labelled",
     "read_texts",
     "reference_logps",
     "resume_finetune",
-    "save_adapter",
-    "use_adapter",
-    "without_adapter",
 ]

@@ -4,14 +4,16 @@ Each was a silent fault somewhere: unsloth #869, #1804 and #3428, peft #1035, tr
 """
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from chainrule.base import ExportError, TrainingError
-from chainrule.finetune.lora import adapter_tensors, adapters_of, merge_lora, without_adapter
-from chainrule.model import GPT
+from chainrule.checkpoint import OpenedModel, open_adapted
+from chainrule.model import GPT, adapter_tensors, adapters_of, merge_lora, row_tensors, without_adapter
 
 # Both sides compute in float32 and add up in different orders; for logits beyond 1 rounding grows with their size.
 TOLERANCE = 1e-5
@@ -31,7 +33,7 @@ def check_neutral(model: GPT, ids: Int[Tensor, "B T"]) -> None:
             f"the new adapter already changes the logits, by up to {float((adapted - base).abs().max()):.2e}: its B is "
             "not zero, or the base is not the model that it was put around"
         )
-    own = {tensor.data_ptr() for tensor in adapter_tensors(model).values()}
+    own = {tensor.data_ptr() for tensor in (*adapter_tensors(model).values(), *row_tensors(model).values())}
     learning = {name: one for name, one in model.named_parameters() if one.requires_grad}
     foreign = [name for name, one in learning.items() if one.data_ptr() not in own]
     if foreign:
@@ -75,6 +77,12 @@ def check_merge(merged: GPT, adapted: GPT, ids: Int[Tensor, "B T"]) -> float:
             f"{allowed:.2e}; nothing is kept"
         )
     return difference
+
+
+def open_merged(base: str | Path | OpenedModel, folder: Path) -> OpenedModel:
+    """A plain model with the adapter in its weights, proved to compute the same (ExportError when it does not)."""
+    opened = open_adapted(base, folder)
+    return replace(opened, model=merged_copy(opened.model))
 
 
 def merged_copy(model: GPT) -> GPT:

@@ -1,26 +1,31 @@
-"""From a model and rows to a session that is ready for its first step; and the same lesson again, on a resume."""
+"""From a model and rows to a session that is ready for its first step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from chainrule.base import ConfigError, write_json
-from chainrule.checkpoint import OpenedModel
+from chainrule.checkpoint import OpenedModel, base_fingerprint, peft_words
 from chainrule.config import Config, Layer, Resolved, TextConfig, resolve
 from chainrule.data import Dataset, is_prepared, open_dataset, survey, write_shards
 from chainrule.finetune.checks import Prepared, check
 from chainrule.finetune.examples import Writing
 from chainrule.finetune.grow import grown, with_own_template
-from chainrule.finetune.lesson import AnswersLesson, questions_of
+from chainrule.finetune.judged import text_pairs
+from chainrule.finetune.lesson import AnswersLesson
+from chainrule.finetune.lessons import lesson_of
 from chainrule.finetune.packing import Packed, packed
-from chainrule.finetune.prepared import held_out, keep, kept, written
+from chainrule.finetune.pair_lint import lint_pairs
+from chainrule.finetune.prepared import Kind, held_out, keep, written
 from chainrule.finetune.preview import Span, spans
 from chainrule.finetune.probe import overfit
 from chainrule.finetune.rows import read_rows
 from chainrule.finetune.settings import TuningSettings
 from chainrule.model import GPT
-from chainrule.run import RunFolder, Tuning, read_tuning
-from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer, save_template
+from chainrule.run import LoraRecord, Tuning
+from chainrule.tokenizer import ChatTemplate, Tokenizer, save_template
 from chainrule.train import (
     Origin,
     Session,
@@ -34,12 +39,16 @@ from chainrule.train import (
     ready,
     save_settings,
     start_record,
+    tokenizer_row,
 )
 
 # Windows are at least as long as this where the context allows, so that several short examples share one.
 USUAL_WINDOW, WINDOW_STEP = 256, 8
 SHOWN_EXAMPLES = 2
-MOST_QUESTIONS = 64
+# Held out of base text: what is mixed in must not be measured on; where nothing is, half of it is there to measure.
+REPLAY_HELD_OUT, MEASURED_SHARE = 0.1, 0.5
+# Of answers that are judged: tokens of a group, few enough for the activations of a small machine, and units in one.
+GROUP_TOKENS, MOST_AT_ONCE = 4096, 8
 Show = Callable[[Sequence[Sequence[Span]]], None]
 """Gets the first examples as they will be learnt."""
 
@@ -57,19 +66,22 @@ def anew(
     assert origin is not None
     opened = origin.opened
     tokenizer, template = _words(opened)
-    prepared, tuning = _prepare(start, origin, tokenizer, template, settings, given.config)
+    prepared, tuning = _prepare(start, origin, (tokenizer, template), settings, given.config)
     check(prepared)
     if show is not None:
         show([spans(one, tokenizer) for one in prepared.train[:SHOWN_EXAMPLES]])
-    resolved = on_machine(_settings(layers, origin, tokenizer, prepared, settings), facts)
-    lesson = _lesson(prepared, tuning)
+    resolved = on_machine(_settings(layers, origin, prepared, tuning, settings), facts)
+    sides = prepared.train, prepared.held_out
+    lesson = lesson_of(start.run, tuning, (tokenizer, template), sides, resolved.config)
     if settings.probe and lesson.questions:
         model = _first_model(lesson, resolved.config, opened)
-        probed = overfit(model, prepared.train, lesson.stop, n_choices=tokenizer.vocab_size)
-        start.say(probed.sentence)
+        good = [one for one in prepared.train if one.good]
+        start.say(overfit(model, good, lesson.stop, n_choices=tokenizer.vocab_size).sentence)
+        del model
     dataset = _kept(start, prepared, tuning, settings, origin)
     check_room(start.run, resolved.config)
-    settled = Settled(resolved, facts, tokenizer, dataset, record)
+    about = tokenizer_row(tokenizer, dataset, resolved.config, tokenizer.vocab_size)
+    settled = Settled(resolved, facts, tokenizer, dataset, replace(record, tokenizer=about))
     return ready(replace(start, lesson=lesson), settled, origin, minutes)
 
 
@@ -79,19 +91,22 @@ def _words(opened: OpenedModel) -> tuple[Tokenizer, ChatTemplate]:
 
 
 def _prepare(
-    start: Start, origin: Origin, tokenizer: Tokenizer, template: ChatTemplate, settings: TuningSettings, config: Config
+    start: Start, origin: Origin, words: tuple[Tokenizer, ChatTemplate], settings: TuningSettings, config: Config
 ) -> tuple[Prepared, Tuning]:
-    context = origin.opened.config.context_length
+    context, kind, (tokenizer, template) = origin.opened.config.context_length, Kind.of(settings.objective), words
     rows = read_rows(config.text.paths, settings.columns, skip=settings.skip_bad)
     start.say(rows.sentence)
-    made, faults = written(rows, Writing(tokenizer, template, context, settings.too_long))
-    for fault in faults[:3]:
-        start.say(f"left out: {fault}")
-    train, validation = held_out(made, settings.held_out) if made else ([], [])
+    units, faults = written(rows, kind.units, Writing(tokenizer, template, context, settings.too_long))
+    for told in (*(f"left out: {fault}" for fault in faults[:3]), *lint_pairs(text_pairs(rows)).lines()):
+        start.say(told)
+    sides = held_out(units, settings.held_out, judged=kind.judged) if units else ([], [])
+    train, validation = ([one for unit in side for one in unit] for side in sides)
+    made = [*train, *validation]
     together = origin.opened.config.position == "rope"
     longest = max(map(len, made), default=2)
-    window = _window(longest, context) if together else min(context, max(1, longest - 1))
-    windows = packed(train, window, tokenizer.end_of_text, together=together)
+    window = _window(longest, context) if together and not kind.judged else min(context, max(1, longest - 1))
+    good = [one for one in train if one.good]
+    windows = packed(good, window, tokenizer.end_of_text, together=together)
     state = grown(
         {"token_embedding.weight": origin.opened.model.token_embedding.weight.detach()},
         origin.opened.tokenizer.vocab_size,
@@ -106,14 +121,16 @@ def _prepare(
         examples=tuple(config.text.paths),
         shapes=rows.shapes,
         left_out=len(faults) + len(rows.faults),
-        n_train=len(train),
-        n_held_out=len(validation),
+        n_train=len(sides[0]),
+        n_held_out=len(sides[1]),
         n_cut=sum(not one.whole for one in made),
         trained_tokens=sum(int(one.trained.sum()) for one in train),
         window_tokens=window,
         replay=settings.replay,
         objective=settings.objective,
-        adapter=settings.adapter,
+        strength=settings.strength,
+        at_once=_at_once(window, len(sides[0])) if kind.judged else 0,
+        lora=_lora_record(origin, settings),
         n_known=origin.opened.tokenizer.vocab_size,
         template=template.fingerprint,
     )
@@ -137,17 +154,27 @@ def _window(longest: int, context: int) -> int:
     return min(context, -(-wanted // WINDOW_STEP) * WINDOW_STEP)
 
 
+def _at_once(window_tokens: int, n_units: int) -> int:
+    """Pairs, or rated answers with a stranger beside each, that are computed together."""
+    return max(1, min(GROUP_TOKENS // (2 * window_tokens), MOST_AT_ONCE, n_units))
+
+
 def _settings(
-    layers: Sequence[Layer], origin: Origin, tokenizer: Tokenizer, prepared: Prepared, settings: TuningSettings
+    layers: Sequence[Layer], origin: Origin, prepared: Prepared, tuning: Tuning, settings: TuningSettings
 ) -> Resolved:
     """The base model's shape and gentle rates, and steps for so many epochs; what was typed wins."""
     shape = origin.opened.config
-    size = max(shape.vocab_size, tokenizer.vocab_size)
-    per_window = len(prepared.train) / max(1, len(prepared.packed))
-    n_windows = min(len(prepared.packed), max(1, round(settings.batch_examples / per_window)))
-    steps = max(1, round(settings.epochs * len(prepared.packed) / n_windows))
+    size = max(shape.vocab_size, prepared.tokenizer.vocab_size)
+    # What is learnt comes in windows of several examples, or in groups of two rows for each.
+    per_part = tuning.at_once or tuning.n_train / max(1, len(prepared.packed))
+    n_parts = -(-tuning.n_train // tuning.at_once) if tuning.at_once else len(prepared.packed)
+    n_together = min(n_parts, max(1, round(settings.batch_examples / per_part)))
+    n_windows, steps = n_together * (2 * tuning.at_once or 1), max(1, round(settings.epochs * n_parts / n_together))
+    adapter = settings.adapter_for(origin.opened.model)
+    rate = settings.rate(shape.emb_dim, adapter)
     values: dict[str, dict[str, Any]] = {
-        "model": {"vocab_size": size},
+        # Dropout would part what learns from what it is held against.
+        "model": {"vocab_size": size, **({"drop_rate": 0.0} if tuning.at_once else {})},
         "training": {
             "batch_tokens": n_windows * shape.context_length,
             "steps": steps,
@@ -155,6 +182,8 @@ def _settings(
             "health_every": 0,
             "tasks": (),
         },
+        **({"optimizer": {"kind": "adamw", "lr": rate}} if rate else {}),
+        **({"machine": {"micro_batch": 2 * tuning.at_once}} if tuning.at_once else {}),
         "schedule": {"kind": "cosine", "warmup_share": 0.05, "floor": 0.1, "first_window": 0},
     }
     return resolve([origin.layer(), Layer("examples", values), *layers])
@@ -162,26 +191,20 @@ def _settings(
 
 def _first_model(lesson: AnswersLesson, config: Config, opened: OpenedModel) -> GPT:
     """The model that a run begins with, for the probe."""
+    torch.manual_seed(config.training.seed)
     model = GPT(config.model)
+    lesson.adapt(config, model)
     lesson.first_model(config, model, opened)
     return model
 
 
-def _lesson(prepared: Prepared, tuning: Tuning) -> AnswersLesson:
-    end, window = prepared.tokenizer.end_of_text, tuning.window_tokens
-    # One example a window: right for learned positions too, and there are few of them.
-    behind = packed(prepared.held_out, window, end, together=False)
-    return AnswersLesson(
-        prepared.packed,
-        behind,
-        questions_of(prepared.held_out)[:MOST_QUESTIONS],
-        prepared.tokenizer,
-        prepared.template,
-        tuning.n_known,
-        tuning.replay,
-        tuning.objective,
-        tuning.adapter,
-    )
+def _lora_record(origin: Origin, settings: TuningSettings) -> LoraRecord | None:
+    """What the adapter is and stands on; None where all weights learn."""
+    if settings.adapter_for(origin.opened.model) == "none":
+        return None
+    lora = settings.lora
+    step, sha256 = origin.opened.step, base_fingerprint(origin.opened.model)
+    return LoraRecord(lora.rank, lora.alpha, lora.rslora, lora.dora, lora.targets, sha256, step)
 
 
 def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSettings, origin: Origin) -> Dataset:
@@ -191,35 +214,26 @@ def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSett
     prepared.tokenizer.save(run.tokenizer)
     if prepared.template:
         save_template(prepared.template, run.path)
-    _keep_base_text(start, settings, origin, prepared.tokenizer)
+    _keep_base_text(start, settings, origin, prepared.tokenizer, tuning.window_tokens)
+    if tuning.lora:
+        rows = range(tuning.n_known, prepared.tokenizer.vocab_size)
+        write_json(run.adapter, peft_words(origin.opened.config, settings.lora, origin.source, rows))
     write_json(run.tuning, replace(tuning, mask=mask).row())
     return open_dataset(run.data)
 
 
-def _keep_base_text(start: Start, settings: TuningSettings, origin: Origin, tokenizer: Tokenizer) -> None:
+def _keep_base_text(
+    start: Start, settings: TuningSettings, origin: Origin, tokenizer: Tokenizer, window_tokens: int
+) -> None:
     """Text like that which the model was trained on: given, or that of the run which it is from."""
     run = start.run
     if settings.base_text:
-        found = survey(TextConfig(paths=settings.base_text), run.old)
-        write_shards(found, tokenizer, run.old, context_length=origin.opened.config.context_length)
+        share = REPLAY_HELD_OUT if settings.replay else MEASURED_SHARE
+        found = survey(TextConfig(paths=settings.base_text, validation_share=share), run.old)
+        write_shards(found, tokenizer, run.old, context_length=window_tokens)
     else:
         link_old_text(origin, run)
     if settings.replay and not is_prepared(run.old):
         raise ConfigError(f"replay={settings.replay:g} mixes base text in, and none is known; give some by --text")
     if old_dataset(run) is None:
         start.say("what is forgotten is not measured: no base text is known; --text names some")
-
-
-def lesson_of_run(run: RunFolder, config: Config) -> AnswersLesson:
-    """The lesson as it was, from the run's folder."""
-    tuning = read_tuning(run)
-    assert tuning is not None
-    tokenizer = load_tokenizer(run.tokenizer)
-    template = load_template(run.path, tokenizer)
-    train, validation = kept(open_dataset(run.data), tuning.mask)
-    together = config.model.position == "rope"
-    windows = packed(train, tuning.window_tokens, tokenizer.end_of_text, together=together)
-    behind = packed(validation, tuning.window_tokens, tokenizer.end_of_text, together=False)
-    questions = questions_of(validation)[:MOST_QUESTIONS]
-    about = (tuning.n_known, tuning.replay, tuning.objective, tuning.adapter)
-    return AnswersLesson(windows, behind, questions, tokenizer, template, *about)

@@ -9,9 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from chainrule.finetune.lora import add_lora
-from chainrule.finetune.lora_settings import LoraSettings
-from chainrule.model import GPT, Batch, WindowsLike
+from chainrule.model import GPT, Batch, LoraSettings, WindowsLike, add_lora
 from chainrule.tokenizer import Tokenizer
 
 ALL = slice(None)

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
-from chainrule.checkpoint import OpenedModel, build_model, read_tensors, write_tensors
+from chainrule.checkpoint import OpenedModel, base_fingerprint, build_model, read_tensors, write_tensors
 from chainrule.config import Layer, ModelConfig, resolve
-from chainrule.finetune.adapter import base_fingerprint
 from chainrule.finetune.adapter_checks import merged_copy
 from chainrule.finetune.classifier import Classifier
 from chainrule.finetune.classifier_report import ClassifierReport
-from chainrule.finetune.lora import adapter_names
+from chainrule.model import adapter_names
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS = "classifier.json"

@@ -17,12 +17,11 @@ from chainrule.finetune.classifier import WAYS, Classifier, LabelLoss, encoded, 
 from chainrule.finetune.classifier_folder import check_free, save_classifier
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.labelled import LabelledText, Parts, checked, folded, judged_on, parted
+from chainrule.finetune.weights import is_large
 from chainrule.optim import Optimizer, rate_factor
 from chainrule.train import StepSettings, seed_step, train_step
 
 Say = Callable[[str], None]
-# Above so many parameters an adapter learns instead of all weights: its optimizer and best epoch fit beside the model.
-LARGE = 50_000_000
 # Peak rates. That of all weights taught 1.1 million parameters SMS spam to 96.9 % (benchmarks/classify.py); no others
 # were compared. An adapter takes a higher one (trl's default for adapters is ten times that for weights).
 RATES = {"all": 3e-4, "last": 3e-4, "lora": 5e-4}
@@ -56,7 +55,7 @@ class ClassifySettings:
         """The way of learning for this model."""
         if self.how != "auto":
             return self.how
-        return "lora" if sum(one.numel() for one in opened.model.parameters()) > LARGE else "all"
+        return "lora" if is_large(opened.model) else "all"
 
 
 def classify(

@@ -31,6 +31,8 @@ class Taught:
     """Whether nothing of its prompt was cut."""
     talk: Talk | None = None
     """The conversation, as it was cut; None for plain text."""
+    good: bool = True
+    """Whether the answer is one to be given; of a pair the rejected one is not."""
 
     def __len__(self) -> int:
         return len(self.ids)

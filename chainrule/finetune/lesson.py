@@ -1,26 +1,27 @@
 """Fine-tuning as a lesson for the trainer: packed examples, the loss of what is learnt of them, answers looked at."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from chainrule.base import finite, write_json
-from chainrule.checkpoint import OpenedModel, load_weights
+from chainrule.checkpoint import Checkpoint, OpenedModel
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
 from chainrule.evaluate import Scoring
 from chainrule.finetune.answering import Answer, Question, answers, question_of
 from chainrule.finetune.batches import ExampleBatches
 from chainrule.finetune.examples import Taught
-from chainrule.finetune.grow import grown
 from chainrule.finetune.packing import Packed
+from chainrule.finetune.weights import Weights
 from chainrule.model import GPT, Batch, evaluating
 from chainrule.run import AnswersRow, Change, EvalRow, OnBothTexts, Sample, Summary, TaskResult
 from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
+    Kept,
     LossFunction,
     NextToken,
     Objective,
@@ -31,10 +32,6 @@ from chainrule.train import (
     where,
 )
 
-OBJECTIVES: dict[str, Callable[[LossFunction], Objective]] = {"answers": NextToken}
-"""By the word of the settings: what makes the loss of the model's own."""
-ADAPTERS: dict[str, Callable[[Config, GPT], None]] = {"none": lambda config, model: None}
-"""By the word of the settings: what is wrapped around an untrained model before its optimizer is made."""
 ANSWERED, SHOWN = 16, 3
 """Held-out questions that a look answers, and those whose answers are kept as samples."""
 MOST_TOKENS, SPARE_TOKENS = 256, 16
@@ -48,17 +45,23 @@ SCORED_AT_ONCE = 8
 class AnswersLesson:
     """See chainrule.train's `Lesson`, which says what each of these is."""
 
+    weights: Weights
+    """What of the model learns."""
     train: Packed
     held_out: Packed
     questions: tuple[Question, ...]
     """Of held-out examples."""
-    tokenizer: Tokenizer
     template: ChatTemplate | None
-    n_known: int
-    """Entries that the vocabulary had before it got control tokens."""
-    replay: float = 0.0
-    objective_name: str = "answers"
-    adapter: str = "none"
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """With the control tokens of the template."""
+        return self.weights.tokenizer
+
+    @property
+    def replay(self) -> float:
+        """The share of the learnt tokens that is base text."""
+        return self.weights.tuning.replay
 
     @property
     def stop(self) -> frozenset[int]:
@@ -76,27 +79,39 @@ class AnswersLesson:
             base = Batches(old.split("train"), self.window_tokens(config), config.training.seed)
         return ExampleBatches(self.train, config.training.seed, base, self.replay if base else 0.0)
 
-    def objective(self, function: LossFunction) -> Objective:
+    def objective(self, model: GPT, function: LossFunction) -> Objective:
         """The mean over all learnt tokens of an update, whatever the micro-batches."""
-        return OBJECTIVES[self.objective_name](function)
+        return NextToken(function)
 
     def adapt(self, config: Config, model: GPT) -> None:
-        """By the adapter; "none" learns all weights as they are."""
-        ADAPTERS[self.adapter](config, model)
+        """An adapter around the layers, or nothing."""
+        self.weights.adapt(config, model)
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base model's weights, with rows for the new control tokens."""
-        state = grown(opened.model.state_dict(), self.n_known, self.tokenizer.vocab_size, config.training.seed)
-        load_weights(model, state, opened.origin)
+        self.weights.first_model(config, model, opened)
+
+    def kept(self, model: GPT) -> Kept:
+        """All weights, or the adapter's alone."""
+        return self.weights.kept(model)
+
+    def restore(self, config: Config, model: GPT, checkpoint: Checkpoint) -> None:
+        """All weights, or the base and the adapter."""
+        self.weights.restore(config, model, checkpoint)
+
+    def begin(self, session: Session) -> None:
+        """Looks whether what learns can."""
+        self.weights.check(session.state.model, session.state.progress.step)
 
     def bits_per_byte(self, session: Session, scoring: Scoring) -> float:
         """Of the held-out answers."""
-        return self._score(session.state.model)[1]
+        return self._score(session)[1]
 
     def evaluate(self, session: Session) -> None:
         """The loss of held-out answers, greedy answers to some of the questions, and what is forgotten."""
         progress = session.state.progress
-        loss, bits = self._score(session.state.model)
+        self.weights.check(session.state.model, progress.step)
+        loss, bits = self._score(session)
         progress.val_loss = loss
         session.write(EvalRow(**where(session), val_loss=loss, val_bits_per_byte=bits))
         given = self._answer(session.state.model, self.questions[:ANSWERED])
@@ -116,17 +131,16 @@ class AnswersLesson:
         """Held-out answers before and after, all questions answered, what was forgotten; writes summary.json."""
         with session.stop.at_once():
             before = before or OnBothTexts()
-            loss, bits = self._score(session.state.model)
+            loss, bits = self._score(session)
             old = None
             if session.old is not None:
                 old = held_out_bits(session, session.old, own_scoring(session, max_tokens=before.max_tokens))
-            given = self._answer(session.state.model, self.questions)
             summary = replace(
                 run_status(session, "finished", begun),
                 val_loss=loss,
-                val_perplexity=math.exp(min(loss, 700.0)),
+                val_perplexity=self.perplexity(loss),
                 val_bits_per_byte=bits,
-                tasks=_results(given, self.questions),
+                tasks=self.results(session),
                 new=_change(before.new, bits),
                 old=_change(before.old, old),
                 command=f"chainrule finetune --resume {session.run.path}",
@@ -134,14 +148,23 @@ class AnswersLesson:
         session.patient(lambda: write_json(session.run.summary, finite(summary.row())))
         return summary
 
+    def results(self, session: Session) -> tuple[TaskResult, ...]:
+        """What comes out of all held-out questions."""
+        return _results(self._answer(session.state.model, self.questions), self.questions)
+
+    def perplexity(self, loss: float) -> float | None:
+        """Of the learnt tokens."""
+        return math.exp(min(loss, 700.0))
+
     def _answer(self, model: GPT, questions: Sequence[Question]) -> list[Answer]:
         longest = max((len(question.answer) for question in questions), default=0)
         most = min(MOST_TOKENS, 2 * longest + SPARE_TOKENS)
         return answers(model, questions, self.stop, most_tokens=most, n_choices=self.tokenizer.vocab_size)
 
     @torch.no_grad()
-    def _score(self, model: GPT) -> tuple[float, float]:
+    def _score(self, session: Session) -> tuple[float, float]:
         """Nats per learnt token, and bits per byte of them, over all held-out examples."""
+        model = session.state.model
         with evaluating(model):
             device = next(model.parameters()).device
             nats, n_bytes = 0.0, 0

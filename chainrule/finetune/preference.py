@@ -1,8 +1,8 @@
 """Learning from pairs: what makes a chosen answer likelier than a rejected one. One frozen class for each objective."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -26,6 +26,15 @@ class PairLogps:
     n_chosen: Float[Tensor, " P"]
     n_rejected: Float[Tensor, " R"]
     unmatched: Float[Tensor, " U"] | None = None
+
+    def parts(self) -> Iterator[tuple[str, Tensor]]:
+        """What there is, by its name."""
+        named = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return ((name, part) for name, part in named if part is not None)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "PairLogps":
+        """The same with each part changed."""
+        return PairLogps(**{name: change(part) for name, part in self.parts()})
 
     @property
     def chosen_mean(self) -> Float[Tensor, " P"]:
@@ -175,6 +184,8 @@ def preference_row(step: int, loss: float, policy: PairLogps, reference: PairLog
 
     Without a reference (its log-probabilities are then those of the start) it is the same: how far from the start.
     """
+    if len(policy.chosen) != len(policy.rejected) or policy.unmatched is not None:
+        return _rated_row(step, loss, policy, reference)
     gained = margins(policy, reference)
     chosen, before = float(policy.chosen_mean.mean()), float(reference.chosen_mean.mean())
     return PreferenceRow(
@@ -187,6 +198,33 @@ def preference_row(step: int, loss: float, policy: PairLogps, reference: PairLog
         rejected=float(policy.rejected_mean.mean()),
         chosen_fall=(before - chosen) / abs(before) if before else None,
     )
+
+
+def _rated_row(step: int, loss: float, policy: PairLogps, reference: PairLogps) -> PreferenceRow:
+    """Of answers that were rated one by one: rightly judged are good ones that are likelier now, and bad ones less."""
+    good, bad = policy.chosen - reference.chosen, policy.rejected - reference.rejected
+    sides = [float(side.mean()) if len(side) else 0.0 for side in (good, bad)]
+    means = [float(one.mean()) if len(one) else None for one in (policy.chosen_mean, policy.rejected_mean)]
+    before = float(reference.chosen_mean.mean()) if len(reference.chosen) else 0.0
+    return PreferenceRow(
+        step=step,
+        loss=loss,
+        margin=sides[0] - sides[1],
+        right=int((good > 0).sum() + (bad < 0).sum()),
+        n=len(good) + len(bad),
+        chosen=means[0],
+        rejected=means[1],
+        chosen_fall=(before - (means[0] or 0.0)) / abs(before) if before else None,
+    )
+
+
+def joined(parts: Sequence[PairLogps]) -> PairLogps:
+    """Those of several batches as one."""
+    together: dict[str, list[Tensor]] = {}
+    for one in parts:
+        for name, tensor in one.parts():
+            together.setdefault(name, []).append(tensor)
+    return PairLogps(**{name: torch.cat(tensors) for name, tensors in together.items()})
 
 
 def _log_odds(mean: Tensor) -> Tensor:

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chainrule.base import ConfigError
-from chainrule.finetune.lesson import ADAPTERS, OBJECTIVES
+from chainrule.finetune.preference import OBJECTIVES
+from chainrule.finetune.weights import ADAPTERS, is_large
+from chainrule.model import GPT, LoraSettings
+from chainrule.train import gentle_rate
+
+USUAL_LORA = LoraSettings()
+# The best rate of an adapter is ten times that of all weights, and with alpha = 32 and a scale of alpha / rank it does
+# not depend on the rank (Schulman and others, "LoRA Without Regret", 2025): so it goes with 1 / (rank · scale).
+ADAPTER_FACTOR, USUAL_ALPHA = 10.0, 32.0
+# Preferences are learnt at lower rates than answers: what they move is already likely. trl's defaults are 1e-6 for DPO
+# and 2e-5 for answers; small models take more.
+PREFERENCE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,15 +38,27 @@ class TuningSettings:
     replay: float = 0.0
     """Share of the learnt tokens that is base text."""
     objective: str = "answers"
-    adapter: str = "none"
+    """answers: those of the examples; dpo, ipo, orpo, simpo, kto: which of them is better."""
+    strength: float | None = None
+    """β of dpo, simpo and kto, τ of ipo, λ of orpo; None: the usual one."""
+    adapter: str = "auto"
+    """lora: an adapter learns, and the model's own weights stay; none: all weights; auto: lora for large models."""
+    lora: LoraSettings = USUAL_LORA
+    """What an adapter is, where there is one."""
     probe: bool = True
     """Whether eight examples are learnt by heart first, on a copy."""
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ConfigError(f"objective={self.objective!r} is unknown; there are {', '.join(OBJECTIVES)}")
-        if self.adapter not in ADAPTERS:
-            raise ConfigError(f"adapter={self.adapter!r} is unknown; there are {', '.join(ADAPTERS)}")
+        if self.objective not in ("answers", *OBJECTIVES):
+            raise ConfigError(f"objective={self.objective!r} is unknown; there are answers, {', '.join(OBJECTIVES)}")
+        if self.adapter not in ("auto", *ADAPTERS):
+            raise ConfigError(f"adapter={self.adapter!r} is unknown; there are auto, {', '.join(ADAPTERS)}")
+        if self.objective != "answers":
+            if self.replay:
+                raise ConfigError(f"replay={self.replay:g} mixes text into answers, and {self.objective} compares them")
+            OBJECTIVES[self.objective](*([] if self.strength is None else [self.strength]))
+        elif self.strength is not None:
+            raise ConfigError(f"strength={self.strength:g} belongs to an objective for preferences, not to answers")
         if self.too_long not in ("cut", "refuse"):
             raise ConfigError(f"too_long={self.too_long!r} is unknown; use cut or refuse")
         if not (self.epochs > 0 and self.batch_examples > 0 and 0 < self.held_out < 1 and 0 <= self.replay < 1):
@@ -43,3 +66,15 @@ class TuningSettings:
                 f"epochs={self.epochs:g}, batch_examples={self.batch_examples}, held_out={self.held_out:g}, "
                 f"replay={self.replay:g}: epochs and examples are positive, shares below 1"
             )
+
+    def adapter_for(self, model: GPT) -> str:
+        """The word in ADAPTERS for this model."""
+        return self.adapter if self.adapter != "auto" else "lora" if is_large(model) else "none"
+
+    def rate(self, width: int, adapter: str) -> float | None:
+        """The peak learning rate by what learns and how; None where the usual one of going on with a model is right."""
+        share = 1.0 if self.objective == "answers" else PREFERENCE_SHARE
+        gentle = gentle_rate(width) * share
+        if adapter == "none":
+            return None if share == 1 else gentle
+        return gentle * ADAPTER_FACTOR * USUAL_ALPHA / (self.lora.rank * self.lora.scale)

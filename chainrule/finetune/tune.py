@@ -7,7 +7,8 @@ from pathlib import Path
 
 from chainrule.base import RunError
 from chainrule.config import Layer
-from chainrule.finetune.begin import Show, anew, lesson_of_run
+from chainrule.finetune.begin import Show, anew
+from chainrule.finetune.lessons import lesson_of_run
 from chainrule.finetune.settings import TuningSettings
 from chainrule.run import RunFolder, Summary, read_tuning
 from chainrule.train import Report, Session, Start, Watch, Way, again, carried_out, saved_settings, silent

@@ -32,15 +32,19 @@ def parameter_norms(tensors: Iterable[Tensor]) -> Float[Tensor, " P"]:
 
 
 class NormMeter:
-    """Measures one model, of which every parameter has a gradient.
+    """Measures what learns of one model: parameters that have a gradient at each step.
 
     It costs one pass over the weights, and for the update a copy and two more; the copy is of those weights alone that
     move at that time. All numbers of a step reach the CPU in one transfer.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.parameters = dict(model.named_parameters())
-        groups = parameter_layers(model)
+        self.parameters = {name: one for name, one in model.named_parameters() if one.requires_grad}
+        groups = {
+            layer: learning
+            for layer, names in parameter_layers(model).items()
+            if (learning := [name for name in names if name in self.parameters])
+        }
         self.layers = tuple(groups)
         places = {name: place for place, names in enumerate(groups.values()) for name in names}
         self._layer_of = [places[name] for name in self.parameters]

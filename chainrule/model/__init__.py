@@ -7,6 +7,23 @@ from chainrule.model.exact import ExactReader
 from chainrule.model.feed_forward import SwiGLUFeedForward
 from chainrule.model.flat import FlatBlock, can_be_flat
 from chainrule.model.gpt import GPT
+from chainrule.model.lora import (
+    DEFAULT_ADAPTER,
+    adapter_in_use,
+    adapter_names,
+    adapter_settings,
+    adapter_tensors,
+    adapters_of,
+    add_lora,
+    base_tensors,
+    begin_adapter,
+    learn_rows,
+    merge_lora,
+    row_tensors,
+    use_adapter,
+    without_adapter,
+)
+from chainrule.model.lora_settings import LETTERS, QKV, LoraSettings, Span, adapted_spans
 from chainrule.model.loss import IGNORED
 from chainrule.model.modes import evaluating
 from chainrule.model.packed import (
@@ -27,11 +44,14 @@ from chainrule.model.previous_token import plant_previous_token
 from chainrule.model.rope import rope_speeds, unscaled_speeds
 
 __all__ = [
+    "DEFAULT_ADAPTER",
     "FEW_ROWS",
     "GPT",
     "GROUP",
     "IGNORED",
+    "LETTERS",
     "POSITIONS",
+    "QKV",
     "BFloat16Linear",
     "Batch",
     "ExactReader",
@@ -40,18 +60,34 @@ __all__ = [
     "Int8Linear",
     "JoinedSwiGLU",
     "KVCache",
+    "LoraSettings",
+    "Span",
     "SwiGLUFeedForward",
     "WindowsLike",
+    "adapted_spans",
+    "adapter_in_use",
+    "adapter_names",
+    "adapter_settings",
+    "adapter_tensors",
+    "adapters_of",
+    "add_lora",
     "attend",
+    "base_tensors",
+    "begin_adapter",
     "can_be_flat",
     "dequantised",
     "evaluating",
     "four_bits",
     "int4_fits",
     "int8_fits",
+    "learn_rows",
+    "merge_lora",
     "micro_batches",
     "plant_previous_token",
     "rope_speeds",
+    "row_tensors",
     "unscaled_speeds",
+    "use_adapter",
     "whole_numbers_are_exact",
+    "without_adapter",
 ]

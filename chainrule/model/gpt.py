@@ -17,6 +17,7 @@ from chainrule.model.loss import (
     mean_loss_in_portions,
     token_losses,
 )
+from chainrule.model.new_rows import NewRows
 from chainrule.model.norm import NORMS
 from chainrule.model.position import POSITIONS, RotaryPosition, check_length
 
@@ -80,7 +81,8 @@ class GPT(nn.Module):
     @property
     def head_weight(self) -> Float[Tensor, "V D"]:
         """What turns the stream into logits: the head's weight, or the token embedding's where they are tied."""
-        weight = self.token_embedding.weight if self.head is None else self.head.weight
+        table = self.token_embedding if self.head is None else self.head
+        weight = table.whole() if isinstance(table, NewRows) else table.weight
         assert isinstance(weight, Tensor), "packed weights write, and are not trained"
         return weight
 

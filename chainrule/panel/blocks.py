@@ -16,6 +16,7 @@ from chainrule.run import (
     Event,
     Machine,
     Plan,
+    PreferenceRow,
     Record,
     RunFolder,
     Summary,
@@ -23,7 +24,15 @@ from chainrule.run import (
     read_tuning,
 )
 from chainrule.show import number, percent, printable
-from chainrule.verdict import against_baselines, known_baselines, more_time, removed, scored, task_words
+from chainrule.verdict import (
+    against_baselines,
+    known_baselines,
+    more_time,
+    preference_words,
+    removed,
+    scored,
+    task_words,
+)
 
 LONGEST_BAR = 24
 COMPLETION_LINES = 12
@@ -57,6 +66,8 @@ def sentences(record: Record, *, again: bool = False) -> list[tuple[str, str, bo
             return _plainly([*_data(record), *notes]) + _warned(record.warnings)
         case AnswersRow():
             return _plainly([("answers", _answers(record))])
+        case PreferenceRow():
+            return _plainly([("preferences", preference_words(record))])
         case Event():
             return [("note", record.message, True)]
     return []

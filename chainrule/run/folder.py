@@ -7,6 +7,8 @@
       tokenizer.json        read by Hugging Face's tokenizers
       chat_template.jinja   of a model for conversations, with tokenizer_config.json and generation_config.json
       tuning.json           of fine-tuning: the examples, what of them is learnt, how
+      adapter_config.json   of fine-tuning with an adapter: its rank, scale and layers
+      reference.safetensors of preference tuning: what the model thought before it learnt
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
@@ -63,6 +65,16 @@ class RunFolder:
     def tuning(self) -> Path:
         """What a model was taught by which examples, JSON; only a run of fine-tuning has it."""
         return self.path / "tuning.json"
+
+    @property
+    def adapter(self) -> Path:
+        """What its adapter is, in PEFT's words, JSON; only a run that learns one has it."""
+        return self.path / "adapter_config.json"
+
+    @property
+    def reference(self) -> Path:
+        """What a model thought of pairs of answers before it learnt, safetensors; only preference tuning has it."""
+        return self.path / "reference.safetensors"
 
     @property
     def data(self) -> Path:

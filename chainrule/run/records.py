@@ -85,6 +85,21 @@ class AnswersRow(Record):
 
 
 @dataclass(frozen=True)
+class LoraRecord(Record):
+    """What the adapter of a fine-tuning is, and which model it stands on."""
+
+    rank: int
+    alpha: float | None = None
+    """None: twice the rank."""
+    rslora: bool = False
+    dora: bool = False
+    targets: tuple[str, ...] = ("all-linear",)
+    base_sha256: str = ""
+    base_step: int | None = None
+    """Of the base's checkpoint, when it is a run of ours."""
+
+
+@dataclass(frozen=True)
 class Tuning(Record):
     """tuning.json: what a model was taught, and by which examples; a run that has it is one of fine-tuning."""
 
@@ -102,7 +117,12 @@ class Tuning(Record):
     replay: float = 0.0
     """Share of the learnt tokens that are base text."""
     objective: str = "answers"
-    adapter: str = "none"
+    strength: float | None = None
+    """Of an objective for preferences, where it is not the usual one."""
+    at_once: int = 0
+    """Pairs, or rated answers, that stay together; 0 where nothing is judged."""
+    lora: LoraRecord | None = None
+    """The adapter that learns; None: all weights do."""
     n_known: int = 0
     """Entries of the base model's vocabulary, before it got control tokens."""
     template: str | None = None
@@ -495,6 +515,8 @@ class Scored(Record):
     precision: str
     documents: bool
     threads: int = 0
+    window: int | None = None
+    """Tokens of a window, where that is not the context."""
     max_tokens: int | None = None
     whole: bool = True
     n_tokens: int | None = None

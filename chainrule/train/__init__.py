@@ -1,10 +1,11 @@
 """The training of a model: from settings and text to a run folder."""
 
 from chainrule.train.finish import run_status
+from chainrule.train.lesson import Kept
 from chainrule.train.looks import held_out_bits, own_scoring, where
 from chainrule.train.objective import LossFunction, NextToken, Objective
-from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
-from chainrule.train.prepare import prepare_text, training_batches
+from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
+from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Report, Way, carried_out, pretrain
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
@@ -18,6 +19,7 @@ from chainrule.train.step import StepSettings, gradient_norms, train_step
 from chainrule.train.watch import Watch, silent
 
 __all__ = [
+    "Kept",
     "LossFunction",
     "NextToken",
     "Objective",
@@ -33,6 +35,7 @@ __all__ = [
     "carried_out",
     "check_room",
     "find_origin",
+    "gentle_rate",
     "gradient_norms",
     "held_out_bits",
     "link_old_text",
@@ -48,6 +51,7 @@ __all__ = [
     "seed_step",
     "silent",
     "start_record",
+    "tokenizer_row",
     "train_step",
     "training_batches",
     "where",

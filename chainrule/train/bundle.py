@@ -75,7 +75,10 @@ def save_bundle(
         return None
     factor = session.factor(progress.step)
     saved = steps_of(run.checkpoints)
+    copies = [run.config, run.tokenizer, *([run.adapter] if run.adapter.is_file() else [])]
+    kept = session.lesson.kept(session.state.model)
     state = {
+        **kept.facts,
         "step": progress.step + 1,
         "what": [one.__dict__ for one in excess],
         # As text, because JSON knows neither NaN nor infinity, and which of them it was matters.
@@ -98,9 +101,8 @@ def save_bundle(
         batch["documents"] = torch.from_numpy(windows.documents)
     if windows.trained is not None:
         batch["trained"] = torch.from_numpy(windows.trained.astype("uint8"))
-    tensors = {"model": dict(session.state.model.state_dict()), "batch": batch}
     try:
-        return save_checkpoint(run.spikes, progress.step + 1, tensors, finite(state), [run.config, run.tokenizer])
+        return save_checkpoint(run.spikes, progress.step + 1, {**kept.tensors, "batch": batch}, finite(state), copies)
     except DiskError as fault:
         session.note(f"step {progress.step + 1} was out of line, and its bundle could not be kept: {fault}")
         return None

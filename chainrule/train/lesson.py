@@ -3,9 +3,13 @@
 Pretraining is `TextLesson`; fine-tuning brings its own.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from chainrule.checkpoint import OpenedModel
+from torch import Tensor
+
+from chainrule.checkpoint import Checkpoint, OpenedModel
 from chainrule.config import Config
 from chainrule.data import Dataset, Windows
 from chainrule.evaluate import Scoring
@@ -24,6 +28,14 @@ class BatchSource(Protocol):
         """The samples first_sample … first_sample + count - 1 of the run."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint holds of a model: named tensors by their file's stem, and facts that stand in its state."""
+
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Lesson(Protocol):
     """Where batches come from, what of them is learnt, and what is looked at on the way and at the end."""
 
@@ -33,14 +45,23 @@ class Lesson(Protocol):
     def batches(self, config: Config, dataset: Dataset, old: Dataset | None) -> BatchSource:
         """What is learnt from, in its order."""
 
-    def objective(self, function: LossFunction) -> Objective:
-        """The loss, made of the model's own."""
+    def objective(self, model: GPT, function: LossFunction) -> Objective:
+        """The loss, made of the model or of `function`, its own loss, compiled or not."""
 
     def adapt(self, config: Config, model: GPT) -> None:
         """Changes an untrained model before its optimizer is made (an adapter around its layers); mostly nothing."""
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """Gives the weights of the model that the run goes on from to `model`."""
+
+    def kept(self, model: GPT) -> Kept:
+        """What a checkpoint is to hold of the model; shares its memory."""
+
+    def restore(self, config: Config, model: GPT, checkpoint: Checkpoint) -> None:
+        """Gives the model back what `kept` took of it; raises CheckpointError when that does not fit."""
+
+    def begin(self, session: "Session") -> None:
+        """What is to be known once the weights are there, before the first step that this process makes."""
 
     def bits_per_byte(self, session: "Session", scoring: Scoring) -> float:
         """Of what is held out, for a comparison of before and after."""

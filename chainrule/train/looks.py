@@ -73,7 +73,8 @@ def held_out_bits(session: Session, dataset: Dataset, scoring: Scoring) -> float
 
 
 def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int | None = None) -> Scoring:
-    """As the run computes: its documents, its number format, its micro-batch and threads."""
+    """As the run computes: its windows and documents, its number format, its micro-batch and threads."""
+    length = session.lesson.window_tokens(session.config)
     return Scoring(
         max_tokens=max_tokens,
         stride=stride,
@@ -81,6 +82,7 @@ def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int 
         precision=session.facts.precision,
         documents=not session.config.text.cross_documents,
         threads=session.facts.threads,
+        window=length if length < session.config.model.context_length else None,
     )
 
 
@@ -114,9 +116,10 @@ def save(session: Session) -> None:
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
-    template = (run.path / name for name in TEMPLATE_FILES)
-    copies = [run.config, run.tokenizer, *(path for path in template if path.is_file())]
-    path = session.patient(lambda: session.state.save(run.checkpoints, facts, copies))
+    more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter)
+    copies = [run.config, run.tokenizer, *(path for path in more if path.is_file())]
+    kept = session.lesson.kept(session.state.model)
+    path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, copies))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)
     session.watch(Saved(progress.step, str(path)))

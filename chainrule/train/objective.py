@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from chainrule.model import Batch, WindowsLike
+from chainrule.model import GPT, Batch, WindowsLike
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 ALL = slice(None)
@@ -42,3 +42,8 @@ class NextToken:
             return int(windows.trained[rows, 1:].sum())
         ids = windows.ids[rows]
         return len(ids) * (ids.shape[1] - 1)
+
+
+def next_token(model: GPT, function: LossFunction) -> NextToken:
+    """The objective of pretraining."""
+    return NextToken(function)

@@ -44,8 +44,7 @@ class Origin:
             values["optimizer"] = {**old.optimizer.model_dump(), **rates}
             values["schedule"] = old.schedule.model_dump()
         else:
-            rate = FOREIGN_RATE * min(1.0, (FOREIGN_WIDTH / shape.emb_dim) ** 0.5)
-            values["optimizer"] = {"kind": "adamw", "lr": rate}
+            values["optimizer"] = {"kind": "adamw", "lr": gentle_rate(shape.emb_dim)}
             values["schedule"] = dict(FOREIGN_SCHEDULE)
         return Layer(f"from {self.source}", values)
 
@@ -59,6 +58,11 @@ class Origin:
             f"rate ({rate}) after a warm-up over {config.schedule.warmup_share:.0%} of the steps, because {known}; "
             "--model.drop-rate and --optimizer.lr change that"
         )
+
+
+def gentle_rate(width: int) -> float:
+    """The peak rate of AdamW for a model of that emb_dim whose own peak is not known."""
+    return FOREIGN_RATE * min(1.0, (FOREIGN_WIDTH / width) ** 0.5)
 
 
 def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:

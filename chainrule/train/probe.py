@@ -12,7 +12,7 @@ from chainrule.device import MachineFacts
 from chainrule.model import GPT
 from chainrule.plan import memory_bytes
 from chainrule.run import Event
-from chainrule.train.objective import LossFunction, NextToken, Objective
+from chainrule.train.objective import LossFunction, Objective, next_token
 from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
 from chainrule.train.timing import Timed, first_windows, time_updates
@@ -47,7 +47,7 @@ def probe(
     facts: MachineFacts,
     windows: Windows,
     watch: Watch,
-    objective_of: Callable[[LossFunction], Objective] = NextToken,
+    objective_of: Callable[[GPT, LossFunction], Objective] = next_token,
 ) -> FirstPasses:
     """Runs updates that move nothing on real windows, and settles micro-batch, threads and compilation.
 
@@ -57,7 +57,7 @@ def probe(
     model = state.model
     micro_batch = config.machine.micro_batch or likely_micro_batch(config, facts, windows.ids.shape[1] - 1)
     compiled = wants_compile(config, facts)
-    objective = objective_of(training_loss(model, compiled=compiled))
+    objective = objective_of(model, training_loss(model, compiled=compiled))
     while True:
         part = first_windows(windows, micro_batch)
         try:
@@ -68,7 +68,7 @@ def probe(
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
                 watch(Event(f"torch.compile failed, training goes on without it: {_first_line(fault)}"))
-                objective, compiled = objective_of(model.loss), False
+                objective, compiled = objective_of(model, model.loss), False
             else:
                 raise
     _say_threads(timed, watch)

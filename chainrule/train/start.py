@@ -40,6 +40,7 @@ def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float 
     session, record = probed.session, probed.record
     if origin:
         start.lesson.first_model(session.config, session.state.model, origin.opened)
+        start.lesson.begin(session)
         record = replace(record, before=score_before(session, minutes, probed.step_seconds))
     planned = plan_time(probed, minutes)
     session.config = planned.resolved.config
@@ -84,10 +85,12 @@ def _take_up(start: Start, session: Session, checkpoint: Checkpoint | None) -> N
     """The state of the checkpoint; without one the run begins again where it began."""
     # After the trial, which empties the optimizer.
     if checkpoint:
+        start.lesson.restore(session.config, session.state.model, checkpoint)
         session.state.restore(checkpoint)
         note_differences(checkpoint, session.config, session.facts, start.run, start.watch)
     elif origin := find_origin(session.config, []):
         start.lesson.first_model(session.config, session.state.model, origin.opened)
+    start.lesson.begin(session)
 
 
 def _time(probed: Probed, minutes: float | None) -> Planned:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from chainrule.base import CheckpointError, finite
-from chainrule.checkpoint import Checkpoint, load_weights, save_checkpoint
+from chainrule.checkpoint import Checkpoint, save_checkpoint
 from chainrule.config import Config
 from chainrule.device import Precision
 from chainrule.model import GPT, plant_previous_token
 from chainrule.optim import Optimizer
+from chainrule.train.lesson import Kept
 
 
 @dataclass
@@ -85,15 +86,17 @@ class TrainState:
         model.checkpointing = config.machine.activation_checkpointing
         return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
 
-    def save(self, folder: Path, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
-        """Writes the checkpoint of this step; `facts` (versions, fingerprints) go beside the numbers."""
-        tensors = {"model": dict(self.model.state_dict()), "optimizer": self.optimizer.state()}
-        state = {"progress": asdict(self.progress), **facts}
+    def save(self, folder: Path, kept: Kept, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
+        """Writes the checkpoint of this step: what is `kept` of the model, and `facts` (versions, fingerprints)."""
+        tensors = {**kept.tensors, "optimizer": self.optimizer.state()}
+        state = {"progress": asdict(self.progress), **facts, **kept.facts}
         return save_checkpoint(folder, self.progress.step, tensors, finite(state), copies)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes weights, optimizer state and numbers from `checkpoint`; raises CheckpointError when they do not fit."""
-        load_weights(self.model, checkpoint.tensors("model"), str(checkpoint.path))
+        """Takes optimizer state and numbers from `checkpoint`; raises CheckpointError when they do not fit.
+
+        The weights are the lesson's to give back.
+        """
         try:
             self.optimizer.load_state(checkpoint.tensors("optimizer"))
             self.progress = Progress(**checkpoint.state["progress"])

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from chainrule.checkpoint import OpenedModel, load_weights
+from chainrule.checkpoint import Checkpoint, OpenedModel, load_weights
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
 from chainrule.evaluate import Scoring
 from chainrule.model import GPT
 from chainrule.run import OnBothTexts, Summary
 from chainrule.train.finish import finish
+from chainrule.train.lesson import Kept
 from chainrule.train.looks import evaluate, held_out_bits, sample
-from chainrule.train.objective import LossFunction, NextToken
+from chainrule.train.objective import LossFunction, NextToken, next_token
 from chainrule.train.prepare import training_batches
 from chainrule.train.session import Session
 
@@ -27,9 +28,9 @@ class TextLesson:
         """Windows of the text, and of the old one where a share of it is mixed in."""
         return training_batches(config, dataset, old)
 
-    def objective(self, function: LossFunction) -> NextToken:
+    def objective(self, model: GPT, function: LossFunction) -> NextToken:
         """The mean over all tokens."""
-        return NextToken(function)
+        return next_token(model, function)
 
     def adapt(self, config: Config, model: GPT) -> None:
         """Nothing: all weights are learnt as they are."""
@@ -37,6 +38,17 @@ class TextLesson:
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The weights of another model of the same shape."""
         load_weights(model, opened.model.state_dict(), opened.origin)
+
+    def kept(self, model: GPT) -> Kept:
+        """All weights."""
+        return Kept({"model": dict(model.state_dict())})
+
+    def restore(self, config: Config, model: GPT, checkpoint: Checkpoint) -> None:
+        """All weights."""
+        load_weights(model, checkpoint.tensors("model"), str(checkpoint.path))
+
+    def begin(self, session: Session) -> None:
+        """Nothing."""
 
     def bits_per_byte(self, session: Session, scoring: Scoring) -> float:
         """Of the held-out text."""

@@ -33,14 +33,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("runs") / "base")
 
 
-def make_base(folder: Path, **more: Any) -> Path:
+def make_base(folder: Path, *, loud: float = 1.0, **more: Any) -> Path:
+    """`loud` multiplies the embeddings, whose words are otherwise too much alike for a head that stays as it is."""
     run = RunFolder(folder)
     run.path.mkdir(parents=True)
     config = Config(model=ModelConfig(**{**SHAPE, **MODERN, **more}))
     run.config.write_text(to_toml(config))
     byte_tokenizer().save(run.tokenizer)
     torch.manual_seed(0)
-    save_checkpoint(run.checkpoints, 1, {"model": GPT(config.model).state_dict()}, {}, [run.config, run.tokenizer])
+    state = GPT(config.model).state_dict()
+    state["token_embedding.weight"] *= loud
+    save_checkpoint(run.checkpoints, 1, {"model": state}, {}, [run.config, run.tokenizer])
     return run.path
 
 

@@ -11,9 +11,9 @@ from finetune.test_classify import texts
 from finetune_models import made, opened
 
 from chainrule.base import CheckpointError, ConfigError, DataError
-from chainrule.checkpoint import open_model, read_tensors, write_tensors
+from chainrule.checkpoint import base_fingerprint, open_model, read_tensors, write_tensors
 from chainrule.cli import main
-from chainrule.finetune import ClassifySettings, LabelledText, base_fingerprint, classify, open_classifier, predict
+from chainrule.finetune import ClassifySettings, LabelledText, classify, open_classifier, predict
 from chainrule.tokenizer import train_bpe
 
 NEW = ["win cash now", "see you soon", "cash cash win \u2603"]

@@ -9,7 +9,6 @@ from finetune_models import learn, made
 
 from chainrule import lens
 from chainrule.base import ConfigError, DataError, TrainingError
-from chainrule.finetune import LoraSettings, add_lora
 from chainrule.finetune.pairs import (
     Preference,
     TokenPair,
@@ -20,7 +19,7 @@ from chainrule.finetune.pairs import (
     reference_logps,
 )
 from chainrule.finetune.preference import OBJECTIVES, Dpo, Ipo, Kto, Orpo, PairLogps, SimPo, margins, preference_row
-from chainrule.model import IGNORED
+from chainrule.model import IGNORED, LoraSettings, add_lora
 from chainrule.verdict import preference_words
 
 each_objective = pytest.mark.parametrize("kind", OBJECTIVES)

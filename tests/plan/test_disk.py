@@ -8,6 +8,7 @@ from chainrule.model import GPT
 from chainrule.optim import Optimizer
 from chainrule.plan import checkpoint_bytes, checkpoints_to_come
 from chainrule.train.state import Progress, TrainState
+from chainrule.train.text_lesson import TextLesson
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
@@ -22,7 +23,7 @@ def test_the_bytes_of_a_checkpoint_are_those_of_its_files(kind, modern, tmp_path
     optimizer = Optimizer(model, config, torch.float32)
     model(torch.zeros(1, 8, dtype=torch.long)).sum().backward()
     optimizer.step(1.0)
-    folder = TrainState(model, optimizer, Progress()).save(tmp_path, {}, [])
+    folder = TrainState(model, optimizer, Progress()).save(tmp_path, TextLesson().kept(model), {}, [])
     taken = sum(path.stat().st_size for path in folder.iterdir())
     assert taken <= checkpoint_bytes(config) <= 1.1 * taken + 20_000
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from chainrule.finetune.lora_settings import LoraSettings, Span
+from chainrule.model.lora_settings import LoraSettings, Span
 
 
 class LoraLinear(nn.Linear):
@@ -63,8 +63,13 @@ class Adapter(nn.Module):
         self._norms: tuple[Any, Tensor] | None = None
         if settings.dora:
             self.magnitude = nn.Parameter(torch.empty_like(self.up[:, 0]))
-            with torch.no_grad():
-                self.magnitude.copy_(self._row_norms(layer.weight)[self._rows()])
+            self.begin(layer.weight)
+
+    @torch.no_grad()
+    def begin(self, weight: Float[Tensor, "O I"]) -> None:
+        """The norms of DoRA begin as those of the base's rows; without it nothing follows from the base."""
+        if self.magnitude is not None:
+            self.magnitude.copy_(self._row_norms(weight)[self._rows()])
 
     def add(
         self, x: Float[Tensor, "... I"], y: Float[Tensor, "... O"], weight: Float[Tensor, "O I"], bias: Tensor | None

@@ -7,20 +7,20 @@ import torch
 from finetune_models import FAMILIES, learn, made, opened, some_ids
 
 from chainrule.base import CheckpointError, ConfigError
-from chainrule.checkpoint import open_model, read_tensors, to_hugging_face, write_tensors
-from chainrule.cli import main
-from chainrule.export import export
-from chainrule.finetune import (
-    LoraSettings,
-    adapter_names,
-    add_lora,
+from chainrule.checkpoint import (
     base_fingerprint,
     open_adapted,
-    open_merged,
+    open_model,
     put_adapter,
+    read_tensors,
     save_adapter,
-    use_adapter,
+    to_hugging_face,
+    write_tensors,
 )
+from chainrule.cli import main
+from chainrule.export import export
+from chainrule.finetune import open_merged
+from chainrule.model import LoraSettings, adapter_names, add_lora, use_adapter
 
 # PEFT 0.21 asks transformers 5 in a way that it warns of; PyPI's newest of both, so that is theirs to change.
 theirs_to_change = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")

@@ -1,23 +1,23 @@
 """LoRA around a model that knows nothing of it: adapters are put on, chosen, taken out as tensors, and merged."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import CheckpointError, ConfigError, nearest
-from chainrule.checkpoint import load_weights
-from chainrule.finetune.lora_linear import Adapter, LoraLinear
-from chainrule.finetune.lora_settings import LoraSettings, adapted_spans
-from chainrule.model import GPT
+from chainrule.base import ConfigError, nearest
+from chainrule.model.gpt import GPT
+from chainrule.model.lora_linear import Adapter, LoraLinear
+from chainrule.model.lora_settings import LoraSettings, adapted_spans
+from chainrule.model.new_rows import GrownEmbedding, GrownHead, NewRows
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-DEFAULT = "default"
+DEFAULT_ADAPTER = "default"
 
 
-def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = DEFAULT) -> None:
+def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = DEFAULT_ADAPTER) -> None:
     """Puts an adapter around the linear layers of all blocks and lets it alone learn; it computes from now on.
 
     The logits are equal to the last bit until it has learnt something (B is zero). Other adapters stay on the model,
@@ -38,6 +38,36 @@ def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = D
     use_adapter(model, name)
 
 
+@torch.no_grad()
+def begin_adapter(model: GPT) -> None:
+    """Begins what follows from the base anew, for a base that got its weights after the adapter in use was put on.
+
+    With DoRA that is the rows' norms; of new rows (`learn_rows`) all.
+    """
+    for place, adapter in adapters_of(model).items():
+        adapter.begin(_layers(model)[place].weight)
+    for table in _tables(model).values():
+        table.begin()
+
+
+def learn_rows(model: GPT, first: int, count: int) -> None:
+    """Lets the rows of the ids first … first + count - 1 learn, in the embedding and in a head of its own.
+
+    For control tokens that a vocabulary got: beside an adapter, which leaves embeddings alone.
+    """
+    table = model.token_embedding
+    model.token_embedding = GrownEmbedding(table, first, count)
+    table.weight.requires_grad_(False)
+    if isinstance(model.head, nn.Linear):
+        model.head.weight.requires_grad_(False)
+        model.head = GrownHead(model.head, first, count)
+
+
+def row_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What `learn_rows` lets learn, by the name of the table's weight; shares the model's memory."""
+    return {f"{place}.weight": table.rows.detach() for place, table in _tables(model).items()}
+
+
 def use_adapter(model: nn.Module, name: str | None) -> None:
     """Which adapter computes from now on, in every call; None: none, the base alone. Raises ConfigError for another."""
     names = adapter_names(model)
@@ -47,6 +77,8 @@ def use_adapter(model: nn.Module, name: str | None) -> None:
     for layer in _layers(model).values():
         # An adapter may stand on fewer layers than another.
         layer.active = name if name and name in layer.adapters else None
+    for table in _tables(model).values():
+        table.active = name is not None
 
 
 def adapter_in_use(model: nn.Module) -> str | None:
@@ -97,17 +129,6 @@ def adapter_tensors(model: nn.Module, name: str | None = None) -> dict[str, Tens
     }
 
 
-def load_adapter(model: nn.Module, tensors: Mapping[str, Tensor], name: str | None = None) -> None:
-    """Copies what `adapter_tensors` gave into an adapter; raises CheckpointError when names, shapes or types differ."""
-    adapters = adapters_of(model, name)
-    left = dict(tensors)
-    for place, adapter in adapters.items():
-        mine = {key: left.pop(f"{place}.{key}") for key in adapter.state_dict() if f"{place}.{key}" in left}
-        load_weights(adapter, mine, f"the adapter's {place}")
-    if left:
-        raise CheckpointError(f"the adapter has {next(iter(left))}, for which this one has no place")
-
-
 def base_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of the model without its adapters, under the names that they have in a bare one."""
     parts = {
@@ -116,11 +137,14 @@ def base_tensors(model: nn.Module) -> dict[str, Tensor]:
         for place, adapter in adapters_of(model, name).items()
         for key in adapter.state_dict()
     }
+    parts |= {f"{place}.rows" for place in _tables(model)}
     return {name: tensor for name, tensor in model.state_dict().items() if name not in parts}
 
 
 def merge_lora(model: nn.Module, name: str | None = None) -> None:
     """Adds an adapter (None: the one in use) into the weights; the model is a plain one again, whose weights all learn.
+
+    Rows that learnt beside it become the tables' own.
 
     Other adapters are taken off: they were made for the base that the model no longer is. The base's weights are
     written over. Raises ConfigError when there is no such adapter.
@@ -131,6 +155,10 @@ def merge_lora(model: nn.Module, name: str | None = None) -> None:
             with torch.no_grad():
                 layer.weight.copy_(adapters[place].merged(layer.weight))
         model.set_submodule(place, layer.plain())
+    for place, table in _tables(model).items():
+        with torch.no_grad():
+            table.weight.copy_(table.whole())
+        model.set_submodule(place, table.plain())
     model.requires_grad_(True)
 
 
@@ -144,6 +172,10 @@ def _wrapped(block: nn.Module, target: str) -> LoraLinear:
     wrapped = LoraLinear(layer)
     block.set_submodule(target, wrapped)
     return wrapped
+
+
+def _tables(model: nn.Module) -> dict[str, NewRows]:
+    return {place: table for place, table in model.named_modules() if isinstance(table, NewRows)}
 
 
 def _layers(model: nn.Module) -> dict[str, LoraLinear]:

@@ -4,20 +4,20 @@ Exact both ways, because an adapter here has the form that it has there: one A f
 whose c_attn is one layer, and an A for each in the families where they are three.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.base import CheckpointError, ConfigError
-from chainrule.checkpoint import linear_names
+from chainrule.checkpoint.linears import linear_names
 from chainrule.config import ModelConfig
-from chainrule.finetune.lora import adapter_settings, adapters_of
-from chainrule.finetune.lora_settings import LETTERS, QKV, LoraSettings, Span, adapted_spans
-from chainrule.model import GPT
+from chainrule.model import GPT, LETTERS, QKV, LoraSettings, Span, adapted_spans, adapter_settings, adapters_of
 
 PREFIX = "base_model.model."
+# The word under which PEFT says which embeddings learn beside the adapter.
+TRAINED_ROWS = "trainable_token_indices"
 A, B, MAGNITUDE = "lora_A.weight", "lora_B.weight", "lora_magnitude_vector"
 # What an adapter may say that changes what is computed, and that is not computed here: any other value is refused.
 FIXED: Mapping[str, tuple[Any, ...]] = {
@@ -27,7 +27,7 @@ FIXED: Mapping[str, tuple[Any, ...]] = {
     "init_lora_weights": (True, False, None, "gaussian", "orthogonal", "eva"),
     **dict.fromkeys(
         (
-            *("modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", "trainable_token_indices"),
+            *("modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", TRAINED_ROWS),
             *("layer_replication", "target_parameters", "lora_bias", "use_qalora", "use_bdlora"),
             *("alora_invocation_tokens", "arrow_config", "velora_config", "monteclora_config", "kasa_config"),
         ),
@@ -39,7 +39,6 @@ FIXED: Mapping[str, tuple[Any, ...]] = {
 def to_peft(model: GPT, name: str | None = None, *, base: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The adapter_config.json and the tensors of an adapter (None: the one in use); `base` says what it stands on."""
     settings, tensors = adapter_settings(model, name), dict[str, Tensor]()
-    modules = list[str]()
     for place, adapter in adapters_of(model, name).items():
         rank, taken = settings.rank, 0
         for number, (span, theirs) in enumerate(_named(model.config, place, adapter.spans)):
@@ -49,9 +48,8 @@ def to_peft(model: GPT, name: str | None = None, *, base: str = "") -> tuple[dic
             tensors[f"{PREFIX}{theirs}.{B}"] = adapter.up.detach()[rows]
             if adapter.magnitude is not None:
                 tensors[f"{PREFIX}{theirs}.{MAGNITUDE}"] = adapter.magnitude.detach()[rows]
-            modules.append(theirs)
             taken += n_rows
-    return _settings(model.config, settings, modules, base), tensors
+    return peft_words(model.config, settings, base), tensors
 
 
 def from_peft(
@@ -149,7 +147,13 @@ def _read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"rank": rank, "alpha": float(alpha), **flags}
 
 
-def _settings(config: ModelConfig, settings: LoraSettings, modules: list[str], base: str) -> dict[str, Any]:
+def peft_words(config: ModelConfig, settings: LoraSettings, base: str = "", rows: Sequence[int] = ()) -> dict[str, Any]:
+    """The adapter_config.json of an adapter; `rows` are ids whose embeddings learn beside it.
+
+    PEFT then looks for these rows under its own name, and refuses what it would else compute without them.
+    """
+    spans = adapted_spans(config, settings.targets)
+    modules = [name for target in spans for _, name in _named(config, f"blocks.0.{target}", spans[target])]
     # The last two words: "c_proj" alone would be the attention's and the feed-forward's.
     ends = dict.fromkeys(".".join(name.split(".")[-2:]) for name in modules)
     strength = settings.strength
@@ -165,6 +169,7 @@ def _settings(config: ModelConfig, settings: LoraSettings, modules: list[str], b
         "use_rslora": settings.rslora,
         "use_dora": settings.dora,
         "target_modules": list(ends),
+        **({TRAINED_ROWS: list(rows)} if rows else {}),
         # Conv1D, which GPT-2 is made of in transformers, keeps its weights [in, out].
         "fan_in_fan_out": config.architecture == "gpt2",
     }

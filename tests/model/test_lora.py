@@ -7,24 +7,21 @@ import torch
 from finetune_models import FAMILIES, learn, made, opened, some_ids
 
 from chainrule.base import CheckpointError, ConfigError, ExportError, TrainingError
-from chainrule.finetune import (
+from chainrule.checkpoint import base_fingerprint, load_adapter
+from chainrule.finetune import check_moved, check_neutral, merged_copy
+from chainrule.finetune.adapter_checks import check_merge
+from chainrule.generate import Temperature, generate
+from chainrule.model import (
     LoraSettings,
     adapter_in_use,
     adapter_names,
     adapter_tensors,
     add_lora,
-    base_fingerprint,
-    check_moved,
-    check_neutral,
-    load_adapter,
+    base_tensors,
     merge_lora,
-    merged_copy,
     use_adapter,
     without_adapter,
 )
-from chainrule.finetune.adapter_checks import check_merge
-from chainrule.finetune.lora import base_tensors
-from chainrule.generate import Temperature, generate
 
 KINDS = {
     "lora": LoraSettings(4),
@@ -246,20 +243,20 @@ def test_a_layer_that_no_gradient_reached_is_caught_after_the_first_step(adapted
 
 def test_an_adapter_that_moved_and_does_not_compute_is_caught(adapted, monkeypatch):
     learn(adapted, 1)
-    monkeypatch.setattr("chainrule.finetune.lora_linear.Adapter.add", lambda self, x, y, weight, bias: y)
+    monkeypatch.setattr("chainrule.model.lora_linear.Adapter.add", lambda self, x, y, weight, bias: y)
     with pytest.raises(TrainingError, match="not what computes"):
         check_moved(adapted, some_ids())
 
 
 def test_a_merge_that_merged_nothing_is_caught(adapted, monkeypatch):
     learn(adapted)
-    monkeypatch.setattr("chainrule.finetune.lora_linear.Adapter.merged", lambda self, weight: weight)
+    monkeypatch.setattr("chainrule.model.lora_linear.Adapter.merged", lambda self, weight: weight)
     with pytest.raises(ExportError, match="is the base"):
         merged_copy(adapted)
 
 
 def test_a_merge_that_is_another_model_is_caught(adapted, monkeypatch):
-    from chainrule.finetune.lora_linear import Adapter
+    from chainrule.model.lora_linear import Adapter
 
     right = Adapter.merged
     monkeypatch.setattr(Adapter, "merged", lambda self, weight: 2 * right(self, weight) - weight)
