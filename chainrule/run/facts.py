@@ -1,5 +1,6 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import groupby, islice
@@ -11,6 +12,7 @@ from chainrule.run.health_record import HealthRecord
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
+    AnswersRow,
     Baselines,
     DataReport,
     EvalRow,
@@ -22,9 +24,11 @@ from chainrule.run.records import (
     Summary,
     TokenizerFacts,
     TrainRow,
+    Tuning,
     read_manifest,
     read_start,
     read_summary,
+    read_tuning,
     rows_of,
 )
 
@@ -50,9 +54,12 @@ class Facts:
     manifest: Manifest = field(default_factory=Manifest)
     train: Sequence[TrainRow] = ()
     held_out: Sequence[EvalRow] = ()
+    answers: Sequence[AnswersRow] = ()
+    """Of a fine-tuning: the first look at answers and base text, and the last."""
     samples: Sequence[Sample] = ()
     events: Sequence[Event] = ()
     health: HealthRecord = field(default_factory=HealthRecord)
+    tuning: Tuning | None = None
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -91,9 +98,11 @@ def read_facts(run: RunFolder) -> Facts:
         manifest=manifest,
         train=thinned(rows_of(run.metrics, TrainRow), MOST_ROWS),
         held_out=thinned(rows_of(run.metrics, EvalRow), MOST_ROWS),
+        answers=ends(rows_of(run.metrics, AnswersRow)),
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
+        tuning=read_tuning(run),
     )
 
 
@@ -101,6 +110,12 @@ def last_events(run: RunFolder, most: int) -> list[Event]:
     """The last events, the oldest first; only the end of the file is read."""
     found = (Event.of(row) for row in islice(rows_from_end(run.events), most))
     return [event for event in found if event is not None][::-1]
+
+
+def ends(rows: Iterable[AnswersRow]) -> list[AnswersRow]:
+    """The first and the last of them; one alone, or none."""
+    source = iter(rows)
+    return [*islice(source, 1), *deque(source, maxlen=1)]
 
 
 def thinned(rows: Iterable[Row], most: int) -> list[Row]:
