@@ -15,7 +15,6 @@ from chainrule.checkpoint.adapter import (
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
-from chainrule.checkpoint.linears import linear_names
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
 from chainrule.checkpoint.open import OpenedModel, base_of, open_model
@@ -35,7 +34,6 @@ __all__ = [
     "check_base",
     "clean_stumps",
     "from_hugging_face",
-    "linear_names",
     "load_adapter",
     "load_checkpoint",
     "load_saved_adapter",

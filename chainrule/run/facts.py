@@ -11,6 +11,7 @@ from chainrule.run.health_record import HealthRecord
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
+    AnswersRow,
     Baselines,
     DataReport,
     EvalRow,
@@ -18,13 +19,17 @@ from chainrule.run.records import (
     Machine,
     Manifest,
     Plan,
+    PreferenceRow,
     Sample,
+    ShownExample,
     Summary,
     TokenizerFacts,
     TrainRow,
+    Tuning,
     read_manifest,
     read_start,
     read_summary,
+    read_tuning,
     rows_of,
 )
 
@@ -33,6 +38,7 @@ MOST_EVENTS = 200
 MOST_ROWS = 5000
 # Rounds of samples that are held; the page shows so many of them at the most.
 MOST_ROUNDS = 200
+MOST_EXAMPLES = 8
 Row = TypeVar("Row", TrainRow, EvalRow)
 
 
@@ -53,6 +59,11 @@ class Facts:
     samples: Sequence[Sample] = ()
     events: Sequence[Event] = ()
     health: HealthRecord = field(default_factory=HealthRecord)
+    tuning: Tuning | None = None
+    """Of a run of fine-tuning: what was taught, and below it the first examples and what was looked at on the way."""
+    examples: Sequence[ShownExample] = ()
+    answers: Sequence[AnswersRow] = ()
+    preferences: Sequence[PreferenceRow] = ()
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -94,6 +105,10 @@ def read_facts(run: RunFolder) -> Facts:
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
+        tuning=read_tuning(run),
+        examples=list(islice(rows_of(run.examples, ShownExample), MOST_EXAMPLES)),
+        answers=list(islice(rows_of(run.metrics, AnswersRow), MOST_ROWS)),
+        preferences=list(islice(rows_of(run.metrics, PreferenceRow), MOST_ROWS)),
     )
 
 
