@@ -16,7 +16,6 @@ from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
-from chainrule.checkpoint.linears import linear_names
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
 from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
@@ -38,7 +37,6 @@ __all__ = [
     "clean_stumps",
     "from_hugging_face",
     "is_word_of_a_model",
-    "linear_names",
     "load_adapter",
     "load_checkpoint",
     "load_saved_adapter",

@@ -24,7 +24,7 @@ from chainrule.finetune.probe import overfit
 from chainrule.finetune.rows import read_rows
 from chainrule.finetune.settings import TuningSettings
 from chainrule.model import GPT
-from chainrule.run import LoraRecord, Tuning
+from chainrule.run import LoraRecord, ShownExample, ShownSpan, Tuning, append_row
 from chainrule.tokenizer import ChatTemplate, Tokenizer, save_template
 from chainrule.train import (
     Origin,
@@ -68,8 +68,12 @@ def anew(
     tokenizer, template = _words(opened)
     prepared, tuning = _prepare(start, origin, (tokenizer, template), settings, given.config)
     check(prepared)
+    shown = [spans(one, tokenizer) for one in prepared.train[:SHOWN_EXAMPLES]]
+    for example, told in zip(prepared.train, shown, strict=False):
+        row = ShownExample(tuple(ShownSpan(span.text, span.learnt) for span in told), example.good)
+        append_row(start.run.examples, row.row())
     if show is not None:
-        show([spans(one, tokenizer) for one in prepared.train[:SHOWN_EXAMPLES]])
+        show(shown)
     resolved = on_machine(_settings(layers, origin, prepared, tuning, settings), facts)
     sides = prepared.train, prepared.held_out
     lesson = lesson_of(start.run, tuning, (tokenizer, template), sides, resolved.config)
@@ -217,7 +221,7 @@ def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSett
     _keep_base_text(start, settings, origin, prepared.tokenizer, tuning.window_tokens)
     if tuning.lora:
         rows = range(tuning.n_known, prepared.tokenizer.vocab_size)
-        write_json(run.adapter, peft_words(origin.opened.config, settings.lora, origin.source, rows))
+        write_json(run.adapter_config, peft_words(origin.opened.config, settings.lora, origin.source, rows))
     write_json(run.tuning, replace(tuning, mask=mask).row())
     return open_dataset(run.data)
 

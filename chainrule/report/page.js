@@ -8,6 +8,10 @@
     bits: { lines: "bits", series: [["eval", "val_bits_per_byte", "held", "held-out"]] },
     lr: { series: [["train", "lr", "train", ""]], whole: true },
     grad_norm: { series: [["train", "grad_norm", "train", ""]] },
+    answers: { series: [["taught", "exact", "held", "word for word"], ["taught", "stopped", "train", "end by themselves"]], zero: true },
+    base: { series: [["taught", "base", "held", ""]] },
+    margin: { series: [["taught", "margin", "held", ""]] },
+    judged: { series: [["taught", "chosen", "held", "chosen"], ["taught", "rejected", "train", "rejected"]] },
     tokens_per_second: { series: [["train", "tokens_per_second", "train", ""]], zero: true },
   };
   const MARGIN = { left: 46, right: 8, top: 10, bottom: 24 };

@@ -12,12 +12,14 @@ from chainrule.report import appendix, sections
 from chainrule.report.copied import USUAL_SECONDS, Copied, search_copies
 from chainrule.report.curves import curves
 from chainrule.report.health import health
+from chainrule.report.taught import taught
 from chainrule.run import Facts, RunFolder, read_facts
 from chainrule.show import Html, join, tag
 
 PARTS = {
     "learning": "Learning",
     "health": "Inside",
+    "taught": "Taught",
     "samples": "Samples",
     "baselines": "Baselines",
     "copying": "Copying",
@@ -43,10 +45,12 @@ def page(facts: Facts, copied: Copied) -> Html:
     """The whole document."""
     parts = [
         sections.learning(facts) if facts.train or facts.held_out else None,
+        taught(facts),
         health(facts),
         sections.samples(facts),
         sections.baselines(facts),
-        sections.copying(copied) if facts.samples or facts.summary.completions else None,
+        # A fine-tuned model shall say what the examples say.
+        sections.copying(copied) if (facts.samples or facts.summary.completions) and not facts.tuning else None,
         appendix.data(facts),
         appendix.machine(facts),
         appendix.settings(facts),

@@ -55,7 +55,7 @@ def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
     part = scored(facts.summary)
     said = f"of held-out text ({part}); less is better" if part else "of held-out text; less is better"
     yield "bits per byte", "–" if bits is None else f"{bits:.3f}", said
-    note = f"perplexity {perplexity:.1f}" if perplexity else "nats per token"
+    note = f"perplexity {perplexity:.1f}" if perplexity else loss_unit(facts)
     yield "held-out loss", "–" if loss is None else f"{loss:.3f}", note
     tokens = facts.summary.tokens or facts.last.tokens
     steps = facts.summary.step or facts.last.step
@@ -69,6 +69,12 @@ def _tiles(facts: Facts) -> Iterable[tuple[str, str, str]]:
             yield result.task, f"{result.share:.0%}", f"{result.right:,} of {result.n:,} {result.told}"
 
 
+def loss_unit(facts: Facts) -> str:
+    """What the loss is counted in: of preferences, in a unit of its own."""
+    judged = facts.tuning is not None and facts.tuning.objective != "answers"
+    return "of the preferences" if judged else "nats per token"
+
+
 def _tile(name: str, value: str, note: str) -> Html:
     return tag("div", tag("dt", name), tag("dd", value, tag("small", note)))
 
@@ -79,7 +85,7 @@ def learning(facts: Facts) -> Html:
     axes = [("step", "Steps"), ("tokens", "Tokens"), ("seconds", "Time")]
     scales = [("zoom", "Zoom"), ("all", "All"), ("log", "Log")]
     charts = [
-        ("loss", "Loss, nats per token", "wide"),
+        ("loss", f"Loss, {loss_unit(facts)}", "wide"),
         ("bits", "Bits per held-out byte", "wide"),
         ("lr", "Learning rate", ""),
         ("grad_norm", "Gradient norm", ""),
@@ -90,7 +96,7 @@ def learning(facts: Facts) -> Html:
         "How it learnt",
         tag("ul", join(found), class_="findings") if found else None,
         tag("div", _switch("axis", "Horizontal axis", axes), _switch("scale", "Scale", scales), class_="switches"),
-        tag("div", join(_chart(*chart) for chart in charts), class_="charts"),
+        tag("div", join(chart(*one) for one in charts), class_="charts"),
         tag("noscript", tag("p", "The curves need the page’s own script, which this browser does not run.")),
     )
 
@@ -103,7 +109,8 @@ def _switch(name: str, label: str, choices: list[tuple[str, str]]) -> Html:
     return tag("div", join(buttons), class_="switch", role="group", aria_label=label, data_switch=name)
 
 
-def _chart(key: str, title: str, size: str) -> Html:
+def chart(key: str, title: str, size: str) -> Html:
+    """A place for a curve, which the page's script draws; `size` is "wide" or nothing."""
     caption = tag("figcaption", tag("span", title), tag("output", class_="readout", aria_live="off"))
     plot = tag("div", class_="plot", tabindex="0", role="img", aria_label=f"{title}: curve over the run")
     return tag("figure", caption, plot, class_=f"chart {size}".strip(), data_chart=key)

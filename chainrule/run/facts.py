@@ -1,6 +1,5 @@
 """What a run folder says about its run: read from files alone, and content with whatever is missing."""
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import groupby, islice
@@ -20,7 +19,9 @@ from chainrule.run.records import (
     Machine,
     Manifest,
     Plan,
+    PreferenceRow,
     Sample,
+    ShownExample,
     Summary,
     TokenizerFacts,
     TrainRow,
@@ -37,6 +38,7 @@ MOST_EVENTS = 200
 MOST_ROWS = 5000
 # Rounds of samples that are held; the page shows so many of them at the most.
 MOST_ROUNDS = 200
+MOST_EXAMPLES = 8
 Row = TypeVar("Row", TrainRow, EvalRow)
 
 
@@ -54,12 +56,14 @@ class Facts:
     manifest: Manifest = field(default_factory=Manifest)
     train: Sequence[TrainRow] = ()
     held_out: Sequence[EvalRow] = ()
-    answers: Sequence[AnswersRow] = ()
-    """Of a fine-tuning: the first look at answers and base text, and the last."""
     samples: Sequence[Sample] = ()
     events: Sequence[Event] = ()
     health: HealthRecord = field(default_factory=HealthRecord)
     tuning: Tuning | None = None
+    """Of a run of fine-tuning: what was taught, and below it the first examples and what was looked at on the way."""
+    examples: Sequence[ShownExample] = ()
+    answers: Sequence[AnswersRow] = ()
+    preferences: Sequence[PreferenceRow] = ()
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -98,11 +102,13 @@ def read_facts(run: RunFolder) -> Facts:
         manifest=manifest,
         train=thinned(rows_of(run.metrics, TrainRow), MOST_ROWS),
         held_out=thinned(rows_of(run.metrics, EvalRow), MOST_ROWS),
-        answers=ends(rows_of(run.metrics, AnswersRow)),
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
         tuning=read_tuning(run),
+        examples=list(islice(rows_of(run.examples, ShownExample), MOST_EXAMPLES)),
+        answers=list(islice(rows_of(run.metrics, AnswersRow), MOST_ROWS)),
+        preferences=list(islice(rows_of(run.metrics, PreferenceRow), MOST_ROWS)),
     )
 
 
@@ -110,12 +116,6 @@ def last_events(run: RunFolder, most: int) -> list[Event]:
     """The last events, the oldest first; only the end of the file is read."""
     found = (Event.of(row) for row in islice(rows_from_end(run.events), most))
     return [event for event in found if event is not None][::-1]
-
-
-def ends(rows: Iterable[AnswersRow]) -> list[AnswersRow]:
-    """The first and the last of them; one alone, or none."""
-    source = iter(rows)
-    return [*islice(source, 1), *deque(source, maxlen=1)]
 
 
 def thinned(rows: Iterable[Row], most: int) -> list[Row]:

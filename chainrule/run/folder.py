@@ -8,6 +8,7 @@
       chat_template.jinja   of a model for conversations, with tokenizer_config.json and generation_config.json
       tuning.json           of fine-tuning: the examples, what of them is learnt, how
       adapter_config.json   of fine-tuning with an adapter: its rank, scale and layers
+      examples.jsonl        of fine-tuning: the first examples, and what of them counts
       reference.safetensors of preference tuning: what the model thought before it learnt
       machine.json          the machine, the device and why it was chosen, the plan
       data/                 manifest.json, token shards, report of the preparation
@@ -67,9 +68,14 @@ class RunFolder:
         return self.path / "tuning.json"
 
     @property
-    def adapter(self) -> Path:
+    def adapter_config(self) -> Path:
         """What its adapter is, in PEFT's words, JSON; only a run that learns one has it."""
         return self.path / "adapter_config.json"
+
+    @property
+    def examples(self) -> Path:
+        """The first examples as they are learnt, JSON lines; only a run of fine-tuning has it."""
+        return self.path / "examples.jsonl"
 
     @property
     def reference(self) -> Path:

@@ -85,6 +85,23 @@ class AnswersRow(Record):
 
 
 @dataclass(frozen=True)
+class ShownSpan(Record):
+    """A stretch of an example as it was learnt: its text as it reads, and whether it counts."""
+
+    text: str
+    learnt: bool = False
+
+
+@dataclass(frozen=True)
+class ShownExample(Record):
+    """examples.jsonl: one of the first examples, from the very tensors that were learnt."""
+
+    spans: tuple[ShownSpan, ...]
+    good: bool = True
+    """Whether its answer is one to be given; of a pair the rejected one is not."""
+
+
+@dataclass(frozen=True)
 class LoraRecord(Record):
     """What the adapter of a fine-tuning is, and which model it stands on."""
 

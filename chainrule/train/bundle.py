@@ -75,7 +75,7 @@ def save_bundle(
         return None
     factor = session.factor(progress.step)
     saved = steps_of(run.checkpoints)
-    copies = [run.config, run.tokenizer, *([run.adapter] if run.adapter.is_file() else [])]
+    copies = [run.config, run.tokenizer, *([run.adapter_config] if run.adapter_config.is_file() else [])]
     kept = session.lesson.kept(session.state.model)
     state = {
         **kept.facts,

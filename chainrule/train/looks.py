@@ -116,7 +116,7 @@ def save(session: Session) -> None:
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
-    more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter)
+    more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter_config)
     copies = [run.config, run.tokenizer, *(path for path in more if path.is_file())]
     kept = session.lesson.kept(session.state.model)
     path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, copies))

@@ -25,7 +25,9 @@ def findings(facts: Facts) -> list[Verdict]:
 
 
 def _start(facts: Facts) -> Iterator[Verdict]:
-    """The first loss, where the run's own first step is known."""
+    """The first loss, where the run's own first step is known and it began with nothing."""
+    if facts.tuning is not None:
+        return
     vocab_size, first = facts.manifest.vocab_size, next(iter(facts.train), None)
     if first is not None and first.step <= 1 and first.loss is not None and (vocab_size or 0) >= 2:
         yield judge_start(first.loss, vocab_size or 0)

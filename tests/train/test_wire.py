@@ -74,5 +74,5 @@ def test_of_a_finished_run_every_part_is_known(straight):
     facts = read_facts(RunFolder(straight))
     empty = Facts(RunFolder(Path("nowhere")), "")
     # What was taught and answered is known of a fine-tuning: tests/finetune/test_forgetting.py.
-    for name in {one.name for one in fields(Facts)} - {"tuning", "answers"}:
+    for name in {one.name for one in fields(Facts)} - {"tuning", "examples", "answers", "preferences"}:
         assert getattr(facts, name) != getattr(empty, name), name
