@@ -12,7 +12,7 @@ from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.start import watched
-from chainrule.run import RUNS, find_run, last_begun, new_run
+from chainrule.run import RUNS, find_run, last_begun, model_source, new_run
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -144,11 +144,11 @@ def finetune(
         lora=LoraSettings(rank, alpha, rslora, dora),
         probe=probe,
     )
-    run = new_run(name, runs_folder, examples)
+    model, run = model_source(source, runs_folder), new_run(name, runs_folder, examples)
     return watched(
         run,
         lambda watch, begun, report: room.finetune(
-            source,
+            model,
             examples,
             Path(run.path),
             settings=settings,

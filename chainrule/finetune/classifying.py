@@ -22,6 +22,7 @@ from chainrule.optim import Optimizer, rate_factor
 from chainrule.train import StepSettings, seed_step, train_step
 
 Say = Callable[[str], None]
+LARGEST_SEED = 2**53  # times a thousand for each epoch it is still one that torch takes
 # Peak rates. That of all weights taught 1.1 million parameters SMS spam to 96.9 % (benchmarks/classify.py); no others
 # were compared. An adapter takes a higher one (trl's default for adapters is ten times that for weights).
 RATES = {"all": 3e-4, "last": 3e-4, "lora": 5e-4}
@@ -48,6 +49,8 @@ class ClassifySettings:
         for name, least in (("epochs", 1), ("batch", 1), ("rank", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} is too few; use at least {least}")
+        if self.seed >= LARGEST_SEED:
+            raise ConfigError(f"seed={self.seed} is too large; use a number below {LARGEST_SEED:,}")
         if self.folds < 0 or self.folds == 1:
             raise ConfigError(f"folds={self.folds}: use 0 for one division of the rows, or at least 2")
 

@@ -1,5 +1,6 @@
 """What a person may choose about a fine-tuning, beside the settings of every run."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -61,10 +62,12 @@ class TuningSettings:
             raise ConfigError(f"strength={self.strength:g} belongs to an objective for preferences, not to answers")
         if self.too_long not in ("cut", "refuse"):
             raise ConfigError(f"too_long={self.too_long!r} is unknown; use cut or refuse")
-        if not (self.epochs > 0 and self.batch_examples > 0 and 0 < self.held_out < 1 and 0 <= self.replay < 1):
+        if not (
+            0 < self.epochs < math.inf and self.batch_examples > 0 and 0 < self.held_out < 1 and 0 <= self.replay < 1
+        ):
             raise ConfigError(
                 f"epochs={self.epochs:g}, batch_examples={self.batch_examples}, held_out={self.held_out:g}, "
-                f"replay={self.replay:g}: epochs and examples are positive, shares below 1"
+                f"replay={self.replay:g}: epochs and examples are positive and finite, shares below 1"
             )
 
     def adapter_for(self, model: GPT) -> str:

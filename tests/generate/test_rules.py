@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from transformers import (
 
 from chainrule.base import ConfigError
 from chainrule.generate import Rule, Temperature, sampling_rules, usual_rules
-from chainrule.generate.choosing import draw
+from chainrule.generate.choosing import draw, uniforms
+from chainrule.generate.prompts import numbered_seed
 from chainrule.generate.rules import MinP, RepetitionPenalty, TopK, TopP, before_greedy
 from chainrule.generate.usual import usual_temperature
 
@@ -98,6 +100,20 @@ def test_draws_follow_the_probabilities() -> None:
     drawn = draw(logits, torch.rand(10_000, generator=torch.Generator().manual_seed(0)))
     shares = torch.bincount(drawn, minlength=4) / 10_000
     assert torch.allclose(shares, torch.tensor([0.5, 0.0, 0.3, 0.2]), atol=0.015) and shares[1] == 0
+
+
+def test_each_seed_and_each_token_has_a_number_of_its_own_and_all_of_them_follow_the_probabilities() -> None:
+    """The first tokens of many seeds, and the tokens of one, are drawn as often as they are likely."""
+    shares = torch.tensor([0.545, 0.0, 0.362, 0.093])
+    firsts = [next(uniforms(numbered_seed(seed, 0))) for seed in range(3000)]
+    of_one = list(islice(uniforms(numbered_seed(0, 0)), 3000))
+    for numbers in (firsts, of_one):
+        assert len(set(numbers)) > 2990
+        drawn = draw(shares.log().expand(3000, 4), torch.tensor(numbers))
+        # Four standard deviations of a share of one half among 3,000.
+        assert torch.allclose(torch.bincount(drawn, minlength=4) / 3000, shares, atol=0.037)
+    pairs = torch.corrcoef(torch.tensor([of_one[:-1], of_one[1:]]))
+    assert abs(float(pairs[0, 1])) < 0.073
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24, 1.0])

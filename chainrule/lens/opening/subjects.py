@@ -21,6 +21,7 @@ from chainrule.run import RUNS, list_runs, model_source, run_of
 
 DEMOS = ("neuron", "network", "gpt")
 TOKENS = 128
+LARGEST_SEED = 2**53
 # Of a model of more than LARGE weights: proving SmolLM2 (135 million) takes a minute at 8 tokens, nine at 128.
 LARGE, FEWER_TOKENS = 50_000_000, 16
 TEXT = "The chain rule: a small change of the weight changes the sum, the sum changes the loss. "
@@ -46,6 +47,8 @@ def open_subject(
     """
     if batch < 1 or (tokens is not None and tokens < 1):
         raise LensError(f"{batch} windows of {tokens} tokens are nothing to look at; use at least 1")
+    if abs(seed) >= LARGEST_SEED:
+        raise LensError(f"seed {seed} is too large; use a number below {LARGEST_SEED:,}")
     subject = _open(what, _Windows(seed, batch, tokens), say)
     return in_float64(subject) if double else subject
 
