@@ -5,7 +5,7 @@ from chainrule.model.batch import Batch, WindowsLike, micro_batches
 from chainrule.model.cache import KVCache
 from chainrule.model.exact import ExactReader
 from chainrule.model.feed_forward import SwiGLUFeedForward
-from chainrule.model.flat import FlatBlock, can_be_flat
+from chainrule.model.flat import FlatBlocks, can_be_flat
 from chainrule.model.gpt import GPT
 from chainrule.model.loss import IGNORED
 from chainrule.model.modes import evaluating
@@ -20,6 +20,8 @@ from chainrule.model.packed import (
     four_bits,
     int4_fits,
     int8_fits,
+    joined,
+    linear_of,
     whole_numbers_are_exact,
 )
 from chainrule.model.position import POSITIONS
@@ -34,7 +36,7 @@ __all__ = [
     "BFloat16Linear",
     "Batch",
     "ExactReader",
-    "FlatBlock",
+    "FlatBlocks",
     "Int4Linear",
     "Int8Linear",
     "JoinedSwiGLU",
@@ -48,6 +50,8 @@ __all__ = [
     "four_bits",
     "int4_fits",
     "int8_fits",
+    "joined",
+    "linear_of",
     "micro_batches",
     "plant_previous_token",
     "whole_numbers_are_exact",

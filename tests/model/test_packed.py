@@ -13,7 +13,7 @@ from chainrule.config import ModelConfig
 from chainrule.model import (
     GPT,
     GROUP,
-    FlatBlock,
+    FlatBlocks,
     Int4Linear,
     Int8Linear,
     KVCache,
@@ -141,37 +141,53 @@ def test_a_joined_gate_and_up_projection_is_two_products():
     assert torch.equal(joined(x), BFloat16Linear(down)(nn.functional.silu(apart[0](x)) * apart[1](x)))
 
 
-@torch.no_grad()
-def test_a_flat_block_gives_the_sums_of_the_block_with_a_cache_and_without():
-    config = ModelConfig(
-        vocab_size=61,
-        context_length=24,
-        emb_dim=32,
-        n_heads=4,
-        n_kv_heads=2,
-        n_layers=2,
-        norm="rmsnorm",
-        position="rope",
-        activation="swiglu",
-        bias=False,
-    )
+LLAMA = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "exportable": False}
+
+
+def llama(**shape) -> GPT:
     torch.manual_seed(0)
-    model = GPT(config).eval()
-    for block in model.blocks:
-        assert not can_be_flat(block)
-        gate, up = block.feed_forward.gate, block.feed_forward.up
-        joined = nn.Linear(32, 2 * config.hidden_dim, bias=False)
-        joined.weight.copy_(torch.cat((gate.weight, up.weight)))
-        block.feed_forward = JoinedSwiGLU(joined, block.feed_forward.down)
-        block.attention_norm.weight.uniform_(0.5, 2)
-    ids, cache = torch.randint(0, 61, (3, 20)), KVCache(config, 3, 24)
+    sizes = {"vocab_size": 61, "context_length": 24, "emb_dim": 32, "n_heads": 4, "n_kv_heads": 2, "n_layers": 2}
+    model = GPT(ModelConfig(**{**sizes, **LLAMA, **shape})).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name or name.endswith("bias"):
+                parameter.uniform_(0.5, 2)
+    return model
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", [{}, {"qkv_bias": True, "bias": True}], ids=["llama", "with biases"])
+def test_flat_blocks_give_the_sums_of_the_blocks_with_a_cache_and_without(shape):
+    model = llama(**shape)
+    ids, cache = torch.randint(0, 61, (3, 20), generator=torch.Generator().manual_seed(1)), KVCache(model.config, 3, 24)
     right = model(ids)
-    model.blocks = nn.ModuleList(FlatBlock(block) for block in model.blocks)
+    model.blocks = nn.ModuleList([FlatBlocks(model.blocks)])
     torch.testing.assert_close(model(ids), right, atol=1e-5, rtol=1e-5)
     pieces = [model(ids[:, start:stop], cache) for start, stop in ((0, 7), (7, 8), (8, 9), (9, 20))]
     torch.testing.assert_close(torch.cat(pieces, 1), right, atol=1e-5, rtol=1e-5)
-    with pytest.raises(TypeError, match="other norms or another feed-forward layer"):
-        FlatBlock(GPT(ModelConfig(vocab_size=61, emb_dim=32, n_heads=4, n_layers=1)).blocks[0])
+
+
+@torch.no_grad()
+def test_flat_blocks_read_rows_of_different_ages_together():
+    model, ages = llama(), (3, 10, 7)
+    ids, cache = torch.randint(0, 61, (3, 20), generator=torch.Generator().manual_seed(1)), KVCache(model.config, 3, 24)
+    right = model(ids)
+    model.blocks = nn.ModuleList([FlatBlocks(model.blocks)])
+    for row, age in enumerate(ages):
+        model(ids[row : row + 1, :age], cache.rows(row, row + 1))
+    for n_tokens in (1, 4):
+        new = [slice(start, start + n_tokens) for start in cache.lengths.tolist()]
+        logits = model(torch.stack([ids[row, span] for row, span in enumerate(new)]), cache)
+        expected = torch.stack([right[row, span] for row, span in enumerate(new)])
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("other", [{"norm": "layernorm"}, {"activation": "gelu"}, {"qk_norm": True}], ids=str)
+def test_blocks_of_another_kind_are_not_written_out_flat(other):
+    model = llama(**other)
+    assert not any(map(can_be_flat, model.blocks)) and all(map(can_be_flat, llama().blocks))
+    with pytest.raises(TypeError, match="other norms or another feed-forward layer or attention"):
+        FlatBlocks(model.blocks)
 
 
 @torch.no_grad()
