@@ -21,6 +21,7 @@ from chainrule.model import (
     Int4Linear,
     Int8Linear,
     JoinedSwiGLU,
+    RotatedInt8Linear,
     SwiGLUFeedForward,
     can_be_flat,
     dequantised,
@@ -173,6 +174,11 @@ def _int8(few_rows: int) -> Callable[[nn.Linear], Packing]:
     return packed
 
 
+def _rotated(linear: nn.Linear) -> Packing:
+    layer = RotatedInt8Linear(linear.weight, linear.bias)
+    return layer, layer.dequantised()
+
+
 def _int4(linear: nn.Linear) -> Packing:
     levels, scale_and_zero = four_bits(linear.weight)
     return Int4Linear(levels, scale_and_zero, linear.bias), dequantised(levels, scale_and_zero)
@@ -187,8 +193,9 @@ WHOLE = Product("int8 by whole numbers", _int8(0), _not_exact)
 PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eight)
 # The head's scores are compared with each other: rounded to bfloat16, as the packed product gives them, those near 20
 # are 1/8 apart, and equals among the likeliest tokens are common.
-HEAD = (WHOLE, PACKED)
-INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), *HEAD)
+PREPACKED = Product("int8 by fbgemm's whole numbers", _rotated)
+HEAD = (PREPACKED, WHOLE, PACKED)
+INT8 = (PREPACKED, Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), WHOLE, PACKED)
 BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
 PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
 HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}

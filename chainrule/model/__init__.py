@@ -26,6 +26,7 @@ from chainrule.model.packed import (
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
+from chainrule.model.rotated import RotatedInt8Linear
 
 __all__ = [
     "FEW_ROWS",
@@ -41,6 +42,7 @@ __all__ = [
     "Int8Linear",
     "JoinedSwiGLU",
     "KVCache",
+    "RotatedInt8Linear",
     "SwiGLUFeedForward",
     "WindowsLike",
     "attend",

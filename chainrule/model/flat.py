@@ -56,9 +56,7 @@ class FlatBlocks(nn.Module):
         offered = list(blocks)
         found = [block for block in offered if isinstance(block, Block) and can_be_flat(block)]
         if not found or len(found) != len(offered):
-            raise TypeError(
-                "these blocks have other norms, another feed-forward layer or another attention than Llama's"
-            )
+            raise TypeError("these blocks have other norms or another feed-forward layer or attention than Llama's")
         attention = found[0].attention
         self.n_heads, self.n_groups, self.head_dim = attention.n_heads, attention.n_kv_heads, attention.head_dim
         self.parts = nn.ModuleList()

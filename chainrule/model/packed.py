@@ -50,11 +50,8 @@ class Int8Linear(PackedLinear):
 
     def __init__(self, weight: Float[Tensor, "N K"], bias: Tensor | None = None, few_rows: int = FEW_ROWS) -> None:
         super().__init__()
-        # bfloat16 is what the packed product takes; rounded before the weights are, so that both know the same scale.
-        scale = (weight.float().abs().amax(1, keepdim=True) / 127).clamp(min=TINY).bfloat16()
-        self.packed = (weight / scale.float()).round().clamp(-127, 127).to(torch.int8)
-        self.scale = scale.squeeze(1).float()
-        self.narrow_scale = scale.squeeze(1)
+        self.packed, self.scale = eight_bits(weight.float())
+        self.narrow_scale = self.scale.bfloat16()
         self.tiny = torch.tensor(TINY)
         self.bias = bias
         self.few_rows = few_rows
@@ -164,6 +161,13 @@ def whole_numbers_are_exact() -> bool:
         for n_rows in (1, 2, 64)
         for sign in (1, -1)
     )
+
+
+def eight_bits(weight: Float[Tensor, "N K"]) -> tuple[Int[Tensor, "N K"], Float[Tensor, " N"]]:
+    """Whole numbers within ±127 and a scale for each row."""
+    # bfloat16 is what torch's packed product takes; rounded before the weights are, so that both know the same scale.
+    scale = (torch.linalg.vector_norm(weight, torch.inf, 1, True) / 127).clamp(min=TINY).bfloat16().float()
+    return (weight / scale).round_().clamp_(-127, 127).to(torch.int8), scale.squeeze(1)
 
 
 def int8_fits(weight: Float[Tensor, "N K"]) -> bool:
