@@ -1,5 +1,6 @@
 """From texts to their next tokens: rows come and go, and each step reads what is new in all of them and draws."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -224,7 +225,8 @@ class Decoder:
     def _scores(self, stream: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
         """The scores behind each; never a token that is none."""
         scores = self._reader.logits(stream).float()
-        if scores.isnan().any():
+        # The largest is NaN where any is: one pass, which makes no tensor as large as the scores.
+        if math.isnan(float(scores.amax())):
             raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
         scores[:, self._n_choices :] = NEVER
         return scores
@@ -238,7 +240,8 @@ class Decoder:
             logits = self._ruled(logits, alike)
         # What is sure needs no probabilities and no dice.
         sure = [slot for slot in slots if self._rows[slot].sure]
-        tokens = dict(zip(sure, logits[sure].argmax(-1).tolist(), strict=True))
+        certain = logits if len(sure) == len(logits) else logits[sure]
+        tokens = dict(zip(sure, certain.argmax(-1).tolist(), strict=True))
         if dicing := [slot for slot in slots if not self._rows[slot].sure]:
             # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
             numbers = torch.tensor([next(self._rows[slot].dice) for slot in dicing])
