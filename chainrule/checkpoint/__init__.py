@@ -12,12 +12,13 @@ from chainrule.checkpoint.adapter import (
     put_adapter,
     save_adapter,
 )
+from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
 from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
-from chainrule.checkpoint.open import OpenedModel, base_of, open_model
+from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
 from chainrule.checkpoint.peft_format import peft_words, to_peft
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
@@ -31,9 +32,11 @@ __all__ = [
     "OpenedModel",
     "base_fingerprint",
     "base_of",
+    "build_model",
     "check_base",
     "clean_stumps",
     "from_hugging_face",
+    "is_word_of_a_model",
     "load_adapter",
     "load_checkpoint",
     "load_saved_adapter",

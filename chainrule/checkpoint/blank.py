@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from chainrule.base import CheckpointError
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
 
@@ -29,6 +30,17 @@ class _NothingDrawn(TorchFunctionMode):
 
 
 def blank_model(config: ModelConfig) -> GPT:
-    """The model of `config` on torch's `meta` device: names, shapes and types, without memory."""
-    with torch.device("meta"), _NothingDrawn():
-        return GPT(config)
+    """The model of `config` on torch's `meta` device: names, shapes and types, without memory.
+
+    Raises CheckpointError for one whose bytes no 64-bit number counts, as a file may ask for it.
+    """
+    try:
+        with torch.device("meta"), _NothingDrawn():
+            return GPT(config)
+    except RuntimeError as fault:
+        if "overflow" not in str(fault):
+            raise
+        raise CheckpointError(
+            f"a model of vocab_size={config.vocab_size}, emb_dim={config.emb_dim}, hidden_dim={config.hidden_dim} is "
+            "larger than any memory; its settings are damaged"
+        ) from None

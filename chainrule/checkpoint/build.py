@@ -15,7 +15,7 @@ from chainrule.model import GPT, POSITIONS
 TABLE_BYTES = 4 * 4
 
 
-def build(
+def build_model(
     config: ModelConfig,
     state_dict: Mapping[str, Tensor],
     source: str,

@@ -15,6 +15,7 @@ from chainrule.checkpoint.blank import blank_model
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
 from chainrule.checkpoint.gguf_format import Piece, check_names, config_from_gguf, gguf_settings, gguf_tensors, pieces
 from chainrule.checkpoint.gguf_header import ALIGNMENT, ARRAY, KINDS, MAGIC, STRING, VERSIONS, GgufHeader, read_header
+from chainrule.checkpoint.gguf_rope import FREQUENCIES, expected_freqs, read_freqs
 from chainrule.checkpoint.hugging_face import described
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
@@ -50,7 +51,12 @@ def read_gguf(path: Path) -> GgufModel:
     config = described(config_from_gguf(header), str(path))
     expected = {name: tuple(tensor.shape) for name, tensor in blank_model(config).state_dict().items()}
     parts = {name: pieces(config, name, shape) for name, shape in expected.items()}
-    check_names(header, {piece.name: piece.shape for each in parts.values() for piece in each})
+    places = {piece.name: piece.shape for each in parts.values() for piece in each}
+    freqs = expected_freqs(config) if FREQUENCIES in header.places else {}
+    check_names(header, places | freqs)
+    if freqs:
+        fields = read_freqs(path, header.places[FREQUENCIES], config)
+        config = described(config.model_dump() | fields, str(path))
     _check_memory(header, sum(int(np.prod(shape)) for shape in expected.values()))
     try:
         tokenizer = tokenizer_from_gguf(header.metadata)

@@ -17,6 +17,7 @@ from torch import Tensor
 from chainrule.base import CheckpointError
 from chainrule.checkpoint.foreign import LARGEST_SETTING, LONGEST_CONTEXT, NAMES_SHOWN
 from chainrule.checkpoint.gguf_header import GgufHeader
+from chainrule.checkpoint.gguf_rope import FREQUENCIES, rope_freqs
 from chainrule.config import ModelConfig
 
 OUTSIDE = {"token_embedding": "token_embd", "position_embedding": "position_embd", "final_norm": "output_norm"}
@@ -45,9 +46,7 @@ UNCHANGED: dict[str, tuple[Any, ...]] = {
     "attention.scale": (0.0,),
     "attention.causal": (True,),
     "use_parallel_residual": (True, False),
-    "rope.scaling.type": ("none",),
-    "rope.scaling.factor": (0.0, 1.0),
-    "rope.scale_linear": (0.0, 1.0),
+    "rope.scaling.attn_factor": (0.0, 1.0),
     "logit_scale": (0.0, 1.0),
     "residual_scale": (0.0, 1.0),
     "embedding_scale": (0.0, 1.0),
@@ -131,6 +130,7 @@ def config_from_gguf(header: GgufHeader) -> dict[str, Any]:
         "head_dim": width,
         "norm_eps": settings.real("attention.layer_norm_rms_epsilon", 1e-5),
         "rope_base": settings.real("rope.freq_base", 10_000.0),
+        **settings.scaling(),
     }
 
 
@@ -152,6 +152,8 @@ def gguf_settings(config: ModelConfig) -> dict[str, Any]:
         widths = ("attention.key_length", "attention.value_length", "rope.dimension_count")
         settings |= {"attention.layer_norm_rms_epsilon": config.norm_eps, "rope.freq_base": config.rope_base}
         settings |= dict.fromkeys(widths, config.head_dim)
+    if config.rope_scaling == "linear":
+        settings |= {"rope.scaling.type": "linear", "rope.scaling.factor": config.rope_factor}
     return {"general.architecture": kind} | {f"{kind}.{name}": value for name, value in settings.items()}
 
 
@@ -161,6 +163,7 @@ def gguf_tensors(config: ModelConfig, state_dict: Mapping[str, Tensor]) -> Itera
         parts = pieces(config, name, tuple(tensor.shape))
         for piece, rows in zip(parts, torch.split(tensor, [part.shape[0] for part in parts]), strict=True):
             yield piece.name, piece.theirs(rows)
+    yield from rope_freqs(config)
 
 
 def check_names(header: GgufHeader, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -173,11 +176,7 @@ def check_names(header: GgufHeader, expected: Mapping[str, tuple[int, ...]]) -> 
                 f"{header.path}: {name} has shape {list(header.places[name].shape)}; its settings ask for {list(shape)}"
             )
     if left := sorted(header.places.keys() - expected.keys()):
-        scaled = (
-            "; rope_freqs scales the rotary positions, which is not computed here"
-            if "rope_freqs.weight" in left
-            else ""
-        )
+        scaled = f"; {FREQUENCIES} is read in the architecture llama alone" if FREQUENCIES in left else ""
         shown = ", ".join(left[:NAMES_SHOWN]) + (" …" if len(left) > NAMES_SHOWN else "")
         raise CheckpointError(
             f"{header.path}: the weights do not fit its settings: there is no place for {shown}{scaled}"
@@ -214,6 +213,14 @@ class _Settings:
         if not isinstance(value, float | int) or isinstance(value, bool) or not np.isfinite(value):
             raise self._refusal(name, value, "it must be a number")
         return float(str(np.float32(value)))
+
+    def scaling(self) -> dict[str, Any]:
+        """What slows all rotary pairs alike. As llama.cpp has it, a factor without a type means linear."""
+        factor = self.real("rope.scaling.factor", 0.0) or self.real("rope.scale_linear", 0.0) or 1.0
+        kind = self._get("rope.scaling.type", "linear")
+        if kind not in ("none", "linear"):
+            raise self._refusal("rope.scaling.type", kind, "only 'none' and 'linear' are computed here")
+        return {} if kind == "none" or factor == 1 else {"rope_scaling": "linear", "rope_factor": factor}
 
     def refuse_changes(self, *fixed: tuple[str, Any]) -> None:
         """Raises CheckpointError when a setting has another value than ours, or than `fixed` where given."""

@@ -1,14 +1,13 @@
 """Llama, Qwen2 and Qwen3 in Hugging Face's words; Qwen2 has biases in its queries, keys and values, Qwen3 QK-norm."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError
 from chainrule.checkpoint.foreign import ForeignWeights, context_setting, refuse_settings, setting
+from chainrule.checkpoint.rope_format import rope_from_settings, rope_to_settings
 from chainrule.config import ARCHITECTURES, ModelConfig
 
 SAME = {
@@ -20,9 +19,6 @@ SAME = {
     "feed_forward.down": "mlp.down_proj",
 }
 QK_NORM = {"attention.q_norm": "self_attn.q_norm", "attention.k_norm": "self_attn.k_norm"}
-# Where readers of various ages look for what scales the positions; all of them are asked, so that none is passed over.
-ROPE_SECTIONS = ("rope_parameters", "rope_scaling")
-ROPE_FIXED = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0}
 UNTURNED = {"partial_rotary_factor": 1.0, "rope_ratio": 1.0}
 FIXED = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False}
 
@@ -42,9 +38,7 @@ def to_llama_settings(config: ModelConfig) -> dict[str, Any]:
         "intermediate_size": config.hidden_dim,
         "rms_norm_eps": config.norm_eps,
         "attention_dropout": config.drop_rate,
-        # transformers 5 reads the first, version 4 and llama.cpp's converter the second.
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
-        "rope_theta": config.rope_base,
+        **rope_to_settings(config),
         # Qwen2's own biases are no setting; the word means one in the way out as well.
         **{name: value for name, value in FIXED.items() if name != "attention_bias" or not config.qkv_bias},
         "tie_word_embeddings": config.tied_embeddings,
@@ -94,7 +88,7 @@ def from_llama_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "hidden_dim": setting(settings, "intermediate_size"),
         "norm_eps": settings.get("rms_norm_eps", 1e-6),
         "drop_rate": settings.get("attention_dropout") or 0.0,
-        "rope_base": _rope_base(settings),
+        **rope_from_settings(settings),
         "tied_embeddings": settings.get("tie_word_embeddings", False),
         **{"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False},
         **{"qkv_bias": qwen2, "qk_norm": qwen3},
@@ -135,31 +129,3 @@ def _names(config: ModelConfig) -> dict[str, str]:
 def _rows(config: ModelConfig) -> list[int]:
     """Rows of queries, keys and values in the fused matrix."""
     return [config.n_heads * config.head_dim, *(2 * [config.n_kv_heads * config.head_dim])]
-
-
-def _rope_base(settings: Mapping[str, Any]) -> float:
-    """The base of the rotary positions; raises CheckpointError for any other kind of them, however it is spelt."""
-    bases = {}
-    for name in ROPE_SECTIONS:
-        section = settings.get(name) or {}
-        if isinstance(section, Mapping) and set(section) == {"full_attention"}:
-            section = section["full_attention"]  # transformers 5 may write them for each type of layer
-        if not isinstance(section, Mapping):
-            raise CheckpointError(f"config.json has {name} = {section!r}; it must be an object")
-        for key, value in section.items():
-            if key == "rope_theta":
-                bases[f"{name}.rope_theta"] = value
-            elif value not in (None, ROPE_FIXED.get(key)):
-                kind = section.get("rope_type", section.get("type", "default"))
-                raise CheckpointError(
-                    f"config.json has {name}.{key} = {value!r}: rotary positions of type {kind!r} with it are not "
-                    "computed here, only 'default' over whole heads"
-                )
-    if settings.get("rope_theta") is not None:
-        bases["rope_theta"] = settings["rope_theta"]
-    for name, base in bases.items():
-        if isinstance(base, bool) or not isinstance(base, int | float) or not math.isfinite(base):
-            raise CheckpointError(f"config.json has {name} = {base!r}; it must be a number")
-    if len(set(bases.values())) > 1:
-        raise CheckpointError(f"config.json says two things: {', '.join(f'{name} = {bases[name]}' for name in bases)}")
-    return float(next(iter(bases.values()), 10_000.0))

@@ -16,7 +16,7 @@ from chainrule.checkpoint.adapter import (
     saved_adapter,
     saved_rows,
 )
-from chainrule.checkpoint.build import build
+from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_file import read_gguf
 from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
@@ -87,6 +87,11 @@ def open_model(source: str | Path, *, device: torch.device | str = "cpu") -> Ope
     raise AssertionError("unreachable: the path does not exist")
 
 
+def is_word_of_a_model(word: str) -> bool:
+    """Whether a word without a path stands for a model: one in a package (smollm2), or one of the hub's oldest."""
+    return word in PACKAGED or word in OWNERLESS
+
+
 def best_checkpoint(run: RunFolder, *, on_reject: Callable[[str], None] | None = None) -> Checkpoint:
     """The checkpoint with the lowest held-out loss among those kept; the newest that verifies when that one does not.
 
@@ -138,7 +143,7 @@ def _open_checkpoint(checkpoint: Checkpoint, device: torch.device | str) -> Open
     if ADAPTER_STEM in checkpoint.stems:
         model = _on_its_base(checkpoint, config).to(device)
     else:
-        model = build(config, checkpoint.tensors("model"), str(checkpoint.path), device)
+        model = build_model(config, checkpoint.tensors("model"), str(checkpoint.path), device)
     origin = f"step {checkpoint.step} of {checkpoint.path.parent.parent}"
     template = load_template(checkpoint.path, tokenizer)
     return OpenedModel(model, tokenizer, config, origin, checkpoint.step, template=template)
@@ -171,7 +176,7 @@ def _on_its_base(checkpoint: Checkpoint, config: ModelConfig) -> GPT:
     state, first = dict(base_of(checkpoint).model.state_dict()), AdapterFacts.of(checkpoint).n_known
     for name, rows in saved_rows(checkpoint).items():
         state[name] = torch.cat([state[name][:first], rows, state[name][first + len(rows) :]])
-    model = build(config, state, str(checkpoint.path), "cpu", copied=False)
+    model = build_model(config, state, str(checkpoint.path), "cpu", copied=False)
     add_lora(model, saved_adapter(model, checkpoint)[0])
     load_saved_adapter(model, checkpoint)
     merge_lora(model)
@@ -191,12 +196,14 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
             "they do not belong together"
         )
     template = load_template(folder, tokenizer)
-    return OpenedModel(build(config, state_dict, str(folder), device), tokenizer, config, origin, template=template)
+    return OpenedModel(
+        build_model(config, state_dict, str(folder), device), tokenizer, config, origin, template=template
+    )
 
 
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
     read = read_gguf(file)
-    model = build(read.config, read.state_dict, str(file), device, copied=False)
+    model = build_model(read.config, read.state_dict, str(file), device, copied=False)
     return OpenedModel(model, read.tokenizer, read.config, origin, template=read.template)
 
 
@@ -206,6 +213,8 @@ def _is_hub_name(source: str) -> bool:
 
 
 def _not_a_model(path: Path) -> str:
+    if (path / "classifier.json").is_file():
+        return f'{path} holds a classifier; ask it: chainrule classify {path} --text "…"'
     return (
         f"{path} is not a model: give a run folder (config.toml and checkpoints/), a checkpoint ({MANIFEST}), a "
         f"Hugging Face folder (config.json, {TOKENIZER} and {WEIGHTS} or {INDEX}), or a GGUF file"

@@ -72,6 +72,7 @@ def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as
 def gpt(
     *,
     run: str | None = None,
+    layers: int | None = None,
     weight: str = WEIGHT,
     seed: int = 0,
     out: Page = None,
@@ -89,7 +90,10 @@ def gpt(
     Parameters
     ----------
     run
-        A run folder, a checkpoint or a Hugging Face folder. Default: two layers with random weights.
+        A run folder, a checkpoint, a Hugging Face folder, a GGUF file or smollm2. Default: two layers with random
+        weights.
+    layers
+        Only so many of its layers, the first ones.
     weight
         The weight that is followed, in its element with the largest gradient.
     seed
@@ -99,6 +103,7 @@ def gpt(
     from chainrule.lens import gpt_demo, opening, picture, render
 
     subject = opening.open_subject(run or "gpt", seed=seed, say=say)
+    subject = opening.fitted(subject, layers=layers, proving=not drawing, say=say)
     tape = opening.recorded(subject, say=say)
     if drawing:
         deliver(picture(tape, title=subject.name), format_asked(as_format, out), out)

@@ -23,6 +23,7 @@ def graph(
     no_backward: Flag = False,
     batch: int = 2,
     tokens: int | None = None,
+    layers: int | None = None,
     seed: int = 0,
     double: Flag = False,
     fallback: Flag = False,
@@ -42,8 +43,8 @@ def graph(
     Parameters
     ----------
     what
-        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
-        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+        neuron, network or gpt; a run folder, a checkpoint, a Hugging Face folder or a GGUF file; smollm2; a preset;
+        or a function of yours, my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
     out
         A file to write; its ending says the format: .html, .svg, .json, .md, .tex or .txt.
     as_format
@@ -59,7 +60,9 @@ def graph(
     batch
         Windows of text that a GPT is given.
     tokens
-        Tokens of each window. Default: the context length, 128 at most.
+        Tokens of each window. Default: the context length, 128 at most, 16 of a model of more than 50 million weights.
+    layers
+        Only so many of a GPT's layers, the first ones: a large model is then quicker and takes less memory.
     seed
         Which windows, and the random weights of a demo or preset.
     double
@@ -78,6 +81,7 @@ def graph(
 
     renderers.renderer_for(Picture, chosen, depth=depth)
     subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    subject = opening.fitted(subject, layers=layers, proving=verify, say=say)
     policy, report = Policy(fallback=fallback), None
     if verify:
         say(f"verifying {subject.name} …")

@@ -23,6 +23,7 @@ def ledger(
     level: Level = "op",
     batch: int = 2,
     tokens: int | None = None,
+    layers: int | None = None,
     seed: int = 0,
     double: Flag = False,
     fallback: Flag = False,
@@ -44,8 +45,8 @@ def ledger(
     Parameters
     ----------
     what
-        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
-        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+        neuron, network or gpt; a run folder, a checkpoint, a Hugging Face folder or a GGUF file; smollm2; a preset;
+        or a function of yours, my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
     weight
         A weight by its name; `blocks.0.attention.qkv` stands for `blocks.0.attention.qkv.weight`.
     coordinate
@@ -59,7 +60,9 @@ def ledger(
     batch
         Windows of text that a GPT is given.
     tokens
-        Tokens of each window. Default: the context length, 128 at most.
+        Tokens of each window. Default: the context length, 128 at most, 16 of a model of more than 50 million weights.
+    layers
+        Only so many of a GPT's layers, the first ones: a large model is then quicker and takes less memory.
     seed
         Which windows, and the random weights of a demo or preset.
     double
@@ -80,6 +83,7 @@ def ledger(
     from chainrule.lens import Policy, ledgers, opening
 
     subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)
+    subject = opening.fitted(subject, layers=layers, say=say)
     tape = opening.recorded(subject, level, say=say)
     place = None if weight is None else (weight, None if coordinate is None else ledgers.parse_coordinate(coordinate))
     book = ledgers.ledger(tape, policy=Policy(fallback=fallback), coordinate=place, stats=False)

@@ -22,8 +22,8 @@ def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as
     Parameters
     ----------
     what
-        A file (.npy, .npz, .safetensors; `file:name` picks one), a run, a checkpoint or a Hugging Face folder, or
-        an expression on numbers.
+        A file (.npy, .npz, .safetensors; `file:name` picks one), a run, a checkpoint, a Hugging Face folder, a GGUF
+        file, smollm2, or an expression on numbers.
     name
         Which of several; `blocks.0.attention.qkv` stands for `blocks.0.attention.qkv.weight`.
     out

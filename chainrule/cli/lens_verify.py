@@ -16,6 +16,7 @@ def verify(
     level: Level = "op",
     batch: int = 2,
     tokens: int | None = None,
+    layers: int | None = None,
     seed: int = 0,
     fallback: Flag = False,
     as_json: AsJson = False,
@@ -30,13 +31,14 @@ def verify(
     - `chainrule lens verify network`
     - `chainrule lens verify runs/NAME`
     - `chainrule lens verify runs/NAME --step`
+    - `chainrule lens verify smollm2 --layers 2`
     - `chainrule lens verify my_module.py:make_model --json`
 
     Parameters
     ----------
     what
-        neuron, network or gpt; a run folder, a checkpoint or a Hugging Face folder; a preset; or a function of yours,
-        my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
+        neuron, network or gpt; a run folder, a checkpoint, a Hugging Face folder or a GGUF file; smollm2; a preset;
+        or a function of yours, my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss).
     step
         Verify one step as it runs in training, in its own number formats and on its device, against float64.
     coordinates
@@ -48,7 +50,9 @@ def verify(
     batch
         Windows of text that a GPT is given.
     tokens
-        Tokens of each window. Default: the context length, 128 at most.
+        Tokens of each window. Default: the context length, 128 at most, 16 of a model of more than 50 million weights.
+    layers
+        Only so many of a GPT's layers, the first ones: a large model is then quicker and takes less memory.
     seed
         Which windows, which weights are checked, and the random weights of a demo or preset.
     fallback
@@ -59,6 +63,7 @@ def verify(
     from chainrule.lens import Policy, opening, prove, render
 
     subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, say=say)
+    subject = opening.fitted(subject, layers=layers, proving=True, say=say)
     say(f"verifying {subject.name} …")
     policy = Policy(fallback=fallback)
     with opening.running(f"{subject.name} failed"):

@@ -4,7 +4,7 @@ from chainrule.config.architectures import ARCHITECTURES, Architecture
 from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, changes_on_resume, check_resume, differences
 from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
-from chainrule.config.model import ModelConfig
+from chainrule.config.model import SCALED_BY, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.quickstart import quickstart_layer
 from chainrule.config.schema import Config, MachineConfig, ScheduleConfig, TextConfig, TrainingConfig, VocabularyConfig
@@ -16,6 +16,7 @@ __all__ = [
     "PRESETS",
     "ROUNDED_ON_RESUME",
     "SAFE_ON_RESUME",
+    "SCALED_BY",
     "Architecture",
     "Config",
     "Layer",

@@ -20,6 +20,16 @@ def _hidden_dim(given: dict[str, int | str]) -> int:
     return -(-8 * emb_dim // 3 // 64) * 64
 
 
+MOST_TRIED = 10_000
+
+# What each kind of rope_scaling reads beside rope_base.
+SCALED_BY: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "linear": ("rope_factor",),
+    "llama3": ("rope_factor", "rope_low_freq_factor", "rope_high_freq_factor", "rope_original_context"),
+}
+
+
 class ModelConfig(Section):
     """The shape of the network. The defaults are GPT-2 124M."""
 
@@ -59,6 +69,16 @@ class ModelConfig(Section):
     """Added inside the norm's square root, so that nothing is divided by zero."""
     rope_base: Annotated[float, Field(gt=1)] = 10_000.0
     """Longest wavelength of the rotary positions; larger for long contexts."""
+    rope_scaling: Literal["none", "linear", "llama3"] = "none"
+    """Slows the rotary positions so that a context grows: all pairs alike, or the slow ones alone as in Llama 3.1."""
+    rope_factor: Annotated[float, Field(gt=0)] = 1.0
+    """By what they are slowed: linear and llama3."""
+    rope_low_freq_factor: Annotated[float, Field(gt=0)] = 1.0
+    """Pairs that turn less often than this in the original context are slowed by the whole factor: llama3."""
+    rope_high_freq_factor: Annotated[float, Field(gt=0)] = 4.0
+    """Pairs that turn more often than this in the original context keep their speed: llama3."""
+    rope_original_context: PositiveInt = 8192
+    """Tokens of the context before it grew: llama3."""
     exportable: bool = True
     """Refuses what no architecture of Hugging Face computes; false lets a research block train that no export takes."""
 
@@ -77,13 +97,17 @@ class ModelConfig(Section):
         fits = self.position == "rope" and self.qk_norm
         return None if fits else "model.position=rope and model.qk_norm=true"
 
+    @property
+    def _fitting_heads(self) -> int:
+        """The divisor of emb_dim that is nearest to n_heads. A file may ask for any size: not all are tried."""
+        near = (n for away in range(1, MOST_TRIED) for n in (self.n_heads - away, self.n_heads + away))
+        return next((n for n in near if n > 0 and self.emb_dim % n == 0), 1)
+
     @model_validator(mode="after")
     def _heads_divide(self) -> "ModelConfig":
         if self.emb_dim % self.n_heads and "head_dim" not in self.model_fields_set:
-            fitting = [n for n in range(1, self.emb_dim + 1) if self.emb_dim % n == 0]
-            nearby = min(fitting, key=lambda n: abs(n - self.n_heads))
             raise ValueError(
-                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}; try n_heads={nearby}"
+                f"emb_dim={self.emb_dim} does not divide into n_heads={self.n_heads}; try n_heads={self._fitting_heads}"
             )
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
@@ -92,6 +116,22 @@ class ModelConfig(Section):
             )
         if self.position == "rope" and self.head_dim % 2:
             raise ValueError(f"head_dim={self.head_dim} is odd, and rotary positions turn pairs; use an even head_dim")
+        return self
+
+    @model_validator(mode="after")
+    def _rotary_positions_are_scaled_as_said(self) -> "ModelConfig":
+        low, high = self.rope_low_freq_factor, self.rope_high_freq_factor
+        if low >= high:
+            raise ValueError(
+                f"rope_low_freq_factor={low:g} must be below rope_high_freq_factor={high:g}; Llama 3.1 has 1 and 4"
+            )
+        if self.rope_scaling != "none" and self.position != "rope":
+            raise ValueError(f"rope_scaling={self.rope_scaling} needs position=rope; there is nothing else to scale")
+        for name in SCALED_BY["llama3"]:
+            given = getattr(self, name)
+            if name not in SCALED_BY[self.rope_scaling] and given != type(self).model_fields[name].default:
+                users = " or ".join(kind for kind, names in SCALED_BY.items() if name in names)
+                raise ValueError(f"{name}={given} means nothing with rope_scaling={self.rope_scaling}; use {users}")
         return self
 
     @model_validator(mode="after")

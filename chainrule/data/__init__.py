@@ -15,7 +15,7 @@ from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.rows import Row
 from chainrule.data.scan import Progress
 from chainrule.data.store import Dataset, TokenStore, open_dataset
-from chainrule.data.structured import structured_rows
+from chainrule.data.structured import holds_rows, structured_rows
 from chainrule.data.surveying import Survey, survey, survey_key
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "all_documents",
     "check_paths",
     "find_cache",
+    "holds_rows",
     "is_prepared",
     "kept_file",
     "king_james_is_here",

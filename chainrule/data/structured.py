@@ -1,11 +1,12 @@
 """The rows of structured files as they are, each with its place: for whoever makes something else of them than text."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from chainrule.base import DataError
 from chainrule.data.files import list_files
 from chainrule.data.folders import shown
-from chainrule.data.formats import BINARY
+from chainrule.data.formats import BINARY, kind_and_codec
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, Row
 from chainrule.data.streams import opened
@@ -27,3 +28,8 @@ def structured_rows(paths: Sequence[str]) -> Iterator[Row]:
                 yield from ROWS[file.kind](stream, None)
         except DamagedFileError as fault:
             raise DataError(str(fault)) from fault
+
+
+def holds_rows(path: str | Path) -> bool:
+    """Whether a file's name says that it has rows with columns, and is no running text."""
+    return kind_and_codec(Path(path).name)[0] in ROWS

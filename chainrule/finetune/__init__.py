@@ -1,9 +1,10 @@
 """Teaching a trained model: adapters around it, preferences, classes; the loop is pretraining's."""
 
 from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy, open_merged
+from chainrule.finetune.classifier_folder import SavedClassifier, is_classifier, open_classifier
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.classifying import ClassifySettings, classify
-from chainrule.finetune.labelled import LabelledText, read_labelled
+from chainrule.finetune.labelled import LabelledText, read_labelled, read_texts
 from chainrule.finetune.pair_lint import TextPair, lint_pairs
 from chainrule.finetune.pairs import (
     Preference,
@@ -14,6 +15,7 @@ from chainrule.finetune.pairs import (
     pair_logps,
     reference_logps,
 )
+from chainrule.finetune.predicting import Prediction, predict
 from chainrule.finetune.preference import OBJECTIVES, preference_row
 from chainrule.finetune.preview import Span
 from chainrule.finetune.rows import column_map
@@ -26,7 +28,9 @@ __all__ = [
     "ClassifySettings",
     "Confusion",
     "LabelledText",
+    "Prediction",
     "Preference",
+    "SavedClassifier",
     "Span",
     "TextPair",
     "TokenPair",
@@ -38,13 +42,17 @@ __all__ = [
     "classify",
     "column_map",
     "finetune",
+    "is_classifier",
     "lint_pairs",
     "merged_copy",
+    "open_classifier",
     "open_merged",
     "pair_batches",
     "pair_logps",
+    "predict",
     "preference_row",
     "read_labelled",
+    "read_texts",
     "reference_logps",
     "resume_finetune",
 ]

@@ -120,16 +120,22 @@ def _lora(model: GPT, rank: int, seed: int) -> None:
 WAYS: Mapping[str, Callable[[GPT, int, int], None]] = {"all": _all, "last": _last, "lora": _lora}
 
 
-@torch.no_grad()
 def predictions(classifier: Classifier, rows: Sequence[list[int]], size: int = 32) -> list[int]:
     """The number of the likeliest label of each text."""
+    return [max(range(len(shares)), key=shares.__getitem__) for shares in label_shares(classifier, rows, size)]
+
+
+@torch.no_grad()
+def label_shares(classifier: Classifier, rows: Sequence[list[int]], size: int = 32) -> list[list[float]]:
+    """The probability of each label, by its number, of each text."""
     classifier.eval()
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    found = [0] * len(rows)
+    found = [list[float]()] * len(rows)
     device = classifier.head.weight.device
     for at in range(0, len(order), size):
         places = order[at : at + size]
         batch = Batch.of(LabelWindows.of([(rows[place], 0) for place in places]), device=device)
-        for place, label in zip(places, classifier(batch).argmax(dim=1).tolist(), strict=True):
-            found[place] = label
+        shares = classifier(batch).double().softmax(dim=1).tolist()
+        for place, each in zip(places, shares, strict=True):
+            found[place] = each
     return found

@@ -14,6 +14,7 @@ from chainrule.config import Layer, resolve
 from chainrule.device import Precision
 from chainrule.finetune.baseline import baseline_predictions
 from chainrule.finetune.classifier import WAYS, Classifier, LabelLoss, encoded, predictions, shuffled_batches
+from chainrule.finetune.classifier_folder import check_free, save_classifier
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.labelled import LabelledText, Parts, checked, folded, judged_on, parted
 from chainrule.finetune.weights import is_large
@@ -63,15 +64,18 @@ def classify(
     settings: ClassifySettings | None = None,
     *,
     judged: Sequence[LabelledText] = (),
+    save: Path | None = None,
     say: Say = lambda _: None,
 ) -> ClassifierReport:
     """Teaches the model of `source` the rows' labels, and tells how it fares on rows that it has not seen.
 
     70 % are learnt from, 10 % choose the epoch, 20 % judge; with `judged` those rows judge instead. The model of an
-    OpenedModel stays as it is. Raises DataError for rows of which nothing can be learnt (empty texts, one label alone,
-    a label that is only among `judged`), TrainingError when the loss is no number.
+    OpenedModel stays as it is; what was judged goes to the new folder `save`, for `predict`. Raises DataError for rows
+    of which nothing can be learnt (empty texts, one label alone, a label that is only among `judged`), TrainingError
+    when the loss is no number, ConfigError for a folder that is not empty.
     """
     settings = settings or ClassifySettings()
+    _check_save(save, settings)
     opened = source if isinstance(source, OpenedModel) else open_model(source)
     kept, left_out = checked(rows)
     for line in left_out:
@@ -87,7 +91,7 @@ def classify(
         baseline = _with_baseline(baseline, parts, labels, say)
     if n_cut:
         left_out.append(f"{n_cut} texts that were learnt from are longer than the context; their ends were cut")
-    return ClassifierReport(
+    report = ClassifierReport(
         origin=opened.origin,
         how=settings.way(opened),
         n_learning=n_learning,
@@ -98,12 +102,24 @@ def classify(
         seconds=time.perf_counter() - began,
         left_out=tuple(left_out),
     )
+    if save is not None:
+        save_classifier(found.classifier, opened, report, save)
+    return report
+
+
+def _check_save(save: Path | None, settings: ClassifySettings) -> None:
+    """Before hours of learning: whether there is one classifier, and a place for it."""
+    if save is not None and settings.folds:
+        raise ConfigError("folds teach a classifier each, and none of them is the one to save; leave out folds or save")
+    if save is not None:
+        check_free(save)
 
 
 @dataclass(frozen=True)
 class _Taught:
-    """What was said of the rows that judge, and how it came about."""
+    """A classifier, what it said of the rows that judge, and how it came about."""
 
+    classifier: Classifier
     labels: list[str]
     n_cut: int
     n_learning: int
@@ -146,7 +162,7 @@ def _taught(
                 parameter.copy_(best[name])
     answers = predictions(classifier, [ids for ids, _ in asked])
     n_learning = sum(one.numel() for one in best.values())
-    return _Taught([labels[answer] for answer in answers], n_cut, n_learning)
+    return _Taught(classifier, [labels[answer] for answer in answers], n_cut, n_learning)
 
 
 def _epochs(

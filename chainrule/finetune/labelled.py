@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from chainrule.base import DataError, nearest
-from chainrule.data import structured_rows
+from chainrule.base import DataError, disk_faults, nearest
+from chainrule.data import Row, holds_rows, structured_rows
 
 # Of the book's example (LLMs-from-scratch, chapter 6): 70 % to learn from, 10 % to choose by, 20 % to be judged on.
 CHOOSING, ASKED = 0.1, 0.2
@@ -40,17 +41,44 @@ def read_labelled(path: str | Path, text: str = "text", label: str = "label") ->
     """
     found = list[LabelledText]()
     for row in structured_rows([str(path)]):
-        if row.fields is None:
-            raise DataError(f"{row.place}: {row.fault}")
-        for column in (text, label):
-            if row.fields.get(column) is None:
-                have = ", ".join(map(str, row.fields))
-                hint = nearest(column, map(str, row.fields))
-                raise DataError(f"{row.place} has no {column!r}, only {have}.{hint} Name the columns of text and label")
-        if not isinstance(row.fields[text], str):
-            raise DataError(f"{row.place}: its {text} is a {type(row.fields[text]).__name__}, not a text")
-        found.append(LabelledText(row.fields[text], str(row.fields[label]).strip(), row.place))
+        kind = str(_value(row, label)).strip()
+        found.append(LabelledText(_column(row, text), kind, row.place))
     return found
+
+
+def _column(row: Row, name: str) -> str:
+    value = _value(row, name)
+    if not isinstance(value, str):
+        raise DataError(f"{row.place}: its {name} is a {type(value).__name__}, not a text")
+    return value
+
+
+def _value(row: Row, name: str) -> Any:
+    """What stands in a column; raises DataError, by the row's place, when nothing does."""
+    if row.fields is None:
+        raise DataError(f"{row.place}: {row.fault}")
+    if row.fields.get(name) is None:
+        hint = nearest(name, map(str, row.fields))
+        raise DataError(
+            f"{row.place} has no {name!r}, only {', '.join(map(str, row.fields))}.{hint} Name the columns of text and "
+            "label"
+        )
+    return row.fields[name]
+
+
+def read_texts(path: str | Path, text: str = "text") -> list[str]:
+    """Texts without labels: the column `text` of a file of rows, or each line of any other file that is not blank.
+
+    Raises DataError for a row without that column, and for a file that is no text.
+    """
+    if holds_rows(path):
+        return [_column(row, text) for row in structured_rows([str(path)])]
+    with disk_faults(Path(path), "reading"):
+        try:
+            lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as fault:
+            raise DataError(f"{path} is no UTF-8 text: {fault.reason} at byte {fault.start}") from None
+    return [line for line in lines if line.strip()]
 
 
 def checked(rows: Sequence[LabelledText]) -> tuple[list[LabelledText], list[str]]:

@@ -18,7 +18,7 @@ from chainrule.finetune.examples import Taught
 from chainrule.finetune.packing import Packed
 from chainrule.finetune.weights import Weights
 from chainrule.model import GPT, Batch, evaluating
-from chainrule.run import AnswersRow, Change, EvalRow, OnBothTexts, Sample, Summary, TaskResult
+from chainrule.run import AnswersRow, Change, EvalRow, OnBothTexts, Sample, Summary, TaskResult, rows_of
 from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
     Kept,
@@ -31,6 +31,7 @@ from chainrule.train import (
     run_status,
     where,
 )
+from chainrule.verdict import MARKS, judge_forgetting
 
 ANSWERED, SHOWN = 16, 3
 """Held-out questions that a look answers, and those whose answers are kept as samples."""
@@ -118,7 +119,9 @@ class AnswersLesson:
         base = None
         if session.old is not None:
             base = held_out_bits(session, session.old, own_scoring(session, max_tokens=BASE_TOKENS))
-        session.write(_answers_row(progress.step, given, self.questions, base))
+        row = _answers_row(progress.step, given, self.questions, base)
+        session.write(row)
+        self._tell_forgetting(session)
 
     def sample(self, session: Session) -> None:
         """What the model answers to the first held-out questions, the same each time."""
@@ -155,6 +158,14 @@ class AnswersLesson:
     def perplexity(self, loss: float) -> float | None:
         """Of the learnt tokens."""
         return math.exp(min(loss, 700.0))
+
+    def _tell_forgetting(self, session: Session) -> None:
+        """A note when base text has become harder than at the first look, by a worse mark than at any look before."""
+        bits = [row.base_bits_per_byte for row in rows_of(session.run.metrics, AnswersRow) if row.base_bits_per_byte]
+        step = session.state.progress.step
+        told = [judge_forgetting(Change(bits[0], one), self.weights.tuning, step=step) for one in bits]
+        if told and MARKS.index(told[-1].mark) > max((MARKS.index(one.mark) for one in told[:-1]), default=0):
+            session.note(told[-1].text)
 
     def _answer(self, model: GPT, questions: Sequence[Question]) -> list[Answer]:
         longest = max((len(question.answer) for question in questions), default=0)

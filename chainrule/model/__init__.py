@@ -43,6 +43,7 @@ from chainrule.model.packed import (
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
+from chainrule.model.rope import rope_speeds, unscaled_speeds
 from chainrule.model.rotated import RotatedInt8Linear
 
 __all__ = [
@@ -89,7 +90,9 @@ __all__ = [
     "merge_lora",
     "micro_batches",
     "plant_previous_token",
+    "rope_speeds",
     "row_tensors",
+    "unscaled_speeds",
     "use_adapter",
     "whole_numbers_are_exact",
     "without_adapter",

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from chainrule.base import ModelError
 from chainrule.config import ModelConfig
+from chainrule.model.rope import rope_speeds
 
 Places = slice | Tensor
 """Where in its text each token stands: the same places in all rows, or int64 [B, T] where rows differ in length."""
@@ -40,17 +41,15 @@ class RotaryPosition(nn.Module):
         super().__init__()
         self.register_buffer("cosine", torch.empty(config.context_length, config.head_dim), persistent=False)
         self.register_buffer("sine", torch.empty(config.context_length, config.head_dim), persistent=False)
-        self.base = config.rope_base
+        self.config = config
         self.fill()
 
     def fill(self) -> None:
         """Computes the tables in place (needed again after a model built on `meta` got its memory)."""
         if self.cosine.is_meta:
             return  # nothing can be computed there, and torch would load its compiler to find that out: two seconds
-        length, width = self.cosine.shape
-        places = torch.arange(length, device=self.cosine.device, dtype=torch.float32)
-        exponents = torch.arange(0, width, 2, device=self.cosine.device, dtype=torch.float32) / width
-        angles = torch.outer(places, 1.0 / self.base**exponents).repeat(1, 2)
+        places = torch.arange(len(self.cosine), device=self.cosine.device, dtype=torch.float32)
+        angles = torch.outer(places, rope_speeds(self.config, self.cosine.device)).repeat(1, 2)
         self.cosine.copy_(angles.cos())
         self.sine.copy_(angles.sin())
 

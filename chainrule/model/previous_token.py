@@ -17,6 +17,7 @@ from chainrule.base import ConfigError
 from chainrule.config import ModelConfig
 from chainrule.model.attention import Attention
 from chainrule.model.gpt import GPT
+from chainrule.model.rope import rope_speeds
 
 # Length of the part that all token embeddings share, over what is their own: a head that looks at places alone needs a
 # direction that every token has.
@@ -54,7 +55,7 @@ def plant_previous_token(model: GPT) -> None:
 
 def one_place_apart(config: ModelConfig) -> tuple[Float[Tensor, " K"], Float[Tensor, " K"]]:
     """A query and a key that agree best, after both were rotated, when the key is one place before the query."""
-    angles = config.rope_base ** -(torch.arange(0, config.head_dim, 2) / config.head_dim)
+    angles = rope_speeds(config)
     fast = torch.zeros_like(angles)
     fast[:FAST_PAIRS] = 1.0
     return torch.cat((fast, torch.zeros_like(fast))), torch.cat((fast * angles.cos(), fast * angles.sin()))

@@ -26,6 +26,7 @@ from chainrule.run import (
 from chainrule.show import number, percent, printable
 from chainrule.verdict import (
     against_baselines,
+    judge_forgetting,
     known_baselines,
     more_time,
     preference_words,
@@ -139,7 +140,7 @@ def result(summary: Summary, report: str | None, run: str | None, width: int = 8
         parts += [Text("bits per byte of the held-out text; less is better", style="dim")]
         parts += _ladder(summary.val_bits_per_byte, summary.baselines, width)
     table = rows_table()
-    for label, sentence in measured(summary):
+    for label, sentence in measured(summary, run):
         table.add_row(label, Text(printable(sentence)))
     for completion in summary.completions[:3]:
         text = sample_text(completion.prompt, completion.text.rstrip())
@@ -169,8 +170,8 @@ def _ladder(bits: float, baselines: Baselines | None, width: int) -> list[Text]:
     return lines
 
 
-def measured(summary: Summary) -> list[tuple[str, str]]:
-    """What the end of a run found, as (label, sentence)."""
+def measured(summary: Summary, run: str | None = None) -> list[tuple[str, str]]:
+    """What the end of a run found, as (label, sentence); `run` is its folder, where that is known."""
     lines = []
     if summary.val_bits_per_byte is not None:
         lines.append(("verdict", against_baselines(summary.val_bits_per_byte, summary.baselines)))
@@ -182,6 +183,9 @@ def measured(summary: Summary) -> list[tuple[str, str]]:
     for pair, words in ((summary.new, "new text"), (summary.old, "old text")):
         if pair:
             lines.append((words, f"{pair.before:.3f} bits per byte before, {pair.after:.3f} after"))
+    if summary.old:
+        tuning = read_tuning(RunFolder(Path(run))) if run else None
+        lines.append(("forgetting", judge_forgetting(summary.old, tuning).text))
     lines += [("task", f"{result.task}: {task_words(result)}") for result in summary.tasks]
     if summary.n_skipped:
         lines.append(("skipped", f"non-finite numbers in {summary.n_skipped} of {summary.steps or '?'} steps"))

@@ -125,7 +125,7 @@ class PlainLog:
             self.write(f"bits per byte, this model: {number(summary.val_bits_per_byte, 4)}")
         for words, value in known_baselines(summary.baselines).items():
             self.write(f"bits per byte, {words}: {number(value, 4)}")
-        for label, sentence in measured(summary):
+        for label, sentence in measured(summary, self.run):
             self.write(f"{label}: {sentence}")
         for completion in summary.completions[:3]:
             self._sample(summary.step, completion.prompt, completion.text)

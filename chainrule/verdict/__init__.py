@@ -1,12 +1,13 @@
 """Every judgement on a run in one place: what was seen, what it means, what to try."""
 
 from chainrule.verdict.comparison import Overview, compare, overview_or_name
+from chainrule.verdict.forgetting import judge_forgetting
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.preference import preference_words
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import THRESHOLDS
-from chainrule.verdict.verdicts import Verdict
+from chainrule.verdict.verdicts import MARKS, Verdict
 from chainrule.verdict.words import (
     BASELINE_NAMES,
     against_baselines,
@@ -21,6 +22,7 @@ from chainrule.verdict.words import (
 
 __all__ = [
     "BASELINE_NAMES",
+    "MARKS",
     "THRESHOLDS",
     "Overview",
     "Verdict",
@@ -28,6 +30,7 @@ __all__ = [
     "compare",
     "findings",
     "judge",
+    "judge_forgetting",
     "judge_start",
     "known_baselines",
     "more_time",

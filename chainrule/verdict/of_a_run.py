@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from chainrule.run import Facts
+from chainrule.run import Change, Facts
+from chainrule.verdict.forgetting import judge_forgetting
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import RISEN
 from chainrule.verdict.verdicts import Verdict
@@ -15,6 +16,7 @@ def findings(facts: Facts) -> list[Verdict]:
         *_start(facts),
         *_passed(facts),
         *_overfitting(facts),
+        *_forgetting(facts),
         *_more_time(facts),
         *_final(facts),
         *_data(facts),
@@ -70,6 +72,16 @@ def _overfitting(facts: Facts) -> Iterator[Verdict]:
     if fall > RISEN and facts.status != "running":
         said = f"Still learning at the end: {fall:.1%} less loss in the last fifth."
         yield Verdict("unfinished", "note", said, "A longer run will pay.")
+
+
+def _forgetting(facts: Facts) -> Iterator[Verdict]:
+    """Of old text: at the end of the run, or at the last look of one that has not ended."""
+    if facts.summary.old is not None:
+        yield judge_forgetting(facts.summary.old, facts.tuning)
+        return
+    bits = [row.base_bits_per_byte for row in facts.answers if row.base_bits_per_byte]
+    if len(bits) > 1:
+        yield judge_forgetting(Change(bits[0], bits[-1]), facts.tuning, step=facts.answers[-1].step)
 
 
 def _more_time(facts: Facts) -> Iterator[Verdict]:

@@ -1,9 +1,11 @@
 """One sentence about a run, how bad it is, and what to do about it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Mark = Literal["good", "note", "bad"]
+MARKS: tuple[Mark, ...] = get_args(Mark)
+"""From the best to the worst."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ from chainrule.tokenizer import Tokenizer, train_bpe
 
 SHAPE = {"context_length": 48, "emb_dim": 64, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "rope_base": 5000.0}
+LLAMA3 = {"rope_scaling": "llama3", "rope_factor": 8.0, "rope_original_context": 16}
 FAMILIES: dict[str, dict[str, Any]] = {
     "gpt2": {"qkv_bias": True, "tied_embeddings": False},
     "gpt2 without biases": {"bias": False},
     "llama": {**MODERN, "n_kv_heads": 2},
     "qwen2": {**MODERN, "qkv_bias": True, "n_kv_heads": 1, "tied_embeddings": False},
     "qwen3": {**MODERN, "qk_norm": True, "n_kv_heads": 2, "head_dim": 32},
+    "llama with scaled positions": {**MODERN, "n_kv_heads": 2, **LLAMA3},
+    "qwen3 with scaled positions": {**MODERN, "qk_norm": True, "rope_scaling": "linear", "rope_factor": 2.5},
 }
 
 

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from checkpoint.gguf_models import FAMILIES, gguf_of, small_model, words
+from checkpoint.gguf_models import FAMILIES, LLAMA3, gguf_of, small_model, words
 
 from chainrule.base import ChainruleError, CheckpointError, ConfigError, MissingPackageError, TokenizerError
-from chainrule.checkpoint import gguf_format, open_model, packaged
+from chainrule.checkpoint import gguf_format, gguf_rope, open_model, packaged
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.gguf_format import pieces
 from chainrule.checkpoint.gguf_header import KINDS, read_header
 from chainrule.config import ModelConfig
 from chainrule.export.llama_cpp import LlamaCpp
-from chainrule.model import GPT
+from chainrule.model import GPT, rope_speeds
 from chainrule.tokenizer import OWN_TEMPLATE, chat_template
 
 
@@ -42,7 +42,8 @@ def test_there_and_back_computes_the_same_bits_with_the_same_words(path: Path, f
     model = gguf_of(path, family)
     opened = open_model(path)
     assert opened.config.architecture == model.config.architecture
-    assert (opened.config.norm_eps, opened.config.rope_base) == (model.config.norm_eps, model.config.rope_base)
+    for name in ("norm_eps", "rope_base", "rope_scaling", "rope_factor"):
+        assert getattr(opened.config, name) == getattr(model.config, name)
     assert opened.tokenizer.fingerprint == words().fingerprint and opened.tokenizer.kind == "bpe"
     assert not opened.model.training and opened.origin == f"the GGUF file {path}"
     # A bias that was absent comes back as zeros, and the fused kernel then rounds in another order.
@@ -298,8 +299,11 @@ def test_a_flipped_byte_of_the_front_opens_or_is_refused_and_never_anything_else
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"llama.rope.scaling.type": "yarn"}, "llama.rope.scaling.type = 'yarn'; only 'none'"),
-        ({"llama.rope.scaling.factor": 4.0}, "rope.scaling.factor = 4.0"),
+        ({"llama.rope.scaling.type": "yarn"}, "llama.rope.scaling.type = 'yarn'; only 'none' and 'linear'"),
+        ({"llama.rope.scaling.type": "longrope"}, "llama.rope.scaling.type = 'longrope'; only"),
+        ({"llama.rope.scaling.factor": -4.0}, "rope_factor: .*greater than 0"),
+        ({"llama.rope.scaling.factor": "4"}, "rope.scaling.factor = '4'; it must be a number"),
+        ({"llama.rope.scaling.attn_factor": 1.2}, "rope.scaling.attn_factor = 1.2"),
         ({"llama.expert_count": 8}, "llama.expert_count = 8"),
         ({"llama.attention.sliding_window": 4096}, "sliding_window = 4096"),
         ({"llama.logit_scale": 0.5}, "logit_scale = 0.5"),
@@ -311,17 +315,85 @@ def test_what_is_not_computed_here_is_refused_by_its_setting(path: Path, more: d
         open_model(path)
 
 
-def test_scaled_rotary_positions_are_refused_by_their_tensor(path: Path, monkeypatch: Any) -> None:
+def with_freqs(path: Path, family: str, factors: list[float], monkeypatch: Any) -> None:
+    """A file of a model whose rotary pairs are slowed by these factors."""
     written = gguf_format.gguf_tensors
 
     def with_factors(config: ModelConfig, tensors: Any) -> Any:
         yield from written(config, tensors)
-        yield "rope_freqs.weight", torch.ones(8)
+        yield "rope_freqs.weight", torch.tensor(factors)
 
     monkeypatch.setattr("chainrule.checkpoint.gguf_file.gguf_tensors", with_factors)
-    gguf_of(path, "llama")
-    with pytest.raises(CheckpointError, match=r"no place for rope_freqs\.weight; rope_freqs scales the rotary"):
+    gguf_of(path, family)
+
+
+@pytest.mark.parametrize(
+    ("family", "factors", "message"),
+    [
+        ("llama", [1.0, 2.0, 1.0, 3.0, 5.0, 8.0, 8.0, 8.0], "neither linear nor llama3"),  # as in LongRoPE
+        ("llama", [8.0, 8.0, 8.0, 8.0, 1.0, 1.0, 1.0, 1.0], "neither linear nor llama3"),
+        ("llama", [1.0, float("nan"), *[8.0] * 6], "positive numbers"),
+        ("llama", [1.0, -1.0, *[8.0] * 6], "positive numbers"),
+        ("llama", [1.0] * 9, r"rope_freqs\.weight has shape \[9\]; its settings ask for \[8\]"),
+        ("qwen3", [1.0] * 16, "no place for rope_freqs.weight; .* architecture llama alone"),
+    ],
+)
+def test_rotary_positions_that_are_scaled_otherwise_are_refused_by_their_tensor(
+    path: Path, monkeypatch: Any, family: str, factors: list[float], message: str
+) -> None:
+    with_freqs(path, family, factors, monkeypatch)
+    with pytest.raises(CheckpointError, match=message):
         open_model(path)
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1.0, "none"), (3.0, "linear")])
+def test_rotary_pairs_that_are_all_slowed_alike_are_linear(
+    path: Path, monkeypatch: Any, factor: float, kind: str
+) -> None:
+    with_freqs(path, "llama", [factor] * 8, monkeypatch)
+    config = open_model(path).config
+    assert (config.rope_scaling, config.rope_factor) == (kind, factor)
+
+
+def test_positions_that_are_scaled_twice_are_refused(path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(FAMILIES, "llama", FAMILIES["llama"] | {"rope_scaling": "linear", "rope_factor": 2.0})
+    with_freqs(path, "llama", [3.0] * 8, monkeypatch)
+    with pytest.raises(CheckpointError, match=r"scales its rotary positions twice: by rope\.scaling and by rope_freqs"):
+        open_model(path)
+
+
+def test_a_factor_without_a_type_is_linear_as_llama_cpp_has_it(path: Path) -> None:
+    gguf_of(path, "llama", **{"llama.rope.scaling.factor": 4.0})
+    config = open_model(path).config
+    assert (config.rope_scaling, config.rope_factor) == ("linear", 4.0)
+
+
+@pytest.mark.parametrize("base", [10_000.0, 500_000.0])
+@pytest.mark.parametrize("head_dim", [8, 64, 128])
+@pytest.mark.parametrize(
+    ("factor", "low", "high", "context"), [(8.0, 1.0, 4.0, 8192), (32.0, 1.0, 4.0, 8192), (2.0, 0.7, 2.5, 100)]
+)
+def test_llama3s_settings_are_found_again_in_its_tensor(
+    base: float, head_dim: int, factor: float, low: float, high: float, context: int
+) -> None:
+    """Where pairs lie on the line between slow and fast, the settings; else others under which all turn the same."""
+    plain = ModelConfig(**FAMILIES["llama"] | {"emb_dim": 4 * head_dim, "n_heads": 4, "rope_base": base})
+    scaling = {"rope_factor": factor, "rope_low_freq_factor": low, "rope_high_freq_factor": high}
+    scaling |= {"rope_scaling": "llama3", "rope_original_context": context}
+    scaled = ModelConfig(**plain.model_dump() | scaling)
+    ((_, tensor),) = gguf_rope.rope_freqs(scaled)
+    found = gguf_rope.settings_of(tensor.numpy().astype(float), plain)
+    assert found is not None
+    speeds = rope_speeds(ModelConfig(**plain.model_dump() | found))
+    torch.testing.assert_close(speeds, rope_speeds(scaled), rtol=1e-5, atol=0)
+    if head_dim >= 64 and low == 1:
+        assert found == scaling
+
+
+def test_llama3_is_not_written_where_llama_cpp_reads_none(path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(FAMILIES, "qwen3", FAMILIES["qwen3"] | LLAMA3)
+    with pytest.raises(CheckpointError, match=r"in the architecture llama alone, and this model is qwen3; .*export hf"):
+        gguf_of(path, "qwen3")
 
 
 def test_more_weights_than_the_memory_holds_are_refused_before_one_is_read(path: Path, monkeypatch: Any) -> None:

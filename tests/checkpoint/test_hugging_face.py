@@ -22,6 +22,9 @@ TOLERANCE = 1e-5
 SHAPE = {"vocab_size": 97, "context_length": 32, "emb_dim": 48, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "rope_base": 5000.0}
 BOTH = (False, True)
+LINEAR = {"rope_scaling": "linear", "rope_factor": 2.5}
+# The places of the short context reach all three parts: pairs left alone, slowed, and between.
+LLAMA3 = {"rope_scaling": "llama3", "rope_factor": 8.0, "rope_original_context": 16}
 
 
 def our_cases() -> Iterator[dict[str, Any]]:
@@ -31,6 +34,9 @@ def our_cases() -> Iterator[dict[str, Any]]:
         yield {**MODERN, "qk_norm": qk_norm, "tied_embeddings": tied, "n_kv_heads": n_kv_heads, "head_dim": head_dim}
     for tied, n_kv_heads in itertools.product(BOTH, (4, 2)):
         yield {**MODERN, "qkv_bias": True, "tied_embeddings": tied, "n_kv_heads": n_kv_heads}
+    for scaling, family in itertools.product((LINEAR, LLAMA3), ({}, {"qkv_bias": True}, {"qk_norm": True})):
+        yield {**MODERN, **family, **scaling}
+    yield {**MODERN, **LLAMA3, "rope_low_freq_factor": 0.5, "rope_high_freq_factor": 2.0}
 
 
 def their_cases() -> Iterator[transformers.PreTrainedConfig]:
@@ -46,6 +52,11 @@ def their_cases() -> Iterator[transformers.PreTrainedConfig]:
         yield transformers.LlamaConfig(**shape, **more, rms_norm_eps=1e-4)
         yield transformers.Qwen2Config(**shape, **more)
         yield transformers.Qwen3Config(**shape, **more, head_dim=16)
+    llama3 = {"factor": 4.0, "low_freq_factor": 1, "high_freq_factor": 3.0, "original_max_position_embeddings": 20}
+    for scaling in ({"rope_type": "linear", "factor": 3}, {"rope_type": "llama3", **llama3}):
+        scaled = {"rope_parameters": {"rope_theta": 777.0, **scaling}}
+        yield transformers.LlamaConfig(**shape, **scaled)
+        yield transformers.Qwen3Config(**shape, **scaled, num_key_value_heads=2, head_dim=16)
 
 
 def randomised(model: nn.Module) -> Any:
@@ -200,14 +211,36 @@ def test_settings_that_we_do_not_compute_are_refused_by_name(changes: dict[str, 
         from_hugging_face({**settings, **changes}, tensors)
 
 
+def scaled(**more: Any) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_theta": 5000.0, **more}}
+
+
+def llama3(**more: Any) -> dict[str, Any]:
+    given = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+    return scaled(**{"rope_type": "llama3", **given, **more})
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1.0, "factor": 8}}, "type 'llama3'"),
+        (scaled(rope_type="llama3", factor=8), "type 'llama3' and no low_freq_factor, high_freq_factor, original_max"),
+        (scaled(rope_type="linear"), "type 'linear' and no factor"),
+        (scaled(rope_type="linear", factor=0), "rope_factor: .*greater than 0"),
+        (scaled(rope_type="linear", factor=-2.0), "rope_factor: .*greater than 0"),
+        (scaled(rope_type="linear", factor="2"), "factor = '2'; it must be a number"),
+        (scaled(rope_type="linear", factor=True), "factor = True; it must be a number"),
+        (scaled(rope_type="linear", factor=2.0, high_freq_factor=4.0), "high_freq_factor = 4.0: .*type 'linear'"),
+        (llama3(low_freq_factor=4.0), "rope_low_freq_factor=4 must be below rope_high_freq_factor=4"),
+        (llama3(low_freq_factor=0), "rope_low_freq_factor: .*greater than 0"),
+        (llama3(original_max_position_embeddings=16.5), "original_max_position_embeddings = 16.5; .*whole number"),
+        (llama3(original_max_position_embeddings=0), "rope_original_context: .*greater than 0"),
+        (llama3(factor=float("nan")), "factor = nan; it must be a number"),
+        (llama3(type="linear"), "rope_parameters of type 'linear'"),
+        (llama3(attention_factor=2.0), "attention_factor = 2.0"),
         ({"rope_parameters": {"rope_theta": 1.0, "partial_rotary_factor": 0.5}}, "over whole heads"),
-        ({"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}, "type 'linear'"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "type 'linear'"),
-        ({"rope_scaling": {"factor": 2.0, "rope_type": "yarn"}}, "type 'yarn'"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "says two things: rope_parameters.rope_type = 'default'"),
+        ({"rope_scaling": {"factor": 2.0, "rope_type": "yarn"}}, "type 'yarn': .*: default, linear, llama3"),
+        ({"rope_scaling": {"factor": 2.0, "rope_type": ["linear"]}}, r"type \['linear'\]"),
         ({"rope_scaling": {"factor": 2.0}}, "rope_scaling.factor = 2.0"),
         ({"rope_scaling": "linear"}, "must be an object"),
         ({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "factor": 2.0}}}, "type 'dynamic'"),
@@ -239,6 +272,23 @@ def test_version_4_of_transformers_wrote_rope_theta_alone_and_is_read() -> None:
     assert from_hugging_face({**settings, "rope_scaling": None}, tensors)[0].rope_base == 5000.0
 
 
+@pytest.mark.parametrize("word", ["type", "rope_type"])
+def test_version_4_of_transformers_wrote_what_scales_apart_and_is_read(word: str) -> None:
+    config = ModelConfig(**SHAPE, **MODERN)
+    settings, tensors = to_hugging_face(config, GPT(config).state_dict())
+    del settings["rope_parameters"]
+    found, _ = from_hugging_face({**settings, "rope_scaling": {word: "linear", "factor": 2}}, tensors)
+    assert (found.rope_base, found.rope_scaling, found.rope_factor) == (5000.0, "linear", 2.0)
+
+
+def test_version_4_of_transformers_finds_what_scales_the_positions_of_an_export() -> None:
+    config = ModelConfig(**SHAPE, **MODERN, **LLAMA3)
+    settings, _ = to_hugging_face(config, GPT(config).state_dict())
+    scaling = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+    assert settings["rope_scaling"] == {"rope_type": "llama3", "type": "llama3", **scaling}
+    assert settings["rope_theta"] == 5000.0
+
+
 def test_a_matrix_with_rows_for_other_heads_is_refused() -> None:
     config = ModelConfig(**SHAPE, **MODERN)
     settings, tensors = to_hugging_face(config, GPT(config).state_dict())
@@ -254,7 +304,8 @@ def test_what_a_config_asks_for_is_compared_with_the_weights_before_memory_is_ta
     with (tmp_path / "model.safetensors").open("xb") as stream:
         write_tensors(stream, tensors)
     train_bpe(["of any text"], 260).save(tmp_path / "tokenizer.json")
-    beyond = [{"intermediate_size": 2**31 - 1}, {"num_hidden_layers": 10**9}, {"head_dim": 2**30}]
+    widest = {"hidden_size": 2**31 - 1, "head_dim": 2**31 - 2}
+    beyond = [widest, {"intermediate_size": 2**31 - 1}, {"num_hidden_layers": 10**9}, {"head_dim": 2**30}]
     for changes in beyond:  # forty terabytes of matrices, a billion layers, a gigabyte for each place of the context
         (tmp_path / "config.json").write_text(json.dumps({**settings, **changes}))
         with pytest.raises(CheckpointError):

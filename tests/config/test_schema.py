@@ -1,10 +1,23 @@
 """The schema says what each field does, and refuses what could not be exported."""
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
 from chainrule.base import ConfigError
-from chainrule.config import PRESETS, Config, Layer, ModelConfig, VocabularyConfig, preset, resolve, section_type
+from chainrule.config import (
+    PRESETS,
+    SCALED_BY,
+    Config,
+    Layer,
+    ModelConfig,
+    VocabularyConfig,
+    preset,
+    resolve,
+    section_type,
+)
+from chainrule.model.rope import SCALINGS
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
 FIELDS = [(name, key) for name in Config.model_fields for key in section_type(name).model_fields]
@@ -113,3 +126,32 @@ def test_the_batch_in_windows_is_rounded_and_at_least_one():
 def test_windows_that_do_not_double_to_the_context_are_refused_with_those_that_do(first_window):
     with pytest.raises(ConfigError, match=r"first_window=.* use 0 or one of \[128, 64, 32, 16\]"):
         resolve([Layer("test", {"model": {"context_length": 256}, "schedule": {"first_window": first_window}})])
+
+
+def test_a_width_beyond_any_memory_is_refused_without_trying_all_its_divisors():
+    with pytest.raises(ValidationError, match="does not divide into n_heads=12; try n_heads=8"):
+        ModelConfig(emb_dim=2**40)
+    with pytest.raises(ValidationError, match="n_heads=9999999; try n_heads=1"):
+        ModelConfig(emb_dim=2**61 - 1, n_heads=9_999_999)  # a prime
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rope_scaling": "yarn"}, "'none', 'linear' or 'llama3'"),
+        ({"rope_scaling": "linear", "rope_factor": 0}, "greater than 0"),
+        ({"rope_scaling": "llama3", "rope_low_freq_factor": 4.0}, "rope_low_freq_factor=4 must be below"),
+        ({"rope_scaling": "llama3", "rope_original_context": 0}, "greater than 0"),
+        ({"rope_factor": 2.0}, "rope_factor=2.0 means nothing with rope_scaling=none; use linear or llama3"),
+        ({"rope_scaling": "linear", "rope_original_context": 64}, "means nothing with rope_scaling=linear; use llama3"),
+        ({"rope_scaling": "linear", "position": "learned", "norm": "layernorm"}, "needs position=rope"),
+    ],
+)
+def test_positions_that_are_scaled_to_no_end_are_refused(given, words):
+    with pytest.raises(ValidationError, match=words):
+        ModelConfig(**{**MODERN, **given})
+
+
+def test_every_kind_of_scaled_positions_is_computed_and_says_what_it_reads():
+    kinds = set(get_args(ModelConfig.model_fields["rope_scaling"].annotation))
+    assert kinds == SCALED_BY.keys() == SCALINGS.keys()

@@ -26,10 +26,11 @@ from chainrule.tokenizer import OWN_TEMPLATE, chat_template, load_tokenizer, tra
 from chainrule.tokenizer.train import byte_tokenizer
 
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False, "n_kv_heads": 2}
+LLAMA3 = {"rope_scaling": "llama3", "rope_factor": 8.0, "rope_original_context": 12}
 FAMILIES = {
     "GPT2LMHeadModel": {},
-    "LlamaForCausalLM": {**MODERN, "tied_embeddings": False},
-    "Qwen3ForCausalLM": {**MODERN, "qk_norm": True},
+    "LlamaForCausalLM": {**MODERN, "tied_embeddings": False, **LLAMA3},
+    "Qwen3ForCausalLM": {**MODERN, "qk_norm": True, "rope_scaling": "linear", "rope_factor": 2.0},
 }
 FILES = {
     *("model.safetensors", "config.json", "generation_config.json"),

@@ -222,15 +222,22 @@ def folder(tmp_path_factory):
     return place
 
 
-def test_the_verb_prints_figures_and_writes_json(folder, capsys):
+def test_the_verb_prints_figures_and_writes_json(folder, capsys, monkeypatch):
     rows = written(folder / "rows.csv", texts(24))
+    monkeypatch.chdir(folder)
     words = ["classify", str(folder / "model"), rows, "--epochs", "1"]
     assert main(words) == 0
     told = capsys.readouterr()
     assert "right" in told.out and "macro-F1" in told.out and "TF-IDF" in told.out and "epoch 1 of 1" in told.err
+    assert "saved in classifiers/rows; ask it: chainrule classify classifiers/rows --text" in told.err
     assert main([*words, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["n"] == 4 and figures["labels"] == ["ham", "spam"] and figures["baseline"]["n"] == 4
+    assert (
+        figures["saved"] == "classifiers/rows-2"
+        and figures["n"] == 4
+        and figures["labels"] == ["ham", "spam"]
+        and figures["baseline"]["n"] == 4
+    )
 
 
 def test_the_verb_refuses_with_exit_code_2_and_prints_no_text_raw(folder, capsys):

@@ -1,5 +1,6 @@
 """What turns a word into something to look at: demos, runs, presets, model folders, files, the user's own code."""
 
+from chainrule.lens.opening.size import fitted
 from chainrule.lens.opening.steps import captured
 from chainrule.lens.opening.subjects import open_subject, recorded
 from chainrule.lens.opening.tensors import named_tensor, open_tensor
@@ -7,6 +8,7 @@ from chainrule.lens.opening.user_code import running
 
 __all__ = [
     "captured",
+    "fitted",
     "named_tensor",
     "open_subject",
     "open_tensor",

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from chainrule.base import LensError, disk_faults, nearest
-from chainrule.checkpoint import open_model, read_tensors
+from chainrule.checkpoint import is_word_of_a_model, open_model, read_tensors
 from chainrule.lens.expressions import written_tensor
 from chainrule.lens.tensors import TensorList, TensorView, as_tensor, tensor
 from chainrule.run import RUNS, RunFolder, list_runs, model_source
@@ -32,15 +32,17 @@ def open_tensor(what: str, name: str | None = None) -> TensorView | TensorList:
 def open_tensors(what: str) -> TensorList:
     """Every tensor of `what`, by name, and where it came from. A single one without a name is called "".
 
-    `what` is a file (.npy, .npz, .safetensors), a run, a checkpoint, a Hugging Face folder, or an expression.
+    `what` is a file (.npy, .npz, .safetensors), a run, a checkpoint, a Hugging Face folder, a GGUF file, smollm2, or an
+    expression.
     Raises LensError when it is none, CheckpointError or RunError for a damaged model.
     """
     path = Path(what)
-    if path.is_file():
-        return TensorList(f"the file {path}", _from_file(path))
-    if path.is_dir() or RunFolder(RUNS / what).config.is_file():
+    word = not path.exists() and is_word_of_a_model(what)
+    if path.is_dir() or path.suffix == ".gguf" or word or RunFolder(RUNS / what).config.is_file():
         opened = open_model(model_source(what))
         return TensorList(opened.origin, dict(opened.model.state_dict()))
+    if path.is_file():
+        return TensorList(f"the file {path}", _from_file(path))
     if path.suffix in SUFFIXES:
         raise LensError(f"there is no file {what}.{nearest(path.name, _beside(path))}")
     try:
@@ -60,7 +62,7 @@ def split_name(what: str) -> tuple[str, str | None]:
     before, colon, name = what.rpartition(":")
     if colon and not Path(what).exists() and (Path(before).exists() or Path(before).suffix in SUFFIXES):
         return before, name
-    if colon and not Path(what).exists() and RunFolder(RUNS / before).config.is_file():
+    if colon and not Path(what).exists() and (RunFolder(RUNS / before).config.is_file() or is_word_of_a_model(before)):
         return before, name
     return what, None
 
