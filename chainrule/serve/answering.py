@@ -18,11 +18,11 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class Hearing:
     """The pieces of a request, from the engine's thread to the server's loop; leaves the engine when it is closed."""
 
-    def __init__(self, engine: Engine, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, engine: Engine, wanted: Sequence[Wanted], model: str) -> None:
         self._engine, self._left = engine, len(wanted)
         self._pieces: asyncio.Queue[Piece | Failed] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._job = Job(tuple(wanted), self._tell)
+        self._job = Job(tuple(wanted), self._tell, model)
         engine.submit(self._job)
 
     async def next(self) -> Piece | None:
@@ -52,7 +52,7 @@ async def answer(request: Request, engine: Engine, shape: Shape, *, stream: bool
 
     Raises ApiError; a client that leaves meanwhile frees its rows.
     """
-    hearing = Hearing(engine, shape.wanted)
+    hearing = Hearing(engine, shape.wanted, shape.model)
     try:
         work = asyncio.ensure_future(hearing.next() if stream else _all(hearing, len(shape.wanted)))
         gone = asyncio.ensure_future(_gone(request))

@@ -29,16 +29,8 @@ class Desk:
         self._grammars: Grammars | None = None
         self._lock = threading.Lock()
 
-    def check_model(self, name: str | None) -> None:
-        """Raises ApiError 404 for another model's name."""
-        if name is not None and name != self.name:
-            raise ApiError(
-                404, f"the model {name[:100]!r} is not here; {self.name!r} is", param="model", code="model_not_found"
-            )
-
     def completion(self, asked: CompletionRequest) -> list[Wanted]:
         """The texts of a request for completions: prompt by prompt, all choices of each."""
-        self.check_model(asked.model)
         prompts = self._prompts(asked.prompt)
         echo, most = bool(asked.echo), USUAL_NEW_TOKENS if asked.max_tokens is None else asked.max_tokens
         if most == 0 and not echo:
@@ -47,7 +39,6 @@ class Desk:
 
     def chat(self, asked: ChatRequest) -> list[Wanted]:
         """The texts of a request for a reply, all choices; a base model has no template and is refused."""
-        self.check_model(asked.model)
         template = self.opened.template
         if template is None:
             raise ApiError(
