@@ -18,6 +18,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.serve.answering import answer
 from chainrule.serve.answers import Shape
 from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest, Writing
+from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.desk import Desk
 from chainrule.serve.engine import Engine
 from chainrule.serve.errors import ApiError, error_response
@@ -101,7 +102,7 @@ def build_app(models: Mapping[str, OpenedModel], settings: Serving) -> FastAPI:
 
 
 def _writing_routes(api: Api) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=ParsedRoute)
 
     @routes.post("/v1/completions")
     async def completions(asked: CompletionRequest, request: Request) -> Response:
@@ -115,7 +116,7 @@ def _writing_routes(api: Api) -> APIRouter:
 
 
 def _tokenizer_routes(api: Api) -> APIRouter:
-    routes, tokenizer = APIRouter(), api.base.opened.tokenizer
+    routes, tokenizer = APIRouter(route_class=ParsedRoute), api.base.opened.tokenizer
 
     @routes.post("/tokenize")
     def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
