@@ -8,6 +8,7 @@ on every route. Nothing is answered to other origins unless they were named.
 import asyncio
 import hmac
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +28,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Serving) -> None:
         self._app, self._settings = app, settings
+        # One thread: while it parses nothing else runs anyway, and each more would keep the memory of its largest body.
+        self._parsing = ThreadPoolExecutor(1, "chainrule-bodies")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what may pass."""
@@ -46,14 +49,18 @@ class Guard:
             if scope["method"] not in READING:
                 _check_kind(headers)
                 content = await _body(headers, receive)
-                # A long body is looked through in a thread, which lets /health have its turn now and then.
-                long = len(content) > LONG_BODY_BYTES
-                scope[PARSED] = await asyncio.to_thread(strict_json, content) if long else strict_json(content)
+                scope[PARSED] = await self._parsed(content)
                 receive = _again(content, receive)
         except ApiError as fault:
             await error_response(fault, {"Connection": "close"})(scope, receive, told)
             return
         await self._app(scope, receive, told)
+
+    async def _parsed(self, content: bytes) -> object:
+        """Its value; a long body is looked through in a thread, which lets /health have its turn now and then."""
+        if len(content) <= LONG_BODY_BYTES:
+            return strict_json(content)
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, strict_json, content)
 
     def _check_caller(self, scope: Scope, headers: Mapping[str, str], *, named: bool) -> None:
         """Raises ApiError for a Host that is not ours, and for a page of another origin."""
