@@ -24,7 +24,7 @@ from chainrule.model.packed import (
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
-from chainrule.model.sharing import sharing
+from chainrule.model.shared import sharing
 
 __all__ = [
     "FEW_ROWS",

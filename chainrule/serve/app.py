@@ -21,7 +21,7 @@ from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, Detok
 from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.desk import Desk
 from chainrule.serve.engine import Engine
-from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.errors import ERRORS, ApiError, error_response
 from chainrule.serve.guard import Guard
 from chainrule.serve.metrics import Metrics
 from chainrule.serve.pages import page_routes
@@ -32,6 +32,9 @@ from chainrule.serve.words import Words
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
     "stop": "a text or a list of at most 16, each of at most 256 characters",
+}
+WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer, whole or with `stream` in pieces.", "content": {"text/event-stream": {}}}
 }
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -91,9 +94,8 @@ def build_app(models: Mapping[str, OpenedModel], settings: Serving) -> FastAPI:
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
     app.state.api = api
-    app.include_router(_writing_routes(api))
-    app.include_router(_tokenizer_routes(api))
-    app.include_router(_state_routes(api))
+    for routes in (_writing_routes(api), _tokenizer_routes(api), _state_routes(api)):
+        app.include_router(routes, responses=ERRORS)
     app.include_router(page_routes())
     _tell_errors(app)
     app.add_middleware(Counted, metrics=api.metrics)
@@ -104,11 +106,11 @@ def build_app(models: Mapping[str, OpenedModel], settings: Serving) -> FastAPI:
 def _writing_routes(api: Api) -> APIRouter:
     routes = APIRouter(route_class=ParsedRoute)
 
-    @routes.post("/v1/completions")
+    @routes.post("/v1/completions", responses=WRITTEN)
     async def completions(asked: CompletionRequest, request: Request) -> Response:
         return await api.write(request, asked, lambda desk: desk.completion(asked))
 
-    @routes.post("/v1/chat/completions")
+    @routes.post("/v1/chat/completions", responses=WRITTEN)
     async def chat(asked: ChatRequest, request: Request) -> Response:
         return await api.write(request, asked, lambda desk: desk.chat(asked))
 
@@ -183,7 +185,7 @@ def _state_routes(api: Api) -> APIRouter:
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
         return JSONResponse(content, 200 if alive else 503)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         load = api.engine.load
         gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}

@@ -140,3 +140,12 @@ def test_values_are_counted_and_commas_of_texts_are_not() -> None:
         with pytest.raises(ApiError, match="values"):
             strict_json(body)
     assert len(strict_json(b"[" + b"1," * (MOST_VALUES - 1) + b"1]")) == MOST_VALUES
+
+
+def test_only_a_post_can_bring_a_body_and_other_methods_are_told_so(chat: Any) -> None:
+    """The guard looks at the bodies of POST alone."""
+    told = chat.client.get("/openapi.json").json()["paths"]
+    assert {method for path in told.values() for method in path} == {"get", "post"}
+    for method in ("PUT", "PATCH", "DELETE", "TRACE"):
+        answer = chat.client.request(method, "/v1/completions", content=b"{")
+        assert answer.status_code == 405 and answer.headers["Allow"] == "POST", method
