@@ -3,9 +3,8 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from chainrule.model import (
     int8_fits,
     joined,
     linear_of,
+    sharing,
     whole_numbers_are_exact,
 )
 
@@ -82,7 +82,7 @@ def quantised(opened: OpenedModel, weights: str, *, on_fallback: Callable[[str],
 def packed_model(model: GPT, weights: str) -> tuple[GPT, Counter[str]]:
     """A model that shares all but its linear layers with `model`, and what could not be packed as asked, counted."""
     notes: Counter[str] = Counter()
-    made = _sharing(model)
+    made = sharing(model)
 
     def packed(linear: nn.Linear) -> nn.Module:
         return packed_layer(linear, PRODUCTS[weights], notes)
@@ -123,14 +123,6 @@ def _fault(layer: nn.Module, stands_for: Tensor, bias: Tensor | None) -> str | N
         if not error <= TOLERANCE:
             return f"is wrong on this processor by more than {TOLERANCE:.0%} of the result"
     return None
-
-
-def _sharing(module: nn.Module) -> Any:
-    """A copy whose modules can be replaced; parameters and buffers are the same tensors."""
-    made = copy(module)
-    made._modules = {name: child and _sharing(child) for name, child in module._modules.items()}
-    made._parameters, made._buffers = dict(module._parameters), dict(module._buffers)
-    return made
 
 
 def _pack_apart(blocks: nn.Module, packed: Callable[[nn.Linear], nn.Module]) -> None:

@@ -37,6 +37,7 @@ from chainrule.model.packed import (
     four_bits,
     int4_fits,
     int8_fits,
+    is_packed,
     joined,
     linear_of,
     whole_numbers_are_exact,
@@ -45,6 +46,7 @@ from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
 from chainrule.model.rope import rope_speeds, unscaled_speeds
 from chainrule.model.rotated import RotatedInt8Linear
+from chainrule.model.shared import sharing
 
 __all__ = [
     "DEFAULT_ADAPTER",
@@ -84,6 +86,7 @@ __all__ = [
     "four_bits",
     "int4_fits",
     "int8_fits",
+    "is_packed",
     "joined",
     "learn_rows",
     "linear_of",
@@ -92,6 +95,7 @@ __all__ = [
     "plant_previous_token",
     "rope_speeds",
     "row_tensors",
+    "sharing",
     "unscaled_speeds",
     "use_adapter",
     "whole_numbers_are_exact",

@@ -5,7 +5,7 @@ thirty of them took more than half of the time of a token of SmolLM2-135M with w
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -76,18 +76,36 @@ class FlatBlocks(nn.Module):
         turn, hidden = self._turn(rotation), None if mask is None else ~mask[:, 0]
         x = x.reshape(-1, width)
         for number, layer in enumerate(self._layers):
-            qkv = layer.qkv(_normalised(x, *layer.attention_norm)).float().view(torch.complex64)
-            heads = (qkv.view(batch, length, -1, self.head_dim // 2) * turn).view(torch.float32).transpose(1, 2)
-            q = heads.narrow(1, 0, self.n_heads)
-            k = heads.narrow(1, self.n_heads, self.n_groups)
-            v = heads.narrow(1, self.n_heads + self.n_groups, self.n_groups)
+            q, k, v = self._heads(layer, x, (batch, length), turn)
             if cache is not None:
                 k, v = cache.append(number, k, v)
             gathered = _looked_up(q, k, v, hidden) if length == 1 else attend(q, k, v, mask).transpose(1, 2)
-            x = x + layer.out(gathered.reshape(len(x), -1))
-            gate, up = layer.gate_and_up(_normalised(x, *layer.feed_forward_norm)).chunk(2, -1)
-            x = x + layer.down(nn.functional.silu(gate).mul_(up))
+            x = _finished(layer, x, gathered.reshape(len(x), -1))
         return x.view(batch, length, width)
+
+    def each(self) -> list["FlatBlock"]:
+        """The blocks one by one, for whoever attends in another way."""
+        return [FlatBlock(self, number) for number in range(len(self._layers))]
+
+    def heads_of(self, number: int, x: Float[Tensor, "B T D"], rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values of a block, as `Block.heads` has them."""
+        assert rotation is not None, "made for models that rotate"
+        return self._heads(self._layers[number], x.flatten(0, 1), x.shape[:2], self._turn(rotation))
+
+    def finished_by(
+        self, number: int, x: Float[Tensor, "B T D"], gathered: Float[Tensor, "B T W"]
+    ) -> Float[Tensor, "B T D"]:
+        """The stream after a block, as `Block.finished` has it."""
+        return _finished(self._layers[number], x.flatten(0, 1), gathered.flatten(0, 1)).view(x.shape)
+
+    def _heads(
+        self, layer: _Layer, x: Float[Tensor, "N D"], shape: Sequence[int], turn: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        qkv = layer.qkv(_normalised(x, *layer.attention_norm)).float().view(torch.complex64)
+        heads = (qkv.view(*shape, -1, self.head_dim // 2) * turn).view(torch.float32).transpose(1, 2)
+        q = heads.narrow(1, 0, self.n_heads)
+        k = heads.narrow(1, self.n_heads, self.n_groups)
+        return q, k, heads.narrow(1, self.n_heads + self.n_groups, self.n_groups)
 
     def _turn(self, rotation: tuple[Tensor, Tensor]) -> Complex[Tensor, "*one T H half"]:
         """The rotation of each head of each place; that of a value is 1."""
@@ -111,6 +129,27 @@ class FlatBlocks(nn.Module):
         qkv, out, gate_and_up, down = (rows_product(layer) for layer in layers)
         first, second = (_norm(norm) for norm in (block.attention_norm, block.feed_forward_norm))
         return _Layer(first, qkv, out, second, gate_and_up, down)
+
+
+class FlatBlock(NamedTuple):
+    """One of the blocks, with the two halves of `Block`: before attention and after it."""
+
+    all: FlatBlocks
+    number: int
+
+    def heads(self, x: Float[Tensor, "B T D"], rotation: Rotation = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values."""
+        return self.all.heads_of(self.number, x, rotation)
+
+    def finished(self, x: Float[Tensor, "B T D"], gathered: Float[Tensor, "B T W"]) -> Float[Tensor, "B T D"]:
+        """The stream after this block, from what each place has gathered."""
+        return self.all.finished_by(self.number, x, gathered)
+
+
+def _finished(layer: _Layer, x: Float[Tensor, "N D"], gathered: Float[Tensor, "N W"]) -> Float[Tensor, "N D"]:
+    x = x + layer.out(gathered)
+    gate, up = layer.gate_and_up(_normalised(x, *layer.feed_forward_norm)).chunk(2, -1)
+    return x + layer.down(nn.functional.silu(gate).mul_(up))
 
 
 def can_be_flat(block: nn.Module) -> bool:

@@ -212,3 +212,8 @@ def dequantised(levels: Int[Tensor, "N K"], scale_and_zero: Float[Tensor, "G N 2
     groups = levels.view(len(levels), len(scale_and_zero), -1)
     scale, zero = scale_and_zero.float().transpose(0, 1).chunk(2, -1)
     return ((groups - 8) * scale + zero).flatten(1)
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Whether any of its linear layers is a packed one."""
+    return any(isinstance(module, PackedLinear) for module in model.modules())

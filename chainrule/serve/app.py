@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,9 +18,10 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.serve.answering import answer
 from chainrule.serve.answers import Shape
 from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest, Writing
+from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.desk import Desk
 from chainrule.serve.engine import Engine
-from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.errors import ERRORS, ApiError, error_response
 from chainrule.serve.guard import Guard
 from chainrule.serve.metrics import Metrics
 from chainrule.serve.pages import page_routes
@@ -32,28 +33,44 @@ from chainrule.serve.words import Words
 FORMS = {
     "stop": "a text or a list of at most 16, each of at most 256 characters",
 }
+WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer, whole or with `stream` in pieces.", "content": {"text/event-stream": {}}}
+}
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Api:
-    """What the routes share."""
+    """What the routes share; `models` by their names, the base first."""
 
-    def __init__(self, opened: OpenedModel, settings: Serving) -> None:
+    def __init__(self, models: Mapping[str, OpenedModel], settings: Serving) -> None:
         self.metrics = Metrics()
-        self.engine = Engine(opened, settings, self.metrics)
-        self.name = settings.name or opened.origin.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        self.desk = Desk(opened, self.name, self.engine.max_length)
-        self.words = Words(opened.tokenizer)
+        self.engine = Engine(models, settings, self.metrics)
+        self.desks = {name: Desk(opened, name, self.engine.max_length) for name, opened in models.items()}
+        self.base = next(iter(self.desks.values()))
+        self.words = Words(self.base.opened.tokenizer)
         self.created = int(time.time())
 
-    async def write(self, request: Request, asked: Writing, wanted: list[Wanted]) -> Response:
-        """The answer to a request for texts."""
+    def desk(self, name: str | None) -> Desk:
+        """Where requests for the model of that name are read; None: the base's. Raises ApiError 404 for another."""
+        if name is None:
+            return self.base
+        if name not in self.desks:
+            known = ", ".join(map(repr, self.desks))
+            told = f"the model {name[:100]!r} is not here; there {'is' if len(self.desks) == 1 else 'are'} {known}"
+            raise ApiError(404, told, param="model", code="model_not_found")
+        return self.desks[name]
+
+    async def write(self, request: Request, asked: Writing, read: Callable[[Desk], list[Wanted]]) -> Response:
+        """The answer to a request, which `read` makes texts of at its model's desk."""
+        desk = self.desk(asked.model)
+        # In a thread: to encode a long prompt takes a while, and /health need not wait for it.
+        wanted = await asyncio.to_thread(read, desk)
         options = asked.stream_options
         if options is not None and not asked.stream:
             raise ApiError(400, "stream_options needs stream: true", param="stream_options")
         shape = Shape(
             isinstance(asked, ChatRequest),
-            self.name,
+            desk.name,
             self.words,
             tuple(wanted),
             asked.n or 1,
@@ -62,9 +79,9 @@ class Api:
         return await answer(request, self.engine, shape, stream=bool(asked.stream))
 
 
-def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
-    """The server's application around a model; its engine runs between the application's start and end."""
-    api = Api(opened, settings)
+def build_app(models: Mapping[str, OpenedModel], settings: Serving) -> FastAPI:
+    """The application around models by their names, the base first; its engine runs from its start to its end."""
+    api = Api(models, settings)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -77,9 +94,8 @@ def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
     app.state.api = api
-    app.include_router(_writing_routes(api))
-    app.include_router(_tokenizer_routes(api))
-    app.include_router(_state_routes(api))
+    for routes in (_writing_routes(api), _tokenizer_routes(api), _state_routes(api)):
+        app.include_router(routes, responses=ERRORS)
     app.include_router(page_routes())
     _tell_errors(app)
     app.add_middleware(Counted, metrics=api.metrics)
@@ -88,21 +104,21 @@ def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
 
 
 def _writing_routes(api: Api) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=ParsedRoute)
 
-    @routes.post("/v1/completions")
+    @routes.post("/v1/completions", responses=WRITTEN)
     async def completions(asked: CompletionRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.completion, asked))
+        return await api.write(request, asked, lambda desk: desk.completion(asked))
 
-    @routes.post("/v1/chat/completions")
+    @routes.post("/v1/chat/completions", responses=WRITTEN)
     async def chat(asked: ChatRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.chat, asked))
+        return await api.write(request, asked, lambda desk: desk.chat(asked))
 
     return routes
 
 
 def _tokenizer_routes(api: Api) -> APIRouter:
-    routes, tokenizer = APIRouter(), api.desk.opened.tokenizer
+    routes, tokenizer = APIRouter(route_class=ParsedRoute), api.base.opened.tokenizer
 
     @routes.post("/tokenize")
     def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
@@ -110,21 +126,21 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 
         lm-eval asks so for the id of the end of text; in any other text a name is ordinary characters.
         """
-        api.desk.check_model(asked.model)
+        desk = api.desk(asked.model)
         control = tokenizer.control_tokens.get(asked.prompt)
-        ids = api.desk.encode(asked.prompt, "prompt") if control is None else [control]
+        ids = desk.encode(asked.prompt, "prompt") if control is None else [control]
         return {"tokens": ids, "count": len(ids), "max_model_len": api.engine.max_length}
 
     @routes.post("/detokenize")
     def detokenize(asked: DetokenizeRequest) -> dict[str, Any]:
         """The text of ids; control tokens have none."""
-        api.desk.check_model(asked.model)
+        api.desk(asked.model)
         return {"prompt": tokenizer.decode(asked.tokens)}
 
     @routes.get("/tokenizer_info")
     def tokenizer_info() -> dict[str, Any]:
         """What lm-eval asks for in place of a tokenizer of its own."""
-        template, end = api.desk.opened.template, api.words.end_of_text
+        template, end = api.base.opened.template, api.words.end_of_text
         return {
             "tokenizer_class": "chainrule",
             "vocab_size": tokenizer.vocab_size,
@@ -141,26 +157,26 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 def _state_routes(api: Api) -> APIRouter:
     routes = APIRouter()
 
-    def described() -> dict[str, Any]:
-        opened = api.desk.opened
+    def described(desk: Desk) -> dict[str, Any]:
         return {
-            "id": api.name,
+            "id": desk.name,
             "object": "model",
             "created": api.created,
             "owned_by": "chainrule",
+            # vLLM's word for what an adapter stands on.
+            "parent": None if desk is api.base else api.base.name,
             "max_model_len": api.engine.max_length,
-            "origin": opened.origin,
-            "chat": opened.template is not None,
+            "origin": desk.opened.origin,
+            "chat": desk.opened.template is not None,
         }
 
     @routes.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [described()]}
+        return {"object": "list", "data": [described(desk) for desk in api.desks.values()]}
 
     @routes.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, Any]:
-        api.desk.check_model(name)
-        return described()
+        return described(api.desk(name))
 
     @routes.get("/health")
     async def health() -> JSONResponse:
@@ -169,7 +185,7 @@ def _state_routes(api: Api) -> APIRouter:
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
         return JSONResponse(content, 200 if alive else 503)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         load = api.engine.load
         gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}
