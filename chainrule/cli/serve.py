@@ -1,11 +1,11 @@
 """`chainrule serve`: a model behind OpenAI's HTTP interface."""
 
-from pathlib import Path
+from itertools import zip_longest
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import MissingPackageError
+from chainrule.base import ConfigError, MissingPackageError
 from chainrule.cli.generate import opened_here
 from chainrule.cli.options import Device
 from chainrule.cli.output import say
@@ -15,7 +15,7 @@ from chainrule.show import printable
 def serve(
     source: str,
     /,
-    *,
+    *others: str,
     host: str = "127.0.0.1",
     port: int = 8000,
     rows: int = 16,
@@ -24,21 +24,26 @@ def serve(
     token: str | None = None,
     allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     allow_origin: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
-    name: str | None = None,
+    name: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    checkpoints: int = 4,
     exact: bool | None = None,
     device: Device = None,
 ) -> None:
-    """Offer a model to other programs, by OpenAI's interface, until Ctrl-C.
+    """Offer models to other programs, by OpenAI's interface, and to a person in the playground, until Ctrl-C.
 
     For example:
 
     - `chainrule serve runs/NAME`
     - `chainrule serve smollm2 --port 8080 --name smollm2`
+    - `chainrule serve runs/BEFORE runs/AFTER`
 
     Parameters
     ----------
     source
-        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub. Beside a run its
+        checkpoints are offered, each as NAME@STEP.
+    others
+        More of them, under the same address; the first is meant where a request names none.
     host
         Where to listen. Any but this machine's own address needs a token.
     port
@@ -58,7 +63,9 @@ def serve(
     allow_origin
         A page of another server that may call this one, such as http://localhost:3000.
     name
-        What the model is called over HTTP. Default: the last part of the source.
+        What the model is called over HTTP; of several, in their order. Default: the last part of the source.
+    checkpoints
+        Checkpoints of a run that are held in memory at once, besides the model itself; 0 offers none.
     exact
         A greedy answer and its log-probabilities are the same to the last bit whatever else is being written. Default:
         on a CPU. --no-exact rounds differently from batch to batch.
@@ -78,7 +85,7 @@ def serve(
         token=room.token_of(token),
         hosts=allow_host,
         origins=allow_origin,
-        name=name or Path(source).name or None,
+        checkpoints=checkpoints,
         exact=exact,
     )
 
@@ -86,6 +93,11 @@ def serve(
         mode = f"exact (products of {', '.join(map(str, row_counts))} rows)" if row_counts else "fast"
         say(f"{address}  (OpenAI's interface: {address}/v1)\nmode: {mode}. Ctrl-C ends.")
 
-    opened = opened_here(source, device)
-    say(printable(opened.origin))
-    room.serve(opened, settings, on_ready=ready)
+    sources = (source, *others)
+    if len(name) > len(sources):
+        raise ConfigError(f"{len(name)} names for {len(sources)} models; give one for each, or none")
+    offers = []
+    for one, called in zip_longest(sources, name):
+        offers.append(room.offered(one, opened_here(one, device), called))
+        say(printable(f"{offers[-1].name}: {offers[-1].opened.origin}"))
+    room.serve(offers, settings, on_ready=ready)

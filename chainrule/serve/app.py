@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,18 +15,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chainrule import __version__
 from chainrule.base import UserError
 from chainrule.checkpoint import OpenedModel
-from chainrule.serve.answering import answer
+from chainrule.serve.answering import Held, answer
 from chainrule.serve.answers import Shape
-from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest, Writing
+from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 from chainrule.serve.desk import Desk
-from chainrule.serve.engine import Engine
 from chainrule.serve.errors import ApiError, error_response
 from chainrule.serve.guard import Guard
 from chainrule.serve.metrics import Metrics
+from chainrule.serve.offers import Offer, offers_of
+from chainrule.serve.own_routes import own_routes
 from chainrule.serve.pages import page_routes
 from chainrule.serve.settings import Serving
+from chainrule.serve.shelf import Shelf
 from chainrule.serve.texts import Wanted
-from chainrule.serve.words import Words
 
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
@@ -38,41 +39,51 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 class Api:
     """What the routes share."""
 
-    def __init__(self, opened: OpenedModel, settings: Serving) -> None:
+    def __init__(self, offers: Sequence[Offer], settings: Serving) -> None:
         self.metrics = Metrics()
-        self.engine = Engine(opened, settings, self.metrics)
-        self.name = settings.name or opened.origin.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        self.desk = Desk(opened, self.name, self.engine.max_length)
-        self.words = Words(opened.tokenizer)
+        self.shelf = Shelf(offers, settings, self.metrics)
+        first = self.shelf.first
+        self.name, self.engine, self.desk, self.words = first.name, first.engine, first.desk, first.words
         self.created = int(time.time())
 
-    async def write(self, request: Request, asked: Writing, wanted: list[Wanted]) -> Response:
-        """The answer to a request for texts."""
+    async def write(self, request: Request, asked: CompletionRequest | ChatRequest) -> Response:
+        """The answer to a request for texts, by the model that it names."""
         options = asked.stream_options
         if options is not None and not asked.stream:
             raise ApiError(400, "stream_options needs stream: true", param="stream_options")
-        shape = Shape(
-            isinstance(asked, ChatRequest),
-            self.name,
-            self.words,
-            tuple(wanted),
-            asked.n or 1,
-            bool(options and options.include_usage),
-        )
-        return await answer(request, self.engine, shape, stream=bool(asked.stream))
+        seat = await self.shelf.take(asked.model)
+        try:
+            shape = Shape(
+                isinstance(asked, ChatRequest),
+                seat.name,
+                seat.words,
+                tuple(await asyncio.to_thread(_texts, seat.desk, asked)),
+                asked.n or 1,
+                bool(options and options.include_usage),
+                bool(asked.return_token_ids),
+            )
+            sent = await answer(request, seat.engine, shape, stream=bool(asked.stream))
+        except BaseException:
+            self.shelf.give_back(seat)
+            raise
+        return Held(sent, lambda: self.shelf.give_back(seat))
 
 
-def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
-    """The server's application around a model; its engine runs between the application's start and end."""
-    api = Api(opened, settings)
+def _texts(desk: Desk, asked: CompletionRequest | ChatRequest) -> list[Wanted]:
+    return desk.chat(asked) if isinstance(asked, ChatRequest) else desk.completion(asked)
+
+
+def build_app(models: OpenedModel | Sequence[Offer], settings: Serving) -> FastAPI:
+    """The server's application around models; their engines run between the application's start and end."""
+    api = Api(offers_of(models, settings), settings)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        api.engine.start()
+        api.shelf.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(api.engine.stop)
+            await asyncio.to_thread(api.shelf.stop)
 
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
@@ -81,6 +92,7 @@ def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
     app.include_router(_tokenizer_routes(api))
     app.include_router(_state_routes(api))
     app.include_router(page_routes())
+    app.include_router(own_routes(api.shelf))
     _tell_errors(app)
     app.add_middleware(Counted, metrics=api.metrics)
     app.add_middleware(Guard, settings=settings)
@@ -92,11 +104,11 @@ def _writing_routes(api: Api) -> APIRouter:
 
     @routes.post("/v1/completions")
     async def completions(asked: CompletionRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.completion, asked))
+        return await api.write(request, asked)
 
     @routes.post("/v1/chat/completions")
     async def chat(asked: ChatRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.chat, asked))
+        return await api.write(request, asked)
 
     return routes
 
@@ -110,16 +122,15 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 
         lm-eval asks so for the id of the end of text; in any other text a name is ordinary characters.
         """
-        api.desk.check_model(asked.model)
-        control = tokenizer.control_tokens.get(asked.prompt)
-        ids = api.desk.encode(asked.prompt, "prompt") if control is None else [control]
-        return {"tokens": ids, "count": len(ids), "max_model_len": api.engine.max_length}
+        desk = api.shelf.parent(asked.model).desk
+        control = desk.opened.tokenizer.control_tokens.get(asked.prompt)
+        ids = desk.encode(asked.prompt, "prompt") if control is None else [control]
+        return {"tokens": ids, "count": len(ids), "max_model_len": desk.max_length}
 
     @routes.post("/detokenize")
     def detokenize(asked: DetokenizeRequest) -> dict[str, Any]:
         """The text of ids; control tokens have none."""
-        api.desk.check_model(asked.model)
-        return {"prompt": tokenizer.decode(asked.tokens)}
+        return {"prompt": api.shelf.parent(asked.model).opened.tokenizer.decode(asked.tokens)}
 
     @routes.get("/tokenizer_info")
     def tokenizer_info() -> dict[str, Any]:
@@ -141,37 +152,36 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 def _state_routes(api: Api) -> APIRouter:
     routes = APIRouter()
 
-    def described() -> dict[str, Any]:
-        opened = api.desk.opened
-        return {
-            "id": api.name,
-            "object": "model",
-            "created": api.created,
-            "owned_by": "chainrule",
-            "max_model_len": api.engine.max_length,
-            "origin": opened.origin,
-            "chat": opened.template is not None,
-        }
+    def described(offer: Offer, step: int | None = None) -> dict[str, Any]:
+        opened = offer.opened
+        shared = {"object": "model", "created": api.created, "owned_by": "chainrule"}
+        known = {"max_model_len": api.shelf.parent(offer.name).engine.max_length, "chat": opened.template is not None}
+        if step is None or offer.run is None:
+            return {"id": offer.name, **shared, **known, "origin": opened.origin}
+        of_run = {"origin": f"step {step} of {offer.run.path}", "parent": offer.name, "step": step}
+        return {"id": offer.of_step(step), **shared, **known, **of_run}
 
     @routes.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [described()]}
+    def models() -> dict[str, Any]:
+        """What was given, then the checkpoints of runs."""
+        offers = api.shelf.offers
+        steps = [described(offer, step) for offer in offers for step in api.shelf.steps_of(offer)]
+        return {"object": "list", "data": [*map(described, offers), *steps]}
 
     @routes.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
-        api.desk.check_model(name)
-        return described()
+    def model(name: str) -> dict[str, Any]:
+        return described(*api.shelf.offer_of(name))
 
     @routes.get("/health")
     async def health() -> JSONResponse:
         """200 while texts are written, 503 when the server ends or its engine has died."""
-        load, alive = api.engine.load, api.engine.alive
+        load, alive = api.shelf.load, api.shelf.alive
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
         return JSONResponse(content, 200 if alive else 503)
 
     @routes.get("/metrics")
     async def metrics() -> PlainTextResponse:
-        load = api.engine.load
+        load = api.shelf.load
         gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}
         return PlainTextResponse(api.metrics.text(gauges), media_type=PROMETHEUS)
 

@@ -2,13 +2,14 @@
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
 from chainrule.base import ConfigError, Interrupted
 from chainrule.checkpoint import OpenedModel
 from chainrule.serve.app import build_app
+from chainrule.serve.offers import Offer
 from chainrule.serve.settings import Serving
 
 # Open connections; more are answered 503 by uvicorn itself. Each costs some ten kB.
@@ -20,14 +21,17 @@ OnReady = Callable[[str, tuple[int, ...]], None]
 """Hears the address, and in the exact mode the rows of matrix products that were proved on this machine."""
 
 
-def serve(opened: OpenedModel, settings: Serving, *, on_ready: OnReady | None = None) -> None:
+def serve(models: OpenedModel | Sequence[Offer], settings: Serving, *, on_ready: OnReady | None = None) -> None:
     """Answers until Ctrl-C or SIGTERM, then lets go of everything; what is being written has five seconds.
+
+    `models` is one, or several with their names, of which the first is meant where a request names none; beside a run
+    its checkpoints are offered.
 
     Raises ConfigError for a port that is taken, DeviceError for the exact mode anywhere but on a CPU.
     """
     listening = listen(settings)
     try:
-        app = build_app(opened, settings)
+        app = build_app(models, settings)
         server = uvicorn.Server(server_config(app))
         if on_ready:
             on_ready(address_of(listening), app.state.api.engine.row_counts)

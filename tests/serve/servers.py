@@ -18,6 +18,7 @@ from chainrule.checkpoint import OpenedModel, open_model, to_hugging_face
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
 from chainrule.serve.app import build_app
+from chainrule.serve.offers import offered
 from chainrule.serve.serving import address_of, listen, server_config
 from chainrule.serve.settings import Serving
 from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, save_template
@@ -76,11 +77,13 @@ def write_model(folder: Path, *, chat: bool = False, seed: int = 0, **shape: Any
 
 
 @contextmanager
-def running(folder: Path, **settings: Any) -> Iterator[Server]:
-    """A server for the model in the folder, on a free port, in a thread of this process."""
+def running(folder: Path, *others: Path, **settings: Any) -> Iterator[Server]:
+    """A server for the models in the folders, on a free port, in a thread of this process."""
     asked = Serving(**{"port": 0, "rows": 8, "name": "tiny", **settings})
     opened, listening = open_model(folder), listen(asked)
-    app = build_app(opened, asked)
+    beside = [offered(str(one), open_model(one)) for one in others]
+    alone = not others and not (folder / "checkpoints").is_dir()
+    app = build_app(opened if alone else [offered(str(folder), opened, asked.name), *beside], asked)
     server = uvicorn.Server(server_config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
