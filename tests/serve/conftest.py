@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Browser
 from serve.servers import Server, running, write_model
 
 from chainrule.cli import main
@@ -51,3 +52,10 @@ def chat(chat_folder: Path) -> Iterator[Server]:
 def base(base_folder: Path) -> Iterator[Server]:
     with running(base_folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()

@@ -10,8 +10,8 @@ from chainrule.lens.ledgers import look_at_token
 from chainrule.serve import own_routes
 from chainrule.serve.own_routes import MOST_TOKENS
 
-# The run that they share is trained once.
-pytestmark = pytest.mark.xdist_group("tale")
+# The run that they share is trained once, where the browser is that looks at it, too.
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def written(server: Any, **more: Any) -> tuple[list[int], list[float]]:

@@ -17,8 +17,8 @@ from chainrule.serve.app import build_app
 from chainrule.serve.offers import offered
 from chainrule.serve.settings import Serving
 
-# The run that they share is trained once.
-pytestmark = pytest.mark.xdist_group("tale")
+# The run that they share is trained once, where the browser is that looks at it, too.
+pytestmark = pytest.mark.xdist_group("browser")
 
 STEPS = [2, 4, 6, 8]
 

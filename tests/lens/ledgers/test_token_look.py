@@ -38,7 +38,7 @@ def by_autograd(model):
     (-logprob).backward()
     for hook in hooks:
         hook.remove()
-    return float(logprob), {name: out.grad[0].norm(dim=-1).tolist() for name, out in kept.items()}
+    return float(logprob.detach()), {name: out.grad[0].norm(dim=-1).tolist() for name, out in kept.items()}
 
 
 def test_the_gradients_by_place_and_depth_are_autograds(model):
