@@ -86,12 +86,13 @@ export async function refusal(answer: Response): Promise<Refused> {
 export async function models(): Promise<Model[]> {
   const answer = await fetch("v1/models", { headers: headers() });
   if (!answer.ok) throw await refusal(answer);
-  const listed = (await answer.json()) as { data: { id: string; chat?: boolean; max_model_len?: number; parent?: string }[] };
-  return listed.data.map(({ id, chat, max_model_len, parent }) => ({
+  const listed = (await answer.json()) as { data: { id: string; chat?: boolean; max_model_len?: number; parent?: string | null; step?: number }[] };
+  return listed.data.map(({ id, chat, max_model_len, parent, step }) => ({
     id,
     chat: chat ?? null,
     most: max_model_len ?? null,
-    parent: parent ?? null,
+    // An adapter has a parent, too, and is a model to be chosen like any other.
+    parent: step === undefined ? null : (parent ?? null),
   }));
 }
 
