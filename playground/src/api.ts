@@ -15,8 +15,8 @@ export interface Token {
   kind: Kind;
   logprob: number | null;
   alternatives: Alternative[];
-  /** The ids that the model had read when it wrote this one, and its own at the end: what the lens asks for. */
-  source?: { ids: number[]; at: number };
+  /** Who wrote it, the ids that were read before it, and its own place among them: what the lens asks for. */
+  source?: { model: string; ids: number[]; at: number };
 }
 
 export interface Message {
@@ -172,27 +172,28 @@ export async function stream(ask: Ask, signal: AbortSignal, onTokens: (tokens: T
   const [path, content] = body(ask);
   const answer = await fetch(path, { method: "POST", headers: headers(), body: JSON.stringify(content), signal });
   if (!answer.ok || !answer.body) throw await refusal(answer);
-  const ids: number[] = [];
+  const read = { model: ask.model, ids: [] };
   let finish = "";
   for await (const data of events(answer.body)) {
     if (data === "[DONE]") break;
     const chunk = JSON.parse(data) as Chunk;
     if (chunk.error) throw new Refused(chunk.error.message ?? "the server stopped", 500);
-    const tokens = withSources(tokensOf(chunk), chunk, ids);
+    const tokens = withSources(tokensOf(chunk), chunk, read);
     if (tokens.length) onTokens(tokens);
     finish = chunk.choices?.[0]?.finish_reason ?? finish;
   }
   return finish;
 }
 
-/** The tokens with their places among `ids`, to which theirs and those of the prompt are added. */
-function withSources(tokens: Token[], chunk: Chunk, ids: number[]): Token[] {
+/** The tokens with their places among the ids that were read, to which theirs and those of the prompt are added. */
+function withSources(tokens: Token[], chunk: Chunk, read: { model: string; ids: number[] }): Token[] {
+  const { ids } = read;
   const choice = chunk.choices?.[0];
   ids.push(...(chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? []));
   const own = choice?.token_ids ?? [];
   const first = ids.length;
   ids.push(...own);
-  return own.length === tokens.length ? tokens.map((one, n) => ({ ...one, source: { ids, at: first + n } })) : tokens;
+  return own.length === tokens.length ? tokens.map((one, n) => ({ ...one, source: { ...read, at: first + n } })) : tokens;
 }
 
 /** The data of server-sent events, whose borders may lie anywhere in what the network brings. */

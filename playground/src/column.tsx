@@ -69,7 +69,7 @@ export function Column({ column, mode, name, models, runs, marks, onChange, onMo
       <p class="hidden" aria-live="polite">
         {column.busy ? "" : clean(joined(column.turns.at(-1)?.tokens ?? []))}
       </p>
-      {asked && <Why model={column.model} token={asked} onClose={() => setAsked(null)} />}
+      {asked && <Why token={asked} onClose={() => setAsked(null)} />}
       {column.error && (
         <p class="error" role="alert">
           {clean(column.error)}

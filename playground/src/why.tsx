@@ -7,21 +7,21 @@ import { type Depth, look, type Look, page } from "./lens";
 import { clean, named, percent, shownTexts } from "./text";
 
 interface Props {
-  model: string;
   token: Token;
   onClose: () => void;
 }
 
-export function Why({ model, token, onClose }: Props) {
+export function Why({ token, onClose }: Props) {
   const box = useRef<HTMLDialogElement>(null);
   const stop = useRef(new AbortController());
   const [found, setFound] = useState<Look | null>(null);
   const [told, setTold] = useState("The lens is looking …");
-  const ids = token.source ? token.source.ids.slice(0, token.source.at + 1) : [];
+  const { model, ids, at } = token.source ?? { model: "", ids: [], at: 0 };
+  const upToHere = ids.slice(0, at + 1);
 
   useEffect(() => {
     box.current?.showModal();
-    look(model, ids, stop.current.signal).then(
+    look(model, upToHere, stop.current.signal).then(
       (one) => {
         setFound(one);
         setTold("");
@@ -35,7 +35,7 @@ export function Why({ model, token, onClose }: Props) {
     setTold("Drawing all operations; this takes some seconds …");
     try {
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(await page(model, ids, stop.current.signal));
+      link.href = URL.createObjectURL(await page(model, upToHere, stop.current.signal));
       link.download = "token.html";
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
