@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof house reference pictures playground clean
+.PHONY: quickstart test lint bench proof programs house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -24,6 +24,11 @@ bench: .venv/.installed
 
 proof: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1
+
+# Other people's programs against the server, thoroughly: lm-eval, litellm, schemathesis.
+programs: .venv/.installed
+	$(BIN)/python -m pip install -q -e '.[proof]' -c constraints.txt
+	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800 -n 1 tests/serve/test_programs.py
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,6 +1,13 @@
 """Teaching a trained model: adapters around it, preferences, classes; the loop is pretraining's."""
 
-from chainrule.finetune.adapter import base_fingerprint, open_adapted, open_merged, put_adapter, save_adapter
+from chainrule.finetune.adapter import (
+    adapted_beside,
+    base_fingerprint,
+    open_adapted,
+    open_merged,
+    put_adapter,
+    save_adapter,
+)
 from chainrule.finetune.adapter_checks import check_moved, check_neutral, merged_copy
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.classifying import ClassifySettings, classify
@@ -44,6 +51,7 @@ __all__ = [
     "TextPair",
     "TokenPair",
     "TuningSettings",
+    "adapted_beside",
     "adapter_in_use",
     "adapter_names",
     "adapter_tensors",

@@ -15,10 +15,11 @@ from chainrule.checkpoint import OpenedModel, open_model, read_metadata, read_te
 from chainrule.finetune.adapter_checks import merged_copy
 from chainrule.finetune.lora import DEFAULT, add_lora, base_tensors, load_adapter, use_adapter
 from chainrule.finetune.peft_format import from_peft, to_peft
-from chainrule.model import GPT
+from chainrule.model import GPT, BFloat16Linear, FlatBlock, Int4Linear, Int8Linear, sharing
 
 SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+PACKED = (BFloat16Linear, FlatBlock, Int4Linear, Int8Linear)
 # The word in the weights' file under which the fingerprint stands; PEFT reads past it.
 BASE = "chainrule_base_sha256"
 
@@ -53,8 +54,13 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT) -> None:
     """Puts an adapter from the disk on the model, and uses it.
 
     Raises CheckpointError when it was made for another base, with both fingerprints (a folder that others saved names
-    none, and is judged by names and shapes), when it is damaged, or asks for what is not computed here.
+    none, and is judged by names and shapes), when it is damaged, or asks for what is not computed here; ConfigError for
+    a base whose weights are packed.
     """
+    if any(isinstance(module, PACKED) for module in model.modules()):
+        raise ConfigError(
+            f"an adapter stands on full weights, and these are packed; put {folder} on the model before that"
+        )
     config = _read_settings(folder)
     made_for, found = read_metadata(folder / WEIGHTS).get(BASE), base_fingerprint(model)
     if made_for and made_for != found:
@@ -81,6 +87,16 @@ def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.d
     opened.model.eval()
     with_them = " and ".join(str(folder) for folder in folders)
     return replace(opened, origin=f"{opened.origin}, with the adapter {with_them}") if folders else opened
+
+
+def adapted_beside(opened: OpenedModel, folder: Path) -> OpenedModel:
+    """A model with the adapter on it, beside `opened`, which computes as before and whose weights both share.
+
+    For writing: the shared weights no longer learn. Raises as `put_adapter` does.
+    """
+    model = sharing(opened.model)
+    put_adapter(model, folder)
+    return replace(opened, model=model.eval(), origin=f"{opened.origin}, with the adapter {folder}")
 
 
 def open_merged(base: str | Path | OpenedModel, folder: Path) -> OpenedModel:

@@ -3,9 +3,8 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ from chainrule.model import (
     four_bits,
     int4_fits,
     int8_fits,
+    sharing,
     whole_numbers_are_exact,
 )
 
@@ -79,7 +79,7 @@ def quantised(opened: OpenedModel, weights: str, *, on_fallback: Callable[[str],
 def packed_model(model: GPT, weights: str) -> tuple[GPT, Counter[str]]:
     """A model that shares all but its linear layers with `model`, and what could not be packed as asked, counted."""
     notes: Counter[str] = Counter()
-    made = _sharing(model)
+    made = sharing(model)
     for block in made.blocks:
         _join(block)
         for parent in list(block.modules()):
@@ -119,14 +119,6 @@ def _fault(layer: nn.Module, stands_for: Tensor, bias: Tensor | None) -> str | N
         if not error <= TOLERANCE:
             return f"is wrong on this processor by more than {TOLERANCE:.0%} of the result"
     return None
-
-
-def _sharing(module: nn.Module) -> Any:
-    """A copy whose modules can be replaced; parameters and buffers are the same tensors."""
-    made = copy(module)
-    made._modules = {name: child and _sharing(child) for name, child in module._modules.items()}
-    made._parameters, made._buffers = dict(module._parameters), dict(module._buffers)
-    return made
 
 
 def _join(block: nn.Module) -> None:

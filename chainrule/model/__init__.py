@@ -24,6 +24,7 @@ from chainrule.model.packed import (
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
+from chainrule.model.shared import sharing
 
 __all__ = [
     "FEW_ROWS",
@@ -50,5 +51,6 @@ __all__ = [
     "int8_fits",
     "micro_batches",
     "plant_previous_token",
+    "sharing",
     "whole_numbers_are_exact",
 ]

@@ -14,24 +14,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chainrule import __version__
 from chainrule.base import UserError
-from chainrule.checkpoint import OpenedModel
 from chainrule.serve.answering import Held, answer
 from chainrule.serve.answers import Shape
 from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.desk import Desk
-from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.errors import ERRORS, ApiError, error_response
 from chainrule.serve.guard import Guard
 from chainrule.serve.metrics import Metrics
-from chainrule.serve.offers import Offer, offers_of
+from chainrule.serve.offers import Offer
 from chainrule.serve.own_routes import own_routes
 from chainrule.serve.pages import page_routes
 from chainrule.serve.settings import Serving
-from chainrule.serve.shelf import Shelf
+from chainrule.serve.shelf import Seat, Shelf
 from chainrule.serve.texts import Wanted
 
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
     "stop": "a text or a list of at most 16, each of at most 256 characters",
+}
+WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer, whole or with `stream` in pieces.", "content": {"text/event-stream": {}}}
 }
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -73,9 +76,9 @@ def _texts(desk: Desk, asked: CompletionRequest | ChatRequest) -> list[Wanted]:
     return desk.chat(asked) if isinstance(asked, ChatRequest) else desk.completion(asked)
 
 
-def build_app(models: OpenedModel | Sequence[Offer], settings: Serving) -> FastAPI:
+def build_app(offers: Sequence[Offer], settings: Serving) -> FastAPI:
     """The server's application around models; their engines run between the application's start and end."""
-    api = Api(offers_of(models, settings), settings)
+    api = Api(offers, settings)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -88,11 +91,9 @@ def build_app(models: OpenedModel | Sequence[Offer], settings: Serving) -> FastA
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
     app.state.api = api
-    app.include_router(_writing_routes(api))
-    app.include_router(_tokenizer_routes(api))
-    app.include_router(_state_routes(api))
+    for routes in (_writing_routes(api), _tokenizer_routes(api), _state_routes(api), own_routes(api.shelf)):
+        app.include_router(routes, responses=ERRORS)
     app.include_router(page_routes())
-    app.include_router(own_routes(api.shelf))
     _tell_errors(app)
     app.add_middleware(Counted, metrics=api.metrics)
     app.add_middleware(Guard, settings=settings)
@@ -100,13 +101,13 @@ def build_app(models: OpenedModel | Sequence[Offer], settings: Serving) -> FastA
 
 
 def _writing_routes(api: Api) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=ParsedRoute)
 
-    @routes.post("/v1/completions")
+    @routes.post("/v1/completions", responses=WRITTEN)
     async def completions(asked: CompletionRequest, request: Request) -> Response:
         return await api.write(request, asked)
 
-    @routes.post("/v1/chat/completions")
+    @routes.post("/v1/chat/completions", responses=WRITTEN)
     async def chat(asked: ChatRequest, request: Request) -> Response:
         return await api.write(request, asked)
 
@@ -114,7 +115,7 @@ def _writing_routes(api: Api) -> APIRouter:
 
 
 def _tokenizer_routes(api: Api) -> APIRouter:
-    routes, tokenizer = APIRouter(), api.desk.opened.tokenizer
+    routes, tokenizer = APIRouter(route_class=ParsedRoute), api.desk.opened.tokenizer
 
     @routes.post("/tokenize")
     def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
@@ -152,25 +153,32 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 def _state_routes(api: Api) -> APIRouter:
     routes = APIRouter()
 
-    def described(offer: Offer, step: int | None = None) -> dict[str, Any]:
-        opened = offer.opened
-        shared = {"object": "model", "created": api.created, "owned_by": "chainrule"}
-        known = {"max_model_len": api.shelf.parent(offer.name).engine.max_length, "chat": opened.template is not None}
-        if step is None or offer.run is None:
-            return {"id": offer.name, **shared, **known, "origin": opened.origin}
-        of_run = {"origin": f"step {step} of {offer.run.path}", "parent": offer.name, "step": step}
-        return {"id": offer.of_step(step), **shared, **known, **of_run}
+    def described(seat: Seat, step: int | None = None) -> dict[str, Any]:
+        offer = seat.offer
+        of_run = {} if step is None or offer.run is None else {"origin": offer.origin_of(step), "step": step}
+        return {
+            "id": seat.name if step is None else offer.of_step(step),
+            "object": "model",
+            "created": api.created,
+            "owned_by": "chainrule",
+            # vLLM's word for what an adapter stands on; of a checkpoint it is its run.
+            "parent": None if step is None and seat.name == offer.name else offer.name,
+            "max_model_len": seat.engine.max_length,
+            "origin": seat.opened.origin,
+            "chat": seat.opened.template is not None,
+            **of_run,
+        }
 
     @routes.get("/v1/models")
     def models() -> dict[str, Any]:
-        """What was given, then the checkpoints of runs."""
-        offers = api.shelf.offers
-        steps = [described(offer, step) for offer in offers for step in api.shelf.steps_of(offer)]
-        return {"object": "list", "data": [*map(described, offers), *steps]}
+        """What was given, adapters behind their base, then the checkpoints of runs."""
+        seats, parent = api.shelf.given, api.shelf.parent
+        steps = [(parent(offer.name), step) for offer in api.shelf.offers for step in api.shelf.steps_of(offer)]
+        return {"object": "list", "data": [*map(described, seats), *(described(*one) for one in steps)]}
 
     @routes.get("/v1/models/{name:path}")
     def model(name: str) -> dict[str, Any]:
-        return described(*api.shelf.offer_of(name))
+        return described(api.shelf.parent(name), api.shelf.offer_of(name)[1])
 
     @routes.get("/health")
     async def health() -> JSONResponse:
@@ -179,7 +187,7 @@ def _state_routes(api: Api) -> APIRouter:
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
         return JSONResponse(content, 200 if alive else 503)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         load = api.shelf.load
         gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}

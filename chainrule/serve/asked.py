@@ -22,6 +22,8 @@ MOST_PROMPTS = 256
 MOST_CHOICES = 32
 MOST_TEXTS = 256
 """Prompts times choices of one request."""
+MOST_IDS = 2**18
+"""Of one prompt; the length of the model's own texts is looked at later."""
 TOP_LOGPROBS = 20
 SEED_LIMIT = 2**63
 
@@ -165,6 +167,8 @@ def _checked_prompt(value: Any) -> str | list[Any]:
         return value
     if not isinstance(value, list) or not value:
         raise ValueError(PROMPT_FORMS)
+    if len(value) > MOST_IDS:
+        raise ValueError(f"a prompt of {len(value):,} ids is longer than any context")
     kinds = set(map(type, value))
     if kinds == {list} and len(value) <= MOST_PROMPTS:
         if not all(one and _all_ids(one) for one in value):

@@ -16,6 +16,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.lens import picture, render
 from chainrule.lens.ledgers import look_at_token, subject_of_token, token_facts
 from chainrule.serve.asked import Asked, Id
+from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.curves import checkpoints_of, curve_of
 from chainrule.serve.errors import ApiError
 from chainrule.serve.shelf import Seat, Shelf
@@ -30,6 +31,9 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "sandbox",
     "Cache-Control": "no-store",
 }
+LOOKED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Figures, or a page of all operations.", "content": {"text/html": {}}}
+}
 
 
 class LensRequest(Asked):
@@ -42,7 +46,7 @@ class LensRequest(Asked):
 
 def own_routes(shelf: Shelf) -> APIRouter:
     """`/checkpoints` and `/lens`."""
-    routes, free = APIRouter(), threading.Lock()
+    routes, free = APIRouter(route_class=ParsedRoute), threading.Lock()
 
     @routes.get("/checkpoints")
     def checkpoints() -> dict[str, Any]:
@@ -59,7 +63,7 @@ def own_routes(shelf: Shelf) -> APIRouter:
         ]
         return {"object": "list", "data": found}
 
-    @routes.post("/lens")
+    @routes.post("/lens", responses=LOOKED)
     async def lens(asked: LensRequest) -> Response:
         """What the probability of one token hangs on. One at a time: it takes seconds, and the memory of a step."""
         seat = await shelf.take(asked.model)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from chainrule.base import ConfigError, UserError, usable_memory
-from chainrule.checkpoint import OpenedModel, open_model, step_folder
+from chainrule.checkpoint import OpenedModel
 from chainrule.serve.desk import Desk
 from chainrule.serve.engine import Engine, Load, longest
 from chainrule.serve.errors import ApiError
@@ -31,10 +31,10 @@ MOST_READING = 8
 class Seat:
     """One model that can answer: who reads requests for it, and who writes."""
 
-    def __init__(self, offer: Offer, engine: Engine) -> None:
-        self.offer, self.name, self.opened, self.engine = offer, offer.name, offer.opened, engine
-        self.desk = Desk(offer.opened, offer.name, engine.max_length)
-        self.words = Words(offer.opened.tokenizer)
+    def __init__(self, offer: Offer, name: str, opened: OpenedModel, engine: Engine) -> None:
+        self.offer, self.name, self.opened, self.engine = offer, name, opened, engine
+        self.desk = Desk(opened, name, engine.max_length)
+        self.words = Words(opened.tokenizer)
         self.n_users = 0
 
 
@@ -42,15 +42,15 @@ class Shelf:
     """All seats. Raises ConfigError where two models have one name; `take` is for the loop's thread."""
 
     def __init__(self, offers: Sequence[Offer], settings: Serving, metrics: Metrics) -> None:
-        names = [offer.name for offer in offers]
+        names = [name for offer in offers for name in (offer.name, *offer.adapters)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"two models are called {twice!r}; give each a name: --name ONE --name OTHER")
-        self._settings, self._metrics = settings, metrics
-        self._given = {offer.name: Seat(offer, self._engine(offer.opened, len(offers))) for offer in offers}
-        # The step that a run was opened at is in memory already.
-        at_steps = {seat.offer.of_step(seat.opened.step or 0): seat for seat in self._given.values() if seat.offer.run}
-        self._own = {name: Seat(replace(seat.offer, name=name), seat.engine) for name, seat in at_steps.items()}
+        self._settings, self._metrics, self.offers = settings, metrics, list(offers)
+        self._given: dict[str, Seat] = {}
+        self._own: dict[str, Seat] = {}  # by its step, what a run was opened at
+        for offer in offers:
+            self._sit(offer, len(offers))
         self._read: dict[str, Seat] = {}  # the latest used last
         self._lock = threading.Lock()
         # One thread of its own: those that look at requests must not wait behind a disk.
@@ -63,9 +63,9 @@ class Shelf:
         return next(iter(self._given.values()))
 
     @property
-    def offers(self) -> list[Offer]:
-        """What was given, in its order."""
-        return [seat.offer for seat in self._given.values()]
+    def given(self) -> list[Seat]:
+        """What was given, in its order, adapters behind their base."""
+        return list(self._given.values())
 
     @property
     def in_memory(self) -> frozenset[str]:
@@ -96,12 +96,13 @@ class Shelf:
         return sorted({*offer.steps, *own}) if self._settings.checkpoints else []
 
     def parent(self, name: str | None) -> Seat:
-        """The seat of what was given, also for the name of one of its checkpoints. Raises ApiError 404."""
-        return self._given[self.offer_of(name)[0].name]
+        """The seat of that name, or of the run for the name of one of its checkpoints. Raises ApiError 404."""
+        offer, step = self.offer_of(name)
+        return self._given[offer.name if name is None or step is not None else name]
 
     def start(self) -> None:
         """Begins to work."""
-        for seat in self._given.values():
+        for seat in self._seats():
             seat.engine.start()
 
     def stop(self) -> None:
@@ -128,7 +129,7 @@ class Shelf:
         all that fit are at work.
         """
         offer, step = self.offer_of(name)
-        called = offer.name if step is None else offer.of_step(step)
+        called = offer.name if name is None else name
         if found := self._found(called):
             return found
         assert step is not None, "what was given is there"
@@ -166,8 +167,12 @@ class Shelf:
         if found := self._found(name):
             return found  # it was asked for twice before it was there
         self._make_room()
-        read = replace(offer, name=name, opened=_open(offer, step))
-        seat = Seat(read, self._engine_of_checkpoint(read.opened, self._given[offer.name].engine.max_length))
+        try:
+            opened = offer.open(step)
+        except UserError as fault:
+            raise ApiError(409, f"step {step} of {offer.name} cannot be opened: {fault}", param="model") from None
+        most = self._given[offer.name].engine.max_length
+        seat = Seat(offer, name, opened, self._engine_of_checkpoint(name, opened, most))
         seat.engine.start()
         with self._lock:
             seat.n_users += 1
@@ -187,26 +192,33 @@ class Shelf:
                 del self._read[idle.name]
             idle.engine.stop()
 
-    def _engine(self, opened: OpenedModel, n_models: int) -> Engine:
-        settings = self._settings
+    def _sit(self, offer: Offer, n_models: int) -> None:
+        """Makes the seats of an offer, which share one engine."""
+        settings, own = self._settings, {}
         if settings.max_length is None:
             # All share the memory that is there for keys and values.
-            settings = replace(settings, max_length=longest(opened, settings.rows * n_models))
-        return Engine(opened, settings, self._metrics)
+            settings = replace(settings, max_length=longest(offer.opened, settings.rows * n_models))
+        if offer.run and offer.opened.step is not None:
+            own = {offer.of_step(offer.opened.step): offer.opened}
+        given = {offer.name: offer.opened, **offer.adapters}
+        engine = Engine({**given, **own}, settings, self._metrics)
+        self._given |= {name: Seat(offer, name, opened, engine) for name, opened in given.items()}
+        self._own |= {name: Seat(offer, name, opened, engine) for name, opened in own.items()}
 
-    def _engine_of_checkpoint(self, opened: OpenedModel, max_length: int) -> Engine:
+    def _engine_of_checkpoint(self, name: str, opened: OpenedModel, max_length: int) -> Engine:
         settings = replace(
             self._settings,
             rows=min(self._settings.rows, CHECKPOINT_ROWS),
             prefix_bytes=min(self._settings.prefix_bytes, CHECKPOINT_PREFIX_BYTES),
             max_length=max_length,
         )
-        return Engine(opened, settings, self._metrics)
+        return Engine({name: opened}, settings, self._metrics)
 
     def _seats(self) -> list[Seat]:
         """One for each engine."""
         with self._lock:
-            return [*self._given.values(), *self._read.values()]
+            seats = [*self._given.values(), *self._read.values()]
+        return list({id(seat.engine): seat for seat in seats}.values())
 
     def _unknown(self, name: str) -> ApiError:
         here = ", ".join(repr(one) for one in self._given)
@@ -215,19 +227,10 @@ class Shelf:
         more = "".join(f"; {run}@STEP has the steps {_some(found)}" for run, found in steps)
         return ApiError(
             404,
-            f"the model {name[:100]!r} is not here; {here} {verb}{more}",
+            f"the model {name[:100]!r} is not here; there {verb} {here}{more}",
             param="model",
             code="model_not_found",
         )
-
-
-def _open(offer: Offer, step: int) -> OpenedModel:
-    assert offer.run is not None, "only a run has steps"
-    device = offer.opened.model.token_embedding.weight.device
-    try:
-        return open_model(step_folder(offer.run.checkpoints, step), device=device)
-    except UserError as fault:
-        raise ApiError(409, f"step {step} of {offer.name} cannot be opened: {fault}", param="model") from None
 
 
 def _weight_bytes(opened: OpenedModel) -> int:

@@ -11,7 +11,8 @@ import pytest
 from serve.servers import running
 
 from chainrule.base import ConfigError
-from chainrule.serve.guard import strict_json
+from chainrule.serve.bodies import MOST_VALUES, strict_json
+from chainrule.serve.errors import ApiError
 from chainrule.serve.settings import BODY_BYTES, Serving, is_loopback
 
 ROUTES = ["/", "/health", "/metrics", "/v1/models", "/tokenizer_info", "/openapi.json", "/checkpoints", "/nothing"]
@@ -131,3 +132,21 @@ def test_loopback_is_told_from_the_rest() -> None:
 def test_json_is_read_as_json() -> None:
     for value in ({"a": [1, 2.5, None, "ü"]}, [], 1e308, {"a": {"b": {}}}):
         assert strict_json(json.dumps(value).encode()) == value
+
+
+def test_values_are_counted_and_commas_of_texts_are_not() -> None:
+    commas = {"prompt": ',[{\\"' * MOST_VALUES, "n": 1}
+    assert strict_json(json.dumps(commas).encode()) == commas
+    for body in (b"[" + b"1," * MOST_VALUES + b"1]", b"[" + b'"a",' * MOST_VALUES + b'""]', b"[" * 2 * MOST_VALUES):
+        with pytest.raises(ApiError, match="values"):
+            strict_json(body)
+    assert len(strict_json(b"[" + b"1," * (MOST_VALUES - 1) + b"1]")) == MOST_VALUES
+
+
+def test_only_a_post_can_bring_a_body_and_other_methods_are_told_so(chat: Any) -> None:
+    """The guard looks at the bodies of POST alone."""
+    told = chat.client.get("/openapi.json").json()["paths"]
+    assert {method for path in told.values() for method in path} == {"get", "post"}
+    for method in ("PUT", "PATCH", "DELETE", "TRACE"):
+        answer = chat.client.request(method, "/v1/completions", content=b"{")
+        assert answer.status_code == 405 and answer.headers["Allow"] == "POST", method

@@ -12,6 +12,7 @@ from serve.servers import running, until
 
 from chainrule.base import ConfigError
 from chainrule.checkpoint import open_model, step_folder
+from chainrule.model import Int8Linear
 from chainrule.run import EvalRow, RunFolder, rows_of
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import offered
@@ -66,7 +67,7 @@ def test_the_step_that_was_opened_is_not_read_again(tale: Any) -> None:
 def test_any_other_name_is_not_here_and_the_answer_says_what_is(tale: Any, name: str) -> None:
     answer = tale.post("/v1/completions", {"prompt": "a", "model": name})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
-    assert "'tale' is; tale@STEP has the steps 2, 4, 6, 8" in answer.json()["error"]["message"]
+    assert "there is 'tale'; tale@STEP has the steps 2, 4, 6, 8" in answer.json()["error"]["message"]
     assert tale.client.get(f"/v1/models/{name}").status_code == 404
 
 
@@ -150,3 +151,13 @@ def test_the_curve_and_the_held_out_losses_are_those_of_the_run(tale: Any, run_f
 
 def test_a_model_without_a_run_has_no_checkpoints(base: Any) -> None:
     assert base.client.get("/checkpoints").json()["data"] == []
+
+
+def test_checkpoints_are_packed_as_the_model_is_and_have_no_gradient_then(run_folder: Path) -> None:
+    with running(run_folder, name="tale", weights="int8") as server:
+        step = next(step for step in STEPS if step != server.opened.step)
+        assert server.completion("Story", model=f"tale@{step}")["choices"][0]["text"]
+        packed = server.api.shelf._read[f"tale@{step}"].opened.model
+        assert any(isinstance(part, Int8Linear) for part in packed.modules())
+        refused = server.post("/lens", {"ids": [1, 2], "model": f"tale@{step}"})
+        assert refused.status_code == 400 and "packed" in refused.json()["error"]["message"]
