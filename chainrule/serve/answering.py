@@ -1,10 +1,11 @@
 """One request from its texts to its answer: into the engine's queue, and out of it while somebody listens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from chainrule.serve.answers import Shape, Tally, event
 from chainrule.serve.engine import Engine
@@ -104,3 +105,17 @@ async def _gone(request: Request) -> None:
     """Returns when the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+class Held(Response):
+    """An answer with something that has to be let go of when all of it is sent, or when its client has left."""
+
+    def __init__(self, sent: Response, let_go: Callable[[], None]) -> None:
+        self._sent, self._let_go, self.background = sent, let_go, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        try:
+            await self._sent(scope, receive, send)
+        finally:
+            self._let_go()

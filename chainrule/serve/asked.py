@@ -140,6 +140,8 @@ class Writing(Asked):
     stream_options: StreamOptions | None = None
     ignore_eos: bool | None = None
     response_format: ResponseFormat | None = None
+    return_token_ids: bool | None = None
+    """The ids of prompts and answers beside their texts, by vLLM's names: token_ids and prompt_token_ids."""
 
     @field_validator("logit_bias")
     @classmethod
@@ -186,6 +188,12 @@ class CompletionRequest(Writing):
     prompt: Annotated[Any, AfterValidator(_checked_prompt), WithJsonSchema(PROMPT_SCHEMA)]
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=TOP_LOGPROBS)
+
+    @model_validator(mode="after")
+    def _check(self) -> "CompletionRequest":
+        if self.echo and self.return_token_ids:
+            raise ValueError("return_token_ids tells prompt and answer apart, and echo joins them; leave one out")
+        return self
 
 
 class Part(BaseModel):

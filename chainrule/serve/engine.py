@@ -42,9 +42,9 @@ class Engine:
         self._settings = settings
         on_cpu = self.opened.model.token_embedding.weight.device.type == "cpu"
         exact = on_cpu if settings.exact is None else settings.exact
-        self._readers: dict[str, Reader] = {
-            name: ExactReader(one.model) if exact else one.model for name, one in models.items()
-        }
+        # One for each model, which may have several names: what was read under one is known under the other.
+        readers = {id(one.model): ExactReader(one.model) if exact else one.model for one in models.values()}
+        self._readers: dict[str, Reader] = {name: readers[id(one.model)] for name, one in models.items()}
         self._decoder = self._new_decoder()
         self._prefixes = Prefixes(min(settings.prefix_bytes, usable_memory() // 8))
         self._rows: dict[int, Text] = {}

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ import uvicorn
 from chainrule.base import ConfigError, Interrupted
 from chainrule.checkpoint import OpenedModel
 from chainrule.serve.app import build_app
-from chainrule.serve.models import named_models
+from chainrule.serve.offers import Offer, offers_of
 from chainrule.serve.settings import Serving
 
 # Open connections; more are answered 503 by uvicorn itself. Each costs some ten kB.
@@ -24,7 +24,7 @@ OnReady = Callable[[str, tuple[int, ...]], None]
 
 
 def serve(
-    opened: OpenedModel,
+    models: OpenedModel | Sequence[Offer],
     settings: Serving,
     *,
     adapters: Mapping[str, Path] = MappingProxyType({}),
@@ -32,13 +32,15 @@ def serve(
 ) -> None:
     """Answers until Ctrl-C or SIGTERM, then lets go of everything; what is being written has five seconds.
 
-    `adapters` are PEFT's folders for this very model, each under the name by which requests ask for it. Raises
-    ConfigError for a port that is taken and a name that is, CheckpointError for an adapter that does not fit,
-    DeviceError for the exact mode anywhere but on a CPU.
+    `models` is one, or several offers, of which the first is meant where a request names none; beside a run its
+    checkpoints are offered. `adapters` are PEFT's folders for one model, each under the name by which requests ask for
+    it. Raises ConfigError for a port that is taken and a name that is, CheckpointError for an adapter that does not
+    fit, DeviceError for the exact mode anywhere but on a CPU.
     """
     listening = listen(settings)
     try:
-        app = build_app(named_models(opened, settings.name, adapters), settings)
+        offers = offers_of(models, settings, adapters) if isinstance(models, OpenedModel) else models
+        app = build_app(offers, settings)
         server = uvicorn.Server(server_config(app))
         if on_ready:
             on_ready(address_of(listening), app.state.api.engine.row_counts)

@@ -15,7 +15,7 @@ from chainrule.serve.bodies import MOST_VALUES, strict_json
 from chainrule.serve.errors import ApiError
 from chainrule.serve.settings import BODY_BYTES, Serving, is_loopback
 
-ROUTES = ["/", "/health", "/metrics", "/v1/models", "/tokenizer_info", "/openapi.json", "/nothing"]
+ROUTES = ["/", "/health", "/metrics", "/v1/models", "/tokenizer_info", "/openapi.json", "/checkpoints", "/nothing"]
 ASKED = {"prompt": "a", "max_tokens": 1}
 EVIL = "https://attacker.example"
 
@@ -32,7 +32,7 @@ def test_names_of_this_machine_are_answered(chat: Any, host: str) -> None:
     assert chat.client.get("/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize", "/nothing"])
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/tokenize", "/lens", "/nothing"])
 def test_pages_of_others_and_plain_text_may_not_write(chat: Any, path: str) -> None:
     origins = [{"Origin": EVIL}, {"Origin": "null"}]
     for headers in (*origins, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
@@ -85,7 +85,8 @@ def test_without_the_token_only_health_and_the_page_answer(closed: Any) -> None:
         assert closed.client.get("/v1/models", headers=headers).status_code == 401
         answer = closed.post("/v1/completions", ASKED, headers=headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert closed.client.get("/metrics", headers=headers).status_code == 401
+        assert all(closed.client.get(path, headers=headers).status_code == 401 for path in ("/metrics", "/checkpoints"))
+        assert closed.post("/lens", {"ids": [1, 2]}, headers=headers).status_code == 401
         assert closed.client.get("/health", headers=headers).status_code == 200
         assert closed.client.get("/", headers=headers).status_code == 200
     assert closed.client.get("/v1/models").status_code == 200
