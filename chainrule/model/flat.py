@@ -89,8 +89,8 @@ class FlatBlocks(nn.Module):
 
     def heads_of(self, number: int, x: Float[Tensor, "B T D"], rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys, values of a block, as `Block.heads` has them."""
-        assert rotation is not None, "made for models that rotate"
-        return self._heads(self._layers[number], x.flatten(0, 1), x.shape[:2], self._turn(rotation))
+        turn = torch.ones((), dtype=torch.complex64) if rotation is None else self._turn(rotation)
+        return self._heads(self._layers[number], x.flatten(0, 1), x.shape[:2], turn)
 
     def finished_by(
         self, number: int, x: Float[Tensor, "B T D"], gathered: Float[Tensor, "B T W"]
