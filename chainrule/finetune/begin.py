@@ -49,6 +49,9 @@ SHOWN_EXAMPLES = 2
 REPLAY_HELD_OUT, MEASURED_SHARE = 0.1, 0.5
 # Of answers that are judged: tokens of a group, few enough for the activations of a small machine, and units in one.
 GROUP_TOKENS, MOST_AT_ONCE = 4096, 8
+# Tokens of a pass with an adapter. Products of so many rows are at full speed on a CPU where models are large, and what
+# a pass keeps (1.7 MB a token in SmolLM2-135M) stays below the weights.
+ADAPTER_TOKENS = 512
 Show = Callable[[Sequence[Sequence[Span]]], None]
 """Gets the first examples as they will be learnt."""
 
@@ -120,6 +123,7 @@ def _prepare(
     prepared = Prepared(
         train, validation, windows, tokenizer, template, state["token_embedding.weight"], len(rows.examples), faults
     )
+    lora = _lora_record(origin, settings)
     tuning = Tuning(
         source=origin.source,
         examples=tuple(config.text.paths),
@@ -133,8 +137,8 @@ def _prepare(
         replay=settings.replay,
         objective=settings.objective,
         strength=settings.strength,
-        at_once=_at_once(window, len(sides[0])) if kind.judged else 0,
-        lora=_lora_record(origin, settings),
+        at_once=_at_once(window, len(sides[0]), GROUP_TOKENS if lora is None else ADAPTER_TOKENS) if kind.judged else 0,
+        lora=lora,
         n_known=origin.opened.tokenizer.vocab_size,
         template=template.fingerprint,
     )
@@ -158,9 +162,15 @@ def _window(longest: int, context: int) -> int:
     return min(context, -(-wanted // WINDOW_STEP) * WINDOW_STEP)
 
 
-def _at_once(window_tokens: int, n_units: int) -> int:
-    """Pairs, or rated answers with a stranger beside each, that are computed together."""
-    return max(1, min(GROUP_TOKENS // (2 * window_tokens), MOST_AT_ONCE, n_units))
+def _micro_batch(n_windows: int, tuning: Tuning) -> int:
+    """Windows of a pass: few beside an adapter, whose base may fill the memory; else (0) whatever the start finds."""
+    most = max(1, ADAPTER_TOKENS // tuning.window_tokens)
+    return next(n for n in range(min(most, n_windows), 0, -1) if n_windows % n == 0) if tuning.lora else 0
+
+
+def _at_once(window_tokens: int, n_units: int, n_tokens: int) -> int:
+    """Pairs, or rated answers with a stranger beside each, that are computed together: about so many tokens."""
+    return max(1, min(n_tokens // (2 * window_tokens), MOST_AT_ONCE, n_units))
 
 
 def _settings(
@@ -187,7 +197,7 @@ def _settings(
             "tasks": (),
         },
         **({"optimizer": {"kind": "adamw", "lr": rate}} if rate else {}),
-        **({"machine": {"micro_batch": 2 * tuning.at_once}} if tuning.at_once else {}),
+        "machine": {"micro_batch": 2 * tuning.at_once or _micro_batch(n_windows, tuning)},
         "schedule": {"kind": "cosine", "warmup_share": 0.05, "floor": 0.1, "first_window": 0},
     }
     return resolve([origin.layer(), Layer("examples", values), *layers])
