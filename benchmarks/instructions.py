@@ -1,4 +1,4 @@
-"""A real small model learns a thousand instructions with closed answers by an adapter: what it gains, forgets and costs.
+"""A real small model learns a thousand closed answers by an adapter: what it gains, forgets and costs.
 
     python benchmarks/instructions.py [smollm2] [--epochs 2] [--adapter lora] [--replay 0.1]
 
