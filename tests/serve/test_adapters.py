@@ -10,10 +10,11 @@ import torch
 from serve.servers import Server, running, write_model
 
 from chainrule.base import CheckpointError, ConfigError
-from chainrule.checkpoint import open_model
+from chainrule.checkpoint import open_model, save_adapter
 from chainrule.cli import main
-from chainrule.finetune import LoraSettings, adapter_tensors, add_lora, open_merged, save_adapter
+from chainrule.finetune import open_merged
 from chainrule.generate import quantised
+from chainrule.model import LoraSettings, adapter_tensors, add_lora
 from chainrule.serve.models import named_models
 from chainrule.tokenizer import OWN_TEMPLATE, chat_template, save_template
 

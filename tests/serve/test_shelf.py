@@ -12,7 +12,7 @@ from serve.servers import running, until
 
 from chainrule.base import ConfigError
 from chainrule.checkpoint import open_model, step_folder
-from chainrule.model import Int8Linear
+from chainrule.model import is_packed
 from chainrule.run import EvalRow, RunFolder, rows_of
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import offered
@@ -158,6 +158,6 @@ def test_checkpoints_are_packed_as_the_model_is_and_have_no_gradient_then(run_fo
         step = next(step for step in STEPS if step != server.opened.step)
         assert server.completion("Story", model=f"tale@{step}")["choices"][0]["text"]
         packed = server.api.shelf._read[f"tale@{step}"].opened.model
-        assert any(isinstance(part, Int8Linear) for part in packed.modules())
+        assert is_packed(packed)
         refused = server.post("/lens", {"ids": [1, 2], "model": f"tale@{step}"})
         assert refused.status_code == 400 and "packed" in refused.json()["error"]["message"]
