@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof house reference pictures playground clean
+.PHONY: quickstart test lint bench proof programs house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -25,6 +25,11 @@ bench: .venv/.installed
 proof: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1
 
+# Other people's programs against the server, thoroughly: lm-eval, litellm, schemathesis.
+programs: .venv/.installed
+	$(BIN)/python -m pip install -q -e '.[proof]' -c constraints.txt
+	$(BIN)/python -m pytest -m 'slow or not slow' --timeout 1800 -n 1 tests/serve/test_programs.py
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,9 +50,10 @@ reference: .venv/.installed
 pictures: .venv/.installed
 	$(BIN)/python docs/make_pictures.py $(RUN)
 
-# The page of `chainrule serve`; needs node. What it makes is committed: users need none.
+# The page of `chainrule serve`; needs node. What it makes is committed: users need none. `npm ci` refuses the lock file,
+# because vite has an optional dependency for Windows that the registry does not hold; `npm install` keeps the lock as it is.
 playground:
-	cd playground && npm ci --no-audit --no-fund && npm run build
+	cd playground && npm install --no-audit --no-fund && npm run build
 
 clean:
 	rm -rf .venv build dist

@@ -1,11 +1,13 @@
 """The server under load: what many clients at once gain, what exactness costs, and a soak of good and hostile requests.
 
-python benchmarks/serve_load.py [MODEL] [--requests 1000] [--seconds 8] [--tokens 32] [--json]
+python benchmarks/serve_load.py [MODEL] [--requests 1000] [--seconds 12] [--tokens 32] [--weights float32]
 
-Without MODEL a random one of 8M parameters. The soak sends at twice what the server can take (twice its rows of
-clients, none of which waits), one in five of them hostile: no JSON, huge sizes, wrong types, clients that leave in
-the middle of a stream. Printed: answers by status, memory after the first tenth and at the end, and how long /health
-took meanwhile. A bar that is missed is an exit code of 1.
+Without MODEL a random one of 8M parameters. First the requests a second are measured that the server answers when all
+its rows are full, with so many different ones that its kept beginnings fill their room. Then the soak, after a fifth of
+it that is not counted, sends twice as many, at times of their own choice whether the server keeps up or not (a Poisson
+process); one in five is hostile: no JSON, megabytes of ids, wrong types, long prompts that are refused, clients that
+leave in the middle of a stream. From a process of its own, /health is asked every 20 ms. Printed: answers by status,
+memory in the second tenth and in the last, and how long /health took. A bar that is missed is an exit code of 1.
 """
 
 import argparse
@@ -18,8 +20,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from safetensors.torch import save_file
 from chainrule.checkpoint import to_hugging_face
 from chainrule.config import ModelConfig, VocabularyConfig
 from chainrule.model import GPT
+from chainrule.serve.prefixes import MOST_KEPT
 from chainrule.tokenizer import build_tokenizer
 
 ROWS = 16
@@ -107,7 +110,7 @@ async def rate(url: str, clients: int, seconds: float, tokens: int) -> float:
 
 @dataclass
 class Soaked:
-    """What a soak found."""
+    """What a soak found; a client that got no answer at all counts under the name of its error."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     health: list[float] = field(default_factory=list)
@@ -116,73 +119,115 @@ class Soaked:
     @property
     def health_p99(self) -> float:
         """Seconds."""
-        return statistics.quantiles(self.health, n=100)[-1]
+        return statistics.quantiles(self.health, n=100, method="inclusive")[-1]
+
+    @property
+    def held(self) -> tuple[float, float]:
+        """Memory in the second tenth and in the last: the first has every kind of hostile body for the first time."""
+        tenth = len(self.memory) // 10
+        return statistics.median(self.memory[tenth : 2 * tenth]), statistics.median(self.memory[-tenth:])
 
     @property
     def growth(self) -> float:
-        """Memory at the end over that after the first tenth, less 1."""
-        return self.memory[-1] / self.memory[0] - 1
+        """By how much the latter is more."""
+        first, last = self.held
+        return last / first - 1
 
     @property
     def crashes(self) -> int:
         """Answers that no client should see."""
-        return sum(count for word, count in self.statuses.items() if word[0] == "5" and word != "503")
+        fine = ("left", "503")
+        return sum(n for word, n in self.statuses.items() if word not in fine and word[0] not in "24")
+
+
+HOSTILE_BODIES = [
+    b"{" * 2000,
+    b'{"prompt": "a", "temperature": NaN}',
+    b'{"prompt": "a", "n": 1000000000}',
+    b'{"prompt": [' + b"1," * 200_000 + b"1]}",
+    b'{"prompt": [' + b"1," * 1_900_000 + b'"a"]}',
+    json.dumps({"prompt": "\x00" * 200_000}).encode(),
+    json.dumps({"prompt": ["word " * 200] * 256}).encode(),
+    b'{"messages": [{"role": "king", "content": ["\\ud800"]}]}',
+    json.dumps({"messages": [{"role": "user", "content": "word " * 100_000}]}).encode(),
+    json.dumps({"prompt": "a", "stop": ["a" * 10_000] * 100, "logit_bias": {"a": 1}}).encode(),
+]
 
 
 async def hostile(client: httpx.AsyncClient, number: int) -> str:
     """A request that means no good; its status, or `left`."""
-    bodies = [
-        b"{" * 2000,
-        b'{"prompt": "a", "temperature": NaN}',
-        b'{"prompt": "a", "n": 1000000000}',
-        b'{"prompt": [' + b"1," * 200_000 + b"1]}",
-        json.dumps({"prompt": "\x00" * 200_000}).encode(),
-        b'{"messages": [{"role": "king", "content": ["\\ud800"]}]}',
-        json.dumps({"prompt": "a", "stop": ["a" * 10_000] * 100, "logit_bias": {"a": 1}}).encode(),
-    ]
-    if number % (len(bodies) + 1) == len(bodies):
+    kind = number % (len(HOSTILE_BODIES) + 1)
+    if kind == len(HOSTILE_BODIES):
         async with client.stream("POST", COMPLETIONS, json={**asked(number, 200), "stream": True}) as answer:
             async for _ in answer.aiter_lines():
                 break
         return "left" if answer.status_code == 200 else str(answer.status_code)
-    path = "/v1/chat/completions" if number % 3 == 0 else COMPLETIONS
-    answer = await client.post(path, content=bodies[number % (len(bodies) + 1)], headers=JSON)
+    body = HOSTILE_BODIES[kind]
+    path = "/v1/chat/completions" if b'"messages"' in body[:20] else COMPLETIONS
+    answer = await client.post(path, content=body, headers=JSON)
     return str(answer.status_code)
 
 
-async def soak(running: Running, requests: int, tokens: int) -> Soaked:
-    """So many requests by twice as many clients as there are rows; one in five is hostile."""
-    found, numbers = Soaked(), iter(range(requests))
+async def soak(running: Running, requests: int, tokens: int, per_second: float) -> Soaked:
+    """So many requests, which come when they come; one in five is hostile."""
+    found, dice = Soaked(), random.Random(0)
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=running.url, timeout=300, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=running.url, timeout=300, limits=limits) as client, looked_at(running, found):
 
-        async def one() -> None:
-            for number in numbers:
+        async def one(number: int) -> None:
+            try:
                 if number % 5 == 4:
                     word = await hostile(client, number // 5)
                 else:
                     word = str((await client.post(COMPLETIONS, json=asked(number, tokens))).status_code)
-                found.statuses[word] += 1
-                if number in (requests // 10, requests - 1):
-                    found.memory.append(running.memory_bytes)
+            except httpx.HTTPError as fault:
+                word = type(fault).__name__
+            found.statuses[word] += 1
 
-        async def look() -> None:
-            while True:
-                began = time.perf_counter()
-                await client.get("/health")
-                found.health.append(time.perf_counter() - began)
-                await asyncio.sleep(0.05)
-
-        looking = asyncio.ensure_future(look())
-        await asyncio.gather(*(one() for _ in range(2 * ROWS)))
-        looking.cancel()
+        async with asyncio.TaskGroup() as under_way:
+            due = time.perf_counter()
+            for number in range(requests):
+                under_way.create_task(one(number))
+                found.memory.append(running.memory_bytes)
+                due += dice.expovariate(per_second)
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
     return found
 
 
-def rates(model: str, seconds: float, tokens: int) -> dict[str, float]:
+@asynccontextmanager
+async def looked_at(running: Running, found: Soaked) -> AsyncIterator[None]:
+    """Meanwhile another process asks for /health."""
+    host, _, port = running.url.removeprefix("http://").rpartition(":")
+    look = str(Path(__file__).with_name("look_at_health.py"))
+    process = await asyncio.create_subprocess_exec(sys.executable, look, host, port, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    await process.stdout.readline()  # the first: it looks
+    try:
+        yield
+    finally:
+        process.terminate()
+        said, _ = await process.communicate()
+        found.health += [float(line) for line in said.decode().splitlines()]
+
+
+async def saturation(url: str, requests: int, tokens: int) -> float:
+    """Requests a second that the server answers when there are always more than it has rows."""
+    numbers, began = iter(range(10**6, 10**6 + requests)), time.perf_counter()
+    async with httpx.AsyncClient(base_url=url, timeout=300, limits=httpx.Limits(max_connections=None)) as client:
+
+        async def one() -> None:
+            for number in numbers:
+                (await client.post(COMPLETIONS, json=asked(number, tokens))).raise_for_status()
+
+        await asyncio.gather(*(one() for _ in range(ROWS + 4)))
+    return requests / (time.perf_counter() - began)
+
+
+def rates(model: str, seconds: float, tokens: int, weights: str) -> dict[str, float]:
     """Tokens a second alone and together, exact and fast, in turn so that a busy machine treats them alike."""
     found: dict[str, list[float]] = {}
-    with served(model) as exact, served(model, "--no-exact") as fast:
+    flags = ("--weights", weights)
+    with served(model, *flags) as exact, served(model, *flags, "--no-exact") as fast:
         for _ in range(3):
             for name, one in (("exact", exact), ("fast", fast)):
                 for clients in (1, ROWS):
@@ -197,19 +242,23 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--weights", default="float32")
     options = parser.parse_args()
     print_about()
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or str(write_model(Path(folder) / "model"))
-        found = rates(model, options.seconds, options.tokens)
+        found = rates(model, options.seconds, options.tokens, options.weights)
         for name, value in found.items():
             print(f"{name:>22}: {value:8.1f} tokens/s")
         gain = found[f"exact, {ROWS} at once"] / found["exact, 1 at once"]
         print(f"{ROWS} at once give {gain:.1f} times one at a time (bar: 4)")
-        with served(model, "--max-queue", "8") as running:
-            done = asyncio.run(soak(running, options.requests, options.tokens))
+        with served(model, "--max-queue", "8", "--weights", options.weights) as running:
+            per_second = asyncio.run(saturation(running.url, MOST_KEPT + 4 * ROWS, options.tokens))
+            asyncio.run(soak(running, options.requests // 5, options.tokens, 2 * per_second))
+            done = asyncio.run(soak(running, options.requests, options.tokens, 2 * per_second))
+    print(f"saturated at {per_second:.1f} requests/s; the soak sent {2 * per_second:.1f}")
     print(f"soak: {dict(sorted(done.statuses.items()))}, {done.crashes} crashes (bar: 0)")
-    first, last = (one / 2**20 for one in (done.memory[0], done.memory[-1]))
+    first, last = (one / 2**20 for one in done.held)
     print(f"memory {first:.0f} MiB, then {last:.0f} MiB: {done.growth:+.1%} (bar: 2 %)")
     print(f"/health: p99 {done.health_p99 * 1000:.0f} ms of {len(done.health)} looks (bar: 100 ms)")
     return gain < 4 or done.crashes > 0 or done.growth > 0.02 or done.health_p99 > 0.1

@@ -1,6 +1,6 @@
 """Checkpoints that exist wholly or not at all, and Hugging Face's names and shapes both ways."""
 
-from chainrule.checkpoint.adapted import open_adapted
+from chainrule.checkpoint.adapted import adapted_beside, open_adapted
 from chainrule.checkpoint.adapter import (
     ADAPTER_STEM,
     ROWS_STEM,
@@ -30,6 +30,7 @@ __all__ = [
     "AdapterFacts",
     "Checkpoint",
     "OpenedModel",
+    "adapted_beside",
     "base_fingerprint",
     "base_of",
     "build_model",

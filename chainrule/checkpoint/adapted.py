@@ -7,7 +7,7 @@ import torch
 
 from chainrule.checkpoint.adapter import put_adapter
 from chainrule.checkpoint.open import OpenedModel, open_model
-from chainrule.model import DEFAULT_ADAPTER, use_adapter
+from chainrule.model import DEFAULT_ADAPTER, sharing, use_adapter
 
 
 def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.device | str = "cpu") -> OpenedModel:
@@ -24,6 +24,16 @@ def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.d
     opened.model.eval()
     with_them = " and ".join(str(folder) for folder in folders)
     return replace(opened, origin=f"{opened.origin}, with the adapter {with_them}") if folders else opened
+
+
+def adapted_beside(opened: OpenedModel, folder: Path) -> OpenedModel:
+    """A model with the adapter on it, beside `opened`, which computes as before and whose weights both share.
+
+    For writing: the shared weights no longer learn. Raises as `put_adapter` does.
+    """
+    model = sharing(opened.model)
+    put_adapter(model, folder)
+    return replace(opened, model=model.eval(), origin=f"{opened.origin}, with the adapter {folder}")
 
 
 def adapter_name(folder: Path) -> str:

@@ -14,7 +14,16 @@ from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
 from chainrule.checkpoint.load import Checkpoint, load_weights
 from chainrule.checkpoint.peft_format import TRAINED_ROWS, from_peft, to_peft
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
-from chainrule.model import DEFAULT_ADAPTER, GPT, LoraSettings, adapters_of, add_lora, base_tensors, row_tensors
+from chainrule.model import (
+    DEFAULT_ADAPTER,
+    GPT,
+    LoraSettings,
+    adapters_of,
+    add_lora,
+    base_tensors,
+    is_packed,
+    row_tensors,
+)
 
 SETTINGS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -79,8 +88,13 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> Non
     """Puts an adapter from the disk on the model, and uses it.
 
     Raises CheckpointError when it was made for another base, with both fingerprints (a folder that others saved names
-    none, and is judged by names and shapes), when it is damaged, or asks for what is not computed here.
+    none, and is judged by names and shapes), when it is damaged, or asks for what is not computed here; ConfigError for
+    a base whose weights are packed.
     """
+    if is_packed(model):
+        raise ConfigError(
+            f"an adapter stands on full weights, and these are packed; put {folder} on the model before that"
+        )
     config = read_adapter_settings(folder)
     if made_for := read_metadata(folder / WEIGHTS).get(BASE):
         check_base(model, made_for, str(folder))

@@ -9,6 +9,7 @@ INSTRUMENTS = {
     "graph": "The recorded operations as a picture.",
     "ledger": "The chain rule, line by line, from the loss back to a weight.",
     "verify": "Prove the gradients: rules, autograd and numbers.",
+    "token": "What the probability of one token of a text hangs on.",
     "tensor": "One tensor: form, memory, values.",
     "explain": "The shapes of an expression, step by step.",
     "rules": "Every rule of differentiation with its formula.",

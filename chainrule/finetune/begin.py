@@ -6,26 +6,26 @@ from typing import Any
 
 import torch
 
-from chainrule.base import ConfigError, write_json
-from chainrule.checkpoint import OpenedModel, base_fingerprint, peft_words
-from chainrule.config import Config, Layer, Resolved, TextConfig, resolve
-from chainrule.data import Dataset, is_prepared, open_dataset, survey, write_shards
+from chainrule.base import write_json
+from chainrule.checkpoint import OpenedModel, base_fingerprint
+from chainrule.config import Config, Layer, Resolved, resolve
 from chainrule.finetune.checks import Prepared, check
 from chainrule.finetune.examples import Writing
 from chainrule.finetune.grow import grown, with_own_template
 from chainrule.finetune.judged import text_pairs
+from chainrule.finetune.keeping import check_base_text, keep_all
 from chainrule.finetune.lesson import AnswersLesson
 from chainrule.finetune.lessons import lesson_of
 from chainrule.finetune.packing import Packed, packed
 from chainrule.finetune.pair_lint import lint_pairs
-from chainrule.finetune.prepared import Kind, held_out, keep, written
+from chainrule.finetune.prepared import Kind, held_out, written
 from chainrule.finetune.preview import Span, spans
 from chainrule.finetune.probe import overfit
 from chainrule.finetune.rows import read_rows
 from chainrule.finetune.settings import TuningSettings
 from chainrule.model import GPT
 from chainrule.run import LoraRecord, ShownExample, ShownSpan, Tuning, append_row
-from chainrule.tokenizer import ChatTemplate, Tokenizer, save_template
+from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
     Origin,
     Session,
@@ -33,8 +33,6 @@ from chainrule.train import (
     Start,
     check_room,
     find_origin,
-    link_old_text,
-    old_dataset,
     on_machine,
     ready,
     save_settings,
@@ -45,10 +43,11 @@ from chainrule.train import (
 # Windows are at least as long as this where the context allows, so that several short examples share one.
 USUAL_WINDOW, WINDOW_STEP = 256, 8
 SHOWN_EXAMPLES = 2
-# Held out of base text: what is mixed in must not be measured on; where nothing is, half of it is there to measure.
-REPLAY_HELD_OUT, MEASURED_SHARE = 0.1, 0.5
 # Of answers that are judged: tokens of a group, few enough for the activations of a small machine, and units in one.
 GROUP_TOKENS, MOST_AT_ONCE = 4096, 8
+# Tokens of a pass with an adapter. Products of so many rows are at full speed on a CPU where models are large, and what
+# a pass keeps (1.7 MB a token in SmolLM2-135M) stays below the weights.
+ADAPTER_TOKENS = 512
 Show = Callable[[Sequence[Sequence[Span]]], None]
 """Gets the first examples as they will be learnt."""
 
@@ -64,6 +63,7 @@ def anew(
     facts = start.look_at_machine(given.config)
     origin = find_origin(given.config, layers)
     assert origin is not None
+    check_base_text(settings, origin)
     opened = origin.opened
     tokenizer, template = _words(opened)
     prepared, tuning = _prepare(start, origin, (tokenizer, template), settings, given.config)
@@ -82,7 +82,7 @@ def anew(
         good = [one for one in prepared.train if one.good]
         start.say(overfit(model, good, lesson.stop, n_choices=tokenizer.vocab_size).sentence)
         del model
-    dataset = _kept(start, prepared, tuning, settings, origin)
+    dataset = keep_all(start, prepared, tuning, settings, origin)
     check_room(start.run, resolved.config)
     about = tokenizer_row(tokenizer, dataset, resolved.config, tokenizer.vocab_size)
     settled = Settled(resolved, facts, tokenizer, dataset, replace(record, tokenizer=about))
@@ -120,6 +120,7 @@ def _prepare(
     prepared = Prepared(
         train, validation, windows, tokenizer, template, state["token_embedding.weight"], len(rows.examples), faults
     )
+    lora = _lora_record(origin, settings)
     tuning = Tuning(
         source=origin.source,
         examples=tuple(config.text.paths),
@@ -133,8 +134,8 @@ def _prepare(
         replay=settings.replay,
         objective=settings.objective,
         strength=settings.strength,
-        at_once=_at_once(window, len(sides[0])) if kind.judged else 0,
-        lora=_lora_record(origin, settings),
+        at_once=_at_once(window, len(sides[0]), GROUP_TOKENS if lora is None else ADAPTER_TOKENS) if kind.judged else 0,
+        lora=lora,
         n_known=origin.opened.tokenizer.vocab_size,
         template=template.fingerprint,
     )
@@ -158,9 +159,15 @@ def _window(longest: int, context: int) -> int:
     return min(context, -(-wanted // WINDOW_STEP) * WINDOW_STEP)
 
 
-def _at_once(window_tokens: int, n_units: int) -> int:
-    """Pairs, or rated answers with a stranger beside each, that are computed together."""
-    return max(1, min(GROUP_TOKENS // (2 * window_tokens), MOST_AT_ONCE, n_units))
+def _micro_batch(n_windows: int, tuning: Tuning) -> int:
+    """Windows of a pass: few beside an adapter, whose base may fill the memory; else (0) whatever the start finds."""
+    most = max(1, ADAPTER_TOKENS // tuning.window_tokens)
+    return next(n for n in range(min(most, n_windows), 0, -1) if n_windows % n == 0) if tuning.lora else 0
+
+
+def _at_once(window_tokens: int, n_units: int, n_tokens: int) -> int:
+    """Pairs, or rated answers with a stranger beside each, that are computed together: about so many tokens."""
+    return max(1, min(n_tokens // (2 * window_tokens), MOST_AT_ONCE, n_units))
 
 
 def _settings(
@@ -187,7 +194,7 @@ def _settings(
             "tasks": (),
         },
         **({"optimizer": {"kind": "adamw", "lr": rate}} if rate else {}),
-        **({"machine": {"micro_batch": 2 * tuning.at_once}} if tuning.at_once else {}),
+        "machine": {"micro_batch": 2 * tuning.at_once or _micro_batch(n_windows, tuning)},
         "schedule": {"kind": "cosine", "warmup_share": 0.05, "floor": 0.1, "first_window": 0},
     }
     return resolve([origin.layer(), Layer("examples", values), *layers])
@@ -209,35 +216,3 @@ def _lora_record(origin: Origin, settings: TuningSettings) -> LoraRecord | None:
     lora = settings.lora
     step, sha256 = origin.opened.step, base_fingerprint(origin.opened.model)
     return LoraRecord(lora.rank, lora.alpha, lora.rslora, lora.dora, lora.targets, sha256, step)
-
-
-def _kept(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSettings, origin: Origin) -> Dataset:
-    """Writes examples, mask, tokenizer, template and base text into the run's folder."""
-    run = start.run
-    mask = keep(run.data, prepared.train, prepared.held_out, prepared.tokenizer, tuning.examples)
-    prepared.tokenizer.save(run.tokenizer)
-    if prepared.template:
-        save_template(prepared.template, run.path)
-    _keep_base_text(start, settings, origin, prepared.tokenizer, tuning.window_tokens)
-    if tuning.lora:
-        rows = range(tuning.n_known, prepared.tokenizer.vocab_size)
-        write_json(run.adapter_config, peft_words(origin.opened.config, settings.lora, origin.source, rows))
-    write_json(run.tuning, replace(tuning, mask=mask).row())
-    return open_dataset(run.data)
-
-
-def _keep_base_text(
-    start: Start, settings: TuningSettings, origin: Origin, tokenizer: Tokenizer, window_tokens: int
-) -> None:
-    """Text like that which the model was trained on: given, or that of the run which it is from."""
-    run = start.run
-    if settings.base_text:
-        share = REPLAY_HELD_OUT if settings.replay else MEASURED_SHARE
-        found = survey(TextConfig(paths=settings.base_text, validation_share=share), run.old)
-        write_shards(found, tokenizer, run.old, context_length=window_tokens)
-    else:
-        link_old_text(origin, run)
-    if settings.replay and not is_prepared(run.old):
-        raise ConfigError(f"replay={settings.replay:g} mixes base text in, and none is known; give some by --text")
-    if old_dataset(run) is None:
-        start.say("what is forgotten is not measured: no base text is known; --text names some")

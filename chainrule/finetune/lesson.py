@@ -115,7 +115,8 @@ class AnswersLesson:
         loss, bits = self._score(session)
         progress.val_loss = loss
         session.write(EvalRow(**where(session), val_loss=loss, val_bits_per_byte=bits))
-        given = self._answer(session.state.model, self.questions[:ANSWERED])
+        # All of them at the start, which the end is held against.
+        given = self._answer(session.state.model, self.questions[: ANSWERED if progress.step else None])
         base = None
         if session.old is not None:
             base = held_out_bits(session, session.old, own_scoring(session, max_tokens=BASE_TOKENS))

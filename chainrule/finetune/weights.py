@@ -126,8 +126,13 @@ class AdapterWeights(Weights):
     def _put_below(self, model: GPT, config: Config, opened: OpenedModel) -> None:
         below, state = base_tensors(model), self._grown(config, opened)
         assert below.keys() == state.keys(), "the model was made in the base's shape"
+        parameters = dict(model.named_parameters())
         for name, tensor in state.items():
-            below[name].copy_(tensor)
+            if name in parameters and tensor.device == below[name].device and tensor.dtype == below[name].dtype:
+                # The base's own memory: nobody writes it while the adapter learns, and a second one may not fit.
+                parameters[name].data = tensor
+            else:
+                below[name].copy_(tensor)
         begin_adapter(model)
 
 

@@ -2,11 +2,12 @@
 
 from chainrule.generate.chat import ChatSettings
 from chainrule.generate.commands import Answer, Leave, Remark, respond
-from chainrule.generate.decode import Decoder, Prefix
+from chainrule.generate.decode import Decoder
 from chainrule.generate.entries import read_entry
 from chainrule.generate.lost import LostBits, lost_bits
 from chainrule.generate.opening import opened
 from chainrule.generate.quantise import quantised
+from chainrule.generate.reading import PIECE, Prefix, Reader, Reading
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
 from chainrule.generate.talk import Talk, open_talk
 from chainrule.generate.text import TextStream
@@ -15,6 +16,7 @@ from chainrule.generate.writer import Writer, open_writer
 from chainrule.generate.writing import Completion, generate, stream
 
 __all__ = [
+    "PIECE",
     "Answer",
     "ChatSettings",
     "Completion",
@@ -22,6 +24,8 @@ __all__ = [
     "Leave",
     "LostBits",
     "Prefix",
+    "Reader",
+    "Reading",
     "Remark",
     "Rule",
     "Talk",

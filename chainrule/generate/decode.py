@@ -1,62 +1,19 @@
 """From texts to their next tokens: rows come and go, and each step reads what is new in all of them and draws."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.base import ModelError
 from chainrule.generate.choosing import draw, only, uniforms
 from chainrule.generate.prompts import SPREAD_TOKENS
-from chainrule.generate.rules import NEVER, Rule, before_greedy
+from chainrule.generate.reading import Hearer, Prefix, Reader, scores_of, tell
+from chainrule.generate.rules import Rule, before_greedy
 from chainrule.generate.texts import Texts
 from chainrule.model import GPT, KVCache
-
-# Scores of a prompt's places are given out in portions: those of 2,000 places and 50,000 tokens would be 400 MB.
-PLACES_AT_ONCE = 64
-
-Hearer = Callable[[int, Float[Tensor, "T V"]], None]
-"""Hears a place of a text and the scores of the tokens behind it and the places after it, before any rule."""
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """What takes tokens through a model: the model itself, or a `chainrule.model.ExactReader` around it."""
-
-    def stream(self, ids: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B T D"]:
-        """The stream at the new places, which are appended to the cache."""
-        ...
-
-    def logits(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
-        """The scores behind each."""
-        ...
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """The beginning of a text as the model has read it; what begins likewise need not be read again.
-
-    `cache` holds one row, with a place for each of `ids`; it is of use to the model that wrote it alone.
-    """
-
-    ids: tuple[int, ...]
-    cache: KVCache
-
-    @property
-    def n_bytes(self) -> int:
-        """Memory that it takes."""
-        return self.cache.keys.nbytes + self.cache.values.nbytes
-
-    def n_shared(self, ids: Sequence[int]) -> int:
-        """How many places a text can take over: those of its beginning that are the same, its last token apart.
-
-        The last is always read, because the scores of the token after it are not kept.
-        """
-        most = min(len(self.ids), len(ids) - 1)
-        return next((place for place in range(most) if self.ids[place] != ids[place]), most)
 
 
 @dataclass
@@ -70,6 +27,7 @@ class _Row:
     dice: Iterator[float]
     among: tuple[int, ...]
     hear: Hearer | None
+    reader: Reader
     first: int = 0
     read: int = 0
     begun: bool = False
@@ -89,7 +47,8 @@ class Decoder:
     longer, is read by itself first. A row that fills its places forgets the older half, and the rest is read again.
 
     `model` must be in evaluation mode; ids from `n_choices` on are never drawn (rows of a padded vocabulary). With an
-    `ExactReader` as `reader` not even rounding depends on neighbours.
+    `ExactReader` as `reader` not even rounding depends on neighbours. A text that goes on from a `Prefix` of another
+    reader (of the same shape) is read by that one: so models that share a base are read beside each other.
     """
 
     def __init__(
@@ -131,7 +90,8 @@ class Decoder:
             raise ModelError(f"all {self._n_rows} rows are being written; release one, or make more")
         slot, before = len(self._rows), before_greedy(rules)
         used, sure = (tuple(rules), False) if before is None else (before, True)
-        row = _Row(self._n_admitted, list(ids), used, sure, uniforms(seed), tuple(among), hear)
+        reader = (prefix.reader if prefix else None) or self._reader
+        row = _Row(self._n_admitted, list(ids), used, sure, uniforms(seed), tuple(among), hear, reader)
         if prefix is not None:
             row.read = prefix.n_shared(ids)
             self._cache.rows(slot, slot + 1).put(prefix.cache, row.read)
@@ -147,12 +107,16 @@ class Decoder:
             return {}
         for slot in range(len(self._rows)):
             self._forget(slot)
-        stream = self._read(0, len(self._rows), self._catch_up())
-        scores = self._scores(stream[:, -1])
-        for slot, row in enumerate(self._rows):
-            self._tell(row, stream[slot, :-1], row.read - stream.shape[1])
-            if row.hear:
-                row.hear(row.read - 1, scores[slot : slot + 1])
+        n_tokens, found = self._catch_up(), []
+        for start, stop in self._runs():
+            stream, reader = self._read(start, stop, n_tokens), self._rows[start].reader
+            found.append(scores_of(reader, stream[:, -1], self._n_choices))
+            for slot in range(start, stop):
+                row, own = self._rows[slot], slot - start
+                self._tell(row, stream[own, :-1], row.read - n_tokens)
+                if row.hear:
+                    row.hear(row.read - 1, found[-1][own : own + 1])
+        scores = torch.cat(found) if len(found) > 1 else found[0]
         drawn = [slot for slot, row in enumerate(self._rows) if not row.n_unread]
         tokens = self._choose(scores, drawn)
         self._texts.append(drawn, [len(self._rows[slot].ids) for slot in drawn], tokens)
@@ -166,18 +130,43 @@ class Decoder:
         slot = self._slot(row)
         one = self._rows[slot]
         n_places = one.read - one.first
-        return Prefix(tuple(one.ids[one.first : one.read]), self._cache.rows(slot, slot + 1).copy(n_places))
+        ids, cache = tuple(one.ids[one.first : one.read]), self._cache.rows(slot, slot + 1).copy(n_places)
+        return Prefix(ids, cache, one.reader)
 
     def release(self, row: int) -> None:
         """Ends a row, whose place another text may take; the others go on as they were."""
         slot, last = self._slot(row), len(self._rows) - 1
         end = self._cache.rows(last, last + 1)
         if slot != last:
-            self._cache.rows(slot, slot + 1).put(end, end.length)
-            self._texts.put(slot, self._rows[last].ids)
-            self._rows[slot] = self._rows[last]
+            self._put(slot, self._rows[last], end)
         end.truncate(0)
         self._rows.pop()
+
+    def _put(self, slot: int, row: _Row, cache: KVCache) -> None:
+        """The slot becomes this row, with what is read of it."""
+        self._cache.rows(slot, slot + 1).put(cache, cache.length)
+        self._texts.put(slot, row.ids)
+        self._rows[slot] = row
+
+    def _runs(self) -> list[tuple[int, int]]:
+        """From and to before which slots rows have one reader, once those of each stand together."""
+        runs, start, n_rows = list[tuple[int, int]](), 0, len(self._rows)
+        while start < n_rows:
+            reader, stop = self._rows[start].reader, start + 1
+            for slot in range(start + 1, n_rows):
+                if self._rows[slot].reader is reader:
+                    if slot != stop:
+                        self._swap(slot, stop)
+                    stop += 1
+            runs.append((start, stop))
+            start = stop
+        return runs
+
+    def _swap(self, one: int, other: int) -> None:
+        mine, copied = self._rows[one], self._cache.rows(one, one + 1)
+        copied = copied.copy(copied.length)
+        self._put(one, self._rows[other], self._cache.rows(other, other + 1))
+        self._put(other, mine, copied)
 
     def _slot(self, number: int) -> int:
         for slot, row in enumerate(self._rows):
@@ -206,28 +195,18 @@ class Decoder:
         return least
 
     def _read(self, start: int, stop: int, n_tokens: int) -> Float[Tensor, "B T D"]:
-        """Takes the next tokens of these rows through the model; returns the stream."""
+        """Takes the next tokens of these rows, which have one reader, through its model; returns the stream."""
         rows, cache = self._rows[start:stop], self._cache.rows(start, stop)
         ids = torch.tensor([row.ids[row.read : row.read + n_tokens] for row in rows], device=cache.keys.device)
-        stream = self._reader.stream(ids, cache)
+        stream = rows[0].reader.stream(ids, cache)
         for row in rows:
             row.read += n_tokens
         return stream
 
     def _tell(self, row: _Row, stream: Float[Tensor, "T D"], place: int) -> None:
         """Gives the row's hearer the scores behind these places, of which `place` is the first."""
-        if row.hear is None:
-            return
-        for start in range(0, len(stream), PLACES_AT_ONCE):
-            row.hear(place + start, self._scores(stream[start : start + PLACES_AT_ONCE]))
-
-    def _scores(self, stream: Float[Tensor, "N D"]) -> Float[Tensor, "N V"]:
-        """The scores behind each; never a token that is none."""
-        scores = self._reader.logits(stream).float()
-        if scores.isnan().any():
-            raise ModelError("the model's scores are not numbers (NaN); its weights are damaged or have diverged")
-        scores[:, self._n_choices :] = NEVER
-        return scores
+        if row.hear is not None:
+            tell(row.hear, row.reader, stream, place, self._n_choices)
 
     def _choose(self, logits: Float[Tensor, "B V"], slots: list[int]) -> list[int]:
         """A token for each of the slots, by its rules and its dice."""
@@ -238,7 +217,8 @@ class Decoder:
             logits = self._ruled(logits, alike)
         # What is sure needs no probabilities and no dice.
         sure = [slot for slot in slots if self._rows[slot].sure]
-        tokens = dict(zip(sure, logits[sure].argmax(-1).tolist(), strict=True))
+        certain = logits if len(sure) == len(logits) else logits[sure]
+        tokens = dict(zip(sure, certain.argmax(-1).tolist(), strict=True))
         if dicing := [slot for slot in slots if not self._rows[slot].sure]:
             # On the CPU: a GPU's running sums differ from call to call, and the token is wanted here anyway.
             numbers = torch.tensor([next(self._rows[slot].dice) for slot in dicing])

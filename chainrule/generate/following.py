@@ -6,7 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chainrule.generate.decode import Decoder, Prefix
+from chainrule.generate.decode import Decoder
+from chainrule.generate.reading import Prefix
 from chainrule.generate.rules import Rule
 from chainrule.generate.text import TextStream
 from chainrule.model import GPT

@@ -3,9 +3,8 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +16,20 @@ from chainrule.model import (
     GPT,
     GROUP,
     BFloat16Linear,
-    FlatBlock,
+    FlatBlocks,
     Int4Linear,
     Int8Linear,
     JoinedSwiGLU,
+    RotatedInt8Linear,
     SwiGLUFeedForward,
     can_be_flat,
     dequantised,
     four_bits,
     int4_fits,
     int8_fits,
+    joined,
+    linear_of,
+    sharing,
     whole_numbers_are_exact,
 )
 
@@ -79,15 +82,16 @@ def quantised(opened: OpenedModel, weights: str, *, on_fallback: Callable[[str],
 def packed_model(model: GPT, weights: str) -> tuple[GPT, Counter[str]]:
     """A model that shares all but its linear layers with `model`, and what could not be packed as asked, counted."""
     notes: Counter[str] = Counter()
-    made = _sharing(model)
-    for block in made.blocks:
-        _join(block)
-        for parent in list(block.modules()):
-            for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear:
-                    setattr(parent, name, packed_layer(child, PRODUCTS[weights], notes))
-    made.blocks = nn.ModuleList(FlatBlock(block) if can_be_flat(block) else block for block in made.blocks)
-    head = packed_layer(_head(model), HEADS[weights], notes)
+    made = sharing(model)
+
+    def packed(linear: nn.Linear) -> nn.Module:
+        return packed_layer(linear, PRODUCTS[weights], notes)
+
+    if model.config.position == "rope" and all(map(can_be_flat, model.blocks)):
+        made.blocks = nn.ModuleList([FlatBlocks(model.blocks, packed)])
+    else:
+        _pack_apart(made.blocks, packed)
+    head = packed_layer(linear_of(model.head_weight, None), HEADS[weights], notes)
     made.head = head if model.head is not None or not isinstance(head, nn.Linear) else None
     return made, notes
 
@@ -121,33 +125,16 @@ def _fault(layer: nn.Module, stands_for: Tensor, bias: Tensor | None) -> str | N
     return None
 
 
-def _sharing(module: nn.Module) -> Any:
-    """A copy whose modules can be replaced; parameters and buffers are the same tensors."""
-    made = copy(module)
-    made._modules = {name: child and _sharing(child) for name, child in module._modules.items()}
-    made._parameters, made._buffers = dict(module._parameters), dict(module._buffers)
-    return made
-
-
-def _join(block: nn.Module) -> None:
-    """Makes one product of the gate and the up projection of a block."""
-    old = block.feed_forward
-    if isinstance(old, SwiGLUFeedForward) and type(old.gate) is type(old.up) is nn.Linear:
-        bias = None if old.gate.bias is None else torch.cat((old.gate.bias, old.up.bias))
-        block.feed_forward = JoinedSwiGLU(_linear(torch.cat((old.gate.weight, old.up.weight)), bias), old.down)
-
-
-def _head(model: GPT) -> nn.Linear:
-    return _linear(model.head_weight.detach(), None)
-
-
-def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A linear layer around tensors that are there."""
-    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    made.weight = nn.Parameter(weight, requires_grad=False)
-    if bias is not None:
-        made.bias = nn.Parameter(bias, requires_grad=False)
-    return made
+def _pack_apart(blocks: nn.Module, packed: Callable[[nn.Linear], nn.Module]) -> None:
+    """Packs the linear layers of blocks in their places, gate and up projection as one."""
+    for parent in list(blocks.modules()):
+        old = getattr(parent, "feed_forward", None)
+        if isinstance(old, SwiGLUFeedForward) and type(old.gate) is type(old.up) is nn.Linear:
+            parent.feed_forward = JoinedSwiGLU(joined(old.gate, old.up), old.down)
+    for parent in list(blocks.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                setattr(parent, name, packed(child))
 
 
 def _not_eight(linear: nn.Linear) -> str | None:
@@ -179,6 +166,11 @@ def _int8(few_rows: int) -> Callable[[nn.Linear], Packing]:
     return packed
 
 
+def _rotated(linear: nn.Linear) -> Packing:
+    layer = RotatedInt8Linear(linear.weight, linear.bias)
+    return layer, layer.dequantised()
+
+
 def _int4(linear: nn.Linear) -> Packing:
     levels, scale_and_zero = four_bits(linear.weight)
     return Int4Linear(levels, scale_and_zero, linear.bias), dequantised(levels, scale_and_zero)
@@ -193,8 +185,9 @@ WHOLE = Product("int8 by whole numbers", _int8(0), _not_exact)
 PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eight)
 # The head's scores are compared with each other: rounded to bfloat16, as the packed product gives them, those near 20
 # are 1/8 apart, and equals among the likeliest tokens are common.
-HEAD = (WHOLE, PACKED)
-INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), *HEAD)
+PREPACKED = Product("int8 by fbgemm's whole numbers", _rotated)
+HEAD = (PREPACKED, WHOLE, PACKED)
+INT8 = (PREPACKED, Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), WHOLE, PACKED)
 BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
 PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
 HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}

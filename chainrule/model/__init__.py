@@ -5,7 +5,7 @@ from chainrule.model.batch import Batch, WindowsLike, micro_batches
 from chainrule.model.cache import KVCache
 from chainrule.model.exact import ExactReader
 from chainrule.model.feed_forward import SwiGLUFeedForward
-from chainrule.model.flat import FlatBlock, can_be_flat
+from chainrule.model.flat import FlatBlocks, can_be_flat
 from chainrule.model.gpt import GPT
 from chainrule.model.lora import (
     DEFAULT_ADAPTER,
@@ -37,11 +37,16 @@ from chainrule.model.packed import (
     four_bits,
     int4_fits,
     int8_fits,
+    is_packed,
+    joined,
+    linear_of,
     whole_numbers_are_exact,
 )
 from chainrule.model.position import POSITIONS
 from chainrule.model.previous_token import plant_previous_token
 from chainrule.model.rope import rope_speeds, unscaled_speeds
+from chainrule.model.rotated import RotatedInt8Linear
+from chainrule.model.shared import sharing
 
 __all__ = [
     "DEFAULT_ADAPTER",
@@ -55,12 +60,13 @@ __all__ = [
     "BFloat16Linear",
     "Batch",
     "ExactReader",
-    "FlatBlock",
+    "FlatBlocks",
     "Int4Linear",
     "Int8Linear",
     "JoinedSwiGLU",
     "KVCache",
     "LoraSettings",
+    "RotatedInt8Linear",
     "Span",
     "SwiGLUFeedForward",
     "WindowsLike",
@@ -80,12 +86,16 @@ __all__ = [
     "four_bits",
     "int4_fits",
     "int8_fits",
+    "is_packed",
+    "joined",
     "learn_rows",
+    "linear_of",
     "merge_lora",
     "micro_batches",
     "plant_previous_token",
     "rope_speeds",
     "row_tensors",
+    "sharing",
     "unscaled_speeds",
     "use_adapter",
     "whole_numbers_are_exact",

@@ -32,3 +32,12 @@ class Block(nn.Module):
         """The stream after this block."""
         x = x + self.drop(self.attention(self.attention_norm(x), rotation, mask, cache))
         return x + self.drop(self.feed_forward(self.feed_forward_norm(x)))
+
+    def heads(self, x: Float[Tensor, "B T D"], rotation: Rotation = None) -> tuple[Tensor, Tensor, Tensor]:
+        """What the attention of this block compares and gathers: queries, keys, values; see `Attention.projected`."""
+        return self.attention.projected(self.attention_norm(x), rotation)
+
+    def finished(self, x: Float[Tensor, "B T D"], gathered: Float[Tensor, "B T W"]) -> Float[Tensor, "B T D"]:
+        """The stream after this block, in evaluation mode, from what each place has gathered with `heads`."""
+        x = x + self.attention.out(gathered)
+        return x + self.feed_forward(self.feed_forward_norm(x))

@@ -18,8 +18,9 @@ from torch import Tensor
 from chainrule.base import DeviceError
 from chainrule.model.block import Block
 from chainrule.model.cache import KVCache
+from chainrule.model.flat import FlatBlock, FlatBlocks
 from chainrule.model.gpt import GPT
-from chainrule.model.position import Rotation, check_length
+from chainrule.model.position import check_length
 
 # Most rows first. One row is always exact: it is then the only row of every product.
 ROW_COUNTS = (128, 32, 8)
@@ -59,14 +60,13 @@ class ExactReader:
             position.embed(model.token_embedding(_filled(tokens[one.start : one.stop], one.n_rows)[:, None]), where)
             for one, where in zip(portions, at, strict=True)
         ]
-        for block in model.blocks:
-            assert isinstance(block, Block)
-            heads = [_projected(block, part, rotation) for part, rotation in zip(x, rotations, strict=True)]
+        for layer, block in enumerate(_blocks(model)):
+            heads = [block.heads(part, rotation) for part, rotation in zip(x, rotations, strict=True)]
             q, k, v = (_joined(parts, portions) for parts in zip(*heads, strict=True))
-            cache.append(block.attention.layer, _by_text(k, n_rows).to(cache.keys.dtype), _by_text(v, n_rows))
-            gathered = self._gathered(q, cache, block.attention.layer, looks)
+            cache.append(layer, _by_text(k, n_rows).to(cache.keys.dtype), _by_text(v, n_rows))
+            gathered = self._gathered(q, cache, layer, looks)
             x = [
-                _finished(block, part, _filled(gathered[one.start : one.stop], one.n_rows))
+                block.finished(part, _filled(gathered[one.start : one.stop], one.n_rows)[:, None])
                 for one, part in zip(portions, x, strict=True)
             ]
         cache.advance(length)
@@ -172,14 +172,12 @@ def _by_products(
     return gathered.transpose(1, 2).reshape(len(q), -1)
 
 
-def _projected(block: Block, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-    return block.attention.projected(block.attention_norm(x), rotation)
-
-
-def _finished(block: Block, x: Float[Tensor, "N 1 D"], gathered: Float[Tensor, "N W"]) -> Float[Tensor, "N 1 D"]:
-    """The block after its attention."""
-    x = x + block.attention.out(gathered[:, None])
-    return x + block.feed_forward(block.feed_forward_norm(x))
+def _blocks(model: GPT) -> list[Block | FlatBlock]:
+    """The blocks; of packed weights they may be written out flat, all in one module."""
+    found: list[Block | FlatBlock] = []
+    for block in model.blocks:
+        found += block.each() if isinstance(block, FlatBlocks) else [block] if isinstance(block, Block) else []
+    return found
 
 
 def _filled(x: Tensor, n_rows: int, dim: int = 0) -> Tensor:
@@ -209,8 +207,7 @@ def row_counts(model: GPT) -> tuple[int, ...]:
     itself with its rows in another order leads, and the larger ones have to be equal to it; one row alone, (1,), is
     what is left where none is.
     """
-    block = model.blocks[0]
-    assert isinstance(block, Block)
+    block = _blocks(model)[0]
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(max(ROW_COUNTS), generator=generator)
     trials = [_trial(function, shape, generator) for function, shape in _products(model, block)]
@@ -223,14 +220,16 @@ def row_counts(model: GPT) -> tuple[int, ...]:
     return (1,)
 
 
-def _products(model: GPT, block: Block) -> list[tuple[Callable[[Tensor], Tensor], int]]:
+def _products(model: GPT, block: Block | FlatBlock) -> list[tuple[Callable[[Tensor], Tensor], int]]:
     """What a token goes through, as functions of rows, with the width that they take."""
     config, dtype = model.config, model.token_embedding.weight.dtype
     generator = torch.Generator().manual_seed(1)
     found: list[tuple[Callable[[Tensor], Tensor], int]] = [
-        (lambda x: torch.cat([part.flatten(1) for part in _projected(block, x[:, None], None)], 1), config.emb_dim),
-        (lambda x: block.attention.out(x[:, None])[:, 0], config.n_heads * config.head_dim),
-        (lambda x: block.feed_forward(block.feed_forward_norm(x[:, None]))[:, 0], config.emb_dim),
+        (lambda x: torch.cat([part.flatten(1) for part in block.heads(x[:, None])], 1), config.emb_dim),
+        (
+            lambda x: block.finished(x.new_zeros(len(x), 1, config.emb_dim), x[:, None])[:, 0],
+            config.n_heads * config.head_dim,
+        ),
         (lambda x: model.logits(model.final_norm(x)), config.emb_dim),
     ]
     for n_keys in {KEYS_AT_ONCE, min(5 * KEYS_AT_ONCE, config.context_length), config.context_length}:

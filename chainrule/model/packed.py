@@ -4,6 +4,7 @@ A token that is written costs one pass over all weights, so fewer bytes a weight
 can be trained: weights are plain attributes, and no gradient goes through. `dequantised` is the slow reference of each.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -24,7 +25,22 @@ TINY = 1e-30
 SHRINKAGES = (1.0, 0.95, 0.9, 0.85)
 
 
-class Int8Linear(nn.Module):
+class PackedLinear(nn.Module):
+    """What stands in the place of a linear layer: `rows` multiplies, the rest is here."""
+
+    bias: Tensor | None
+
+    def rows(self, x: Float[Tensor, "M K"]) -> Float[Tensor, "M N"]:
+        """The product without the bias, in bfloat16 or float32."""
+        raise NotImplementedError
+
+    def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
+        """The layer in the dtype of `x`."""
+        y = self.rows(x.reshape(-1, x.shape[-1])).to(x.dtype).view(*x.shape[:-1], -1)
+        return y if self.bias is None else y + self.bias
+
+
+class Int8Linear(PackedLinear):
     """A scale for each output and whole numbers within ±127: y = scale ⊙ (Q x) + bias.
 
     Up to `few_rows` rows are multiplied by torch's packed product, which rounds them and the result to bfloat16; more
@@ -34,22 +50,15 @@ class Int8Linear(nn.Module):
 
     def __init__(self, weight: Float[Tensor, "N K"], bias: Tensor | None = None, few_rows: int = FEW_ROWS) -> None:
         super().__init__()
-        # bfloat16 is what the packed product takes; rounded before the weights are, so that both know the same scale.
-        scale = (weight.float().abs().amax(1, keepdim=True) / 127).clamp(min=TINY).bfloat16()
-        self.packed = (weight / scale.float()).round().clamp(-127, 127).to(torch.int8)
-        self.scale = scale.squeeze(1).float()
-        self.narrow_scale = scale.squeeze(1)
+        self.packed, self.scale = eight_bits(weight.float())
+        self.narrow_scale = self.scale.bfloat16()
         self.tiny = torch.tensor(TINY)
         self.bias = bias
         self.few_rows = few_rows
 
-    def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
-        """The product in the dtype of `x`."""
-        rows = x.reshape(-1, x.shape[-1])
-        few = len(rows) <= self.few_rows
-        y = self._packed_product(rows) if few else self._whole_product(rows.float())
-        y = y.to(x.dtype).view(*x.shape[:-1], -1)
-        return y if self.bias is None else y + self.bias
+    def rows(self, x: Float[Tensor, "M K"]) -> Float[Tensor, "M N"]:
+        """The product without the bias."""
+        return self._packed_product(x) if len(x) <= self.few_rows else self._whole_product(x.float())
 
     def dequantised(self) -> Float[Tensor, "N K"]:
         """The weights that the packed ones stand for."""
@@ -71,7 +80,7 @@ class Int8Linear(nn.Module):
         return torch.add(sums[n_rows:], sums[:n_rows], alpha=256).mul_(unit).mul_(self.scale)
 
 
-class Int4Linear(nn.Module):
+class Int4Linear(PackedLinear):
     """16 levels between a group's extremes: w = (level - 8) scale + zero, for each 32 neighbours of a row.
 
     `levels` are 0 to 15, int32; the product is computed in bfloat16. `int4_fits` says which shapes it takes.
@@ -86,15 +95,12 @@ class Int4Linear(nn.Module):
         self.bias = bias
         self.group = levels.shape[1] // len(scale_and_zero)
 
-    def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
-        """The product in the dtype of `x`."""
-        rows = x.reshape(-1, x.shape[-1]).bfloat16()
-        y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.levels, self.group, self.scale_and_zero)
-        y = y.to(x.dtype).view(*x.shape[:-1], -1)
-        return y if self.bias is None else y + self.bias
+    def rows(self, x: Float[Tensor, "M K"]) -> Float[Tensor, "M N"]:
+        """The product without the bias."""
+        return torch._weight_int4pack_mm_for_cpu(x.bfloat16(), self.levels, self.group, self.scale_and_zero)
 
 
-class BFloat16Linear(nn.Module):
+class BFloat16Linear(PackedLinear):
     """The weights in half their bytes, multiplied in bfloat16."""
 
     def __init__(self, weight: Float[Tensor, "N K"], bias: Tensor | None = None) -> None:
@@ -102,10 +108,9 @@ class BFloat16Linear(nn.Module):
         self.weight = weight.bfloat16()
         self.bias = bias
 
-    def forward(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... N"]:
-        """The product in the dtype of `x`."""
-        y = nn.functional.linear(x.bfloat16(), self.weight).to(x.dtype)
-        return y if self.bias is None else y + self.bias
+    def rows(self, x: Float[Tensor, "M K"]) -> Float[Tensor, "M N"]:
+        """The product without the bias."""
+        return nn.functional.linear(x.bfloat16(), self.weight)
 
 
 class JoinedSwiGLU(nn.Module):
@@ -121,6 +126,28 @@ class JoinedSwiGLU(nn.Module):
         return self.down(nn.functional.silu(gate).mul_(up))
 
 
+def rows_product(layer: nn.Module) -> Callable[[Tensor], Tensor]:
+    """How rows are multiplied by a layer in the fewest calls: past torch's hooks, and past what only a bias needs."""
+    return layer.rows if isinstance(layer, PackedLinear) and layer.bias is None else layer.forward
+
+
+def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A linear layer around tensors that are there."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    made.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    if bias is not None:
+        made.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    return made
+
+
+def joined(first: nn.Linear, second: nn.Linear) -> nn.Linear:
+    """One layer that gives the outputs of both, the first's before the second's; both have a bias, or neither."""
+    bias = None
+    if first.bias is not None and second.bias is not None:
+        bias = torch.cat((first.bias, second.bias))
+    return linear_of(torch.cat((first.weight, second.weight)), bias)
+
+
 @cache
 def whole_numbers_are_exact() -> bool:
     """Whether torch adds products of 8-bit numbers up without a loss here.
@@ -134,6 +161,13 @@ def whole_numbers_are_exact() -> bool:
         for n_rows in (1, 2, 64)
         for sign in (1, -1)
     )
+
+
+def eight_bits(weight: Float[Tensor, "N K"]) -> tuple[Int[Tensor, "N K"], Float[Tensor, " N"]]:
+    """Whole numbers within ±127 and a scale for each row."""
+    # bfloat16 is what torch's packed product takes; rounded before the weights are, so that both know the same scale.
+    scale = (torch.linalg.vector_norm(weight, torch.inf, 1, True) / 127).clamp(min=TINY).bfloat16().float()
+    return (weight / scale).round_().clamp_(-127, 127).to(torch.int8), scale.squeeze(1)
 
 
 def int8_fits(weight: Float[Tensor, "N K"]) -> bool:
@@ -178,3 +212,8 @@ def dequantised(levels: Int[Tensor, "N K"], scale_and_zero: Float[Tensor, "G N 2
     groups = levels.view(len(levels), len(scale_and_zero), -1)
     scale, zero = scale_and_zero.float().transpose(0, 1).chunk(2, -1)
     return ((groups - 8) * scale + zero).flatten(1)
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Whether any of its linear layers is a packed one."""
+    return any(isinstance(module, PackedLinear) for module in model.modules())

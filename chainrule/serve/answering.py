@@ -1,10 +1,11 @@
 """One request from its texts to its answer: into the engine's queue, and out of it while somebody listens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from chainrule.serve.answers import Shape, Tally, event
 from chainrule.serve.engine import Engine
@@ -13,16 +14,18 @@ from chainrule.serve.texts import Failed, Job, Piece, Wanted
 
 # nginx would hold pieces back until it has a page of them.
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+# Some milliseconds of work; a longer answer is put together in a thread, so that /health gets its turn meanwhile.
+LONG_ANSWER_TOKENS = 512
 
 
 class Hearing:
     """The pieces of a request, from the engine's thread to the server's loop; leaves the engine when it is closed."""
 
-    def __init__(self, engine: Engine, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, engine: Engine, wanted: Sequence[Wanted], model: str) -> None:
         self._engine, self._left = engine, len(wanted)
         self._pieces: asyncio.Queue[Piece | Failed] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._job = Job(tuple(wanted), self._tell)
+        self._job = Job(tuple(wanted), self._tell, model)
         engine.submit(self._job)
 
     async def next(self) -> Piece | None:
@@ -52,7 +55,7 @@ async def answer(request: Request, engine: Engine, shape: Shape, *, stream: bool
 
     Raises ApiError; a client that leaves meanwhile frees its rows.
     """
-    hearing = Hearing(engine, shape.wanted)
+    hearing = Hearing(engine, shape.wanted, shape.model)
     try:
         work = asyncio.ensure_future(hearing.next() if stream else _all(hearing, len(shape.wanted)))
         gone = asyncio.ensure_future(_gone(request))
@@ -67,7 +70,9 @@ async def answer(request: Request, engine: Engine, shape: Shape, *, stream: bool
         hearing.close()
         raise
     if isinstance(found, list):
-        return JSONResponse(shape.whole(found))
+        long = sum(len(tally.tokens) for tally in found) > LONG_ANSWER_TOKENS
+        content = await asyncio.to_thread(shape.whole, found) if long else shape.whole(found)
+        return Response(content, media_type="application/json")
     return StreamingResponse(_stream(hearing, shape, found), media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
@@ -100,3 +105,17 @@ async def _gone(request: Request) -> None:
     """Returns when the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+class Held(Response):
+    """An answer with something that has to be let go of when all of it is sent, or when its client has left."""
+
+    def __init__(self, sent: Response, let_go: Callable[[], None]) -> None:
+        self._sent, self._let_go, self.background = sent, let_go, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        try:
+            await self._sent(scope, receive, send)
+        finally:
+            self._let_go()

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,20 @@ class Shape:
     wanted: tuple[Wanted, ...]
     n_choices: int
     usage: bool = False
+    ids: bool = False
+    """Whether ids of tokens are told, too."""
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, tallies: Sequence[Tally]) -> dict[str, Any]:
-        """The answer that is sent at once."""
-        choices = [self._choice(index, tally) for index, tally in enumerate(tallies)]
-        return {**self._head(piece=False), "choices": choices, "usage": self.used(tallies)}
+    def whole(self, tallies: Sequence[Tally]) -> bytes:
+        """The answer that is sent at once.
+
+        Choice by choice: log-probabilities of 256 prompts are tens of megabytes, and nothing else in this process runs
+        while one call of the encoder does.
+        """
+        head, used = {**self._head(piece=False), **self._asked_ids()}, self.used(tallies)
+        choices = b",".join(written(self._choice(index, tally)) for index, tally in enumerate(tallies))
+        return b"".join((written(head)[:-1], b',"choices":[', choices, b'],"usage":', written(used), b"}"))
 
     def used(self, tallies: Sequence[Tally]) -> dict[str, Any]:
         """Tokens of prompts (each counted once, whatever the number of choices) and of answers."""
@@ -65,7 +72,8 @@ class Shape:
         tallies = [Tally() for _ in self.wanted]
         if self.chat:
             for index in range(len(tallies)):
-                yield self._event([self._delta(index, {"role": "assistant", "content": ""}, None, None)])
+                role = self._delta(index, {"role": "assistant", "content": ""}, None, None)
+                yield self._event([role], more=self._asked_ids())
         elif self.wanted[0].echo and self.wanted[0].n_top is None:
             for index, one in enumerate(self.wanted):
                 yield self._event([self._part(index, self._prompt(one), None, None)])
@@ -74,8 +82,10 @@ class Shape:
             logprobs = self._logprobs(piece.index, piece.tokens, tallies[piece.index]) if scored else None
             echoed = self._prompt(self.wanted[piece.index]) if scored and not tallies[piece.index].tokens else ""
             tallies[piece.index].add(piece)
-            if piece.text or echoed or piece.finish or scored:
-                yield self._event([self._streamed(piece, echoed + piece.text, logprobs)])
+            if piece.text or echoed or piece.finish or scored or self.ids:
+                choice = self._streamed(piece, echoed + piece.text, logprobs)
+                first = len(tallies[piece.index].tokens) == len(piece.tokens)
+                yield self._event([choice | self._ids(piece.index, piece.tokens, first=first)])
         if self.usage:
             yield self._event([], self.used(tallies))
         yield DONE
@@ -88,10 +98,11 @@ class Shape:
     def _choice(self, index: int, tally: Tally) -> dict[str, Any]:
         wanted = self.wanted[index]
         logprobs = self._logprobs(index, tally.tokens, Tally()) if wanted.n_top is not None else None
+        ids = self._ids(index, tally.tokens, first=True)
         if not self.chat:
-            return self._part(index, self._prompt(wanted) + tally.text, logprobs, tally.finish)
+            return self._part(index, self._prompt(wanted) + tally.text, logprobs, tally.finish) | ids
         message = {"role": "assistant", "content": tally.text, "refusal": None}
-        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": tally.finish}
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": tally.finish} | ids
 
     def _streamed(self, piece: Piece, text: str, logprobs: dict[str, Any] | None) -> dict[str, Any]:
         if not self.chat:
@@ -103,6 +114,16 @@ class Shape:
         if not wanted.echo:
             return ""
         return b"".join(map(self.words.content, wanted.ids)).decode("utf-8", errors="replace")
+
+    def _asked_ids(self) -> dict[str, Any]:
+        """Of a conversation, whose ids stand beside the choices; of prompts they stand in them."""
+        return {"prompt_token_ids": list(self.wanted[0].ids)} if self.ids and self.chat else {}
+
+    def _ids(self, index: int, tokens: Sequence[Scored], *, first: bool) -> dict[str, Any]:
+        if not self.ids:
+            return {}
+        asked = {"prompt_token_ids": list(self.wanted[index].ids)} if first and not self.chat else {}
+        return {"token_ids": [one.id for one in tokens], **asked}
 
     def _logprobs(self, index: int, tokens: Sequence[Scored], before: Tally) -> dict[str, Any]:
         if self.chat:
@@ -120,8 +141,10 @@ class Shape:
     ) -> dict[str, Any]:
         return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
-    def _event(self, choices: list[dict[str, Any]], used: dict[str, Any] | None = None) -> bytes:
-        content = {**self._head(piece=True), "choices": choices}
+    def _event(
+        self, choices: list[dict[str, Any]], used: dict[str, Any] | None = None, more: Mapping[str, Any] | None = None
+    ) -> bytes:
+        content = {**self._head(piece=True), **(more or {}), "choices": choices}
         if self.usage:
             content["usage"] = used
         return event(content)
@@ -129,4 +152,9 @@ class Shape:
 
 def event(content: dict[str, Any]) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(content, ensure_ascii=False, allow_nan=False).encode(errors="replace") + b"\n\n"
+    return b"data: " + written(content) + b"\n\n"
+
+
+def written(content: dict[str, Any]) -> bytes:
+    """JSON, whatever the texts in it hold."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")

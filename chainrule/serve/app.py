@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,23 +14,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chainrule import __version__
 from chainrule.base import UserError
-from chainrule.checkpoint import OpenedModel
-from chainrule.serve.answering import answer
+from chainrule.serve.answering import Held, answer
 from chainrule.serve.answers import Shape
-from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest, Writing
+from chainrule.serve.asked import REFUSED, ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.desk import Desk
-from chainrule.serve.engine import Engine
-from chainrule.serve.errors import ApiError, error_response
+from chainrule.serve.errors import ERRORS, ApiError, error_response
 from chainrule.serve.guard import Guard
 from chainrule.serve.metrics import Metrics
+from chainrule.serve.offers import Offer
+from chainrule.serve.own_routes import own_routes
 from chainrule.serve.pages import page_routes
 from chainrule.serve.settings import Serving
+from chainrule.serve.shelf import Seat, Shelf
 from chainrule.serve.texts import Wanted
-from chainrule.serve.words import Words
 
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
     "stop": "a text or a list of at most 16, each of at most 256 characters",
+}
+WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer, whole or with `stream` in pieces.", "content": {"text/event-stream": {}}}
 }
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,48 +42,57 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 class Api:
     """What the routes share."""
 
-    def __init__(self, opened: OpenedModel, settings: Serving) -> None:
+    def __init__(self, offers: Sequence[Offer], settings: Serving) -> None:
         self.metrics = Metrics()
-        self.engine = Engine(opened, settings, self.metrics)
-        self.name = settings.name or opened.origin.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        self.desk = Desk(opened, self.name, self.engine.max_length)
-        self.words = Words(opened.tokenizer)
+        self.shelf = Shelf(offers, settings, self.metrics)
+        first = self.shelf.first
+        self.name, self.engine, self.desk, self.words = first.name, first.engine, first.desk, first.words
         self.created = int(time.time())
 
-    async def write(self, request: Request, asked: Writing, wanted: list[Wanted]) -> Response:
-        """The answer to a request for texts."""
+    async def write(self, request: Request, asked: CompletionRequest | ChatRequest) -> Response:
+        """The answer to a request for texts, by the model that it names."""
         options = asked.stream_options
         if options is not None and not asked.stream:
             raise ApiError(400, "stream_options needs stream: true", param="stream_options")
-        shape = Shape(
-            isinstance(asked, ChatRequest),
-            self.name,
-            self.words,
-            tuple(wanted),
-            asked.n or 1,
-            bool(options and options.include_usage),
-        )
-        return await answer(request, self.engine, shape, stream=bool(asked.stream))
+        seat = await self.shelf.take(asked.model)
+        try:
+            shape = Shape(
+                isinstance(asked, ChatRequest),
+                seat.name,
+                seat.words,
+                tuple(await asyncio.to_thread(_texts, seat.desk, asked)),
+                asked.n or 1,
+                bool(options and options.include_usage),
+                bool(asked.return_token_ids),
+            )
+            sent = await answer(request, seat.engine, shape, stream=bool(asked.stream))
+        except BaseException:
+            self.shelf.give_back(seat)
+            raise
+        return Held(sent, lambda: self.shelf.give_back(seat))
 
 
-def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
-    """The server's application around a model; its engine runs between the application's start and end."""
-    api = Api(opened, settings)
+def _texts(desk: Desk, asked: CompletionRequest | ChatRequest) -> list[Wanted]:
+    return desk.chat(asked) if isinstance(asked, ChatRequest) else desk.completion(asked)
+
+
+def build_app(offers: Sequence[Offer], settings: Serving) -> FastAPI:
+    """The server's application around models; their engines run between the application's start and end."""
+    api = Api(offers, settings)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        api.engine.start()
+        api.shelf.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(api.engine.stop)
+            await asyncio.to_thread(api.shelf.stop)
 
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
     app.state.api = api
-    app.include_router(_writing_routes(api))
-    app.include_router(_tokenizer_routes(api))
-    app.include_router(_state_routes(api))
+    for routes in (_writing_routes(api), _tokenizer_routes(api), _state_routes(api), own_routes(api.shelf)):
+        app.include_router(routes, responses=ERRORS)
     app.include_router(page_routes())
     _tell_errors(app)
     app.add_middleware(Counted, metrics=api.metrics)
@@ -88,21 +101,21 @@ def build_app(opened: OpenedModel, settings: Serving) -> FastAPI:
 
 
 def _writing_routes(api: Api) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=ParsedRoute)
 
-    @routes.post("/v1/completions")
+    @routes.post("/v1/completions", responses=WRITTEN)
     async def completions(asked: CompletionRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.completion, asked))
+        return await api.write(request, asked)
 
-    @routes.post("/v1/chat/completions")
+    @routes.post("/v1/chat/completions", responses=WRITTEN)
     async def chat(asked: ChatRequest, request: Request) -> Response:
-        return await api.write(request, asked, await asyncio.to_thread(api.desk.chat, asked))
+        return await api.write(request, asked)
 
     return routes
 
 
 def _tokenizer_routes(api: Api) -> APIRouter:
-    routes, tokenizer = APIRouter(), api.desk.opened.tokenizer
+    routes, tokenizer = APIRouter(route_class=ParsedRoute), api.desk.opened.tokenizer
 
     @routes.post("/tokenize")
     def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
@@ -110,16 +123,15 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 
         lm-eval asks so for the id of the end of text; in any other text a name is ordinary characters.
         """
-        api.desk.check_model(asked.model)
-        control = tokenizer.control_tokens.get(asked.prompt)
-        ids = api.desk.encode(asked.prompt, "prompt") if control is None else [control]
-        return {"tokens": ids, "count": len(ids), "max_model_len": api.engine.max_length}
+        desk = api.shelf.parent(asked.model).desk
+        control = desk.opened.tokenizer.control_tokens.get(asked.prompt)
+        ids = desk.encode(asked.prompt, "prompt") if control is None else [control]
+        return {"tokens": ids, "count": len(ids), "max_model_len": desk.max_length}
 
     @routes.post("/detokenize")
     def detokenize(asked: DetokenizeRequest) -> dict[str, Any]:
         """The text of ids; control tokens have none."""
-        api.desk.check_model(asked.model)
-        return {"prompt": tokenizer.decode(asked.tokens)}
+        return {"prompt": api.shelf.parent(asked.model).opened.tokenizer.decode(asked.tokens)}
 
     @routes.get("/tokenizer_info")
     def tokenizer_info() -> dict[str, Any]:
@@ -141,37 +153,43 @@ def _tokenizer_routes(api: Api) -> APIRouter:
 def _state_routes(api: Api) -> APIRouter:
     routes = APIRouter()
 
-    def described() -> dict[str, Any]:
-        opened = api.desk.opened
+    def described(seat: Seat, step: int | None = None) -> dict[str, Any]:
+        offer = seat.offer
+        of_run = {} if step is None or offer.run is None else {"origin": offer.origin_of(step), "step": step}
         return {
-            "id": api.name,
+            "id": seat.name if step is None else offer.of_step(step),
             "object": "model",
             "created": api.created,
             "owned_by": "chainrule",
-            "max_model_len": api.engine.max_length,
-            "origin": opened.origin,
-            "chat": opened.template is not None,
+            # vLLM's word for what an adapter stands on; of a checkpoint it is its run.
+            "parent": None if step is None and seat.name == offer.name else offer.name,
+            "max_model_len": seat.engine.max_length,
+            "origin": seat.opened.origin,
+            "chat": seat.opened.template is not None,
+            **of_run,
         }
 
     @routes.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [described()]}
+    def models() -> dict[str, Any]:
+        """What was given, adapters behind their base, then the checkpoints of runs."""
+        seats, parent = api.shelf.given, api.shelf.parent
+        steps = [(parent(offer.name), step) for offer in api.shelf.offers for step in api.shelf.steps_of(offer)]
+        return {"object": "list", "data": [*map(described, seats), *(described(*one) for one in steps)]}
 
     @routes.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
-        api.desk.check_model(name)
-        return described()
+    def model(name: str) -> dict[str, Any]:
+        return described(api.shelf.parent(name), api.shelf.offer_of(name)[1])
 
     @routes.get("/health")
     async def health() -> JSONResponse:
         """200 while texts are written, 503 when the server ends or its engine has died."""
-        load, alive = api.engine.load, api.engine.alive
+        load, alive = api.shelf.load, api.shelf.alive
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
         return JSONResponse(content, 200 if alive else 503)
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
-        load = api.engine.load
+        load = api.shelf.load
         gauges = {"active_texts": load.active, "waiting_requests": load.waiting, "prefix_bytes": load.prefix_bytes}
         return PlainTextResponse(api.metrics.text(gauges), media_type=PROMETHEUS)
 

@@ -22,6 +22,8 @@ MOST_PROMPTS = 256
 MOST_CHOICES = 32
 MOST_TEXTS = 256
 """Prompts times choices of one request."""
+MOST_IDS = 2**18
+"""Of one prompt; the length of the model's own texts is looked at later."""
 TOP_LOGPROBS = 20
 SEED_LIMIT = 2**63
 
@@ -138,6 +140,8 @@ class Writing(Asked):
     stream_options: StreamOptions | None = None
     ignore_eos: bool | None = None
     response_format: ResponseFormat | None = None
+    return_token_ids: bool | None = None
+    """The ids of prompts and answers beside their texts, by vLLM's names: token_ids and prompt_token_ids."""
 
     @field_validator("logit_bias")
     @classmethod
@@ -163,6 +167,8 @@ def _checked_prompt(value: Any) -> str | list[Any]:
         return value
     if not isinstance(value, list) or not value:
         raise ValueError(PROMPT_FORMS)
+    if len(value) > MOST_IDS:
+        raise ValueError(f"a prompt of {len(value):,} ids is longer than any context")
     kinds = set(map(type, value))
     if kinds == {list} and len(value) <= MOST_PROMPTS:
         if not all(one and _all_ids(one) for one in value):
@@ -182,6 +188,12 @@ class CompletionRequest(Writing):
     prompt: Annotated[Any, AfterValidator(_checked_prompt), WithJsonSchema(PROMPT_SCHEMA)]
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=TOP_LOGPROBS)
+
+    @model_validator(mode="after")
+    def _check(self) -> "CompletionRequest":
+        if self.echo and self.return_token_ids:
+            raise ValueError("return_token_ids tells prompt and answer apart, and echo joins them; leave one out")
+        return self
 
 
 class Part(BaseModel):

@@ -3,20 +3,20 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chainrule.base import ModelError, usable_memory
 from chainrule.checkpoint import OpenedModel
-from chainrule.generate import Decoder
+from chainrule.generate import Decoder, Reader, Reading
 from chainrule.model import ExactReader
 from chainrule.serve.errors import ApiError
 from chainrule.serve.metrics import Metrics
 from chainrule.serve.prefixes import Prefixes
+from chainrule.serve.prompts import Prompt, next_texts, read_some
 from chainrule.serve.settings import Serving
 from chainrule.serve.texts import Failed, Job, Piece, Text
 
-# Prompts read between two tokens of the texts under way: more would let those wait for long.
-PROMPT_TOKENS_AT_ONCE = 1024
 # Of the memory here, for keys and values of all rows.
 CACHE_SHARE = 0.25
 
@@ -31,18 +31,24 @@ class Load:
 
 
 class Engine:
-    """Writes texts in a thread of its own between `start` and `stop`."""
+    """Writes texts in a thread of its own between `start` and `stop`.
 
-    def __init__(self, opened: OpenedModel, settings: Serving, metrics: Metrics) -> None:
-        self.opened, self.metrics = opened, metrics
-        self.max_length = settings.max_length or longest(opened, settings.rows)
+    `models` by the names that requests use, the first of them the base; the others share its shape and vocabulary.
+    """
+
+    def __init__(self, models: Mapping[str, OpenedModel], settings: Serving, metrics: Metrics) -> None:
+        self.opened, self.metrics = next(iter(models.values())), metrics
+        self.max_length = settings.max_length or longest(self.opened, settings.rows)
         self._settings = settings
-        on_cpu = opened.model.token_embedding.weight.device.type == "cpu"
+        on_cpu = self.opened.model.token_embedding.weight.device.type == "cpu"
         exact = on_cpu if settings.exact is None else settings.exact
-        self._reader = ExactReader(opened.model) if exact else None
+        # One for each model, which may have several names: what was read under one is known under the other.
+        readers = {id(one.model): ExactReader(one.model) if exact else one.model for one in models.values()}
+        self._readers: dict[str, Reader] = {name: readers[id(one.model)] for name, one in models.items()}
         self._decoder = self._new_decoder()
         self._prefixes = Prefixes(min(settings.prefix_bytes, usable_memory() // 8))
         self._rows: dict[int, Text] = {}
+        self._prompts: list[Prompt] = []
         self._waiting: deque[Text] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -51,7 +57,8 @@ class Engine:
     @property
     def row_counts(self) -> tuple[int, ...]:
         """The rows of matrix products in the exact mode; none in the fast one."""
-        return self._reader.row_counts if self._reader else ()
+        exact = [one for one in self._readers.values() if isinstance(one, ExactReader)]
+        return tuple(sorted({count for one in exact for count in one.row_counts}, reverse=True))
 
     @property
     def alive(self) -> bool:
@@ -81,7 +88,7 @@ class Engine:
         with self._changed:
             if self._stopping or not self._thread.is_alive():
                 raise ApiError(503, "the server is shutting down")
-            free = self._settings.rows - len(self._rows)
+            free = max(0, self._settings.rows - len(self._rows) - sum(len(one.texts) for one in tuple(self._prompts)))
             waiting = len({id(text.job) for text in list(self._waiting)[free:]})
             if len(self._waiting) >= free and waiting >= self._settings.max_queue:
                 raise ApiError(429, f"{waiting} requests wait already; try again later", code="queue_full")
@@ -95,14 +102,9 @@ class Engine:
             self._changed.notify_all()
 
     def _new_decoder(self) -> Decoder:
-        opened = self.opened
-        return Decoder(
-            opened.model,
-            self._settings.rows,
-            self.max_length,
-            n_choices=opened.tokenizer.vocab_size,
-            reader=self._reader,
-        )
+        opened, reader = self.opened, next(iter(self._readers.values()))
+        n_choices = opened.tokenizer.vocab_size
+        return Decoder(opened.model, self._settings.rows, self.max_length, n_choices=n_choices, reader=reader)
 
     def _work(self) -> None:
         try:
@@ -115,10 +117,9 @@ class Engine:
             raise
 
     def _write(self) -> None:
-        while self._admit():
-            if not self._rows:
-                continue
+        while self._look():
             try:
+                read_some(tuple(self._prompts), self._begin)
                 tokens = self._decoder.step()
             except (ModelError, RuntimeError, MemoryError) as fault:
                 self._fail(f"the model failed: {fault}")
@@ -127,44 +128,56 @@ class Engine:
                 self._take(row, token)
         self._fail("the server is shutting down", 503)
 
-    def _admit(self) -> bool:
-        """Waits for something to do and brings newcomers in; False when the server ends."""
+    def _look(self) -> bool:
+        """Waits for work, lets go of what nobody wants, and takes newcomers in; False when the server ends."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._rows or self._waiting)
+            self._changed.wait_for(lambda: self._stopping or self._rows or self._prompts or self._waiting)
             if self._stopping:
                 return False
             left = [text for text in self._waiting if text.job.gone]
             self._waiting = deque(text for text in self._waiting if not text.job.gone)
-        self.metrics.add("abandoned_texts", len(left))
+        for prompt in [one for one in self._prompts if one.texts[0].job.gone]:
+            left += prompt.texts
+            self._prompts.remove(prompt)
         for row in [row for row, text in self._rows.items() if text.job.gone]:
-            self.metrics.add("abandoned_texts")
+            left.append(self._rows[row])
             self._release(row)
-        room = PROMPT_TOKENS_AT_ONCE
-        while len(self._rows) < self._settings.rows and (text := self._next(room)):
-            room -= len(text.wanted.ids)
-            self._begin(text)
+        self.metrics.add("abandoned_texts", len(left))
+        # Each prompt has a row in view, so that what was read need not wait in memory.
+        with self._changed:
+            while self._waiting and len(self._rows) + len(self._prompts) < self._settings.rows:
+                self._prompts.append(self._prompt(next_texts(self._waiting)))
         return True
 
-    def _next(self, room: int) -> Text | None:
-        """Who is first in the queue, if its prompt is not too long for this step; one is never too long alone."""
-        with self._changed:
-            if not self._waiting:
-                return None
-            fits = len(self._waiting[0].wanted.ids) <= room or room == PROMPT_TOKENS_AT_ONCE
-            return self._waiting.popleft() if fits else None
-
-    def _begin(self, text: Text) -> None:
-        wanted = text.wanted
-        scored = wanted.n_top is not None
+    def _prompt(self, texts: list[Text]) -> Prompt:
+        """The prompt of these texts, which begins with what is kept of it, if anything."""
+        first, reader = texts[0], self._readers[texts[0].job.model]
         # What is echoed with its log-probabilities has to be read.
-        prefix = None if scored and wanted.echo else self._prefixes.best(wanted.ids)
-        text.n_reused = prefix.n_shared(wanted.ids) if prefix else 0
-        hear = text.hear if scored else None
-        rules = (wanted.constraint, *wanted.rules) if wanted.constraint else wanted.rules
-        row = self._decoder.admit(wanted.ids, rules=rules, seed=wanted.seed, prefix=prefix, hear=hear)
-        self._rows[row] = text
-        self.metrics.add("prompt_tokens", len(wanted.ids))
-        self.metrics.add("reused_tokens", text.n_reused)
+        known = None if first.is_echoed_with_scores else self._prefixes.best(first.wanted.ids, reader)
+        room = self._decoder.max_length
+        prompt = Prompt(
+            texts,
+            Reading(self.opened.config, first.wanted.ids, room, reader, known),
+            self.opened.tokenizer.vocab_size,
+        )
+        self.metrics.add("prompt_tokens", len(first.wanted.ids))
+        self.metrics.add("reused_tokens", prompt.n_reused)
+        return prompt
+
+    def _begin(self, prompt: Prompt) -> None:
+        """Gives rows to the texts of a prompt that is ready: to as many as there are, all but those of others."""
+        free = self._settings.rows - len(self._rows) - (len(self._prompts) - 1)
+        for _ in range(min(free, len(prompt.texts))):
+            text = prompt.texts.popleft()
+            wanted = text.wanted
+            rules = (wanted.constraint, *wanted.rules) if wanted.constraint else wanted.rules
+            hear = text.hear if wanted.n_top is not None else None
+            row = self._decoder.admit(
+                wanted.ids, rules=rules, seed=wanted.seed, prefix=prompt.reading.prefix, hear=hear
+            )
+            self._rows[row] = text
+        if not prompt.texts:
+            self._prompts.remove(prompt)
 
     def _take(self, row: int, token: int) -> None:
         """A new token of a row: tells its piece, and ends the row with the text."""
@@ -182,15 +195,18 @@ class Engine:
 
     def _release(self, row: int) -> None:
         text = self._rows.pop(row)
-        if not self._prefixes.covers(text.wanted.ids) or text.n_new > 1:
+        reader = self._readers[text.job.model]
+        if not self._prefixes.covers(text.wanted.ids, reader) or text.n_new > 1:
             self._prefixes.keep(self._decoder.kept(row))
         self._decoder.release(row)
 
     def _fail(self, message: str, status: int = 500) -> None:
         """Tells all that nothing comes any more; the rows are made anew."""
         with self._changed:
-            texts = [*self._rows.values(), *(self._waiting if status == 503 else ())]
+            read = [text for prompt in self._prompts for text in prompt.texts]
+            texts = [*self._rows.values(), *read, *(self._waiting if status == 503 else ())]
             self._rows.clear()
+            self._prompts.clear()
             if status == 503:
                 self._waiting.clear()
             else:

@@ -4,10 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 # What OpenAI calls the kinds of errors; clients look at the status first and at `code` second.
 KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 RETRY_SECONDS = 1
+
+
+class ErrorContent(BaseModel):
+    """What is inside of OpenAI's object of an error."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """OpenAI's object of an error."""
+
+    error: ErrorContent
+
+
+# What every route may answer, as /openapi.json tells it.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer, "description": "The request is refused; `param` is the field, `message` says why."},
+    "5XX": {"model": ErrorAnswer, "description": "503: the server ends, or takes no more; 500: its own fault."},
+}
 
 
 class ApiError(Exception):

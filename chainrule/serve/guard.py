@@ -7,19 +7,16 @@ on every route. Nothing is answered to other origins unless they were named.
 
 import asyncio
 import hmac
-import json
-import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chainrule.serve.bodies import PARSED, strict_json
 from chainrule.serve.errors import ApiError, error_response
 from chainrule.serve.settings import BODY_BYTES, BODY_SECONDS, Serving
 
-DEPTH = 32
 LONG_BODY_BYTES = 2**16
-READING = ("GET", "HEAD", "OPTIONS")
 # Without a token: whether it lives, and the page in which a token can be typed.
 OPEN_ROUTES = ("/health", "/")
 OPEN_FOLDER = "/assets/"
@@ -30,6 +27,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Serving) -> None:
         self._app, self._settings = app, settings
+        # One thread: while it parses nothing else runs anyway, and each more would keep the memory of its largest body.
+        self._parsing = ThreadPoolExecutor(1, "chainrule-bodies")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on what may pass."""
@@ -46,13 +45,22 @@ class Guard:
                 await _preflight(told)
                 return
             self._check_token(scope, headers)
-            if scope["method"] not in READING:
+            # No route takes a body with another method: those get their 405.
+            if scope["method"] == "POST":
                 _check_kind(headers)
-                receive = _again(await _body(headers, receive), receive)
+                content = await _body(headers, receive)
+                scope[PARSED] = await self._parsed(content)
+                receive = _again(content, receive)
         except ApiError as fault:
             await error_response(fault, {"Connection": "close"})(scope, receive, told)
             return
         await self._app(scope, receive, told)
+
+    async def _parsed(self, content: bytes) -> object:
+        """Its value; a long body is looked through in a thread, which lets /health have its turn now and then."""
+        if len(content) <= LONG_BODY_BYTES:
+            return strict_json(content)
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, strict_json, content)
 
     def _check_caller(self, scope: Scope, headers: Mapping[str, str], *, named: bool) -> None:
         """Raises ApiError for a Host that is not ours, and for a page of another origin."""
@@ -80,35 +88,6 @@ class Guard:
             raise ApiError(401, "give the server's token: Authorization: Bearer …", code="invalid_api_key")
 
 
-def strict_json(content: bytes) -> Any:
-    """The value of JSON without NaN and Infinity, and not nested deeper than 32. Raises ApiError."""
-    try:
-        found = json.loads(content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
-    except (ValueError, RecursionError) as fault:
-        raise ApiError(400, f"the body is no JSON: {str(fault)[:200]}", code="invalid_json") from None
-    level = [found] if isinstance(found, dict | list) else []
-    for _ in range(DEPTH):
-        if not level:
-            return found
-        level = [part for one in level for part in _parts(one) if isinstance(part, dict | list)]
-    raise ApiError(400, f"the body is nested deeper than {DEPTH}", code="invalid_json")
-
-
-def _parts(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"{digits[:40]} is too large for a number")
-    return number
-
-
 def _name(host: str) -> str:
     """A Host header without its port."""
     head, _, port = host.rpartition(":")
@@ -132,8 +111,6 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
         content = await asyncio.wait_for(_read(receive), BODY_SECONDS)
     except TimeoutError:
         raise ApiError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
-    # A long body is looked through in a thread, so that /health need not wait for it.
-    await asyncio.to_thread(strict_json, content) if len(content) > LONG_BODY_BYTES else strict_json(content)
     return content
 
 

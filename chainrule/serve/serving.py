@@ -2,13 +2,16 @@
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 
 from chainrule.base import ConfigError, Interrupted
 from chainrule.checkpoint import OpenedModel
 from chainrule.serve.app import build_app
+from chainrule.serve.offers import Offer, offers_of
 from chainrule.serve.settings import Serving
 
 # Open connections; more are answered 503 by uvicorn itself. Each costs some ten kB.
@@ -20,14 +23,24 @@ OnReady = Callable[[str, tuple[int, ...]], None]
 """Hears the address, and in the exact mode the rows of matrix products that were proved on this machine."""
 
 
-def serve(opened: OpenedModel, settings: Serving, *, on_ready: OnReady | None = None) -> None:
+def serve(
+    models: OpenedModel | Sequence[Offer],
+    settings: Serving,
+    *,
+    adapters: Mapping[str, Path] = MappingProxyType({}),
+    on_ready: OnReady | None = None,
+) -> None:
     """Answers until Ctrl-C or SIGTERM, then lets go of everything; what is being written has five seconds.
 
-    Raises ConfigError for a port that is taken, DeviceError for the exact mode anywhere but on a CPU.
+    `models` is one, or several offers, of which the first is meant where a request names none; beside a run its
+    checkpoints are offered. `adapters` are PEFT's folders for one model, each under the name by which requests ask for
+    it. Raises ConfigError for a port that is taken and a name that is, CheckpointError for an adapter that does not
+    fit, DeviceError for the exact mode anywhere but on a CPU.
     """
     listening = listen(settings)
     try:
-        app = build_app(opened, settings)
+        offers = offers_of(models, settings, adapters) if isinstance(models, OpenedModel) else models
+        app = build_app(offers, settings)
         server = uvicorn.Server(server_config(app))
         if on_ready:
             on_ready(address_of(listening), app.state.api.engine.row_counts)
@@ -56,7 +69,9 @@ def server_config(app: object) -> uvicorn.Config:
 def listen(settings: Serving) -> socket.socket:
     """The port, open; raises ConfigError with what to do when it cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol by its name: on sockets without one asyncio leaves Nagle's algorithm on, and each answer, which is
+    # sent in two writes, waits 40 ms until the client's system has acknowledged the first.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))

@@ -33,6 +33,8 @@ class Serving:
     exact: bool | None = None
     """Whether a greedy answer and its log-probabilities are equal to the last bit whatever else is written; None: where
     it can be promised, on a CPU."""
+    checkpoints: int = 4
+    """Checkpoints of a run that are held in memory at once beside the model itself; 0 offers none."""
     prefix_bytes: int = 512 * 2**20
     """Memory for beginnings of texts that need not be read again."""
 
@@ -43,6 +45,8 @@ class Serving:
             raise ConfigError(f"rows={self.rows} is out of range; use 1 to 256 texts at once")
         if self.max_queue < 0:
             raise ConfigError(f"max_queue={self.max_queue} is out of range; use 0 (nobody waits) or more")
+        if not 0 <= self.checkpoints <= 64:
+            raise ConfigError(f"checkpoints={self.checkpoints} is out of range; use 0 (offers none) to 64 at once")
         if self.max_length is not None and self.max_length < 2:
             raise ConfigError(f"max_length={self.max_length} has no room for a prompt and an answer; use at least 2")
         if self.token is not None and (len(self.token) < 8 or not self.token.isascii() or not self.token.isprintable()):

@@ -74,6 +74,8 @@ class Job:
 
     wanted: tuple[Wanted, ...]
     tell: Tell
+    model: str = ""
+    """The name of the model that writes."""
     gone: bool = False
     asked_at: float = field(default_factory=time.perf_counter)
 
@@ -88,6 +90,15 @@ class Text:
         self._stream = TextStream(self.wanted.stop)
         self._prompt: list[Scored] = [Scored(self.wanted.ids[0])]
         self._last: Tensor | None = None
+
+    @property
+    def is_echoed_with_scores(self) -> bool:
+        """Whether the log-probabilities of its prompt are asked for: then all of it has to be read."""
+        return self.wanted.echo and self.wanted.n_top is not None
+
+    def share_prompt(self, other: "Text") -> None:
+        """Takes the log-probabilities of the prompt from another text with the same one."""
+        self._prompt = other._prompt
 
     def hear(self, place: int, scores: Float[Tensor, "T V"]) -> None:
         """Scores behind places of the text: those of the prompt become its log-probabilities."""

@@ -15,6 +15,8 @@ export interface Token {
   kind: Kind;
   logprob: number | null;
   alternatives: Alternative[];
+  /** Who wrote it, the ids that were read before it, and its own place among them: what the lens asks for. */
+  source?: { model: string; ids: number[]; at: number };
 }
 
 export interface Message {
@@ -54,6 +56,8 @@ export interface Model {
   chat: boolean | null;
   /** Tokens of a prompt and its answer together, where the server says so. */
   most: number | null;
+  /** Of a run's checkpoint: the model that it belongs to. */
+  parent: string | null;
 }
 
 const N_ALTERNATIVES = 5;
@@ -64,11 +68,11 @@ export function setKey(value: string): void {
   key = value;
 }
 
-function headers(): Record<string, string> {
+export function headers(): Record<string, string> {
   return { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) };
 }
 
-async function refusal(answer: Response): Promise<Refused> {
+export async function refusal(answer: Response): Promise<Refused> {
   let message = `the server answered ${answer.status}`;
   try {
     const said = (await answer.json()) as { error?: { message?: string } };
@@ -82,8 +86,14 @@ async function refusal(answer: Response): Promise<Refused> {
 export async function models(): Promise<Model[]> {
   const answer = await fetch("v1/models", { headers: headers() });
   if (!answer.ok) throw await refusal(answer);
-  const listed = (await answer.json()) as { data: { id: string; chat?: boolean; max_model_len?: number }[] };
-  return listed.data.map(({ id, chat, max_model_len }) => ({ id, chat: chat ?? null, most: max_model_len ?? null }));
+  const listed = (await answer.json()) as { data: { id: string; chat?: boolean; max_model_len?: number; parent?: string | null; step?: number }[] };
+  return listed.data.map(({ id, chat, max_model_len, parent, step }) => ({
+    id,
+    chat: chat ?? null,
+    most: max_model_len ?? null,
+    // An adapter has a parent, too, and is a model to be chosen like any other.
+    parent: step === undefined ? null : (parent ?? null),
+  }));
 }
 
 interface ChatLogprob {
@@ -95,8 +105,11 @@ interface ChatLogprob {
 
 interface Chunk {
   error?: { message?: string };
+  prompt_token_ids?: number[];
   choices?: {
     text?: string;
+    prompt_token_ids?: number[];
+    token_ids?: number[];
     delta?: { content?: string | null };
     finish_reason?: string | null;
     logprobs?: {
@@ -117,7 +130,7 @@ function ofChat({ token, bytes, logprob }: ChatLogprob): Alternative {
 }
 
 /** Of /v1/completions, which says of no token whether it is a control token: they look like this in all vocabularies. */
-function ofLegacy(token: string, logprob: number): Alternative {
+export function ofLegacy(token: string, logprob: number): Alternative {
   const kind = PART.test(token) ? "part" : /^<\|.+\|>$|^<\/?s>$/.test(token) ? "control" : "text";
   return { text: token, kind, logprob };
 }
@@ -146,6 +159,7 @@ function body({ model, settings, messages, prompt }: Ask): [path: string, conten
     top_p: settings.topP,
     max_tokens: settings.maxTokens,
     seed: settings.seed,
+    return_token_ids: true,
   };
   if (messages === undefined) return ["v1/completions", { ...shared, prompt, logprobs: N_ALTERNATIVES }];
   const goesOn = messages.at(-1)?.role === "assistant";
@@ -158,16 +172,28 @@ export async function stream(ask: Ask, signal: AbortSignal, onTokens: (tokens: T
   const [path, content] = body(ask);
   const answer = await fetch(path, { method: "POST", headers: headers(), body: JSON.stringify(content), signal });
   if (!answer.ok || !answer.body) throw await refusal(answer);
+  const read = { model: ask.model, ids: [] };
   let finish = "";
   for await (const data of events(answer.body)) {
     if (data === "[DONE]") break;
     const chunk = JSON.parse(data) as Chunk;
     if (chunk.error) throw new Refused(chunk.error.message ?? "the server stopped", 500);
-    const tokens = tokensOf(chunk);
+    const tokens = withSources(tokensOf(chunk), chunk, read);
     if (tokens.length) onTokens(tokens);
     finish = chunk.choices?.[0]?.finish_reason ?? finish;
   }
   return finish;
+}
+
+/** The tokens with their places among the ids that were read, to which theirs and those of the prompt are added. */
+function withSources(tokens: Token[], chunk: Chunk, read: { model: string; ids: number[] }): Token[] {
+  const { ids } = read;
+  const choice = chunk.choices?.[0];
+  ids.push(...(chunk.prompt_token_ids ?? choice?.prompt_token_ids ?? []));
+  const own = choice?.token_ids ?? [];
+  const first = ids.length;
+  ids.push(...own);
+  return own.length === tokens.length ? tokens.map((one, n) => ({ ...one, source: { ...read, at: first + n } })) : tokens;
 }
 
 /** The data of server-sent events, whose borders may lie anywhere in what the network brings. */

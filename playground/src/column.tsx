@@ -1,25 +1,50 @@
 // One column: a model, how it is to write, and what it wrote.
 
-import type { Model, Settings } from "./api";
+import { useState } from "preact/hooks";
+import type { Model, Settings, Token } from "./api";
+import { Checkpoints } from "./checkpoints";
+import type { Run } from "./lens";
 import type { Column as State, Mode } from "./state";
 import { clean, joined } from "./text";
 import { Tokens } from "./tokens";
+import { Why } from "./why";
 
 interface Props {
   column: State;
   mode: Mode;
   name: string;
   models: Model[];
+  runs: Run[];
+  /** Which tokens of the last text the other column's text does not have. */
+  marks: boolean[];
   onChange: (change: Partial<State>) => void;
+  onModel: (id: string) => void;
+  onSlide: (id: string) => void;
+  onEvery: (run: Run) => void;
   onBranch: (turn: number, place: number, text: string) => void;
 }
 
 const ENDS: Record<string, string> = { length: "cut at the most tokens", stopped: "stopped", content_filter: "filtered" };
 
-export function Column({ column, mode, name, models, onChange, onBranch }: Props) {
+export function Column({ column, mode, name, models, runs, marks, onChange, onModel, onSlide, onEvery, onBranch }: Props) {
+  const [asked, setAsked] = useState<Token | null>(null);
+  const parent = models.find((one) => one.id === column.model)?.parent ?? column.model;
+  const run = runs.find((one) => one.model === parent && one.checkpoints.length > 1);
   return (
     <section class="column" aria-label={name}>
-      <Controls column={column} mode={mode} name={name} models={models} onChange={onChange} />
+      <Controls column={column} parent={parent} mode={mode} name={name} models={models} onChange={onChange} onModel={onModel} />
+      {run && (
+        <Checkpoints
+          run={run}
+          chosen={column.model}
+          written={Object.keys(column.kept)}
+          prompted={column.turns.length > 0}
+          busy={column.busy}
+          name={name}
+          onSlide={onSlide}
+          onEvery={() => onEvery(run)}
+        />
+      )}
       <div class="turns">
         {column.turns.map((turn, number) => (
           <article key={number} class="turn">
@@ -31,8 +56,11 @@ export function Column({ column, mode, name, models, onChange, onBranch }: Props
               tokens={turn.tokens}
               label={`${name}, text ${number + 1}`}
               ready={!column.busy}
+              marks={number === column.turns.length - 1 ? marks : []}
+              onWhy={setAsked}
               onChoose={(place, text) => onBranch(number, place, text)}
             />
+            {column.busy && !turn.tokens.length && <p class="quiet">reading …</p>}
             {ENDS[turn.finish] && <p class="quiet">({ENDS[turn.finish]})</p>}
           </article>
         ))}
@@ -41,6 +69,7 @@ export function Column({ column, mode, name, models, onChange, onBranch }: Props
       <p class="hidden" aria-live="polite">
         {column.busy ? "" : clean(joined(column.turns.at(-1)?.tokens ?? []))}
       </p>
+      {asked && <Why token={asked} onClose={() => setAsked(null)} />}
       {column.error && (
         <p class="error" role="alert">
           {clean(column.error)}
@@ -50,7 +79,9 @@ export function Column({ column, mode, name, models, onChange, onBranch }: Props
   );
 }
 
-function Controls({ column, mode, name, models, onChange }: Omit<Props, "onBranch">) {
+type ControlsProps = Pick<Props, "column" | "mode" | "name" | "models" | "onChange" | "onModel"> & { parent: string };
+
+function Controls({ column, parent, mode, name, models, onChange, onModel }: ControlsProps) {
   const { settings } = column;
   const set = (change: Partial<Settings>) => onChange({ settings: { ...settings, ...change } });
   return (
@@ -64,12 +95,14 @@ function Controls({ column, mode, name, models, onChange }: Omit<Props, "onBranc
       <div class="fields">
         <label>
           Model
-          <select value={column.model} onChange={(event) => onChange({ model: event.currentTarget.value })}>
-            {models.map(({ id }) => (
-              <option key={id} value={id}>
-                {clean(id)}
-              </option>
-            ))}
+          <select value={parent} onChange={(event) => onModel(event.currentTarget.value)}>
+            {models
+              .filter((one) => one.parent === null)
+              .map(({ id }) => (
+                <option key={id} value={id}>
+                  {clean(id)}
+                </option>
+              ))}
           </select>
         </label>
         <Figure label="Temperature" value={settings.temperature} min={0} max={2} step={0.05} onValue={(temperature) => set({ temperature })} />

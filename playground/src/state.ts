@@ -16,6 +16,8 @@ export interface Column {
   model: string;
   settings: Settings;
   turns: Turn[];
+  /** What each checkpoint wrote in place of the last turn, so that a slider that comes back need not ask again. */
+  kept: Record<string, Turn>;
   busy: boolean;
   error: string;
 }

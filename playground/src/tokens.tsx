@@ -9,10 +9,13 @@ interface Props {
   label: string;
   /** False while the model writes: nothing can be chosen then. */
   ready: boolean;
+  /** Which tokens another text does not have. */
+  marks: boolean[];
   onChoose: (place: number, text: string) => void;
+  onWhy: (token: Token) => void;
 }
 
-export function Tokens({ tokens, label, ready, onChoose }: Props) {
+export function Tokens({ tokens, label, ready, marks, onChoose, onWhy }: Props) {
   const texts = shownTexts(tokens);
   const [current, setCurrent] = useState(0);
   const [open, setOpen] = useState<number | null>(null);
@@ -41,13 +44,13 @@ export function Tokens({ tokens, label, ready, onChoose }: Props) {
       {tokens.map((token, place) => (
         <span
           key={place}
-          class={`token s${shade(token.logprob)} ${token.kind}`}
+          class={`token s${shade(token.logprob)} ${token.kind}${marks[place] ? " differs" : ""}`}
           data-place={place}
           role="button"
           tabIndex={place === Math.min(current, tokens.length - 1) ? 0 : -1}
           aria-haspopup="dialog"
           aria-expanded={open === place}
-          aria-label={`${named(token.text)}${token.logprob === null ? "" : `, ${percent(token.logprob)}`}`}
+          aria-label={`${named(token.text)}${token.logprob === null ? "" : `, ${percent(token.logprob)}`}${marks[place] ? ", differs" : ""}`}
           title={token.logprob === null ? undefined : percent(token.logprob)}
           onClick={() => {
             setCurrent(place);
@@ -63,6 +66,7 @@ export function Tokens({ tokens, label, ready, onChoose }: Props) {
           token={tokens[open]}
           ready={ready}
           onClose={close}
+          onWhy={onWhy}
           onChoose={(text) => {
             setOpen(null);
             onChoose(open, text);
@@ -76,17 +80,18 @@ export function Tokens({ tokens, label, ready, onChoose }: Props) {
 interface ListProps {
   token: Token;
   ready: boolean;
+  onWhy: (token: Token) => void;
   onClose: (back: boolean) => void;
   onChoose: (text: string) => void;
 }
 
-function Alternatives({ token, ready, onClose, onChoose }: ListProps) {
+function Alternatives({ token, ready, onWhy, onClose, onChoose }: ListProps) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     box.current?.querySelector("button")?.focus();
     const outside = (event: Event) => {
       const target = event.target as HTMLElement;
-      if (!box.current?.contains(target) && !target.closest(".token")) onClose(false);
+      if (!box.current?.contains(target) && !target.closest(".token, dialog")) onClose(false);
     };
     document.addEventListener("pointerdown", outside);
     return () => document.removeEventListener("pointerdown", outside);
@@ -120,9 +125,16 @@ function Alternatives({ token, ready, onClose, onChoose }: ListProps) {
           </li>
         ))}
       </ul>
-      <button type="button" class="plain" onClick={() => onClose(true)}>
-        Close
-      </button>
+      <div class="under">
+        {token.source && (
+          <button type="button" disabled={!ready} onClick={() => onWhy(token)} title="What its probability hangs on, by the lens">
+            Why this token?
+          </button>
+        )}
+        <button type="button" class="plain" onClick={() => onClose(true)}>
+          Close
+        </button>
+      </div>
     </div>
   );
 }

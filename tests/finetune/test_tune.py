@@ -203,6 +203,8 @@ def refused(rows: list[dict[str, Any]], settings: TuningSettings, fault: type[Ch
             ConfigError,
             "none is known; give some by --text",
         ),
+        # Before the examples are looked at, which take longer.
+        refused([{"q": "a"}], TuningSettings(base_text=("nowhere.txt",)), DataError, r"nowhere.txt \(--text\)"),
     ],
 )
 def test_what_cannot_be_taught_is_refused_and_leaves_no_folder(

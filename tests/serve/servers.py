@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 
 from chainrule.checkpoint import OpenedModel, open_model, to_hugging_face
 from chainrule.config import ModelConfig
+from chainrule.generate import quantised
 from chainrule.model import GPT
 from chainrule.serve.app import build_app
+from chainrule.serve.offers import offered, offers_of
 from chainrule.serve.serving import address_of, listen, server_config
 from chainrule.serve.settings import Serving
 from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, save_template
@@ -76,11 +78,22 @@ def write_model(folder: Path, *, chat: bool = False, seed: int = 0, **shape: Any
 
 
 @contextmanager
-def running(folder: Path, **settings: Any) -> Iterator[Server]:
-    """A server for the model in the folder, on a free port, in a thread of this process."""
+def running(
+    folder: Path,
+    *others: Path,
+    weights: str = "float32",
+    adapters: Mapping[str, Path] | None = None,
+    **settings: Any,
+) -> Iterator[Server]:
+    """A server for the models in the folders, on a free port, in a thread of this process."""
     asked = Serving(**{"port": 0, "rows": 8, "name": "tiny", **settings})
-    opened, listening = open_model(folder), listen(asked)
-    app = build_app(opened, asked)
+    opened, listening = quantised(open_model(folder), weights), listen(asked)
+    beside = [offered(str(one), open_model(one)) for one in others]
+    if beside or (folder / "checkpoints").is_dir():
+        offers = [offered(str(folder), opened, asked.name, weights=weights), *beside]
+    else:
+        offers = offers_of(opened, asked, adapters or {})
+    app = build_app(offers, asked)
     server = uvicorn.Server(server_config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

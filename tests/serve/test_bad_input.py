@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from serve.servers import CONTEXT
+from starlette.requests import Request
 
 HELLO = [{"role": "user", "content": "hi"}]
 WRONG = [
@@ -117,6 +118,16 @@ def test_a_base_model_that_is_asked_to_chat_says_what_to_do(base: Any) -> None:
 def test_a_body_that_is_no_request_is_400(chat: Any, body: bytes) -> None:
     answer = chat.client.post("/v1/completions", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400 and answer.json()["error"]["message"]
+
+
+def test_a_body_is_parsed_once(chat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def again(self: Request) -> None:
+        raise AssertionError("the guard has parsed it")
+
+    monkeypatch.setattr(Request, "json", again)
+    chat.completion([1] * 100)
+    tokens = chat.post("/tokenize", {"prompt": "ab"}).json()["tokens"]
+    assert chat.post("/detokenize", {"tokens": tokens}).json()["prompt"] == "ab"
 
 
 def test_harmless_fields_are_passed_over(chat: Any) -> None:

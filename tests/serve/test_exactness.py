@@ -27,6 +27,7 @@ def requests_of(count: int, seed: int) -> list[dict[str, Any]]:
         asked = {"prompt": prompt, "temperature": 0, "max_tokens": dice.choice((1, 3, 8, 17)), "logprobs": 2}
         asked |= {"echo": True} if number % 5 == 0 else {}
         asked |= {"frequency_penalty": 1.5} if number % 4 == 1 else {}
+        asked |= {"n": 3} if number % 6 == 2 else {}
         found.append(asked)
     return found
 
@@ -38,13 +39,18 @@ def fingerprint(server: Any, asked: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(answer.json()["choices"], sort_keys=True).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.slow)])
-def test_alone_together_and_behind_kept_beginnings_all_bits_are_equal(chat_folder: Path, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "weights"),
+    [(24, "float32"), (8, "int8"), (8, "int4"), (8, "bfloat16"), pytest.param(200, "float32", marks=pytest.mark.slow)],
+)
+def test_alone_together_and_behind_kept_beginnings_all_bits_are_equal(
+    chat_folder: Path, count: int, weights: str
+) -> None:
     asked = requests_of(count, seed=1)
-    with running(chat_folder, prefix_bytes=0) as server:
+    with running(chat_folder, weights=weights, prefix_bytes=0) as server:
         alone = [fingerprint(server, one) for one in asked]
         assert server.client.get("/metrics").text.count("reused_tokens_total 0") == 1
-    with running(chat_folder) as server, ThreadPoolExecutor(12) as clients:
+    with running(chat_folder, weights=weights) as server, ThreadPoolExecutor(12) as clients:
         together = list(clients.map(lambda one: fingerprint(server, one), asked))
         again = list(clients.map(lambda one: fingerprint(server, one), reversed(asked)))[::-1]
         reused = server.client.get("/metrics").text

@@ -11,10 +11,11 @@ import pytest
 from serve.servers import running
 
 from chainrule.base import ConfigError
-from chainrule.serve.guard import strict_json
+from chainrule.serve.bodies import MOST_VALUES, strict_json
+from chainrule.serve.errors import ApiError
 from chainrule.serve.settings import BODY_BYTES, Serving, is_loopback
 
-ROUTES = ["/", "/health", "/metrics", "/v1/models", "/tokenizer_info", "/openapi.json", "/nothing"]
+ROUTES = ["/", "/health", "/metrics", "/v1/models", "/tokenizer_info", "/openapi.json", "/checkpoints", "/nothing"]
 ASKED = {"prompt": "a", "max_tokens": 1}
 EVIL = "https://attacker.example"
 
@@ -31,7 +32,7 @@ def test_names_of_this_machine_are_answered(chat: Any, host: str) -> None:
     assert chat.client.get("/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize", "/nothing"])
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/tokenize", "/lens", "/nothing"])
 def test_pages_of_others_and_plain_text_may_not_write(chat: Any, path: str) -> None:
     origins = [{"Origin": EVIL}, {"Origin": "null"}]
     for headers in (*origins, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
@@ -84,7 +85,8 @@ def test_without_the_token_only_health_and_the_page_answer(closed: Any) -> None:
         assert closed.client.get("/v1/models", headers=headers).status_code == 401
         answer = closed.post("/v1/completions", ASKED, headers=headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert closed.client.get("/metrics", headers=headers).status_code == 401
+        assert all(closed.client.get(path, headers=headers).status_code == 401 for path in ("/metrics", "/checkpoints"))
+        assert closed.post("/lens", {"ids": [1, 2]}, headers=headers).status_code == 401
         assert closed.client.get("/health", headers=headers).status_code == 200
         assert closed.client.get("/", headers=headers).status_code == 200
     assert closed.client.get("/v1/models").status_code == 200
@@ -130,3 +132,21 @@ def test_loopback_is_told_from_the_rest() -> None:
 def test_json_is_read_as_json() -> None:
     for value in ({"a": [1, 2.5, None, "ü"]}, [], 1e308, {"a": {"b": {}}}):
         assert strict_json(json.dumps(value).encode()) == value
+
+
+def test_values_are_counted_and_commas_of_texts_are_not() -> None:
+    commas = {"prompt": ',[{\\"' * MOST_VALUES, "n": 1}
+    assert strict_json(json.dumps(commas).encode()) == commas
+    for body in (b"[" + b"1," * MOST_VALUES + b"1]", b"[" + b'"a",' * MOST_VALUES + b'""]', b"[" * 2 * MOST_VALUES):
+        with pytest.raises(ApiError, match="values"):
+            strict_json(body)
+    assert len(strict_json(b"[" + b"1," * (MOST_VALUES - 1) + b"1]")) == MOST_VALUES
+
+
+def test_only_a_post_can_bring_a_body_and_other_methods_are_told_so(chat: Any) -> None:
+    """The guard looks at the bodies of POST alone."""
+    told = chat.client.get("/openapi.json").json()["paths"]
+    assert {method for path in told.values() for method in path} == {"get", "post"}
+    for method in ("PUT", "PATCH", "DELETE", "TRACE"):
+        answer = chat.client.request(method, "/v1/completions", content=b"{")
+        assert answer.status_code == 405 and answer.headers["Allow"] == "POST", method

@@ -1,10 +1,12 @@
 """Which beginnings of texts are kept, and which are found again."""
 
+from dataclasses import replace
+
 import torch
 
 from chainrule.config import ModelConfig
 from chainrule.generate import Prefix
-from chainrule.model import KVCache
+from chainrule.model import GPT, KVCache
 from chainrule.serve.prefixes import LEAST_SHARED, MOST_KEPT, Prefixes
 
 SHAPE = ModelConfig(vocab_size=300, context_length=64, emb_dim=8, n_heads=1, n_layers=1)
@@ -33,6 +35,17 @@ def test_a_longer_one_takes_the_place_of_its_beginning() -> None:
     kept.keep(prefix(*begun(1), 7))
     assert kept.n_bytes == prefix(*begun(1), 7).n_bytes
     assert kept.covers(begun(1)) and not kept.covers(begun(2))
+
+
+def test_what_one_reader_has_read_is_nothing_to_another() -> None:
+    kept, one, other = Prefixes(2**20), GPT(SHAPE), GPT(SHAPE)
+    for reader in (one, other):
+        kept.keep(replace(prefix(*begun(1)), reader=reader))
+    found = kept.best([*begun(1), 5], other)
+    assert found is not None and found.reader is other
+    assert kept.covers(begun(1), one) and kept.best(begun(1)) is None
+    kept.keep(replace(prefix(*begun(1), 7), reader=one))
+    assert kept.best([*begun(1), 7, 8], other) == found, "a longer one of another takes no place"
 
 
 def test_memory_is_bounded_and_the_longest_unused_goes_first() -> None:

@@ -1,5 +1,6 @@
 """The command itself: a port that is taken, an address, a clean end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -27,6 +28,25 @@ def test_a_port_in_use_is_said_with_what_to_do() -> None:
 def test_port_zero_is_any_that_is_free() -> None:
     with listen(Serving(port=0)) as one, listen(Serving(port=0)) as two:
         assert address_of(one) != address_of(two) and address_of(one).startswith("http://127.0.0.1:")
+
+
+def test_what_is_sent_does_not_wait_for_what_was_sent_before() -> None:
+    """Nagle's algorithm is off on each connection; asyncio turns it off where a socket says that it is TCP."""
+    accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own: socket.socket = writer.get_extra_info("socket")
+        accepted.put_nowait(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def visited() -> int:
+        with listen(Serving(port=0)) as listening:
+            async with await asyncio.start_server(connected, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await asyncio.wait_for(accepted.get(), 20)
+
+    assert asyncio.run(visited()) != 0
 
 
 def test_an_open_host_without_a_token_is_refused_before_anything_is_opened(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,9 @@ LISTS, ANSWERS = ("choices", "endings", "options"), ("answer", "label", "gold", 
 class Choices(Questions):
     """Questions of a file; right where the sum of -ln p over the tokens of the right choice is the least.
 
-    Beside it stands the share that is right by nats per byte, which does not favour short choices (`by_bytes`): lm-eval
-    calls the two acc and acc_norm. PIQA's rows (goal, sol1, sol2, label) are taken as they are.
+    Beside it stands the share that is right by nats per byte, which does not favour short choices (`by_bytes`). The
+    first is lm-eval's acc; its acc_norm counts characters, and not the space before a choice. PIQA's rows (goal, sol1,
+    sol2, label) are taken as they are.
     """
 
     WHY: ClassVar[str] = "Knowledge and common sense, as far as one continuation is likelier than another."

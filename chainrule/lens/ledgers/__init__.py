@@ -7,10 +7,19 @@ from chainrule.lens.ledgers.facts import ledger_facts, path_facts
 from chainrule.lens.ledgers.folding import Fold
 from chainrule.lens.ledgers.text import ledger_lines
 from chainrule.lens.ledgers.text_path import path_lines
+from chainrule.lens.ledgers.token_look import (
+    Depth,
+    TokenLook,
+    look_at_token,
+    subject_of_token,
+    token_facts,
+    token_lines,
+)
 
 __all__ = [
     "Cell",
     "CoordinatePath",
+    "Depth",
     "Fold",
     "Ledger",
     "LedgerRow",
@@ -18,11 +27,16 @@ __all__ = [
     "Part",
     "PathStep",
     "Term",
+    "TokenLook",
     "ledger",
     "ledger_facts",
     "ledger_lines",
+    "look_at_token",
     "parse_coordinate",
     "path_facts",
     "path_lines",
     "shown_names",
+    "subject_of_token",
+    "token_facts",
+    "token_lines",
 ]

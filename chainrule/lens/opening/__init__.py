@@ -4,6 +4,7 @@ from chainrule.lens.opening.size import fitted
 from chainrule.lens.opening.steps import captured
 from chainrule.lens.opening.subjects import open_subject, recorded
 from chainrule.lens.opening.tensors import named_tensor, open_tensor
+from chainrule.lens.opening.tokens import token_look, token_subject
 from chainrule.lens.opening.user_code import running
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "open_tensor",
     "recorded",
     "running",
+    "token_look",
+    "token_subject",
 ]

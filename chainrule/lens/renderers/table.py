@@ -23,7 +23,17 @@ from chainrule.lens.classics import (
 )
 from chainrule.lens.draw import Picture, picture, to_html, to_json, to_latex, to_markdown, to_svg, to_terminal
 from chainrule.lens.expressions import Explanation, explanation_facts
-from chainrule.lens.ledgers import CoordinatePath, Ledger, ledger_facts, ledger_lines, path_facts, path_lines
+from chainrule.lens.ledgers import (
+    CoordinatePath,
+    Ledger,
+    TokenLook,
+    ledger_facts,
+    ledger_lines,
+    path_facts,
+    path_lines,
+    token_facts,
+    token_lines,
+)
 from chainrule.lens.prove import Report, proof_facts, proof_lines
 from chainrule.lens.rules import RuleBook, RuleEntry, book_facts, book_lines, in_full, rule_facts, rules_page
 from chainrule.lens.tensors import (
@@ -73,6 +83,7 @@ RENDERERS: dict[type, dict[str, Renderer]] = {
         "tex": drawn(to_latex),
     },
     CoordinatePath: {"text": joined(path_lines), "json": figures(path_facts)},
+    TokenLook: {"text": joined(token_lines), "json": figures(token_facts)},
     Report: {"text": joined(proof_lines), "json": figures(proof_facts)},
     Picture: {
         "text": to_terminal,

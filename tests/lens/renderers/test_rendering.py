@@ -4,12 +4,16 @@ import json
 
 import pytest
 import torch
+from lens.models import MODERN
 
 from chainrule import lens
 from chainrule.base import ChainruleError, LensError
+from chainrule.config import ModelConfig
 from chainrule.lens.classics import Tour
+from chainrule.lens.ledgers import look_at_token
 from chainrule.lens.renderers.table import RENDERERS
 from chainrule.lens.tensors import TensorList
+from chainrule.model import GPT
 
 BEGINNINGS = {"html": "<!doctype html>", "svg": "<svg", "json": "{", "md": "#", "tex": "%", "text": ""}
 
@@ -27,6 +31,7 @@ def found():
         *(TensorList("here", {"x": x}), lens.shares(x, x), lens.explain("x + 1", x=x)),
         *(lens.rule_book(), lens.find_rule("gelu"), lens.neuron_demo(), lens.network_demo(lens.network())),
         *(lens.gpt_demo(gpt, gpt.record(), "weight"), lens.tour_of_tensors()),
+        look_at_token(GPT(ModelConfig(**MODERN)), [5, 9, 2]),
     ]
     return {type(one): one for one in results}
 
