@@ -187,7 +187,8 @@ PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eigh
 # are 1/8 apart, and equals among the likeliest tokens are common.
 PREPACKED = Product("int8 by fbgemm's whole numbers", _rotated)
 HEAD = (PREPACKED, WHOLE, PACKED)
-INT8 = (PREPACKED, Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), WHOLE, PACKED)
+# One row of the packed product takes half of the time of fbgemm's, whose rotation and bytes are 55 µs of calls.
+INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), PREPACKED, WHOLE, PACKED)
 BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
 PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
 HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}
