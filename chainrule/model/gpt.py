@@ -10,6 +10,7 @@ from chainrule.config import ModelConfig
 from chainrule.model.block import Block
 from chainrule.model.cache import KVCache
 from chainrule.model.loss import (
+    IGNORED,
     LOGITS_AT_ONCE,
     LOOKED_AT_SHARE,
     in_portions,
@@ -105,11 +106,15 @@ class GPT(nn.Module):
         self, ids: Int[Tensor, "B T"], targets: Int[Tensor, "B T"], documents: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, ""]:
         """Mean nats of surprise over the targets that are not -100; at most `logits_at_once` logits are alive."""
-        if self._few_logits(ids) or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
             return mean_loss(self.token_losses(ids, targets, documents), targets)
-        return self.loss_in_portions(
-            self.stream(ids, documents=documents), self.head_weight, targets, self.logits_at_once
-        )
+        x = self.stream(ids, documents=documents)
+        if ids.device.type == "cpu" and not (counted := targets != IGNORED).all():
+            # Scores of what is not learnt are a fifth of a small model's work. A GPU would have to be waited for.
+            x, targets = x[counted], targets[counted]
+        if targets.numel() * self.config.vocab_size <= self.logits_at_once:
+            return mean_loss(token_losses(self.logits(x), targets), targets)
+        return self.loss_in_portions(x, self.head_weight, targets, self.logits_at_once)
 
     def keep_portions_uncompiled(self) -> None:
         """To be called before torch.compile of the loss, which would unroll the loop over portions of logits.
@@ -117,9 +122,6 @@ class GPT(nn.Module):
         Not in the first place: the decorator loads torch's compiler, nearly a second for a command that never uses it.
         """
         self.loss_in_portions = torch.compiler.disable(mean_loss_in_portions)  # type: ignore[no-untyped-call]
-
-    def _few_logits(self, ids: Int[Tensor, "B T"]) -> bool:
-        return ids.numel() * self.config.vocab_size <= self.logits_at_once
 
 
 def same_document(documents: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:
