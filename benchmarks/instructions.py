@@ -45,7 +45,7 @@ def main() -> None:
         place = ["--name", run.name, "--runs-folder", folder, "--text", str(HERE / "docs")]
         command = [sys.executable, "-m", "chainrule", "finetune", options.model, str(rows), *asked, *place]
         began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=sys.stderr)
         seconds = time.perf_counter() - began
         summary, first = read_summary(run), next(rows_of(run.metrics, AnswersRow))
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20

@@ -37,7 +37,7 @@ ANSWERED, SHOWN = 16, 3
 """Held-out questions that a look answers, and those whose answers are kept as samples."""
 MOST_TOKENS, SPARE_TOKENS = 256, 16
 """Tokens of an answer: twice those of the longest that should be given, and some; never more than these."""
-BASE_TOKENS = 16_384
+BASE_TOKENS = 8_192
 """Base text that a look scores."""
 SCORED_AT_ONCE = 8
 

@@ -30,12 +30,11 @@ def lesson_of(
     """The lesson of these examples (learnt and held out), as `tuning` says."""
     tokenizer, template = words
     good = [[one for one in side if one.good] for side in sides]
-    window, end = tuning.window_tokens, tokenizer.end_of_text
+    window, end, together = tuning.window_tokens, tokenizer.end_of_text, config.model.position == "rope"
     parts: dict[str, Any] = {
         "weights": ADAPTERS["lora" if tuning.lora else "none"](tuning, tokenizer),
-        "train": packed(good[0], window, end, together=config.model.position == "rope"),
-        # One example a window: right for learned positions too, and there are few of them.
-        "held_out": packed(good[1], window, end, together=False),
+        "train": packed(good[0], window, end, together=together),
+        "held_out": packed(good[1], window, end, together=together),
         "questions": questions_of(good[1])[:MOST_QUESTIONS],
         "template": template,
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from chainrule.base import ConfigError, DataError, DiskError, finite, write_json
 from chainrule.evaluate import Candidate, Scores, Scoring, as_much_as, baselines_within, doubled, tasks_for
 from chainrule.generate import Completion, generate, usual_rules
-from chainrule.plan import flops_per_token, parameters
+from chainrule.plan import parameters
 from chainrule.run import (
     Baselines,
     Best,
@@ -142,7 +142,7 @@ def run_status(session: Session, name: str, begun: float) -> Summary:
         train_loss=last.loss if last else None,
         val_loss=progress.val_loss,
         tokens_per_second=speed,
-        peak_share=speed * flops_per_token(config.model) / session.facts.peak_flops if speed else None,
+        peak_share=speed * session.flops_per_token / session.facts.peak_flops if speed else None,
         best=None if best is None else Best(best, progress.val_losses[str(best)]),
         n_skipped=progress.n_skipped,
         versions=environment(session.facts),

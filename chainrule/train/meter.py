@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-from chainrule.plan import flops_per_token
 from chainrule.run import TrainRow
 from chainrule.train.looks import where
 from chainrule.train.session import Session
@@ -53,7 +52,7 @@ class Meter:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.flops_per_token = flops_per_token(session.config.model)
+        self.flops_per_token = session.flops_per_token
         progress = session.state.progress
         self.shown, self.kept = (Stretch.of(progress.stretches.get(name), progress.seconds) for name in STRETCHES)
 

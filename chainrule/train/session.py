@@ -22,6 +22,7 @@ from chainrule.train.lesson import BatchSource, Lesson
 from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.room import patiently
+from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
@@ -66,6 +67,14 @@ class Session:
     def batch_tokens(self) -> int:
         """Tokens of an update, those of padding and of prompts included."""
         return self.config.batch_windows * self.lesson.window_tokens(self.config)
+
+    @property
+    def flops_per_token(self) -> float:
+        """Floating-point operations that a token of a step takes: where little learns, no product for most weights."""
+        parameters = list(self.state.model.parameters())
+        learning = sum(one.numel() for one in parameters if one.requires_grad) / sum(one.numel() for one in parameters)
+        as_long = in_windows(self.config, self.lesson.window_tokens(self.config))
+        return flops_per_token(as_long.model) * (2 + learning) / 3
 
     @property
     def precision(self) -> Precision:
