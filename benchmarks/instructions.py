@@ -2,7 +2,7 @@
 
     python benchmarks/instructions.py [smollm2] [--epochs 2] [--adapter lora] [--replay 0.1]
 
-The rows are those of examples/closed_answer_rows.py; base text is this project's documentation. Right answers are
+The rows are those of examples/closed_answer_rows.py; base text is README and two pages of this project's documentation. Right answers are
 counted on held-out questions, greedily, word for word and ended by the model itself, before and after; bits per byte of
 the base text too. Minutes and the largest memory are those of the whole command, in a process of its own.
 """
@@ -42,7 +42,8 @@ def main() -> None:
         made = [sys.executable, str(HERE / "examples" / "closed_answer_rows.py"), str(rows)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         asked = ["--epochs", options.epochs, "--adapter", options.adapter, "--replay", options.replay]
-        place = ["--name", run.name, "--runs-folder", folder, "--text", str(HERE / "docs")]
+        texts = [HERE / "README.md", HERE / "docs" / "tutorial.md", HERE / "docs" / "finetune.md"]
+        place = ["--name", run.name, "--runs-folder", folder, *(f"--text={text}" for text in texts)]
         command = [sys.executable, "-m", "chainrule", "finetune", options.model, str(rows), *asked, *place]
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=sys.stderr)
