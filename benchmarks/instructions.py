@@ -2,9 +2,9 @@
 
     python benchmarks/instructions.py [smollm2] [--epochs 2] [--adapter lora] [--replay 0.1]
 
-The rows are those of examples/closed_answer_rows.py; base text is README and two pages of this project's documentation. Right answers are
-counted on held-out questions, greedily, word for word and ended by the model itself, before and after; bits per byte of
-the base text too. Minutes and the largest memory are those of the whole command, in a process of its own.
+The rows are those of examples/closed_answer_rows.py; base text is README and two pages of this project's
+documentation. Right answers are counted on held-out questions, greedily, word for word and ended by the model itself,
+before and after; bits per byte of the base text too. Minutes and the largest memory are those of the whole command, in a process of its own.
 """
 
 import argparse

@@ -50,7 +50,9 @@ def answers(
     with evaluating(model):
         found: dict[int, Answer] = {}
         context = model.config.context_length
-        decoder = Decoder(model, AT_ONCE, context, n_choices=n_choices)
+        # Keys and values of eight whole contexts of SmolLM2 would be 3 GB.
+        longest = max((len(question.prompt) for question in questions), default=0)
+        decoder = Decoder(model, AT_ONCE, min(context, longest + most_tokens), n_choices=n_choices)
         waiting = iter(enumerate(questions))
         writing: dict[int, tuple[int, list[int]]] = {}
         while True:
