@@ -4,7 +4,8 @@
 
 The rows are those of examples/closed_answer_rows.py; base text is README and two pages of this project's
 documentation. Right answers are counted on held-out questions, greedily, word for word and ended by the model itself,
-before and after; bits per byte of the base text too. Minutes and the largest memory are those of the whole command, in a process of its own.
+before and after; bits per byte of the base text too. Minutes and the largest memory are those of the whole command, in
+a process of its own.
 """
 
 import argparse
