@@ -109,8 +109,8 @@ class GPT(nn.Module):
         if not torch.is_grad_enabled():
             return mean_loss(self.token_losses(ids, targets, documents), targets)
         x = self.stream(ids, documents=documents)
-        if ids.device.type == "cpu" and not (counted := targets != IGNORED).all():
-            # Scores of what is not learnt are a fifth of a small model's work. A GPU would have to be waited for.
+        if documents is not None and ids.device.type == "cpu" and not (counted := targets != IGNORED).all():
+            # Packed examples: scores of what is not learnt are a fifth of the work. A GPU would have to be waited for.
             x, targets = x[counted], targets[counted]
         if targets.numel() * self.config.vocab_size <= self.logits_at_once:
             return mean_loss(token_losses(self.logits(x), targets), targets)
