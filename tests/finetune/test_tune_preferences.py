@@ -153,7 +153,7 @@ def test_each_epoch_has_every_group_once_and_a_group_never_comes_apart(dpo: tupl
     groups: Groups = lesson_of_run(dpo[0], open_config(dpo[0])).groups  # type: ignore[attr-defined]
     batches = GroupBatches(groups, seed=3)
     rows, n = groups.n_rows, len(groups)
-    assert n == 2 and rows == 16
+    assert n == 3 and rows == 14, "sixteen pairs, seven at a time"
     epoch = batches.windows(n * rows, n * rows).ids.reshape(n, rows, -1)
     known = {group.tobytes() for group in groups.ids}
     assert {group.tobytes() for group in epoch} == known and len(known) == n
