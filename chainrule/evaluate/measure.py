@@ -12,7 +12,7 @@ from chainrule.evaluate.held_out import held_out_text, own_scoring, run_beside
 from chainrule.evaluate.scoring import Scores, Scoring
 from chainrule.evaluate.tasks import Candidate, open_task
 from chainrule.evaluate.texts import encode_texts
-from chainrule.run import Summary, TaskResult
+from chainrule.run import Summary, TaskResult, read_tuning
 
 # What a scoring of documents depends on: each is alone, and threads are torch's.
 WINDOWS = ("max_tokens", "stride", "micro_batch", "precision")
@@ -50,6 +50,8 @@ def measure_own(model: OpenedModel, source: str, **given: Any) -> Measurement:
     how = _windows(used.row(), model.config.context_length)
     said = f"the run's own held-out text: {scores.n_tokens:,} of {store.n_tokens - 1:,} tokens scored, {how}"
     compared = _compared(model, scores, summary, as_scored=used == scoring)
+    if read_tuning(run) is not None:
+        compared = iter(("the run's own figures are of held-out answers alone, this one is of the questions too",))
     return Measurement(scores, used.row(), (said, *compared))
 
 

@@ -68,6 +68,7 @@ def anew(
     tokenizer, template = _words(opened)
     prepared, tuning = _prepare(start, origin, (tokenizer, template), settings, given.config)
     check(prepared)
+    start.run.examples.unlink(missing_ok=True)  # those of a start that a kill ended
     shown = [spans(one, tokenizer) for one in prepared.train[:SHOWN_EXAMPLES]]
     for example, told in zip(prepared.train, shown, strict=False):
         row = ShownExample(tuple(ShownSpan(span.text, span.learnt) for span in told), example.good)

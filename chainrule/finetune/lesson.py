@@ -102,7 +102,7 @@ class AnswersLesson:
 
     def begin(self, session: Session) -> None:
         """Looks whether what learns can."""
-        self.weights.check(session.state.model, session.state.progress.step)
+        _check(self.weights, session)
 
     def bits_per_byte(self, session: Session, scoring: Scoring) -> float:
         """Of the held-out answers."""
@@ -111,7 +111,7 @@ class AnswersLesson:
     def evaluate(self, session: Session) -> None:
         """The loss of held-out answers, greedy answers to some of the questions, and what is forgotten."""
         progress = session.state.progress
-        self.weights.check(session.state.model, progress.step)
+        _check(self.weights, session)
         loss, bits = self._score(session)
         progress.val_loss = loss
         session.write(EvalRow(**where(session), val_loss=loss, val_bits_per_byte=bits))
@@ -188,6 +188,12 @@ class AnswersLesson:
                 n_bytes += int(self.tokenizer.byte_lengths[windows.ids[:, 1:][windows.trained[:, 1:]]].sum())
         n_tokens = int(self.held_out.trained[:, 1:].sum())
         return nats / max(1, n_tokens), nats / math.log(2) / max(1, n_bytes)
+
+
+def _check(weights: Weights, session: Session) -> None:
+    progress = session.state.progress
+    # A step that was skipped has moved nothing.
+    weights.check(session.state.model, progress.step - progress.n_skipped)
 
 
 def readable(ids: Sequence[int], tokenizer: Tokenizer) -> str:

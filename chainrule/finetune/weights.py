@@ -58,7 +58,7 @@ class Weights:
         """All weights."""
         load_weights(model, checkpoint.tensors("model"), str(checkpoint.path))
 
-    def check(self, model: GPT, step: int) -> None:
+    def check(self, model: GPT, n_updates: int) -> None:
         """Nothing that full weights could do wrong."""
 
     def _grown(self, config: Config, opened: OpenedModel) -> dict[str, torch.Tensor]:
@@ -108,11 +108,11 @@ class AdapterWeights(Weights):
         self._put_below(model, config, base_of(checkpoint))
         load_saved_adapter(model, checkpoint)
 
-    def check(self, model: GPT, step: int) -> None:
-        """Before the first step the adapter adds nothing; after it each of its parts does. Raises TrainingError."""
+    def check(self, model: GPT, n_updates: int) -> None:
+        """Before the first update the adapter adds nothing; after it each of its parts does. Raises TrainingError."""
         length = min(LOOKED_AT, model.config.context_length)
         ids = torch.arange(length, device=model.token_embedding.weight.device)[None] % self.tuning.n_known
-        if step == 0:
+        if n_updates == 0:
             check_neutral(model, ids)
         else:
             check_moved(model, ids)

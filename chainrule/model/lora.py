@@ -34,6 +34,11 @@ def add_lora(model: GPT, settings: LoraSettings, seed: int = 0, *, name: str = D
     for block in model.blocks:
         for target, rows in spans.items():
             layer = _wrapped(block, target)
+            if settings.rank > layer.in_features:
+                raise ConfigError(
+                    f"rank={settings.rank} is more than {target} has inputs ({layer.in_features}), which nothing is "
+                    "gained by; 4 to 64 are usual"
+                )
             layer.adapters[name] = Adapter(layer, settings, rows, dice)
     use_adapter(model, name)
 

@@ -11,6 +11,7 @@ BEFORE_THE_FIRST_STEP = frozenset(
     (
         *("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl"),
         *("chat_template.jinja", "tokenizer_config.json", "generation_config.json", "tuning.json"),
+        *("adapter_config.json", "examples.jsonl", "reference.safetensors"),
     )
 )
 

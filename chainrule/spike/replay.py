@@ -17,7 +17,7 @@ from chainrule.data import Windows, open_dataset
 from chainrule.device import Precision, use_threads
 from chainrule.health import Portion, SpikeCase
 from chainrule.model import GPT, Batch
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, read_tuning
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train import old_dataset, seed_step, training_batches
 
@@ -61,6 +61,13 @@ def open_bundle(run: RunFolder, step: int | None = None) -> Bundle:
         )
     if step is not None and step not in known:
         raise LensError(f"{run.path} holds no bundle of step {step}; it has: {', '.join(map(str, known))}")
+    tuning = read_tuning(run)
+    if tuning is not None and (tuning.lora is not None or tuning.objective != "answers"):
+        what = "an adapter" if tuning.lora is not None else "preferences"
+        raise LensError(
+            f"{run.path} learnt {what}, and a step of that kind is not made again yet; its batch and numbers are in "
+            f"{run.spikes}"
+        )
     path = step_folder(run.spikes, known[0] if step is None else step)
     saved = load_checkpoint(path)
     config = resolve([load_toml(path / "config.toml")]).config

@@ -32,9 +32,12 @@ def _remedy(tuning: Tuning | None) -> str:
     """The settings to change; one that was taken already is raised, or not named."""
     if tuning is None:
         return "Mix old text in (--origin.old-share 0.1), lower optimizer.lr, or take fewer steps."
+    adapter = ", or learn an adapter alone (--adapter lora)" if tuning.lora is None else ""
+    if tuning.objective != "answers":
+        # Text cannot be mixed into answers that are compared.
+        return f"Lower optimizer.lr, take fewer --epochs{adapter}."
     more = min(MOST_REPLAY, 2 * tuning.replay)
     mix = f"more base text in (--replay {more:g})" if tuning.replay else f"base text in (--replay {USUAL_REPLAY})"
-    adapter = ", or learn an adapter alone (--adapter lora)" if tuning.lora is None else ""
     return f"Mix {mix}, lower optimizer.lr, take fewer --epochs{adapter}."
 
 

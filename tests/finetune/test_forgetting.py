@@ -123,5 +123,6 @@ def test_what_was_done_already_is_raised_or_not_named(forgot: tuple[RunFolder, s
 
     assert "Mix more base text in (--replay 0.2)" in remedy(replay=0.1)
     assert "--replay 0.5" in remedy(replay=0.4)
+    assert "--replay" not in remedy(objective="dpo") and "Lower optimizer.lr" in remedy(objective="dpo")
     assert "--adapter" not in remedy(lora=LoraRecord(4))
     assert remedy().startswith("Mix old text in (--origin.old-share 0.1), lower optimizer.lr")

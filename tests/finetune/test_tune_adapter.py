@@ -9,13 +9,16 @@ import torch
 from finetune.conftest import make_base
 from finetune.test_tune import FAST
 
-from chainrule.base import CheckpointError, TrainingError
+from chainrule.base import CheckpointError, ConfigError, LensError, TrainingError
 from chainrule.checkpoint import load_checkpoint, open_model, read_tensors, step_folder
 from chainrule.config import Layer
+from chainrule.evaluate import measure_own
+from chainrule.export import export
 from chainrule.finetune import TuningSettings, finetune, resume_finetune
 from chainrule.finetune.answering import Question, answers
 from chainrule.model import LoraSettings
 from chainrule.run import RunFolder, Summary, read_tuning
+from chainrule.spike.replay import open_bundle
 
 LORA = LoraSettings(rank=4, dora=True)
 
@@ -107,9 +110,54 @@ def test_the_probe_learns_by_heart_with_the_adapter(loud: Path, closed: Path, tm
     assert "8 of 8 rows answered word for word" in told
 
 
+def test_a_start_that_fails_late_leaves_nothing(base: Path, closed: Path, tmp_path: Path) -> None:
+    settings = TuningSettings(epochs=1, probe=False, adapter="lora", lora=LoraSettings(rank=49))
+    with pytest.raises(ConfigError, match=r"rank=49 is more than attention\.qkv has inputs"):
+        finetune(str(base), [str(closed)], tmp_path / "run", settings=settings, layers=[Layer("test", FAST)])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_peft_reads_the_checkpoint_of_a_run_and_an_adapter_stands_on_another(
+    finished: tuple[RunFolder, Summary], tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    run = finished[0]
+    export(run.path, tmp_path / "words")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"prompt": f"say {n}", "completion": str(n)}) + "\n" for n in range(9)))
+    for base, name in ((tmp_path / "words", "onto_folder"), (run.path, "onto_adapter")):
+        tuned(base, rows, tmp_path / name, epochs=3)
+    first, second = (open_model(tmp_path / name).model for name in ("onto_folder", "onto_adapter"))
+    ids = torch.arange(40)[None] % 250
+    assert (first(ids) - second(ids)).abs().max() < 1e-3, "the folder is the run, and both learnt alike"
+    checkpoint = max((tmp_path / "onto_folder" / "checkpoints").iterdir())
+    theirs = peft.PeftModel.from_pretrained(
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "words"), checkpoint
+    ).eval()
+    assert (theirs(ids).logits - first(ids)).abs().max() < 1e-4
+    assert (open_model(tmp_path / "words").model(ids) - first(ids)).abs().max() > 1e-2, "something was learnt"
+
+
 def test_an_adapter_that_no_gradient_reaches_ends_the_run(
     base: Path, closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chainrule.model.lora_linear.Adapter.add", lambda self, x, y, weight, bias: y)
     with pytest.raises((TrainingError, RuntimeError), match=r"adds nothing|does not require grad"):
         tuned(base, closed, tmp_path / "run")
+
+
+def test_a_step_of_an_adapter_is_not_made_again_as_one_of_all_weights(
+    finished: tuple[RunFolder, Summary], tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(finished[0].path, run.path)
+    step_folder(run.spikes, 3).mkdir(parents=True)
+    with pytest.raises(LensError, match="learnt an adapter, and a step of that kind is not made again yet"):
+        open_bundle(run)
+
+
+def test_a_figure_of_other_tokens_is_not_called_another_machines(finished: tuple[RunFolder, Summary]) -> None:
+    found = measure_own(open_model(finished[0].path), str(finished[0].path))
+    assert "of held-out answers alone" in found.said[-1] and "other machine" not in " ".join(found.said)

@@ -6,6 +6,7 @@ import pytest
 
 from chainrule.base import RunError
 from chainrule.run import RunFolder, folder, list_runs, open_run
+from chainrule.run.begin import BEFORE_THE_FIRST_STEP
 
 
 def make_run(path):
@@ -19,6 +20,17 @@ def test_every_name_drawn_in_the_docstring_is_a_property():
     assert len(drawn) > 8
     for name in drawn:
         assert getattr(RunFolder, name), name
+
+
+def test_each_name_is_made_before_the_first_step_or_by_a_run_that_has_begun():
+    """A file that a start writes and nobody knows of would be left behind when the start fails, and block its name."""
+    drawn = set(re.findall(r"^ {6}([\w.]+)/? ", folder.__doc__ or "", re.M))
+    of_the_run = {
+        *("metrics.jsonl", "health.jsonl", "samples.jsonl", "skipped", "spikes", "checkpoints"),
+        *("summary.json", "report.html"),
+    }
+    assert drawn - of_the_run <= BEFORE_THE_FIRST_STEP and not of_the_run & BEFORE_THE_FIRST_STEP
+    assert len(drawn - of_the_run) > 10
 
 
 def test_asking_for_paths_touches_nothing(tmp_path):
