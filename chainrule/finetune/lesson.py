@@ -14,6 +14,7 @@ from chainrule.data import Batches, Dataset
 from chainrule.evaluate import Scoring
 from chainrule.finetune.answering import Answer, Question, answers, question_of
 from chainrule.finetune.batches import ExampleBatches
+from chainrule.finetune.command import command_of
 from chainrule.finetune.examples import Taught
 from chainrule.finetune.packing import Packed
 from chainrule.finetune.weights import Weights
@@ -147,7 +148,7 @@ class AnswersLesson:
                 tasks=self.results(session),
                 new=_change(before.new, bits),
                 old=_change(before.old, old),
-                command=f"chainrule finetune --resume {session.run.path}",
+                command=command_of(self.weights.tuning, session.config),
             )
         session.patient(lambda: write_json(session.run.summary, finite(summary.row())))
         return summary

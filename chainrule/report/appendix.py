@@ -7,7 +7,7 @@ from itertools import groupby
 from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.report.sections import section
 from chainrule.report.settings import Setting, read_settings
-from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, Plan, Scores, Source
+from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, Plan, Scores, Source, resume_command
 from chainrule.show import Html, join, rows, tag
 from chainrule.verdict import removed
 
@@ -177,13 +177,15 @@ def going_on(facts: Facts) -> Html:
     """The command that makes this run again, and what can be done with it now."""
     run = shlex.quote(str(facts.run.path))
     again = str(facts.summary.command or f"chainrule pretrain --config {shlex.quote(str(facts.run.config))}")
+    first = ("Talk to it", f"chainrule chat {run}") if facts.tuning else ("Let it write", f"chainrule generate {run}")
+    more = f"chainrule finetune {run} rows.jsonl" if facts.tuning else f"chainrule pretrain --from {run} my_texts/"
     steps = [
-        ("Let it write", f"chainrule generate {run}"),
+        first,
         ("Load it in transformers", f"chainrule export hf {run} out/"),
-        ("Teach it your text", f"chainrule pretrain --from {run} my_texts/"),
+        ("Teach it your examples" if facts.tuning else "Teach it your text", more),
     ]
     if facts.status in {"interrupted", "stopped", "unfinished"}:
-        steps.insert(0, ("Go on where it stopped", f"chainrule pretrain --resume {run}"))
+        steps.insert(0, ("Go on where it stopped", resume_command(facts.run)))
     used = ", ".join(f"{name} {version}" for name, version in facts.summary.versions.items())
     return section(
         "next",

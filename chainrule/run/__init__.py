@@ -1,6 +1,6 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
-from chainrule.run.begin import check_free, forget_start, is_begun
+from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.facts import Facts, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
@@ -140,6 +140,7 @@ __all__ = [
     "read_summary",
     "read_tuning",
     "remove_run",
+    "resume_command",
     "rewrite_rows",
     "rows_from_end",
     "rows_of",

@@ -1,5 +1,6 @@
 """Whether a folder may become a run, and what is left of a start that never came to its first step."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -28,9 +29,14 @@ def check_free(path: Path) -> None:
     if RunFolder(path).config.is_file():
         raise RunError(
             f"{path} is there already and holds a run: nothing is overwritten, no run overwrites another; "
-            f"continue it with `chainrule pretrain --resume {path}`, or give another --name"
+            f"continue it with `{resume_command(RunFolder(path))}`, or give another --name"
         )
     raise RunError(f"{path} is there already and holds {others[0]}: no run overwrites another; give another --name")
+
+
+def resume_command(run: RunFolder) -> str:
+    """What goes on with the run: a fine-tuning by its own verb."""
+    return f"chainrule {'finetune' if run.tuning.is_file() else 'pretrain'} --resume {shlex.quote(str(run.path))}"
 
 
 def is_begun(run: RunFolder) -> bool:

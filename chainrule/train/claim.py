@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chainrule.base import RunError, bytes_text, disk_faults, folder_bytes
-from chainrule.run import RunFolder, StartRecord, check_free, forget_start, read_start, run_lock
+from chainrule.run import RunFolder, StartRecord, check_free, forget_start, read_start, resume_command, run_lock
 from chainrule.train.session import write_event
 from chainrule.train.watch import Watch
 
@@ -36,7 +36,7 @@ class Claim:
         if size > WORTH_KEEPING_BYTES:
             raise RunError(
                 f"{self.run.path} holds {bytes_text(size)} that another start prepared; go on with that by "
-                f"`chainrule pretrain --resume {self.run.path}`, give another --name, or delete the folder"
+                f"`{resume_command(self.run)}`, give another --name, or delete the folder"
             )
         forget_start(self.run, lock=False)
 
@@ -44,7 +44,7 @@ class Claim:
         """After a start that ended before its first step: keeps a long preparation and says so, else leaves nothing."""
         seconds = time.perf_counter() - self.begun
         if self.run.data.is_dir() and seconds >= WORTH_KEEPING_SECONDS:
-            again = f"chainrule pretrain --resume {self.run.path}"
+            again = resume_command(self.run)
             write_event(
                 self.run, self.watch, f"what was prepared in {seconds:.0f} s is kept; to go on with it: {again}"
             )

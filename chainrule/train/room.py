@@ -10,7 +10,7 @@ from chainrule.checkpoint import steps_of
 from chainrule.config import Config, Resolved
 from chainrule.device import MachineFacts
 from chainrule.plan import check_memory, checkpoint_bytes, checkpoints_to_come, memory_bytes
-from chainrule.run import Event, RunFolder
+from chainrule.run import Event, RunFolder, resume_command
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
@@ -104,7 +104,7 @@ def way_on(run: RunFolder) -> str:
     """What to do after a disk has ended a run."""
     steps = steps_of(run.checkpoints)
     place = f"goes on from step {steps[-1]}" if steps else "begins again at the first step: none was saved"
-    return f"When the disk has room or is back, `chainrule pretrain --resume {run.path}` {place}."
+    return f"When the disk has room or is back, `{resume_command(run)}` {place}."
 
 
 def _is_automatic(given: Resolved, key: str) -> bool:

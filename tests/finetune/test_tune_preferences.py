@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import shutil
 from pathlib import Path
 
@@ -159,3 +160,15 @@ def test_each_epoch_has_every_group_once_and_a_group_never_comes_apart(dpo: tupl
     assert {group.tobytes() for group in epoch} == known and len(known) == n
     apart = [batches.windows(n * rows + k * rows, rows).ids for k in range(n)]
     assert all((one == part).all() for one, part in zip(apart, epoch, strict=True))
+
+
+def test_the_command_in_the_summary_teaches_the_same_again(dpo: tuple[RunFolder, Summary]) -> None:
+    summary = dpo[1]
+    assert summary.command is not None
+    words = shlex.split(summary.command)
+    assert words[:2] == ["chainrule", "finetune"] and words[3].endswith("pairs.jsonl")
+    told = dict(zip(words[4::2], words[5::2], strict=True))
+    assert told == {
+        **{"--training.steps": str(summary.steps), "--optimizer.lr": "0.001", "--objective": "dpo"},
+        **{"--adapter": "lora", "--rank": "16"},
+    }
