@@ -1,90 +1,99 @@
-"""One headless chromium for the tests of pages, without a package between: WebDriver is JSON over HTTP."""
+"""One headless chromium for the tests of pages, led by Playwright."""
 
-import json
 import shutil
-import socket
-import subprocess
-import time
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars"
-)
+QUIET = ["--disable-gpu", "--disable-quic", "--no-sandbox"]
 needs_browser = [
-    pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="needs chromium and chromedriver on this machine"),
+    pytest.mark.skipif(not CHROMIUM or not find_spec("playwright"), reason="needs chromium and playwright"),
     pytest.mark.xdist_group("browser"),
 ]
+# Pages draw when they know their size, which is after loading; on a busy machine that can be a while.
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 class Browser:
-    """One headless chromium behind chromedriver, spoken to in W3C WebDriver's JSON over HTTP."""
+    """One headless chromium and one page in it.
 
-    def __init__(self, profile: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.process = subprocess.Popen([DRIVER, f"--port={port}", "--log-level=OFF"], stdout=-3, stderr=-3)
-        self.session = f"http://127.0.0.1:{port}/session"
-        self._wait_until_up(f"http://127.0.0.1:{port}/status")
-        options = {"binary": CHROMIUM, "args": [*QUIET.split(), f"--user-data-dir={profile}"]}
-        logs = {"browser": "ALL", "performance": "ALL"}
-        wanted = {"browserName": "chrome", "goog:loggingPrefs": logs, "goog:chromeOptions": options}
-        self.session += "/" + self.call("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+    Playwright lives in a thread of its own: it runs an event loop there, which in the tests' own thread would forbid
+    them to run one.
+    """
 
-    def _wait_until_up(self, address):
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(address, timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
+    def __init__(self):
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="playwright")
+        self.complaints, self.asked = [], set()
+        self._do(self._start)
 
-    def call(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.session + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["value"]
+    def _do(self, function, *arguments, **words):
+        return self.thread.submit(function, *arguments, **words).result(60)
 
-    def cdp(self, command, **parameters):
-        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+    def _start(self):
+        from playwright.sync_api import sync_playwright
+
+        self.playwright = sync_playwright().start()
+        self.chromium = self.playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        self.page = None
+
+    def _new_page(self, width, height, dark):
+        if self.page is not None:
+            self.page.context.close()
+        size, scheme = {"width": width, "height": height}, "dark" if dark else "light"
+        context = self.chromium.new_context(
+            viewport=size, color_scheme=scheme, is_mobile=width < 500, has_touch=width < 500
+        )
+        self.page = context.new_page()
+        self.complaints, self.asked = [], set()
+        self.page.on("console", lambda one: one.type in ("error", "warning") and self.complaints.append(one.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.add(request.url))
+
+    def _open(self, page, width, height, dark):
+        self._new_page(width, height, dark)
+        self.page.goto(page if isinstance(page, str) else page.as_uri())
+        self.page.evaluate(DRAWN)
 
     def open(self, page, width=1280, height=900, *, dark=False):
-        """A file, or an address as text."""
-        self.log("performance")
-        self.cdp(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
-        )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.cdp("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("POST", "/url", {"url": page if isinstance(page, str) else page.as_uri()})
-        # Pages draw when they know their size, which is after loading; on a busy machine that can be a while.
-        drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
-        self.call("POST", "/execute/async", {"script": drawn, "args": []})
+        """A file, or an address as text, in a context of its own: nothing is kept from the page before."""
+        self._do(self._open, page, width, height, dark)
 
     def js(self, code):
-        return self.call("POST", "/execute/sync", {"script": f"return {code}", "args": []})
+        return self._do(lambda: self.page.evaluate(f"() => {{ return {code} }}"))
 
-    def log(self, kind):
-        return self.call("POST", "/se/log", {"type": kind})
+    def press(self, key):
+        """A key of the keyboard, by its name (`ArrowLeft`), where the focus is."""
+        self._do(lambda: self.page.keyboard.press(key))
+
+    def print(self, path: Path):
+        """The page as a PDF, as a printer gets it."""
+        self._do(lambda: self.page.pdf(path=path, format="A4"))
+
+    def picture(self, path: Path, *, whole=True):
+        self._do(lambda: self.page.screenshot(path=path, full_page=whole))
 
     def requests(self):
         """Addresses asked for since the page was opened."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
-        asked = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
-        return {url for url in asked if not url.startswith(("chrome:", "data:"))}  # the browser's own first tab
+        self.js("1")  # what has happened so far is told before this is answered
+        return {url for url in self.asked if not url.startswith("data:")}
+
+    def errors(self):
+        """What the page's console complained of since it was opened."""
+        self.js("1")
+        return self.complaints
 
     def close(self):
+        def stop():
+            self.chromium.close()
+            self.playwright.stop()
+
         try:
-            self.call("DELETE", "")
+            self._do(stop)
         finally:
-            self.process.terminate()
-            self.process.wait(10)
+            self.thread.shutdown()
 
 
 # The contrast ratio of WCAG 2 between an element's colour and the page's.

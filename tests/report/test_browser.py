@@ -9,8 +9,8 @@ pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = Browser(tmp_path_factory.mktemp("profile"))
+def browser():
+    opened = Browser()
     yield opened
     opened.close()
 
@@ -32,7 +32,7 @@ def test_the_page_draws_itself_without_an_error_and_without_a_network(browser, p
     assert browser.js(f"{CURVE}.length") > 1000
     assert browser.js("document.querySelector('[data-chart=loss] .readout').textContent").startswith(" training 2.")
     assert browser.requests() == {page.as_uri()}
-    assert browser.log("browser") == []
+    assert browser.errors() == []
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (375, False), (375, True), (320, False)])

@@ -55,7 +55,7 @@ def base(base_folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    opened = Browser(tmp_path_factory.mktemp("profile"))
+def browser():
+    opened = Browser()
     yield opened
     opened.close()

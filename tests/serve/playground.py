@@ -16,7 +16,6 @@ class Playground:
 
     def __init__(self, browser: Browser, address: str, width: int = 1280, *, dark: bool = False):
         self.browser, self.address = browser, address
-        browser.log("browser")
         browser.open(f"{address}/", width, dark=dark)
 
     def js(self, code: str):

@@ -58,7 +58,7 @@ def test_an_answer_comes_token_by_token_and_what_is_said_is_never_html(browser, 
     page.say("and the dog")
     assert len(page.texts()) == 2
     assert browser.requests() and all(url.startswith(chatting) for url in browser.requests())
-    assert browser.log("browser") == []
+    assert browser.errors() == []
 
 
 @in_a_browser

@@ -17,8 +17,8 @@ ORANGE = "document.querySelectorAll('#wires > path.lit').length"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = Browser(tmp_path_factory.mktemp("profile"))
+def browser():
+    opened = Browser()
     yield opened
     opened.close()
 
@@ -51,7 +51,7 @@ def test_every_page_draws_itself_without_an_error_and_without_a_network(browser,
         assert browser.js("document.querySelectorAll('#wires > path').length") > 3, name
         assert browser.js("document.querySelectorAll('.card').length") > 5, name
         assert browser.requests() == {page.as_uri()}
-        assert browser.log("browser") == [], name
+        assert browser.errors() == [], name
 
 
 def test_no_wire_is_lost_and_every_wire_leads_down(browser, pages, of_gpt):
