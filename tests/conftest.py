@@ -16,7 +16,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of child processes import the package: they may keep its bytecode, whatever the shell says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+import hypothesis
 import jaxtyping
+
+# How long an example takes says nothing about the code: these machines have other things to do.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # No test writes into the cache of whoever runs it, nor do the processes that a test starts.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="chainrule-test-cache-")
