@@ -89,6 +89,10 @@ class AnswersLesson:
         """An adapter around the layers, or nothing."""
         self.weights.adapt(config, model)
 
+    def learning(self, config: Config) -> int | None:
+        """Those of the adapter and of new rows."""
+        return self.weights.learning(config)
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base model's weights, with rows for the new control tokens."""
         self.weights.first_model(config, model, opened)

@@ -46,6 +46,10 @@ class Weights:
     def adapt(self, config: Config, model: GPT) -> None:
         """Nothing."""
 
+    def learning(self, config: Config) -> int | None:
+        """All numbers."""
+        return None
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base's weights, with rows for the new control tokens."""
         load_weights(model, self._grown(config, opened), opened.origin)
@@ -89,6 +93,13 @@ class AdapterWeights(Weights):
         add_lora(model, self.settings, config.training.seed)
         if self.n_new > 0:
             learn_rows(model, self.tuning.n_known, self.n_new)
+
+    def learning(self, config: Config) -> int | None:
+        """Those of the adapter and of the new rows, counted on a model without numbers."""
+        with torch.device("meta"):
+            model = GPT(config.model)
+        self.adapt(config, model)
+        return sum(one.numel() for one in model.parameters() if one.requires_grad)
 
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The base's weights below the adapter; raises CheckpointError when it is another base by now."""

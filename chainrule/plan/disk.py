@@ -1,6 +1,7 @@
 """How much of a disk a run's checkpoints take, before any of them is written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chainrule.config import Config, TrainingConfig
 from chainrule.plan.memory import memory_bytes
@@ -11,9 +12,14 @@ HEAD_BYTES, TENSORS_OF_A_BLOCK = 200, 3 * 14
 STATE_BYTES = 8 << 10
 
 
-def checkpoint_bytes(config: Config, copies: int = 0) -> int:
-    """Bytes of one checkpoint: weights, optimizer, what stands around them, and `copies` bytes of other files."""
-    need = memory_bytes(config)
+def checkpoint_bytes(config: Config, copies: int = 0, learning: int | None = None) -> int:
+    """Bytes of one checkpoint: weights, optimizer, what stands around them, and `copies` bytes of other files.
+
+    Where only so many numbers are `learning`, it holds them alone.
+    """
+    need = memory_bytes(config, learning=learning)
+    if learning is not None:
+        need = replace(need, weights=4 * learning)
     heads = HEAD_BYTES * TENSORS_OF_A_BLOCK * (config.model.n_layers + 1)
     return need.weights + need.optimizer + heads + STATE_BYTES + copies
 

@@ -75,13 +75,15 @@ def memory_bytes(
     precision: str = "float32",
     checkpointing: bool | None = None,
     device: str = "cpu",
+    learning: int | None = None,
 ) -> Memory:
     """The peak of a training step with `micro_batch` windows in one forward pass.
 
     Weights, gradients and optimizer are float32 and exact; `precision` "bfloat16" adds a half-size copy of the matrices
-    (autocast keeps one). Activations are a calibrated estimate. `checkpointing` is the config's unless given.
-    benchmarks/memory.py holds the total against processes. Files of text that are mapped are not counted: the system
-    takes their pages back.
+    (autocast keeps one). Activations are a calibrated estimate. `checkpointing` is the config's unless given. Where
+    only so many numbers are `learning` (an adapter, or rows of an embedding) the others have no gradients and the
+    optimizer does not know them. benchmarks/memory.py holds the total against processes. Files of text that are mapped
+    are not counted: the system takes their pages back.
     """
     model, bf16 = config.model, precision == "bfloat16"
     total = parameters(model).total
@@ -93,22 +95,32 @@ def memory_bytes(
     kept = 0 if not bf16 else 1 if device == "cpu" and processor_class().attends_by_products else 2
     activations = tokens * _bytes_per_token(model, kept, int(bf16), recompute=recompute, scores=device == "cpu")
     logits = _logits_bytes(model, tokens, int(bf16))
+    if learning is not None:
+        head = update = 0
+        gradients, optimizer = 4 * learning, row.state_bytes(0, learning)
+    else:
+        head = 4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0
+        update = _update_bytes(config, total, inner if row.makes_updates else 0, bf16=bf16)
+        gradients, optimizer = 4 * total, row.state_bytes(inner, total - inner)
     return Memory(
         weights=4 * total + (2 * (inner + model.vocab_size * model.emb_dim) if bf16 else 0),
-        gradients=4 * total,
-        optimizer=row.state_bytes(inner, total - inner),
+        gradients=gradients,
+        optimizer=optimizer,
         activations=activations + logits,
         holes=int(HOLES * (activations + (0 if many else logits))) if device == "cpu" else 0,
-        head=4 * model.vocab_size * model.emb_dim if many or model.tied_embeddings else 0,
-        update=_update_bytes(config, total, inner if row.makes_updates else 0, bf16=bf16),
+        head=head,
+        update=update,
         evaluation=_evaluation_bytes(config, int(bf16)),
         summed=config.batch_windows > micro_batch,
     )
 
 
-def check_memory(config: Config, machine: Machine, precision: str = "float32") -> Memory:
-    """The memory of the smallest possible step; raises DeviceError with the numbers when the machine has less."""
-    need = memory_bytes(config, precision=precision, device=machine.device)
+def check_memory(config: Config, machine: Machine, precision: str = "float32", learning: int | None = None) -> Memory:
+    """The memory of the smallest possible step; raises DeviceError with the numbers when the machine has less.
+
+    `learning` is how many numbers learn, where that is not all.
+    """
+    need = memory_bytes(config, precision=precision, device=machine.device, learning=learning)
     if need.total <= machine.memory_bytes:
         return need
     parts = ", ".join(f"{name} {bytes_text(value)}" for name, value in need.components().items())

@@ -51,6 +51,9 @@ class Lesson(Protocol):
     def adapt(self, config: Config, model: GPT) -> None:
         """Changes an untrained model before its optimizer is made (an adapter around its layers); mostly nothing."""
 
+    def learning(self, config: Config) -> int | None:
+        """How many numbers learn; None: all of the model's."""
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """Gives the weights of the model that the run goes on from to `model`."""
 

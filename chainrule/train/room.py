@@ -45,10 +45,11 @@ def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
     check_room(run, config, count=0 if chosen else None)
 
 
-def check_room(run: RunFolder, config: Config, *, count: int | None = None) -> None:
+def check_room(run: RunFolder, config: Config, *, count: int | None = None, learning: int | None = None) -> None:
     """Raises DiskError unless the disk of `run` has room for all checkpoints that it will hold at once.
 
-    `count` is that of those that are still to come; by default what the settings and the folder say.
+    `count` is that of those that are still to come; by default what the settings and the folder say. `learning` is how
+    many numbers learn, where that is not all.
     """
     there = steps_of(run.checkpoints)
     if count is None:
@@ -56,15 +57,16 @@ def check_room(run: RunFolder, config: Config, *, count: int | None = None) -> N
         if not count:
             return
     copies = sum(path.stat().st_size for path in (run.config, run.tokenizer) if path.is_file())
-    size = checkpoint_bytes(config, copies)
+    size = checkpoint_bytes(config, copies, learning)
     needed, free = count * size + SPARE_BYTES, free_bytes(run.path)
     if free < needed:
         raise DiskError(_no_room(run, config, count=count, size=size, free=free, there=there))
-    need, most = memory_bytes(config), most_file_bytes()
-    if most is not None and count and max(need.weights, need.optimizer) > most:
+    need, most = memory_bytes(config, learning=learning), most_file_bytes()
+    weights = need.weights if learning is None else 4 * learning
+    if most is not None and count and max(weights, need.optimizer) > most:
         raise DiskError(
             f"a file may have at most {bytes_text(most)} here (`ulimit -f`), and the largest of a checkpoint has "
-            f"{bytes_text(max(need.weights, need.optimizer))}; raise the limit, or use a smaller model"
+            f"{bytes_text(max(weights, need.optimizer))}; raise the limit, or use a smaller model"
         )
 
 

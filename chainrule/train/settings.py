@@ -52,8 +52,13 @@ def save_settings(run: RunFolder, resolved: Resolved) -> None:
     write_bytes(run.config, to_toml(resolved.config, resolved.sources).encode())
 
 
-def plan_row(config: Config, facts: MachineFacts, step_seconds: float | None = None) -> Plan:
-    """What the run will cost: by the plan, or by the seconds that a step took."""
+def plan_row(
+    config: Config, facts: MachineFacts, step_seconds: float | None = None, learning: int | None = None
+) -> Plan:
+    """What the run will cost: by the plan, or by the seconds that a step took.
+
+    `learning` is how many numbers learn, where that is not all.
+    """
     training = config.training
     seconds = training.steps * step_seconds if step_seconds else training_seconds(config, facts.planned)
     return Plan(
@@ -63,6 +68,6 @@ def plan_row(config: Config, facts: MachineFacts, step_seconds: float | None = N
         tokens=run_tokens(config),
         batch_tokens=config.batch_windows * config.model.context_length,
         flops_per_token=flops_per_token(config.model),
-        memory_bytes=check_memory(config, facts.planned, facts.precision).total,
+        memory_bytes=check_memory(config, facts.planned, facts.precision, learning).total,
         seconds=round(seconds, 1),
     )

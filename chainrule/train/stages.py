@@ -158,7 +158,7 @@ class Settled:
         planned_as = in_windows(config, start.lesson.window_tokens(config))
         plan, about, data = record.plan, record.tokenizer, data_row(dataset, planned_as)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
-            plan = plan_row(planned_as, facts)
+            plan = plan_row(planned_as, facts, learning=start.lesson.learning(config))
             about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
             record = replace(record, plan=plan, tokenizer=about, machine=machine_record(facts), data=data)
             write_json(start.run.machine, record.row())

@@ -46,7 +46,8 @@ def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float 
     session.config = planned.resolved.config
     planned_as = in_windows(session.config, start.lesson.window_tokens(session.config))
     data = data_row(session.dataset, planned_as)
-    plan = plan_row(planned_as, session.facts, probed.step_seconds)
+    learning = start.lesson.learning(session.config)
+    plan = plan_row(planned_as, session.facts, probed.step_seconds, learning)
     for row in (data, plan):
         start.watch(row)
     record = replace(record, budget=planned.time, machine=machine_record(session.facts), plan=plan, data=data)
@@ -70,7 +71,8 @@ def again(start: Start, layers: Sequence[Layer], minutes: float | None) -> Sessi
         asked, before = asked_for(run)
         return anew(start, [*asked, *layers], before if minutes is None else minutes)
     # Of a finished run that gets more minutes the steps are not known yet: at least one checkpoint comes.
-    check_room(run, resolved.config, count=None if minutes is None else 1)
+    learning = start.lesson.learning(resolved.config)
+    check_room(run, resolved.config, count=None if minutes is None else 1, learning=learning)
     settled = Settled.again(start, resolved, record)
     checkpoint = checkpoint_to_resume(run, start.watch)
     if checkpoint:

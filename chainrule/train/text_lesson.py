@@ -35,6 +35,10 @@ class TextLesson:
     def adapt(self, config: Config, model: GPT) -> None:
         """Nothing: all weights are learnt as they are."""
 
+    def learning(self, config: Config) -> int | None:
+        """All of them."""
+        return None
+
     def first_model(self, config: Config, model: GPT, opened: OpenedModel) -> None:
         """The weights of another model of the same shape."""
         load_weights(model, opened.model.state_dict(), opened.origin)
