@@ -36,7 +36,7 @@ from chainrule.verdict import (
 )
 
 LONGEST_BAR = 24
-COMPLETION_LINES = 12
+COMPLETION_LINES = 8
 
 
 def block(record: Record, *, again: bool = False) -> RenderableType | None:
@@ -134,17 +134,22 @@ _SPLITS = {"train": "to train on", "validation": "held out"}
 
 
 def result(summary: Summary, report: str | None, run: str | None, width: int = 80) -> RenderableType:
-    """The end of a run: the model among the baselines, functions that parse, completions, what to type next."""
+    """The end of a run: what it writes, the model among the baselines, the verdict, what to type next.
+
+    What a person must not miss stands last, where the eye is when the terminal has scrolled.
+    """
     parts: list[RenderableType] = [Rule(Text(headline(summary), style="bold"), style="green", align="left")]
+    written = rows_table()
+    for completion in summary.completions[:3]:
+        text = sample_text(completion.prompt, completion.text.rstrip())
+        written.add_row("it writes", Text("\n").join(text.split("\n")[:COMPLETION_LINES]))
+    parts += [written, Text()] if summary.completions else []
     if summary.val_bits_per_byte is not None:
         parts += [Text("bits per byte of the held-out text; less is better", style="dim")]
         parts += _ladder(summary.val_bits_per_byte, summary.baselines, width)
     table = rows_table()
     for label, sentence in measured(summary, run):
         table.add_row(label, Text(printable(sentence)))
-    for completion in summary.completions[:3]:
-        text = sample_text(completion.prompt, completion.text.rstrip())
-        table.add_row("it writes", Text("\n").join(text.split("\n")[:COMPLETION_LINES]))
     for label, sentence in what_next(report, run):
         table.add_row(label, Text(printable(sentence)))
     return Group(*parts, Text(), table)

@@ -1,5 +1,6 @@
 """A curve of braille dots: eight to a cell, a few lines of text, under a millisecond."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,16 @@ class Window:
     def value(self, share: float) -> float:
         """The height at `share` of the way from the top down to the bottom."""
         return self.top * (self.bottom / self.top) ** share
+
+    def ticks(self, most: int) -> list[float]:
+        """Round heights, at most `most`, from the top down: multiples of 1, 2 or 5 times a power of ten."""
+        step = 10.0 ** math.floor(math.log10(max(self.top - self.bottom, 1e-6)) - 2)
+        for factor in itertools.cycle((2, 2.5, 2)):
+            first, last = math.ceil(self.bottom / step), math.floor(self.top / step)
+            if last - first < most:
+                return [place * step for place in range(last, first - 1, -1)]
+            step *= factor
+        raise AssertionError("unreachable: the steps grow")
 
     def share(self, y: float) -> float:
         """How far down `y` lies, between 0 (top, and all above it) and 1 (bottom, and all below it)."""

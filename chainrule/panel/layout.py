@@ -17,6 +17,7 @@ from chainrule.show import count, number, one_line, percent, printable, rate
 
 STYLES = {"train": "cyan", "held-out": "magenta", "": ""}
 LABEL_WIDTH = 6
+LEAST_WITH_AXIS = 6
 FIGURE_WIDTH = 19
 
 
@@ -43,15 +44,16 @@ def _title(state: PanelState) -> Text:
 
 
 def _curve(state: PanelState, width: int, height: int) -> list[Text]:
-    """`height` lines: training loss as a line, held-out loss as squares, their scale at the left."""
+    """`height` lines: training loss as a line, held-out loss as squares, a round scale, steps and a legend below."""
+    below = [_axis(state, width)] if height >= LEAST_WITH_AXIS else []
+    height -= len(below)
     train, held_out = state.train_loss.all(), state.held_out_loss.all()
     window = loss_window(train, held_out, state.steps)
     canvas = Canvas(width - LABEL_WIDTH - 2, height, window)
     canvas.line(train, "train")
     canvas.marks(held_out, "held-out")
-    labels = {
-        round(third * (height - 1) / 3): f"{window.value(third / 3):.2f}" for third in range(4) if train or held_out
-    }
+    ticks = window.ticks(max(2, height // 2)) if train or held_out else []
+    labels = {round(window.share(tick) * (height - 1)): f"{tick:.4g}" for tick in ticks}
     lines = []
     for place, row in enumerate(canvas.rows()):
         line = Text(f"{labels.get(place, ''):>{LABEL_WIDTH}} ", style="dim", no_wrap=True)
@@ -59,7 +61,21 @@ def _curve(state: PanelState, width: int, height: int) -> list[Text]:
         for characters, owner in _runs(row):
             line.append(characters, f"not dim {STYLES[owner]}".strip())
         lines.append(line)
-    return lines
+    return lines + below
+
+
+def _axis(state: PanelState, width: int) -> Text:
+    """Steps from 0 to the last under the curve, and which line is which; the height is drawn by ratios, and says so."""
+    legend = [("⠒ training", STYLES["train"]), ("  ⠶ held out", STYLES["held-out"]), ("  loss, by ratios", "dim")]
+    line = Text(" " * (LABEL_WIDTH + 1) + "0 ", style="dim", no_wrap=True)
+    last = f"{state.steps} steps"
+    room = width - line.cell_len - len(last)
+    words = Text()
+    for text, style in legend:
+        if words.cell_len + len(text) < room:
+            words.append(text, f"not dim {style}" if style != "dim" else style)
+    gap = room - words.cell_len
+    return line.append(" " * (gap // 2)).append(words).append(" " * (gap - gap // 2)).append(last)
 
 
 def _runs(row: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

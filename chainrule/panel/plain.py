@@ -1,6 +1,6 @@
 """The log of a run where there is no terminal: one line for each thing, flushed, without colour."""
 
-import json
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +20,14 @@ from chainrule.run import (
     Summary,
     TrainRow,
 )
-from chainrule.show import count, number, one_line, percent, rate
+from chainrule.show import count, number, one_line, percent, printable, rate
 from chainrule.verdict import known_baselines
 
 LINES_PER_RUN = 100
 EVERY_SECONDS = 30.0
 PROGRESS_PARTS = 4
+# Of a sample, in lines of so many characters; the last ones of a run get more.
+SAMPLE_LINES, LAST_LINES, SAMPLE_WIDTH = 3, 12, 100
 
 
 class PlainLog:
@@ -100,9 +102,17 @@ class PlainLog:
         bits = number(row.val_bits_per_byte, 4)
         self.write(f"step {row.step} held-out loss {number(row.val_loss, 4)} bits per byte {bits}")
 
-    def _sample(self, step: int | None, prompt: str, text: str) -> None:
-        quoted = (json.dumps(part, ensure_ascii=False) for part in (prompt, text))
-        self.write(f"step {step} sample {' '.join(quoted)}")
+    def _sample(self, step: int | None, prompt: str, text: str, most: int = SAMPLE_LINES) -> None:
+        """Its first lines, indented: a log is read by its beginnings of lines, and the whole is in samples.jsonl."""
+        self.write(f"step {step} writes")
+        lines = [
+            piece
+            for line in printable(prompt + text).strip("\n").split("\n")
+            for piece in textwrap.wrap(line, SAMPLE_WIDTH, replace_whitespace=False, drop_whitespace=False) or [""]
+        ]
+        cut = " …" if len(lines) > most else ""
+        for place, line in enumerate(lines[:most]):
+            self.write(f"  | {line}" + (cut if place == most - 1 else ""))
 
     def _progress(self, seen: Progress) -> None:
         done, total = seen.done, seen.total
@@ -121,15 +131,13 @@ class PlainLog:
 
     def _finished(self, summary: Summary) -> None:
         self.write(headline(summary))
+        for completion in summary.completions[:3]:
+            self._sample(summary.step, completion.prompt, completion.text, most=LAST_LINES)
         if summary.val_bits_per_byte is not None:
             self.write(f"bits per byte, this model: {number(summary.val_bits_per_byte, 4)}")
         for words, value in known_baselines(summary.baselines).items():
             self.write(f"bits per byte, {words}: {number(value, 4)}")
-        for label, sentence in measured(summary, self.run):
-            self.write(f"{label}: {sentence}")
-        for completion in summary.completions[:3]:
-            self._sample(summary.step, completion.prompt, completion.text)
-        for label, sentence in what_next(report_of(summary, self.run), self.run):
+        for label, sentence in [*measured(summary, self.run), *what_next(report_of(summary, self.run), self.run)]:
             self.write(f"{label}: {sentence}")
 
 

@@ -56,3 +56,17 @@ def test_a_series_forgets_detail_but_not_the_mean(values):
     kept = series.all()
     assert len(kept) <= 2049
     assert min(values) - 1e-9 <= min(y for _, y in kept) <= max(y for _, y in kept) <= max(values) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("bottom", "top", "most", "ticks"),
+    [(1.5, 9.2, 4, [8, 6, 4, 2]), (2.41, 2.58, 4, [2.55, 2.5, 2.45]), (0.0012, 0.0071, 3, [0.006, 0.004, 0.002])],
+)
+def test_the_scale_has_round_numbers(bottom, top, most, ticks):
+    assert Window(0, 1, bottom, top).ticks(most) == pytest.approx(ticks)
+
+
+@given(st.floats(1e-4, 1e3), st.floats(1.01, 1e4), st.integers(2, 12))
+def test_the_scale_has_at_most_so_many_numbers_and_all_lie_in_the_window(bottom, ratio, most):
+    ticks = Window(0, 1, bottom, bottom * ratio).ticks(most)
+    assert len(ticks) <= most and all(bottom * 0.999 <= tick <= bottom * ratio * 1.001 for tick in ticks)

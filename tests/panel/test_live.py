@@ -163,6 +163,16 @@ def test_plain_lines_say_everything_once_and_thin_the_steps():
     assert steps[-1].startswith("step 200/200")
 
 
+def test_samples_are_short_lines_of_their_own_and_the_last_words_are_the_verdict_and_what_to_do():
+    lines = plain("def f(self):\n    return " + "x" * 300).splitlines()
+    place = lines.index("step 50 writes")
+    assert lines[place + 1].startswith("  | ") and "return" in lines[place + 2] and lines[place + 3].endswith(" …")
+    assert max(len(line) for line in lines if line.startswith("  | ")) <= 108
+    order = ["finished at step 200", "  | ", "bits per byte, this model", "verdict:", "report:", "next:"]
+    places = [max(at for at, line in enumerate(lines) if line.startswith(words)) for words in order]
+    assert places == sorted(places)
+
+
 def test_slow_steps_are_all_logged():
     now = iter(range(0, 100_000, 31))
     lines = plain(clock=lambda: next(now)).splitlines()
@@ -222,6 +232,8 @@ def test_the_panel_shows_curve_figures_progress_and_samples():
     assert "75 %  step 150/200  1 min 10 s left" in text
     assert "what it writes, step 150" in text
     assert len(re.findall("[⠁-⣿]", text)) > 30
+    assert "⠒ training  ⠶ held out" in text and re.search(r" 0 .* 200 steps", text)
+    assert {float(scale) for scale in re.findall(r"([\d.]+) ┤", text)} <= {place / 2 for place in range(20)}
 
 
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 200])
@@ -254,6 +266,7 @@ def test_blocks_come_before_the_panel_and_the_result_after_it():
         "bpe, 4,096",
         "1,003 documents",
         "what it writes, step 200",
+        "it writes",
     ]
     order += [
         "this model  1.276",
