@@ -1,6 +1,6 @@
 """A real small model learns a thousand closed answers by an adapter: what it gains, forgets and costs.
 
-    python benchmarks/instructions.py [smollm2] [--epochs 2] [--adapter lora] [--replay 0.1]
+    python benchmarks/instructions.py [smollm2] [--epochs 2] [--adapter lora] [--replay 0.1] [--lr 5e-4]
 
 The rows are those of examples/closed_answer_rows.py; base text is README and two pages of this project's
 documentation. Right answers are counted on held-out questions, greedily, word for word and ended by the model itself,
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--epochs", default="2")
     parser.add_argument("--adapter", default="lora")
     parser.add_argument("--replay", default="0")
+    parser.add_argument("--lr", help="of the optimizer; without it the usual rate of an adapter of that rank")
     options = parser.parse_args()
     print_about()
     with tempfile.TemporaryDirectory() as folder:
@@ -43,6 +44,7 @@ def main() -> None:
         made = [sys.executable, str(HERE / "examples" / "closed_answer_rows.py"), str(rows)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         asked = ["--epochs", options.epochs, "--adapter", options.adapter, "--replay", options.replay]
+        asked += ["--optimizer.lr", options.lr] if options.lr else []
         texts = [HERE / "README.md", HERE / "docs" / "tutorial.md", HERE / "docs" / "finetune.md"]
         place = ["--name", run.name, "--runs-folder", folder, *(f"--text={text}" for text in texts)]
         command = [sys.executable, "-m", "chainrule", "finetune", options.model, str(rows), *asked, *place]
