@@ -22,6 +22,7 @@ from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, 
 from chainrule.checkpoint.peft_format import peft_words, to_peft
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
+from chainrule.checkpoint.spare import remove_spare, spare_of
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
 
 __all__ = [
@@ -50,10 +51,12 @@ __all__ = [
     "put_adapter",
     "read_metadata",
     "read_tensors",
+    "remove_spare",
     "require_gguf",
     "rounded_for_gguf",
     "save_adapter",
     "save_checkpoint",
+    "spare_of",
     "step_folder",
     "steps_of",
     "to_hugging_face",

@@ -31,14 +31,13 @@ from chainrule.checkpoint.load import (
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.checkpoint.packaged import PACKAGED, packaged_model
-from chainrule.config import ModelConfig, load_toml, resolve
+from chainrule.config import MODEL_WORDS, ModelConfig, load_toml, resolve
 from chainrule.model import GPT, add_lora, merge_lora
 from chainrule.run import EvalRow, RunFolder, open_run, rows_of
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# The hub's oldest models have no owner; any other word without one is a mistyped run, which no network can answer.
-OWNERLESS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
+OWNERLESS = tuple(word for word in MODEL_WORDS if word not in PACKAGED)
 
 
 @dataclass(frozen=True)

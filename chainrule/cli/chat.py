@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from chainrule.base import UserError
 from chainrule.cli.generate import say_passed_over
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import Device, device_setting
 from chainrule.cli.output import say
 from chainrule.show import printable
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def chat(
-    source: str,
+    source: str | None = None,
     /,
     *,
     system: str = "",
@@ -41,7 +43,7 @@ def chat(
     Parameters
     ----------
     source
-        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+        A run folder, a checkpoint, a Hugging Face folder, or a name on the hub. Default: `last`, the newest run.
     system
         What the model is told before everything else.
     temperature
@@ -57,7 +59,9 @@ def chat(
         After each answer, how many tokens were read and written, and how fast.
     """
     wanted = device_setting(device).device
+    source = named(source or "last")
     say(f"opening {printable(source)} …")
+    load_torch()
     from chainrule.generate import ChatSettings, open_talk
 
     settings = ChatSettings(temperature, max_new_tokens, seed, repetition_penalty)

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError
 from chainrule.cli.generate import opened_here
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, device_setting
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.show import printable
@@ -88,6 +90,8 @@ def classify(
         Judge every row once, in so many divisions of the rows; each learns anew, and none is saved. Default: one
         division.
     """
+    source = named(source)
+    load_torch()
     from chainrule import finetune
 
     if finetune.is_classifier(source):

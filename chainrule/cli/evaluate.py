@@ -8,10 +8,12 @@ from cyclopts import Parameter
 from chainrule.base import ConfigError
 from chainrule.cli.flags import TextFlags, flag_layer
 from chainrule.cli.generate import opened_here
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import resolve
-from chainrule.run import TaskResult, model_source
+from chainrule.run import TaskResult
 from chainrule.show import printable
 from chainrule.verdict import task_figures, task_words
 
@@ -88,6 +90,8 @@ def evaluate(
         what = "--by document" if by == "document" else "--text.…"
         raise ConfigError(f"{what} is for texts that are named; {source}'s own held-out text is scored as one row")
     text = resolve([asked]).config.text
+    source = named(source)
+    load_torch()
     from chainrule.evaluate import measure_own, measure_tasks, measure_texts
 
     model = opened_here(source, device)
@@ -96,7 +100,7 @@ def evaluate(
     if texts:
         told |= _said(measure_texts(model, text, by_document=by == "document", **given))
     elif not task:
-        told |= _said(measure_own(model, model_source(source), **given))
+        told |= _said(measure_own(model, source, **given))
     found = _heard(measure_tasks(model, task, **given), task, quiet=as_json)
     if task:
         told["tasks"] = [task_figures(result) for result in found]

@@ -4,9 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chainrule.cli.generate import say_passed_over
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import print_json
-from chainrule.run import model_source
 
 
 def export(
@@ -44,10 +45,11 @@ def export(
         An adapter in PEFT's format (adapter_config.json), added into the weights first; that they then compute the same
         is proved too.
     """
+    base = named(source)
+    load_torch()
     from chainrule.export import export as exported
     from chainrule.finetune import open_merged
 
-    base = model_source(source)
     opened = open_merged(base, adapter) if adapter else base
     proof = exported(opened, folder, target, dtype=dtype)
     say_passed_over(proof.passed_over, proof.origin)

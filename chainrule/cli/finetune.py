@@ -10,9 +10,11 @@ from rich.text import Text
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.start import watched
-from chainrule.run import RUNS, find_run, last_begun, model_source, new_run
+from chainrule.run import RUNS, find_run, last_begun, new_run
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -116,6 +118,10 @@ def finetune(
         raise ConfigError(f"--on-bad {on_bad} is unknown for examples; use error or skip")
     if resume:
         run = find_run(source, runs_folder) if source else last_begun(runs_folder)
+    else:
+        assert source is not None, "only a resume needs no model"
+        model, run = named(source, runs_folder), new_run(name, runs_folder, examples)
+    load_torch(logged=True)
     from chainrule import finetune as room
     from chainrule.model import LoraSettings
 
@@ -128,7 +134,6 @@ def finetune(
             verb="finetune",
             as_json=as_json,
         )
-    assert source is not None, "only a resume needs no model"
     settings = room.TuningSettings(
         epochs=epochs,
         batch_examples=batch_examples,
@@ -144,7 +149,6 @@ def finetune(
         lora=LoraSettings(rank, alpha, rslora, dora),
         probe=probe,
     )
-    model, run = model_source(source, runs_folder), new_run(name, runs_folder, examples)
     return watched(
         run,
         lambda watch, begun, report: room.finetune(

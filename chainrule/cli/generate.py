@@ -1,5 +1,6 @@
 """`chainrule generate`: let a model write, once or in a prompt loop."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from chainrule.base import ConfigError, ModelError
+from chainrule.base import ConfigError, ModelError, RunError
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, device_setting
 from chainrule.cli.output import print_json, say
+from chainrule.run import RUNS, last_begun, list_runs
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ MOST_TOKENS = 10_000_000
 
 
 def generate(
-    source: str,
+    source: str | None = None,
     /,
     *prompts: str,
     max_new_tokens: int = 200,
@@ -38,18 +42,20 @@ def generate(
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    r"""Let a model write. Without a prompt, it asks for prompts until you leave (Ctrl-D).
+    r"""Let a model write. Without a prompt, it asks for prompts until you leave (Ctrl-D), or reads piped lines.
 
     For example:
 
     - `chainrule generate runs/NAME "Once upon"`
     - `chainrule generate runs/NAME "def " --copies 3 --stop "\n\n\n"`
+    - `chainrule generate last "The"`
     - `chainrule generate gpt2 "The" --temperature 0`
 
     Parameters
     ----------
     source
-        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub.
+        A run folder, a checkpoint, a Hugging Face folder, or a name on the Hugging Face hub; `last` is the newest
+        run, which is taken where no model is named.
     prompts
         What the text begins with; each gets a completion. It may end anywhere, in a word or after a space. Of one
         that is longer than the model's context the end is read.
@@ -85,8 +91,10 @@ def generate(
             f"{copies:,} copies of {max_new_tokens:,} tokens are too many for one call, which writes at most "
             f"{MOST_TOKENS:,}; ask for fewer, and call again with another --seed"
         )
+    source, prompts = _named(source, prompts)
     if as_json and not prompts:
         raise ConfigError("--json needs a prompt; the prompt loop is for people")
+    load_torch()
     from chainrule.generate import lost_bits, open_writer
 
     writer = open_writer(
@@ -119,9 +127,31 @@ def generate(
             print(printable(f"{completion['prompt']}{completion['text']}"), end="\n\n")
 
 
+def _named(source: str | None, prompts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The model and the prompts: the newest run, where the first word is a text and no name.
+
+    Raises RunError for a word that may be either and names nothing, with what to write for each.
+    """
+    if source == "-":
+        source = None
+    prompts = tuple(prompt for prompt in prompts if prompt != "-")
+    if source is None or (any(letter.isspace() for letter in source) and not Path(source).exists()):
+        newest = last_begun(RUNS)
+        say(f"no model is named: {newest.path}, the newest run, writes")
+        return str(newest.path), prompts if source is None else (source, *prompts)
+    try:
+        return named(source), prompts
+    except RunError as fault:
+        if "/" in source or not list_runs(RUNS):
+            raise
+        command = f"chainrule generate last {shlex.quote(source)}"
+        raise RunError(f"{fault}. Is it what the newest run shall go on from? `{command}`") from None
+
+
 def opened_here(source: str, device: str | None) -> "OpenedModel":
     """The model at `source`; says when another checkpoint was taken than a person would expect."""
-    wanted = device_setting(device).device
+    source, wanted = named(source), device_setting(device).device
+    load_torch()
     from chainrule.generate import opened
 
     model = opened(source, wanted)

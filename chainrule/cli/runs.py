@@ -2,13 +2,13 @@
 
 import json
 import math
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from chainrule.base import RunError, bytes_text, count_text, duration_text
+from chainrule.cli.asking import agreed
 from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run
@@ -16,6 +16,7 @@ from chainrule.show import printable
 from chainrule.verdict import Overview, compare, findings, overview_or_name
 
 app = App(name="runs")
+app.command("chainrule.cli.runs_prune:prune", name="prune")
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 MOST_SAMPLES = 3
 
@@ -90,7 +91,7 @@ def rm(*names: str, yes: Flag = False, runs_folder: RunsFolder = RUNS, as_json: 
         raise RunError("name the runs to remove: `chainrule runs rm NAME`; `chainrule runs` lists them")
     doomed = list({run.path.absolute(): run for run in (find_run(name, runs_folder) for name in names)}.values())
     sizes = {run.name: freed_bytes(run) for run in doomed}
-    if not yes and not _agreed([f"{run.path}, {bytes_text(sizes[run.name])}" for run in doomed]):
+    if not yes and not agreed([f"{run.path}, {bytes_text(sizes[run.name])}" for run in doomed]):
         say("nothing was removed")
         return 1
     for run in doomed:
@@ -125,16 +126,6 @@ def show(name: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = Fals
     for sample in facts.samples[-MOST_SAMPLES:]:
         print(f"\n{printable(sample.prompt + sample.text)}")
     say(f"\nchainrule generate {run.path}\nchainrule report {run.path}")
-
-
-def _agreed(lines: list[str]) -> bool:
-    """Whether a person at a terminal says yes; without one, RunError."""
-    if not sys.stdin.isatty():
-        raise RunError("nobody is there to be asked; add --yes to remove them all the same")
-    for line in lines:
-        say(printable(line))
-    say("remove all of this for good? [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _line(run: Overview) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError, MissingPackageError
 from chainrule.cli.generate import opened_here
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import named
 from chainrule.cli.options import Device
 from chainrule.cli.output import say
 from chainrule.show import printable
@@ -80,6 +82,8 @@ def serve(
         A greedy answer and its log-probabilities are the same to the last bit whatever else is being written. Default:
         on a CPU. --no-exact rounds differently from batch to batch.
     """
+    sources = [named(one) for one in (source, *others)]
+    load_torch()
     try:
         from chainrule import serve as room
         from chainrule.generate import quantised
@@ -109,7 +113,6 @@ def serve(
     def ready(address: str, row_counts: tuple[int, ...]) -> None:
         say(f"{address}  (OpenAI's interface: {address}/v1)\nmode: {_mode(row_counts)}. Ctrl-C ends.")
 
-    sources = (source, *others)
     if len(name) > len(sources):
         raise ConfigError(f"{len(name)} names for {len(sources)} models; give one for each, or none")
     offers: list[room.Offer] = []

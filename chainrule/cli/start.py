@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chainrule.base import Interrupted
+from chainrule.cli.loading import load_torch
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer
 from chainrule.panel import listening, make_watch
@@ -22,6 +23,7 @@ def train_run(
     layers: Sequence[Layer], run: RunFolder, *, minutes: float | None, resume: bool = False, as_json: bool = False
 ) -> int:
     """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
+    load_torch(logged=True)
     from chainrule.train import pretrain
 
     return watched(
@@ -39,6 +41,7 @@ def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool) -> 
     # The time counts from when the command was typed: until here a command has done little but compute, and where it
     # is called from another program, nobody waited for all that this did before.
     begun = time.perf_counter() - min(time.process_time(), STARTED_SECONDS)
+    load_torch(logged=True)
     from chainrule.report import write_report
 
     try:

@@ -2,6 +2,7 @@
 
 from chainrule.config.architectures import ARCHITECTURES, Architecture
 from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, changes_on_resume, check_resume, differences
+from chainrule.config.elsewhere import MODEL_WORDS
 from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
 from chainrule.config.model import SCALED_BY, ModelConfig
@@ -13,6 +14,7 @@ from chainrule.config.toml import load_toml, to_toml, toml_value
 
 __all__ = [
     "ARCHITECTURES",
+    "MODEL_WORDS",
     "PRESETS",
     "ROUNDED_ON_RESUME",
     "SAFE_ON_RESUME",

@@ -2,12 +2,12 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.facts import Facts, read_facts
-from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
+from chainrule.run.find import RUNS, check_source, find_run, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
-from chainrule.run.names import last_begun, new_run
+from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (

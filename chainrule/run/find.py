@@ -1,24 +1,46 @@
 """The run that a person means: by its path, by its name, or by something that lies in it."""
 
+import re
 from pathlib import Path
 
-from chainrule.run.folder import RunFolder, open_run
+from chainrule.base import RunError
+from chainrule.run.folder import RunFolder, list_runs, open_run
 
 RUNS = Path("runs")
+LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
 def find_run(name: str, folder: Path = RUNS) -> RunFolder:
-    """The run at the path `name`, or of that name in `folder`; raises RunError with the nearest name."""
+    """The run at the path `name`, or of that name in `folder`; `last` is the newest there, `last~1` the one before.
+
+    Raises RunError with the nearest name.
+    """
     below = folder / name
-    if not Path(name).exists() and "/" not in name:
-        return open_run(below)
-    return open_run(Path(name))
+    if Path(name).exists() or "/" in name:
+        return open_run(Path(name))
+    if not below.exists() and (word := LAST.fullmatch(name)):
+        return last_begun(folder, int(word[1] or 0))
+    return open_run(below)
 
 
 def model_source(name: str, folder: Path = RUNS) -> str:
-    """`name`, or the path of the run of that name in `folder` when nothing else is called so."""
+    """`name`, or where nothing is called so the path of the run in `folder` that `find_run` knows by it."""
+    if Path(name).exists():
+        return name
     below = RunFolder(folder / name)
-    return str(below.path) if not Path(name).exists() and below.config.is_file() else name
+    if below.config.is_file():
+        return str(below.path)
+    return str(find_run(name, folder).path) if LAST.fullmatch(name) else name
+
+
+def last_begun(folder: Path, before: int = 0) -> RunFolder:
+    """The run in `folder` that was begun last, or the one `before` so many later ones; RunError when there is none."""
+    runs = sorted(list_runs(folder), key=lambda run: run.config.stat().st_mtime, reverse=True)
+    if before < len(runs):
+        return runs[before]
+    if not runs:
+        raise RunError(f"there is no run in {folder}/ yet; `chainrule quickstart` makes one, or name a run's folder")
+    raise RunError(f"last~{before} is none of the {len(runs)} runs in {folder}/; last is the newest: {runs[0].name}")
 
 
 def run_of(source: Path) -> RunFolder | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chainrule.base import RunError
 from chainrule.run.begin import check_free
-from chainrule.run.folder import RunFolder, list_runs
+from chainrule.run.folder import RunFolder
 
 
 def new_run(name: str | None, folder: Path, paths: Sequence[str]) -> RunFolder:
@@ -45,11 +45,3 @@ def next_free(folder: Path, word: str) -> RunFolder:
     while (folder / f"{word}-{number}").exists():
         number += 1
     return RunFolder(folder / f"{word}-{number}")
-
-
-def last_begun(folder: Path) -> RunFolder:
-    """The run in `folder` that was begun last; raises RunError when there is none."""
-    runs = list_runs(folder)
-    if not runs:
-        raise RunError(f"there is no run in {folder}/ to resume; name one: `chainrule pretrain --resume runs/NAME`")
-    return max(runs, key=lambda run: run.config.stat().st_mtime)

@@ -97,6 +97,11 @@ class TrainState:
 
         The weights are the lesson's to give back.
         """
+        if "optimizer" not in checkpoint.stems:
+            raise CheckpointError(
+                f"{checkpoint.path} holds no optimizer state, which `chainrule runs prune --optimizer` removed; learn "
+                f"on from its weights: chainrule pretrain --from {checkpoint.path.parent.parent} my_texts/"
+            )
         try:
             self.optimizer.load_state(checkpoint.tensors("optimizer"))
             self.progress = Progress(**checkpoint.state["progress"])

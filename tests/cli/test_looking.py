@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -336,3 +337,72 @@ def test_one_run_is_shown_with_what_it_wrote(runs_folder, capsys):
     assert "finished" in out and "the " in out and f"chainrule generate {runs_folder / 'first'}" in err
     told = read_json(capsys, "runs", "show", runs_folder / "first")
     assert told["summary"]["status"] == "finished" and told["run"]["name"] == "first"
+
+
+def test_the_newest_run_writes_where_no_model_is_named(runs_folder, capsys, monkeypatch):
+    monkeypatch.chdir(runs_folder.parent)
+    for words in (["the quick "], ["last", "the quick "]):
+        assert main(["generate", *words, "--max-new-tokens", "4", "--temperature", "0"]) == 0
+        assert capsys.readouterr().out.startswith("the quick ")
+    assert main(["generate", "Once"]) == 2
+    assert "chainrule generate last Once" in capsys.readouterr().err
+    monkeypatch.chdir(runs_folder)
+    assert main(["generate", "the quick "]) == 2
+    assert "there is no run in runs/ yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["generate", "chat", "evaluate", "serve"])
+def test_a_mistyped_model_is_answered_before_torch_is_loaded(verb, tmp_path):
+    (tmp_path / "runs" / "tales").mkdir(parents=True)
+    (tmp_path / "runs" / "tales" / "config.toml").touch()
+    for wrong in ("talse", "runs/talse"):
+        called = f"from chainrule.cli import main; code = main([{verb!r}, {wrong!r}])"
+        code = f"import sys; {called}; sys.exit(code or 9 * ('torch' in sys.modules))"
+        ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        assert ended.returncode == 2 and "tales" in ended.stderr, ended.stderr
+        assert "loading" not in ended.stderr
+
+
+def saved_steps(run: RunFolder) -> list[int]:
+    return [int(folder.name.removeprefix("step-")) for folder in sorted(run.checkpoints.iterdir())]
+
+
+def test_what_nobody_needs_of_runs_goes_and_what_stays_is_whole(texts, tiny, tmp_path, capsys):
+    more = ["--training.save-every", "1", "--training.keep-last", "9", "--training.eval-every", "1"]
+    place = ["--runs-folder", str(tmp_path)]
+    assert main(["pretrain", str(texts), "--name", "tale", *place, *tiny, *more]) == 0
+    run = RunFolder(tmp_path / "tale")
+    shutil.copytree(run.path, tmp_path / "unsaved", ignore=shutil.ignore_patterns("checkpoints", "summary.json"))
+    before, steps = freed_bytes(run), saved_steps(run)
+    assert len(steps) > 2 and main(["runs", "prune", *place]) == 2
+    assert "add --yes" in capsys.readouterr().err
+    told = read_json(capsys, "runs", "prune", *place, "--yes")
+    assert [row["what"] for row in told["removed"]][1] == "all of it: no step was saved"
+    assert not (tmp_path / "unsaved").exists() and len(saved_steps(run)) <= 2 and saved_steps(run)[-1] == steps[-1]
+    assert read_json(capsys, "runs", "prune", *place, "--yes")["freed_bytes"] == 0
+    with run_lock(run):
+        assert read_json(capsys, "runs", "prune", "--optimizer", *place, "--yes")["removed"] == []
+    assert read_json(capsys, "runs", "prune", "--optimizer", *place, "--yes")["freed_bytes"] > 0
+    assert freed_bytes(run) < before / 2
+    assert main(["generate", str(run.path), "the ", "--max-new-tokens", "4"]) == 0
+    assert main(["pretrain", "--resume", str(run.path), "--minutes", "1"]) == 2
+    assert "runs prune --optimizer" in capsys.readouterr().err
+
+
+def test_damaged_checkpoints_are_not_what_is_kept(texts, tiny, tmp_path, capsys):
+    more = ["--training.save-every", "1", "--training.keep-last", "9", "--runs-folder", str(tmp_path)]
+    assert main(["pretrain", str(texts), "--name", "tale", *tiny, *more]) == 0
+    run = RunFolder(tmp_path / "tale")
+    steps = saved_steps(run)
+    weights = sorted(run.checkpoints.iterdir())[-1] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0\1")
+    assert read_json(capsys, "runs", "prune", "--runs-folder", tmp_path, "--yes")["removed"] == []
+    assert saved_steps(run) == steps
+
+
+def test_the_doctor_tells_what_a_run_will_meet(tmp_path, capsys):
+    told = read_json(capsys, "doctor", "--runs-folder", tmp_path / "runs")
+    assert told["ok"] and {one["what"] for one in told["findings"]} >= {"torch", "device", "speed", "memory", "disk"}
+    assert told["machine"]["threads"] >= 1 and {one["name"] for one in told["extras"]} >= {"hf", "serve", "gguf"}
+    assert main(["doctor"]) == 0
+    assert "GFLOP/s" in capsys.readouterr().out

@@ -1,9 +1,11 @@
 """A run gets a name of its own."""
 
+import os
+
 import pytest
 
 from chainrule.base import RunError
-from chainrule.run import last_begun, new_run
+from chainrule.run import find_run, last_begun, model_source, new_run
 from chainrule.run.names import name_of
 
 
@@ -61,6 +63,21 @@ def test_a_start_that_never_came_to_a_step_does_not_block_its_name(tmp_path):
         new_run("mine", tmp_path, ["x"])
 
 
-def test_nothing_to_resume_is_said(tmp_path):
-    with pytest.raises(RunError, match=r"there is no run in .* to resume"):
+def test_no_run_at_all_is_said(tmp_path):
+    with pytest.raises(RunError, match=r"there is no run in .* yet"):
         last_begun(tmp_path)
+
+
+def test_last_is_the_newest_run_and_a_run_of_that_name_comes_first(tmp_path):
+    for age, name in enumerate(("new", "middle", "old")):
+        (tmp_path / name).mkdir()
+        config = tmp_path / name / "config.toml"
+        config.touch()
+        os.utime(config, (1e9 - age, 1e9 - age))
+    assert find_run("last", tmp_path).name == "new" and model_source("last~2", tmp_path) == str(tmp_path / "old")
+    with pytest.raises(RunError, match=r"last~3 is none of the 3 runs in .* last is the newest: new"):
+        find_run("last~3", tmp_path)
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last" / "config.toml").touch()
+    os.utime(tmp_path / "last" / "config.toml", (1, 1))
+    assert find_run("last", tmp_path).name == "last" and model_source("last", tmp_path) == str(tmp_path / "last")
