@@ -1,14 +1,16 @@
 """Every setting of the schema as a flag: `--model.n-layers 8` is `n_layers = 8` in section `[model]`."""
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any
+from types import SimpleNamespace
+from typing import Annotated, Any, get_args, get_origin
 
-from cyclopts import CycloptsError, Group, Parameter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from cyclopts import Group, Parameter, Token
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from chainrule.base import ConfigError
-from chainrule.config import Config, Layer, mistakes, section_type
+from chainrule.base import ConfigError, nearest
+from chainrule.config import Config, Layer, section_type
 
 SOURCE = "flag"
 
@@ -16,8 +18,26 @@ SOURCE = "flag"
 def _flag(field: FieldInfo) -> tuple[Any, Any]:
     """An optional field of the same type; ranges are left to the schema, which words them better."""
     default = "" if field.default_factory or field.default is None else f" Default: {_shown(field.default)}."
-    kind = Annotated[field.annotation | None, Parameter(negative=None if field.annotation is bool else ())]
-    return kind, Field(None, description=f"{field.description}{default}")
+    negative = None if field.annotation is bool else ()
+    convert = None if field.annotation is bool else _typed
+    told = Parameter(negative=negative, converter=convert, help=f"{field.description}{default}")
+    return Annotated[field.annotation | None, told], dataclasses.field(default=None)
+
+
+def _typed(kind: Any, tokens: Sequence[Token]) -> Any:
+    """What was typed as the schema reads it, so that 2.5 is no number of layers; ValueError for what it refuses."""
+    words = tuple(token.value for token in tokens)
+    try:
+        return TypeAdapter(kind).validate_python(words if get_origin(_some(kind)) is tuple else words[0])
+    except ValidationError as fault:
+        error = fault.errors(include_url=False)[0]
+        hint = nearest(words[0], map(str, get_args(_some(kind)))) if error["type"] == "literal_error" else ""
+        raise ValueError(f"{words[0]!r}: {error['msg'][:1].lower()}{error['msg'][1:]}.{hint}") from None
+
+
+def _some(kind: Any) -> Any:
+    """A type without its None."""
+    return next(part for part in get_args(kind) if part is not type(None)) if type(None) in get_args(kind) else kind
 
 
 def _shown(default: Any) -> str:
@@ -29,30 +49,39 @@ def _shown(default: Any) -> str:
 def _section(name: str, place: int, only: Sequence[str] = ()) -> tuple[Any, Any]:
     """A section's settings as flags: all of them, or `only` some."""
     fields = section_type(name).model_fields
-    flags = {key: _flag(field) for key, field in fields.items() if not only or key in only}
-    model = create_model(name.title(), __config__=ConfigDict(extra="forbid"), **flags)  # type: ignore[call-overload]
+    flags = [(key, *_flag(field)) for key, field in fields.items() if not only or key in only]
     group = Group(f"Settings: {name}", sort_key=10 + place)
-    return Annotated[model | None, Parameter(group=group, show_default=False)], None
+    parameter = Parameter(group=group, show_default=False)
+    return Annotated[_made(name.title(), flags) | None, parameter], dataclasses.field(default=None)
+
+
+def _made(name: str, fields: Sequence[tuple[str, Any, Any]]) -> type:
+    """A dataclass, since of a pydantic model the parser would read pydantic's own source for its help, at each call.
+
+    It belongs to no module, where nobody looks for its source.
+    """
+    return dataclasses.make_dataclass(name, fields, kw_only=True, namespace={"__module__": ""})
 
 
 # Built from the schema, so that a new setting is a flag on the day it is written.
-SettingFlags: type[BaseModel] = create_model(  # type: ignore[call-overload]
-    "SettingFlags", **{name: _section(name, place) for place, name in enumerate(Config.model_fields)}
-)
+SettingFlags = _made("SettingFlags", [(name, *_section(name, place)) for place, name in enumerate(Config.model_fields)])
 # What says how text is read, and nothing of what is done with it afterwards.
 READING = ("field", "template", "separator", "on_bad")
-ReadingFlags: type[BaseModel] = create_model("ReadingSettingFlags", text=_section("text", 0, READING))
+ReadingFlags = _made("ReadingSettingFlags", [("text", *_section("text", 0, READING))])
 TextFlags = Annotated[ReadingFlags | None, Parameter(name="*", show_default=False)]
 Flags = Annotated[SettingFlags | None, Parameter(name="*", show_default=False)]
 
 
-def flag_layer(flags: BaseModel | None, shortcuts: dict[str, Any] | None = None) -> Layer:
+def flag_layer(flags: Any, shortcuts: dict[str, Any] | None = None) -> Layer:
     """The layer of what was typed; `shortcuts` are "section.key" -> value, None where not typed.
 
     Raises ConfigError when a setting was given by its flag and by its shortcut.
     """
-    values: dict[str, dict[str, Any]] = flags.model_dump(exclude_unset=True) if flags else {}
-    values = {section: settings for section, settings in values.items() if settings}
+    values: dict[str, dict[str, Any]] = {}
+    for one in dataclasses.fields(flags) if flags else ():
+        typed = vars(getattr(flags, one.name) or SimpleNamespace())
+        if given := {key: value for key, value in typed.items() if value is not None}:
+            values[one.name] = given
     for name, value in (shortcuts or {}).items():
         section, key = name.split(".")
         if value is None:
@@ -62,12 +91,3 @@ def flag_layer(flags: BaseModel | None, shortcuts: dict[str, Any] | None = None)
             raise ConfigError(f"{name} was given twice, as {values[section][key]!r} ({flag}) and as {value!r}")
         values.setdefault(section, {})[key] = value
     return Layer(SOURCE, values)
-
-
-def flag_mistakes(fault: CycloptsError) -> str:
-    """What was wrong with the values of setting flags, in the configuration's words; empty for other faults."""
-    cause = fault.__cause__
-    if not isinstance(cause, ValidationError) or not str(cause.title).endswith("SettingFlags]"):
-        return ""
-    sources = {".".join(map(str, error["loc"][:2])): SOURCE for error in cause.errors()}
-    return "\n".join(mistakes(cause, sources))

@@ -1,6 +1,6 @@
 """What was probably meant by a flag or a verb that is none here: the words of nanoGPT, litgpt and transformers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from chainrule.base import nearest
 
@@ -106,6 +106,14 @@ def flag_meant(word: str, flags: Collection[str]) -> str:
     if tail in WITHOUT_FLAG:
         return f"{WITHOUT_FLAG[tail][0].upper()}{WITHOUT_FLAG[tail][1:]}."
     return nearest(f"--{name}", flags).strip()
+
+
+def word_meant(word: str, chain: Sequence[str], words: Iterable[str]) -> str:
+    """What to write instead of a word that none of a verb's own `words` is, below the verbs of `chain`."""
+    written = VERBS.get(word, "")
+    if chain and f"chainrule {chain[0]}" in written:
+        return f"Write {written}."
+    return nearest(word, (one for one in words if one[0] != "-")).strip()
 
 
 def verb_meant(word: str, verbs: Collection[str]) -> str:

@@ -16,7 +16,7 @@ from chainrule.show import printable
 from chainrule.verdict import Overview, compare, findings, overview_or_name
 
 app = App(name="runs")
-app.command("chainrule.cli.runs_prune:prune", name="prune")
+app.command("chainrule.cli.runs_prune:prune", name="prune", help="Free the space that runs do not need, after asking.")
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 MOST_SAMPLES = 3
 

@@ -3,14 +3,23 @@
 Verbs are named by strings and imported when they are called, so that `chainrule --help` stays fast.
 """
 
+import re
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    Argument,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from chainrule import __version__
-from chainrule.base import ConfigError, nearest
+from chainrule.base import ConfigError
 from chainrule.cli.lens import instruments
-from chainrule.cli.meant import flag_meant, verb_meant
+from chainrule.cli.meant import flag_meant, verb_meant, word_meant
 
 VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
@@ -79,10 +88,7 @@ def call(given: list[str]) -> int:
 
 
 def _usage_mistake(fault: CycloptsError) -> str:
-    """What cyclopts says, without a developer's preamble; what pydantic found, in the words of the configuration."""
-    # Only for one that is wrong: making the flags of all settings takes a tenth of a second.
-    from chainrule.cli.flags import flag_mistakes
-
+    """What cyclopts says, without a developer's preamble, and what was probably meant."""
     fault.verbose = False
     command = " ".join(["chainrule", *(fault.command_chain or ())])
     if isinstance(fault, UnknownOptionError):
@@ -92,9 +98,24 @@ def _usage_mistake(fault: CycloptsError) -> str:
     elif isinstance(fault, UnknownCommandError) and fault.unused_tokens and not fault.command_chain:
         word = fault.unused_tokens[0]
         message = f"unknown verb {word!r}. {verb_meant(word, VERBS)}"
+    elif isinstance(fault, UnknownCommandError) and fault.unused_tokens and fault.app:
+        word, words = fault.unused_tokens[0], [name for name in fault.app if name[0] != "-"]
+        meant = word_meant(word, fault.command_chain or (), words)
+        message = f"{command} knows no {word!r}. {meant or 'It has ' + ', '.join(words)}"
     elif isinstance(fault, UnusedCliTokensError) and fault.unused_tokens and fault.app:
         word = fault.unused_tokens[0]
-        message = f"unexpected word {word!r}.{nearest(word, (name for name in fault.app if name[0] != '-'))}"
+        message = f"unexpected word {word!r}. {word_meant(word, fault.command_chain or (), fault.app)}".rstrip()
+    elif isinstance(fault, MissingArgumentError) and fault.argument is not None:
+        message = _missing(fault, fault.argument)
     else:
-        message = flag_mistakes(fault) or str(fault)
+        message = str(fault)
     return f"{message}\nSee `{command} --help`."
+
+
+def _missing(fault: MissingArgumentError, argument: Argument) -> str:
+    """Which argument is not there, what it is, and an example out of the verb's own help."""
+    about = (argument.parameter.help or "").split(". ")[0].strip().rstrip(".")
+    what = f" ({about[:1].lower()}{about[1:]})" if about else ""
+    found = re.search(r"`(chainrule [^`]+)`", getattr(fault.target, "__doc__", None) or "")
+    example = f"; for example: {found[1]}" if found else ""
+    return f"{argument.name.lstrip('-')} is missing{what}{example}"

@@ -396,6 +396,7 @@ def test_damaged_checkpoints_are_not_what_is_kept(texts, tiny, tmp_path, capsys)
     steps = saved_steps(run)
     weights = sorted(run.checkpoints.iterdir())[-1] / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0\1")
+    capsys.readouterr()
     assert read_json(capsys, "runs", "prune", "--runs-folder", tmp_path, "--yes")["removed"] == []
     assert saved_steps(run) == steps
 

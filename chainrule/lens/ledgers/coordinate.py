@@ -15,6 +15,7 @@ from chainrule.lens.rules import Call
 from chainrule.lens.tape import Tape, Value
 
 N_TERMS = 4
+NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,11 @@ def find_leaf(tape: Tape, name: str) -> Value:
     leaf = tape.named(name) or tape.named(f"{name}.weight")
     known = [leaf.name for leaf in tape.leaves()]
     if leaf is None:
-        raise LensError(f"{tape.target} has no weight {name!r}.{nearest(name, [*known, *tape.tied])}")
+        there = ", ".join(known[:NAMES_SHOWN]) + (
+            f" and {len(known) - NAMES_SHOWN} more" if known[NAMES_SHOWN:] else ""
+        )
+        near = nearest(name, [*known, *tape.tied])
+        raise LensError(f"{tape.target} has no weight {name!r}.{near} It has {there or 'none'}")
     if leaf.producer is not None or not leaf.requires_grad:
         raise LensError(f"{leaf.name} has no gradient of its own; ask for a weight, or an input that requires one")
     return leaf
