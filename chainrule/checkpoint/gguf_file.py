@@ -1,7 +1,8 @@
 """A GGUF file: read whole as a model with its tokenizer, and written from one."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError, ConfigError, TokenizerError, bytes_text, disk_faults, usable_memory
+from chainrule.base import (
+    CheckpointError,
+    ConfigError,
+    TokenizerError,
+    bytes_text,
+    disk_faults,
+    usable_cores,
+    usable_memory,
+)
 from chainrule.checkpoint.blank import blank_model
 from chainrule.checkpoint.gguf_blocks import packed, unpacked
 from chainrule.checkpoint.gguf_format import Piece, check_names, config_from_gguf, gguf_settings, gguf_tensors, pieces
@@ -58,6 +67,25 @@ def read_gguf(path: Path) -> GgufModel:
         fields = read_freqs(path, header.places[FREQUENCIES], config)
         config = described(config.model_dump() | fields, str(path))
     _check_memory(header, sum(int(np.prod(shape)) for shape in expected.values()))
+    with disk_faults(path, "reading"):
+        content = np.memmap(path, dtype=np.uint8, mode="r")
+        pool = ThreadPoolExecutor(max(1, usable_cores()), thread_name_prefix="gguf")
+        try:
+            # Beside the words, which are Python's work: NumPy lets go of the interpreter while it computes. Not torch,
+            # which would bring threads of its own to each of these.
+            found = {
+                name: [(piece, pool.submit(_numbers, content, header, piece)) for piece in each]
+                for name, each in parts.items()
+            }
+            tokenizer, template = _words(path, header, config)
+            state_dict = {name: _stacked((piece, one.result()) for piece, one in each) for name, each in found.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return GgufModel(config, state_dict, tokenizer, template)
+
+
+def _words(path: Path, header: GgufHeader, config: ModelConfig) -> tuple[Tokenizer, ChatTemplate | None]:
+    """The vocabulary and the chat template; raises TokenizerError, ConfigError or CheckpointError for what is wrong."""
     try:
         tokenizer = tokenizer_from_gguf(header.metadata)
         template = template_from_gguf(header.metadata, tokenizer)
@@ -67,10 +95,7 @@ def read_gguf(path: Path) -> GgufModel:
         raise CheckpointError(
             f"{path}: its vocabulary has {tokenizer.vocab_size} entries, the model only {config.vocab_size} rows"
         )
-    with disk_faults(path, "reading"):
-        content = np.memmap(path, dtype=np.uint8, mode="r")
-        state_dict = {name: _stacked(content, header, each) for name, each in parts.items()}
-    return GgufModel(config, state_dict, tokenizer, template)
+    return tokenizer, template
 
 
 def write_gguf(
@@ -105,13 +130,15 @@ def rounded_for_gguf(tensors: Mapping[str, Tensor], config: ModelConfig, dtype: 
     return found
 
 
-def _stacked(content: np.ndarray, header: GgufHeader, parts: list[Piece]) -> Tensor:
+def _numbers(content: np.ndarray, header: GgufHeader, piece: Piece) -> Tensor:
+    """One tensor of the file, in float32."""
+    place = header.places[piece.name]
+    return unpacked(content[place.start : place.start + place.n_bytes], place.kind.name, place.shape)
+
+
+def _stacked(parts: Iterable[tuple[Piece, Tensor]]) -> Tensor:
     """One of our tensors from those of the file."""
-    found = []
-    for piece in parts:
-        place = header.places[piece.name]
-        part = content[place.start : place.start + place.n_bytes]
-        found.append(piece.ours(unpacked(part, place.kind.name, place.shape)))
+    found = [piece.ours(numbers) for piece, numbers in parts]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 

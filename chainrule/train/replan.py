@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.base import duration_text, write_json
-from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, rows_of
+from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, resume_command, rows_of
 from chainrule.train.budget import sparse_enough
 from chainrule.train.course import Course
 from chainrule.train.pace import Budget
@@ -28,6 +28,8 @@ APART_SHARE, APART_LEFT = 1 / 20, 1 / 4
 MEASURED_STEPS, URGENT = 3, 0.25
 # A change of the total by this share is worth a line; steps this many times as long as the probed ones have a reason.
 TOLD_SHARE, SLOWED = 0.05, 1.6
+# One other program leaves at least half of two cores; where steps take longer still, threads wait for each other.
+WAITING = 2.5
 # Intervals follow the steps when these have changed by more than this factor since they last did.
 RESPACED = 1.5
 # What a decision is, in events.jsonl: for which schedule, and what.
@@ -147,7 +149,14 @@ def _say_when_slow(session: Session) -> None:
     if times > SLOWED and pace.costs.step * pace.n_steps > pace.memory / 2:
         budget.said_slow = True
         what = "processor" if session.facts.device == "cpu" else "machine"
+        threads = session.facts.threads
+        advice = ""
+        if threads > 1 and session.facts.device == "cpu" and times > WAITING:
+            command = f"{resume_command(session.run)} --machine.threads {threads - 1}"
+            advice = (
+                f". More than its share of the cores costs that, threads wait for each other: Ctrl-C, then `{command}`"
+            )
         session.note(
             f"another program is using the {what}: a step takes {times:.1f} times as long as at the start "
-            f"({duration_text(pace.costs.step)} instead of {duration_text(pace.first)})"
+            f"({duration_text(pace.costs.step)} instead of {duration_text(pace.first)}){advice}"
         )
