@@ -7,6 +7,7 @@ from subprocess import PIPE
 
 from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_wanted
 from chainrule.cli.lens_output import deliver
+from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 
@@ -22,6 +23,7 @@ def tensors(*, as_json: AsJson = False) -> None:
 
     Example: `chainrule lens demo tensors`
     """
+    load_torch()
     from chainrule import lens
 
     print(lens.render(lens.tour_of_tensors(), "json" if as_json else "text"))
@@ -37,6 +39,7 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
     """
     drawing = page_wanted(out, as_format, as_json=as_json)
     sympy = None if drawing else subprocess.Popen(SYMPY, stdin=PIPE, stdout=PIPE, encoding="utf-8")  # noqa: S603
+    load_torch()
     from chainrule import lens
 
     if drawing:
@@ -60,6 +63,7 @@ def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as
         Of the random weights and of the example.
     """
     drawing = page_wanted(out, as_format, as_json=as_json)
+    load_torch()
     from chainrule import lens
 
     subject = lens.network(seed)
@@ -100,6 +104,7 @@ def gpt(
         Which windows of the run's text, or which random weights.
     """
     drawing = page_wanted(out, as_format, as_json=as_json)
+    load_torch()
     from chainrule.lens import gpt_demo, opening, picture, render
 
     subject = opening.open_subject(run or "gpt", seed=seed, say=say)

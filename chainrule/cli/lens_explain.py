@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
 
 Given = Annotated[
@@ -32,6 +33,7 @@ def explain(expression: str, /, *, given: Given = (), as_json: AsJson = False) -
         Operators, indexing, methods of tensors, functions of torch, of torch.nn.functional (also as F) and of
         torch.linalg.
     """
+    load_torch()
     from chainrule.lens import expressions, opening, render
 
     found = expressions.explain(expression, **dict(map(opening.named_tensor, given)))

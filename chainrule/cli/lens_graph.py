@@ -8,6 +8,8 @@ from cyclopts import Parameter
 from chainrule.base import LensError
 from chainrule.cli.lens_options import Flag, Level, PictureFormat, format_asked
 from chainrule.cli.lens_output import deliver
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import check_subject
 from chainrule.cli.output import say
 
 
@@ -77,6 +79,8 @@ def graph(
     if depth is not None and depth < 0:
         raise LensError(f"--depth {depth}: it is 0 or more, and 0 shows the outermost")
     chosen = format_asked(as_format, out)
+    check_subject(what)
+    load_torch()
     from chainrule.lens import Picture, Policy, opening, picture, prove, renderers
 
     renderers.renderer_for(Picture, chosen, depth=depth)

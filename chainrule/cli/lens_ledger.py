@@ -8,6 +8,8 @@ from cyclopts import Parameter
 from chainrule.base import LensError
 from chainrule.cli.lens_options import Flag, Level, PictureFormat, check_json_alone, format_asked
 from chainrule.cli.lens_output import deliver
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 
@@ -80,6 +82,8 @@ def ledger(
         raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
     if chosen not in ("text", "json") and (weight, module, depth) != (None, None, None):
         raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
+    check_subject(what)
+    load_torch()
     from chainrule.lens import Policy, ledgers, opening
 
     subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, double=double, say=say)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from chainrule.base import LensError
+from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
 
 
@@ -32,6 +33,7 @@ def rules(
     """
     if name is not None and as_format != "term":
         raise LensError("--format md is the page of all rules; leave the name out, or use --json for one rule")
+    load_torch()
     from chainrule import lens
 
     found = lens.rule_book() if name is None else lens.find_rule(name)

@@ -1,5 +1,6 @@
 """`chainrule lens spike`: why a step of a run was out of line."""
 
+from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, say
 from chainrule.run import RUNS, find_run
@@ -24,6 +25,7 @@ def spike(run: str, /, *, step: int | None = None, runs_folder: RunsFolder = RUN
         Which of the steps that left a bundle. Default: the first.
     """
     found = find_run(run, runs_folder)
+    load_torch()
     from chainrule.spike import explain_spike, spike_facts, spike_lines
 
     report = explain_spike(found, step, say=lambda phase: say(f"replaying {phase}"))

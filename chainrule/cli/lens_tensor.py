@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 from chainrule.show import format_of
@@ -29,6 +31,8 @@ def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as
     out
         Also write it: .html (one self-contained page), .svg (histogram and heatmap), .json, .md or .txt.
     """
+    check_subject(what)
+    load_torch()
     from chainrule.lens import TensorView, formats_of, opening, render, save
 
     as_format = None if out is None else format_of(out, formats_of(TensorView))

@@ -7,6 +7,8 @@ from cyclopts import Parameter
 
 from chainrule.cli.lens_options import PictureFormat, check_json_alone, format_asked
 from chainrule.cli.lens_output import deliver
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 
 
@@ -42,6 +44,8 @@ def token(
     """
     check_json_alone(out, as_format, as_json=as_json)
     drawing = out is not None or format_asked(as_format, out) != "text"
+    check_subject(what)
+    load_torch()
     from chainrule.lens import opening, picture
 
     if drawing:

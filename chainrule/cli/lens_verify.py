@@ -2,6 +2,8 @@
 
 from chainrule.base import LensError
 from chainrule.cli.lens_options import Flag, Level
+from chainrule.cli.loading import load_torch
+from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 
@@ -60,6 +62,8 @@ def verify(
     """
     if seconds is not None and seconds <= 0:
         raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
+    check_subject(what)
+    load_torch()
     from chainrule.lens import Policy, opening, prove, render
 
     subject = opening.open_subject(what, seed=seed, batch=batch, tokens=tokens, say=say)

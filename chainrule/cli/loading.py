@@ -1,7 +1,9 @@
-"""The first words of a command: loading torch takes seconds where the disk is cold, and that is said."""
+"""The first words of a command: what is imported takes seconds where the disk is cold, and that is said."""
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 
@@ -12,15 +14,18 @@ def load_torch(*, logged: bool = False) -> None:
     """
     if "torch" in sys.modules:
         return
-    words = "loading torch …"
+    with shown_while("loading torch …", logged=logged):
+        import_module("torch")
+
+
+@contextmanager
+def shown_while(words: str, *, logged: bool = False) -> Iterator[None]:
+    """Shows `words` on a terminal while the block lasts, then takes them back; with `logged` they are a log's line."""
     fleeting = sys.stderr.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
-    if not fleeting:
-        if logged:
-            print(words, file=sys.stderr, flush=True)
-        import_module("torch")
-        return
-    print(words, end="", file=sys.stderr, flush=True)
+    if fleeting or logged:
+        print(words, end="" if fleeting else "\n", file=sys.stderr, flush=True)
     try:
-        import_module("torch")
+        yield
     finally:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if fleeting:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

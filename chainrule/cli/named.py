@@ -20,3 +20,9 @@ def named(source: str, folder: Path = RUNS) -> str:
         return source
     near = nearest(source, [*(run.name for run in list_runs(folder)), *MODEL_WORDS])
     raise RunError(f"no model is called {source!r}.{near} `chainrule runs` lists those in {folder}/")
+
+
+def check_subject(what: str) -> None:
+    """Raises RunError for a run to be looked at that is mistyped; the lens knows what else a word may be."""
+    if ".py" not in what:
+        check_source(what)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.loading import shown_while
 from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
@@ -88,9 +89,10 @@ def pretrain(
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
     texts = check_layers(layers, minutes).text.paths
-    from chainrule.data import check_paths
+    with shown_while("looking at the text …"):
+        from chainrule.data import check_paths
 
-    check_paths(texts)
+        check_paths(texts)
     return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json)
 
 
