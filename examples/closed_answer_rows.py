@@ -7,9 +7,9 @@ numbers, a plural, the last word, vowels counted. The questions of the held-out 
 to them is skill and not memory.
 """
 
+import argparse
 import json
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,4 +80,8 @@ def main(path: Path, n: int = 1000) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "rows.jsonl"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", nargs="?", type=Path, default=Path("rows.jsonl"), help="where the rows are written")
+    parser.add_argument("--rows", type=int, default=1000)
+    options = parser.parse_args()
+    main(options.path, options.rows)
