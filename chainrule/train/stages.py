@@ -16,6 +16,7 @@ from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
+from chainrule.train.amount import check_amount
 from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
@@ -80,6 +81,7 @@ class Asked:
         # goes on, and before it the name is free.
         write_json(start.run.machine, record.row())
         save_settings(start.run, given)
+        check_amount(given)
         facts = start.look_at_machine(given.config)
         # Opened again at the end; a mistyped one must not be found out hours later.
         tasks_for(given.config.training.tasks, given.config.text.paths)
