@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from chainrule.base import DataError, nearest
@@ -14,6 +15,8 @@ STEP = re.compile(r"([^.\[\]]+)|(\[[^\]]*\])")
 SPEAKERS = frozenset({"role", "from", "author", "date"})
 # Letters of a string that is a text by itself, on average.
 LEAST_STRING = 40
+# Of paths to texts, how many are told, and how deep they go.
+MOST_PATHS, MOST_DEPTH = 4, 6
 Fields = Mapping[str, Any]
 Build = Callable[[Fields], tuple[str | None, str]]
 """The text of a row, or None and the reason."""
@@ -52,7 +55,23 @@ def absent(name: str, row: Fields) -> str:
     if name in row:
         return f"field {name!r} is null"
     columns = ", ".join(map(repr, list(row)[:12]))
-    return f"no field {name!r}.{nearest(name, map(str, row))} The row has {columns or 'none'}; name one with text.field"
+    inside = ", ".join(islice(_paths_inside(row), MOST_PATHS))
+    more = f" (texts inside: {inside})" if inside else ""
+    return (
+        f"no field {name!r}.{nearest(name, map(str, row))} The row has {columns or 'none'}{more}; "
+        "name one with text.field"
+    )
+
+
+def _paths_inside(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
+    """The paths to texts below the fields of a row, as text.field takes them."""
+    if isinstance(value, Mapping) and depth < MOST_DEPTH:
+        for key, item in value.items():
+            yield from _paths_inside(item, f"{path}.{key}" if path else str(key), depth + 1)
+    elif isinstance(value, list) and value and depth < MOST_DEPTH:
+        yield from _paths_inside(value[0], f"{path}[]", depth + 1)
+    elif isinstance(value, str) and depth > 1:
+        yield path
 
 
 def rows_inside(whole: Fields, build: Build) -> list[Any]:

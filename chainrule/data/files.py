@@ -44,9 +44,10 @@ HEAD_BYTES = 4096
 # Of suffixes that were passed over so many are looked at, but for what is text and nothing that a person writes.
 SUFFIX, MOST_SUGGESTED = re.compile(r"\.[\w-]{1,12}"), 20
 KNOWN_AS_OTHER = (
-    ".svg .map .lock .pem .crt .csr .sum .pyc .png .jpg .jpeg .gif .bmp .tif .tiff .webp .heic .ico .psd .mp3 .wav .flac"
-    " .ogg .m4a .aac .opus .mp4 .mkv .avi .mov .webm .zip .tar .tgz .7z .rar .jar .whl .exe .dll .so .dylib .o .a .class"
-    " .bin .dat .ttf .otf .woff .woff2 .db .sqlite .npy .npz .pt .pth .pkl .onnx .gguf .safetensors .iso .dmg .deb .rpm"
+    ".svg .map .lock .pem .crt .csr .sum .pyc .png .jpg .jpeg .gif .bmp .tif .tiff .webp .heic .ico .psd .mp3 .wav"
+    " .flac .ogg .m4a .aac .opus .mp4 .mkv .avi .mov .webm .zip .tar .tgz .7z .rar .jar .whl .exe .dll .so .dylib .o"
+    " .a .class .bin .dat .ttf .otf .woff .woff2 .db .sqlite .npy .npz .pt .pth .pkl .onnx .gguf .safetensors .iso"
+    " .dmg .deb .rpm"
 )
 NO_PROSE = frozenset(KNOWN_AS_OTHER.split())
 JSON = ".json without text"

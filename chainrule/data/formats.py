@@ -78,7 +78,7 @@ class Names:
         return kind or "text", codec
 
     def shows_itself(self, name: str, kind: str) -> bool:
-        """Whether a file with this name that was named itself, and would be read as `kind`, is what its content says."""
+        """Whether the content of a file with this name may show that it is no plain text, where it was named itself."""
         suffix = _split(name)[1]
         return kind == "text" and suffix not in self.plain | CODE_SUFFIXES | MARKUP_SUFFIXES
 

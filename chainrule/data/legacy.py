@@ -62,6 +62,8 @@ LATIN = {
 }
 # Python's names where they are others.
 NAMES = {"CP949": "cp949", "KOI8-U": "koi8-u"}
+# As people call them.
+COMMON = {"CP932": "Shift-JIS", "CP949": "EUC-KR", "CP1252": "Windows' Western European", "CP1251": "Windows' Cyrillic"}
 RUNS = re.compile(rb"[\x80-\xff]+")
 UTF_8 = re.compile(
     rb"(?<![\x80-\xff])(?:[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+(?![\x80-\xff])"

@@ -16,7 +16,7 @@ from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
 from chainrule.data.formats import BINARY
-from chainrule.data.legacy import encoding_of
+from chainrule.data.legacy import COMMON, encoding_of
 from chainrule.data.policy import DamagedFileError, refuse_system_fault
 from chainrule.data.signatures import other_format
 from chainrule.data.wide import WideText, marked_encoding, unmarked_order
@@ -129,8 +129,8 @@ class ByteStream:
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end or before damage, which will be read again."""
-        self._head = self.read(size)
-        return self._head
+        self._head = self.read(max(size, len(self._head)))
+        return self._head[:size]
 
     def file_head(self, size: int) -> bytes:
         """The first `size` bytes of the content, wherever a span begins; to be called before anything is read."""
@@ -183,7 +183,7 @@ class ByteStream:
             found = encoding_of(shown_by) or encoding_of(content)
             as_utf_8 = len(self._beginning.decode(errors="ignore").encode()) >= MOSTLY * len(self._beginning)
             self._told = (
-                f"; it reads as {found}: iconv -f {found} -t UTF-8"
+                f"; it reads as {COMMON.get(found, found)}: iconv -f {found} -t UTF-8"
                 if found
                 else ("" if as_utf_8 else "; in which encoding it is cannot be told")
             )

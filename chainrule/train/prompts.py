@@ -21,22 +21,40 @@ LETTERS, LONGEST_WORD = 6, 24
 LEAST_LETTERS = 3
 
 
-def held_out_prompts(store: TokenStore, tokenizer: Tokenizer) -> tuple[str, ...] | None:
-    """The beginnings of three sentences, or of lines, at evenly spread places of a text; None where it has too few.
+def fitting_prompts(store: TokenStore, tokenizer: Tokenizer) -> tuple[str, ...] | None:
+    """Beginnings of three sentences of the text where it is prose in Latin letters, else of its lines.
 
-    What the model writes after them can be read beside how the text went on. None ends with a blank, because words of
-    a vocabulary begin with theirs.
+    None where it has too few. None of them ends with a blank, because words of a vocabulary begin with theirs.
     """
+    return held_out_prompts(store, tokenizer) or line_prompts(store, tokenizer)
+
+
+def held_out_prompts(store: TokenStore, tokenizer: Tokenizer) -> tuple[str, ...] | None:
+    """The first words of three sentences at evenly spread places of a text; None where it is no prose, or has too few.
+
+    What the model writes after them can be read beside how the text went on.
+    """
+    pieces = _pieces(store, tokenizer)
+    text = "".join(pieces)
+    if len(PROSE.findall(text)) < PROSE_SHARE * len(text):
+        return None
+    found = [match[1] for piece in pieces if (match := SENTENCE.search(piece))]
+    return _spread([" ".join(sentence.split()[:WORDS]) for sentence in found])
+
+
+def line_prompts(store: TokenStore, tokenizer: Tokenizer) -> tuple[str, ...] | None:
+    """The same of lines, and of sentences that other scripts end: of code, tables, Chinese, Arabic."""
+    return _spread([prompt for piece in _pieces(store, tokenizer) for prompt in _beginnings(piece)])
+
+
+def _pieces(store: TokenStore, tokenizer: Tokenizer) -> list[str]:
     length = min(PIECE_TOKENS, store.n_tokens)
     starts = np.linspace(0, store.n_tokens - length, PLACES).astype(np.int64)
-    pieces = [tokenizer.decode(store.read(int(start), length)) for start in starts]
-    text = "".join(pieces)
-    found = list[str]()
-    if len(PROSE.findall(text)) >= PROSE_SHARE * len(text):
-        found = [" ".join(match[1].split()[:WORDS]) for piece in pieces if (match := SENTENCE.search(piece))]
+    return [tokenizer.decode(store.read(int(start), length)) for start in starts]
+
+
+def _spread(found: list[str]) -> tuple[str, ...] | None:
     prompts = list(dict.fromkeys(found))
-    if len(prompts) < COUNT:
-        prompts = list(dict.fromkeys(prompt for piece in pieces for prompt in _beginnings(piece)))
     if len(prompts) < COUNT:
         return None
     return tuple(prompts[place * len(prompts) // COUNT] for place in range(COUNT))
@@ -55,9 +73,10 @@ def _beginnings(piece: str) -> Iterator[str]:
             yield prompt
 
 
+# Thai, Lao and Burmese; Khmer; kana and Chinese characters.
+UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u3040-\u9fff]")
+
+
 def _is_unspaced(word: str) -> bool:
-    """Whether the script puts no blanks between words: Thai, Lao, Khmer, Burmese, kana, Chinese characters."""
-    return any(
-        "\u0e00" <= letter <= "\u109f" or "\u1780" <= letter <= "\u17ff" or "\u3040" <= letter <= "\u9fff"
-        for letter in word
-    )
+    """Whether its script puts no blanks between words."""
+    return bool(UNSPACED.search(word))

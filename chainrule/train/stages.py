@@ -29,7 +29,7 @@ from chainrule.train.prepare import (
     tokenizer_row,
 )
 from chainrule.train.probe import probe
-from chainrule.train.prompts import held_out_prompts
+from chainrule.train.prompts import fitting_prompts
 from chainrule.train.record import start_record
 from chainrule.train.room import check_early, check_room
 from chainrule.train.session import Session, write_event
@@ -141,7 +141,7 @@ class Settled:
         check_room(start.run, resolved.config)
         dataset = make_shards(resolved.config, found, tokenizer, start.run, start.watch)
         if "training.prompts" not in resolved.sources and (
-            prompts := held_out_prompts(dataset.split("validation"), tokenizer)
+            prompts := fitting_prompts(dataset.split("validation"), tokenizer)
         ):
             resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
         about = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)
