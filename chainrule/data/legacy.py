@@ -68,6 +68,8 @@ RUNS = re.compile(rb"[\x80-\xff]+")
 UTF_8 = re.compile(
     rb"(?<![\x80-\xff])(?:[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+(?![\x80-\xff])"
 )
+# Marks that stand at the ends of words; inside one they are letters of another encoding.
+INSIDE = re.compile(r"(?<=\w)[„“”«»€§°©®•](?=\w)")
 # Bytes beyond ASCII stand alone in words of Latin letters, and side by side in others.
 LEAST_RUN, ALPHABET = 2.0, 60
 
@@ -113,6 +115,7 @@ def _latin(head: bytes) -> str | None:
         if text is None or not _is_text(text):
             continue
         beyond = [letter for letter in text if letter > "\x7f" and letter not in PUNCTUATION and letter != "\xa0"]
+        beyond += INSIDE.findall(text)
         if any(
             sum(letter in own or letter.lower() in own for letter in beyond) >= ALL_BUT * len(beyond)
             for own in languages.values()
