@@ -55,12 +55,15 @@ def absent(name: str, row: Fields) -> str:
     if name in row:
         return f"field {name!r} is null"
     columns = ", ".join(map(repr, list(row)[:12]))
-    inside = ", ".join(islice(_paths_inside(row), MOST_PATHS))
-    more = f" (texts inside: {inside})" if inside else ""
     return (
-        f"no field {name!r}.{nearest(name, map(str, row))} The row has {columns or 'none'}{more}; "
+        f"no field {name!r}.{nearest(name, map(str, row))} The row has {columns or 'none'}{_inside(row)}; "
         "name one with text.field"
     )
+
+
+def _inside(row: Fields) -> str:
+    paths = ", ".join(islice(_paths_inside(row), MOST_PATHS))
+    return f" (texts inside: {paths})" if paths else ""
 
 
 def _paths_inside(value: Any, path: str = "", depth: int = 0) -> Iterator[str]:
@@ -109,7 +112,7 @@ def _field(row: Fields, name: str) -> tuple[str | None, str]:
         return conversation, ""
     if value is None:
         return None, absent(name, row)
-    return None, f"field {name!r} holds {type(value).__name__}, not text"
+    return None, f"field {name!r} holds {type(value).__name__}, not text{_inside(row)}"
 
 
 def _text(value: Any) -> str | None:
@@ -121,7 +124,7 @@ def _text(value: Any) -> str | None:
     if all(isinstance(part, str) for part in value):
         return "\n".join(value)
     # Telegram and others write bold words and links as objects among the strings.
-    styled = [part.get("text") if isinstance(part, Mapping) else part for part in value]
+    styled: list[Any] = [part.get("text") if isinstance(part, Mapping) else part for part in value]
     spoken = any(isinstance(part, Mapping) and part.keys() & SPEAKERS for part in value)
     if spoken or not all(isinstance(part, str) for part in styled):
         return None

@@ -125,9 +125,8 @@ def _data(report: DataReport) -> list[tuple[str, str]]:
     epochs = f"; the run sees the text {report.epochs:.2g} times" if report.epochs else ""
     size = bytes_text(report.bytes or 0)
     text = f"{report.documents or 0:,} documents from {report.files or 0:,} files, {size}"
-    lines = [("data", text + (f"; left out: {', '.join(without)}" if without else ""))]
-    if report.skipped:
-        lines.append(("skipped", skipped_words(report)))
+    parts = [text, *([f"left out: {', '.join(without)}"] if without else [])]
+    lines = [("data", "; ".join([*parts, *([skipped_words(report)] if report.skipped else [])]))]
     return lines + ([("tokens", split + epochs)] if split else [])
 
 

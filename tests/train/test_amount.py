@@ -27,7 +27,7 @@ def test_far_too_little_is_refused_by_its_size(tmp_path, content, folder):
 def test_a_short_window_needs_little(tmp_path):
     (tmp_path / "a.txt").write_text("x" * 2000)
     check_amount(given(tmp_path, context_length=64))
-    with pytest.raises(DataError, match="this model.context_length needs 4,098"):
+    with pytest.raises(DataError, match=r"this model\.context_length needs 4,098"):
         check_amount(given(tmp_path, context_length=2048))
 
 
