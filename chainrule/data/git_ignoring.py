@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 NAME = ".gitignore"
 # Longer ones are none that a person wrote.
-MOST_BYTES, MOST_PATTERN = 1 << 20, 1000
+MOST_BYTES, MOST_PATTERN, MOST_DEPTHS = 1 << 20, 1000, 6
 
 
 class Rule(NamedTuple):
@@ -54,7 +54,7 @@ def left_out(rules: Rules, path: str, *, is_folder: bool) -> bool:
 def _rules(lines: list[str], n_base: int) -> Iterator[Rule]:
     for line in lines:
         text = re.sub(r"(?<!\\) +$", "", line)
-        if not text or text.startswith("#") or len(text) > MOST_PATTERN:
+        if not text or text.startswith("#") or len(text) > MOST_PATTERN or text.count("**/") > MOST_DEPTHS:
             continue
         again = text.startswith("!")
         text = text[again:]
@@ -70,28 +70,38 @@ def _rules(lines: list[str], n_base: int) -> Iterator[Rule]:
             yield Rule(line_pattern, n_base, again, folders_alone)
 
 
-SIGNS = re.compile(r"\*\*/|/\*\*$|\*+|\?|\[[!^]?\]?[^\]]*\]|\\.|.", re.DOTALL)
+SIGNS = re.compile(r"\*+|\?|\[[!^]?\]?[^\]]*\]|\\.|.", re.DOTALL)
 
 
 def _translated(pattern: str) -> str:
     """The pattern of git as one of Python."""
-    parts = []
+    parts = re.sub(r"(?:\*\*/){2,}", "**/", pattern).split("/")
+    translated = ""
+    for place, part in enumerate(parts):
+        last = place == len(parts) - 1
+        if part == "**":
+            translated += ".*" if last else "(?:.*/)?"
+        else:
+            translated += _part(part) + ("" if last else "/")
+    return translated
+
+
+def _part(pattern: str) -> str:
+    """A pattern of one name."""
+    chunks = [""]
     for found in SIGNS.finditer(pattern):
         sign = found.group()
-        at_part = found.start() == 0 or pattern[found.start() - 1] == "/"
-        if sign == "**/" and at_part:
-            parts.append("(?:.*/)?")
-        elif sign == "/**":
-            parts.append("/.*")
-        elif sign == "**/":
-            parts.append("[^/]*/")
-        elif sign.startswith("*"):
-            parts.append("[^/]*")
+        if sign.startswith("*"):
+            chunks.append("")
         elif sign == "?":
-            parts.append("[^/]")
+            chunks[-1] += "[^/]"
         elif sign.startswith("[") and len(sign) > 2:
             inside = sign[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            parts.append(f"(?!/)[{'^' + inside[1:] if inside[0] in '!^' else inside}]")
+            chunks[-1] += f"(?!/)[{'^' + inside[1:] if inside[0] in '!^' else inside}]"
         else:
-            parts.append(re.escape(sign[1:] if sign.startswith("\\") and len(sign) > 1 else sign))
-    return "".join(parts)
+            chunks[-1] += re.escape(sign[1:] if sign.startswith("\\") and len(sign) > 1 else sign)
+    first, *middle = chunks
+    if not middle:
+        return first
+    # What stands between two stars is looked for once, from the left (?>…): many stars would else be tried without end.
+    return first + "".join(f"(?>[^/]*?{chunk})" for chunk in middle[:-1]) + "[^/]*" + middle[-1]

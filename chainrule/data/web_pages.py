@@ -17,7 +17,10 @@ CHARSET, CHARSET_WITHIN = (
     re.compile(rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I),
     4096,
 )
-BEGINS = re.compile(rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
+# What a comment holds is not tried anew (?>…), or a page of many comments would be gone through without end.
+BEGINS = re.compile(
+    rb"\s*+(?:<\?xml[^>]{0,200}>\s*+)?(?:(?><!--.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html)\b", re.I | re.S
+)
 NOT_SEEN = (
     "head script style noscript template svg math iframe object canvas video audio nav select button textarea"
     " datalist dialog"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.data.files import list_files
-from chainrule.data.git_ignoring import left_out, rules_of
+from chainrule.data.git_ignoring import _rules, left_out, rules_of
 
 PATTERNS = r"""
 # a comment
@@ -80,3 +80,8 @@ def test_what_is_named_is_read_all_the_same(workshop, given):
     for name in ("secret/s.txt", "build/b.txt", "env/e.txt", "env/pyvenv.cfg"):
         workshop.write(name, "x")
     assert list_files([str(workshop.texts / given)]).files
+
+
+def test_many_stars_are_no_matter():
+    for pattern, path in (("*a" * 60 + "b", "a" * 200), ("**/a/" * 6 + "b", "a/" * 40 + "c")):
+        assert not left_out(tuple(_rules([pattern], 0)), path, is_folder=False)

@@ -1,6 +1,6 @@
 import pytest
 
-from chainrule.data.web_pages import page_text, page_texts
+from chainrule.data.web_pages import BEGINS, page_text, page_texts
 
 PAGE = """<!DOCTYPE html><html><head><title>T</title><style>p {color: red}</style></head><body>
 <nav><a href="/">Home</a></nav><h1>A title</h1><p>Some <b>bo</b>ld
@@ -39,3 +39,7 @@ def test_pages_in_a_folder_are_never_read_as_tags(workshop, make_prose):
     found = workshop.survey()
     assert found.report["documents"] == 3
     assert not any("<" in text or "var x" in text for side in ("train", "validation") for text in found.texts(side))
+
+
+def test_a_page_of_comments_is_known_at_once():
+    assert BEGINS.match(b"<!-- x -->\n" * 300 + b"<html>") and not BEGINS.match(b"<!-- x -->\n" * 400 + b"text")
