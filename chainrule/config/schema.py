@@ -3,6 +3,7 @@
 No section bears the name of a command: a command-line parser could take the one for the other.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -11,8 +12,10 @@ from chainrule.config.model import ModelConfig
 from chainrule.config.optimizers import OptimizerConfig
 from chainrule.config.section import Section
 
+SUFFIX = re.compile(r"\.[^\s./\\]+")
 Share = Annotated[float, Field(ge=0, le=1)]
-PROMPTS = ("Once upon a time", "The ", "\n")
+# They end without a space, as the words of the vocabulary begin with one.
+PROMPTS = ("Once upon a time", "The", "\n")
 
 
 class TextConfig(Section):
@@ -21,10 +24,12 @@ class TextConfig(Section):
     paths: tuple[str, ...] = ()
     """Folders, files or globs; `python`: the interpreter's standard library, `king-james`: that Bible (an extra)."""
     field: str = "text"
-    """Column or key that holds the text in .jsonl, .json, .csv and .parquet; a.b is b inside a. Without it a row
-    may have a conversation (messages, conversations)."""
+    """Column or key that holds the text in .jsonl, .json, .csv and .parquet; a.b is b inside a, a[].b that of each in
+    a list. Without it a row may have a conversation (messages, conversations)."""
     template: str | None = None
     """Builds the text of a row from its columns, such as "{title}\\n\\n{body}"; replaces `field`."""
+    suffixes: tuple[str, ...] = ()
+    """More files that are read in folders, by the end of their names, as plain text: .log; .html: with its tags."""
     separator: str = "auto"
     """A line that separates documents inside a plain text file. auto recognises <|endoftext|> and its like, form feeds,
     mailboxes and chats; none: a file is one document."""
@@ -48,6 +53,15 @@ class TextConfig(Section):
     @classmethod
     def _none_is_empty(cls, given: object) -> object:
         return "" if given is None or given == "none" else given
+
+    @field_validator("suffixes")
+    @classmethod
+    def _begin_with_a_dot(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        suffixes = tuple(f".{suffix.strip().lstrip('*').lstrip('.').lower()}" for suffix in given)
+        for suffix in suffixes:
+            if not SUFFIX.fullmatch(suffix):
+                raise ValueError(f"suffixes has {suffix!r}, which ends no file's name; write it as .log")
+        return suffixes
 
 
 class VocabularyConfig(Section):

@@ -1,5 +1,6 @@
 """Files become documents, documents token shards, shards batches."""
 
+from chainrule.data.amount import refuse_little
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
 from chainrule.data.files import Listing, check_paths, list_files
@@ -47,6 +48,7 @@ __all__ = [
     "open_cache",
     "open_dataset",
     "portions",
+    "refuse_little",
     "shards_key",
     "structured_rows",
     "survey",

@@ -88,7 +88,8 @@ def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) 
     if np.isin(states, (TRAIN, VALIDATION, CUT)).any():
         return
     found = f"{counts.documents} documents were read: {int((states == EMPTY).sum())} empty, "
-    found += f"{int((states == BAD).sum())} left out as bad; {counts.binary} binary files"
+    passed = "".join(f"; {count} {what}" for what, count in counts.passed_over.items())
+    found += f"{int((states == BAD).sum())} left out as bad{passed}"
     raise DataError(f"{', '.join(map(shown, config.paths))}: no text there ({found})")
 
 
@@ -98,13 +99,12 @@ def figures(
     """What the data report says before there are tokens; sizes are bytes of UTF-8."""
     states = held.states
     kept = _Kept.of(listing.files, table, states, sources)
-    ignored = Counter(listing.ignored)
-    if counts.binary:
-        ignored["binary"] += counts.binary
+    ignored = Counter(listing.ignored) + Counter(counts.passed_over)
     return {
         "files": len(listing.files),
         "skipped": sum(ignored.values()),
         "skipped_by": dict(sorted(ignored.items())),
+        "unread": sum(counts.passed_over.values()),
         "read_documents": counts.documents,
         "documents": kept.n_documents,
         "bytes": kept.n_bytes,

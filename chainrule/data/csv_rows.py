@@ -1,12 +1,16 @@
 """Tables as text (.csv, .tsv) to rows; a row that is malformed costs that row and no other."""
 
 import csv
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from chainrule.data.lines import MOST_LINE_BYTES
 from chainrule.data.pieces import Piece
+
+DELIMITERS, DELIMITER_BYTES = (",", ";", "\t", "|"), 1 << 16
+SEPARATOR_LINE = re.compile(r"\ufeff?sep=([,;|\t])[\r\n]*")
 
 
 class TableRow(NamedTuple):
@@ -40,6 +44,33 @@ def table_rows(lines: Iterable[tuple[int, Piece]], delimiter: str) -> Iterator[T
             source.give_back_all_but_the_first()
             table = csv.reader(source, delimiter=delimiter, strict=True)
         yield TableRow(number, values, fault, *source.row_done())
+
+
+def delimiter_of(head: str, wanted: Sequence[str]) -> str:
+    """What parts the columns of a table that begins so: a comma, a semicolon, a tab or a bar.
+
+    The one by which all wanted columns are found in the first line; else the one that gives most columns there and as
+    many in the second line, which is the comma where nothing else is.
+    """
+    named = SEPARATOR_LINE.match(head)
+    if named:
+        return named.group(1)
+    lines = head.split("\n", 20)
+    first, second = ([*lines, "", ""][index] for index in (0, 1))
+    parted = {sign: _fields(first, sign) for sign in DELIMITERS}
+    holding = [sign for sign, columns in parted.items() if wanted and set(wanted) <= set(columns)]
+    if holding:
+        # A table of one column is the same by all of them.
+        return max(holding, key=lambda sign: len(parted[sign]))
+    even = [sign for sign in DELIMITERS if sign == "," or len(_fields(second, sign)) == len(parted[sign])]
+    return max(even, key=lambda sign: len(parted[sign]))
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 class _Lines:

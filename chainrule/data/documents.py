@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 
+from chainrule.base import MissingPackageError, bytes_text
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
 from chainrule.data.formats import BINARY
+from chainrule.data.mailboxes import mailbox_pieces
 from chainrule.data.pieces import Piece
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.rows import ROWS, row_documents
-from chainrule.data.streams import WHOLE, ByteStream, Span, Unfolded, opened
+from chainrule.data.streams import WHOLE, ByteStream, Span, Unfolded, UnreadFileError, opened
 from chainrule.data.text import row_pieces, text_pieces
 from chainrule.data.whole_files import WHOLE_FILES
+
+# Formats that are read whole need some times as much memory.
+MOST_WHOLE = 256 << 20
 
 
 def read_documents(
@@ -39,13 +44,22 @@ def _pieces(stream: ByteStream, config: TextConfig) -> Iterator[Piece]:
         return row_documents(stream, config)
     if kind in WHOLE_FILES:
         return _whole(stream)
+    if kind == "mbox":
+        return mailbox_pieces(stream)
     return text_pieces(stream, config.separator)
 
 
 def _whole(stream: ByteStream) -> Iterator[Piece]:
-    content = b"".join(iter(lambda: stream.read(1 << 20), b""))
+    content = stream.read(MOST_WHOLE + 1)
+    if len(content) > MOST_WHOLE:
+        raise UnreadFileError(
+            stream, f"is longer than {bytes_text(MOST_WHOLE)}, and is read as a whole; save it as plain text"
+        )
+    # What is damaged is given up to there, and tells of it when more is asked for.
+    stream.read(1)
     try:
-        for text in WHOLE_FILES[stream.file.kind].texts(content):
-            yield from row_pieces(text, stream.name)
-    except ValueError as fault:
-        raise DamagedFileError(f"{stream.name}: {fault}") from fault
+        texts = list(WHOLE_FILES[stream.file.kind].texts(content))
+    except (ValueError, MissingPackageError) as fault:
+        raise UnreadFileError(stream, str(fault)) from fault
+    for text in texts:
+        yield from row_pieces(text, stream.name)

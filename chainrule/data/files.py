@@ -1,7 +1,8 @@
 """From what the user names to the list of files that will be read, with their state at that moment.
 
-A folder is walked without hidden entries; files in it are taken by suffix (formats.py), .json by its beginning
-(json_head.py), and all others are counted as ignored. A file that is named itself, or matched by a glob, is read
+A folder is walked without what is not the person's own text (folders.py); files in it are taken by suffix
+(formats.py), .json by its beginning (json_head.py), and all others are counted as ignored. A document is what its
+content says (signatures.py). A file that is named itself, or matched by a glob, is read
 whatever its suffix. What is no regular file, or is not readable, is named with its kind: an error, or left out and
 listed, as `on_bad` says.
 """
@@ -9,6 +10,7 @@ listed, as `on_bad` says.
 import errno
 import glob
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,14 +20,17 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from chainrule.base import DataError
+from chainrule.base import DataError, MissingPackageError
 from chainrule.config import TextConfig
+from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.folders import Entry, shown, walk
-from chainrule.data.formats import UnreadFormatError, named_kind
+from chainrule.data.formats import EVERYTHING, Names, UnreadFormatError, passed_as
 from chainrule.data.json_head import holds_text
 from chainrule.data.king_james import KING_JAMES, king_james_files
 from chainrule.data.policy import OnBad, refuse_system_fault
+from chainrule.data.signatures import DOCUMENTS, kind_by_content, looks_like_text
 from chainrule.data.standard_library import LIBRARY, library_files
+from chainrule.data.whole_files import EXTRA
 
 # Words that stand for a text: path, kind and source name of each of its files.
 NAMED_TEXTS = {LIBRARY: library_files, KING_JAMES: king_james_files}
@@ -34,6 +39,17 @@ MOST_SOURCES = 64
 MANY = "text"
 # Entries of a folder among which the one that was probably meant is looked for.
 MOST_NEIGHBOURS = 10_000
+# Of a file whose content says what kind it is.
+HEAD_BYTES = 4096
+# Of suffixes that were passed over so many are looked at, but for what is text and nothing that a person writes.
+SUFFIX, MOST_SUGGESTED = re.compile(r"\.[\w-]{1,12}"), 20
+KNOWN_AS_OTHER = (
+    ".svg .map .lock .pem .crt .csr .sum .pyc .png .jpg .jpeg .gif .bmp .tif .tiff .webp .heic .ico .psd .mp3 .wav"
+    " .flac .ogg .m4a .aac .opus .mp4 .mkv .avi .mov .webm .zip .tar .tgz .7z .rar .jar .whl .exe .dll .so .dylib .o"
+    " .a .class .bin .dat .ttf .otf .woff .woff2 .db .sqlite .npy .npz .pt .pth .pkl .onnx .gguf .safetensors .iso"
+    " .dmg .deb .rpm"
+)
+NO_PROSE = frozenset(KNOWN_AS_OTHER.split())
 JSON = ".json without text"
 """What .json files are counted as that were passed over in a folder."""
 KINDS = {
@@ -51,7 +67,7 @@ class TextFile:
 
     path: str
     kind: str
-    """text, jsonl, json, csv, tsv, parquet; topics (Python's documentation) or chapters (the King James Bible)."""
+    """text; of rows: jsonl, json, csv, tsv, parquet; mbox; or one of those that are read whole (whole_files.py)."""
     codec: str
     """Compression: gzip, zstd, xz, bz2, or the empty string."""
     size: int
@@ -66,9 +82,17 @@ class Listing:
     """All files to read, in reading order, how many were passed over, by reason, and what could not be read."""
 
     on_bad: OnBad = "error"
+    names: Names = EVERYTHING
     files: list[TextFile] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first path of each reason to be passed over."""
+
+    def pass_over(self, reason: str, path: str) -> None:
+        """Counts what is no text, or none of the person's own."""
+        self.ignored[reason] += 1
+        self.examples.setdefault(reason, path)
 
     def leave_out(self, reason: str, remedy: str) -> None:
         """Notes why a file or folder is left out; raises DataError when `on_bad` is error."""
@@ -92,19 +116,22 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error", config: TextConfig
     """
     if not paths:
         raise DataError(f"no text was named; give folders, files or globs, or one of {', '.join(NAMED_TEXTS)}")
-    listing, seen = Listing(on_bad), set[tuple[int, int]]()
-    for file, identity in _found([root for path in paths for root in _roots(path)], listing, config or TextConfig()):
+    config = config or TextConfig()
+    listing, seen = Listing(on_bad, Names(frozenset(config.suffixes))), set[tuple[int, int]]()
+    for file, identity in _found([root for path in paths for root in _roots(path)], listing, config):
         if identity not in seen:
             seen.add(identity)
             listing.files.append(file)
         else:
-            listing.ignored["another name of a file that is read"] += 1
+            listing.pass_over("another name of a file that is read", file.path)
+    _suggest_suffixes(listing)
     if not listing.files:
         ignored = ", ".join(f"{count} {reason}" for reason, count in listing.ignored.most_common(5))
         left_out = f"; left out: {len(listing.left_out)}, such as {listing.left_out[0]}" if listing.left_out else ""
         raise DataError(
             f"{', '.join(map(shown, paths))}: no text there (ignored: {ignored or 'nothing'}{left_out}). In a folder, "
-            "files are taken by suffix (.txt, .md, .jsonl, .csv, .parquet, .py, … also .gz, .zst, .xz, .bz2), and "
+            "files are taken by suffix (.txt, .md, .pdf, .docx, .html, .jsonl, .csv, .py, … also .gz, .zst, .xz, .bz2; "
+            "more by text.suffixes), and "
             ".json when it begins with rows that have the field of text.field or a conversation; a file that is named "
             "itself is read whatever its suffix"
         )
@@ -115,6 +142,11 @@ def check_paths(paths: Sequence[str]) -> None:
     """Raises DataError for a path that is not there and a glob that matches nothing; reads no folder."""
     for path in paths:
         _roots(path)
+
+
+def roots_of(paths: Sequence[str]) -> list[str]:
+    """The folders and files that the paths stand for, and words of named texts as they are; raises as check_paths."""
+    return [root.path for path in paths for root in _roots(path)]
 
 
 def _roots(path: str) -> list[Root]:
@@ -160,18 +192,20 @@ def _found(roots: list[Root], listing: Listing, config: TextConfig) -> Iterator[
                 yield from _inspect(listing, path, kind, "", part)
         elif os.path.isdir(root.path):  # noqa: PTH112 (Path.is_dir raises for a link to itself)
             entries = [
-                entry for entry in walk(root.path, listing.ignored, listing.leave_out) if _taken(entry, listing, config)
+                entry
+                for entry in walk(root.path, listing.names, listing.pass_over, listing.leave_out)
+                if _taken(entry, listing, config)
             ]
             by_entry = len(roots) == 1 and len({entry.top for entry in entries}) <= MOST_SOURCES
             for entry in entries:
                 yield from _inspect(listing, *entry[:3], entry.top if by_entry else source)
         else:
             try:
-                kind, codec = named_kind(Path(root.path).name)
+                kind, codec = listing.names.named_kind(Path(root.path).name)
             except UnreadFormatError as fault:
                 if root.named:
                     raise DataError(f"{shown(root.path)}: {fault}") from None
-                listing.ignored[Path(root.path).suffix.lower()] += 1
+                listing.pass_over(passed_as(Path(root.path).name, listing.names), root.path)
             else:
                 yield from _inspect(listing, root.path, kind, codec, source, named=root.named)
 
@@ -180,7 +214,7 @@ def _taken(entry: Entry, listing: Listing, config: TextConfig) -> bool:
     """False for a .json file without text, which is counted."""
     taken = entry.kind != "json" or holds_text(entry.path, entry.codec, config)
     if not taken:
-        listing.ignored[JSON] += 1
+        listing.pass_over(JSON, entry.path)
     return taken
 
 
@@ -206,7 +240,34 @@ def _inspect(
         listing.leave_out(f"{shown(path)}: is unreadable: permission was denied", "let it be read")
     else:
         identity = state.st_dev, state.st_ino
+        if kind in DOCUMENTS or (named and listing.names.shows_itself(Path(path).name, kind)):
+            kind = kind_by_content(_head(path, codec), kind, is_known=listing.names.is_known(Path(path).name))
+        if kind in listing.names.missing:
+            if named:
+                raise MissingPackageError(f"reading {shown(path)}", listing.names.missing[kind], EXTRA)
+            listing.pass_over(passed_as(Path(path).name, listing.names), path)
+            return
         yield TextFile(path, kind, codec, state.st_size, state.st_mtime_ns, source, named), identity
+
+
+def _suggest_suffixes(listing: Listing) -> None:
+    """Says of suffixes that were passed over how they are read, where their first file looks like text."""
+    unknown = [reason for reason in listing.ignored if SUFFIX.fullmatch(reason) and reason not in NO_PROSE]
+    for suffix in unknown[:MOST_SUGGESTED]:
+        if looks_like_text(_head(listing.examples[suffix], "")):
+            listing.ignored[f"{suffix} (text? --text.suffixes {suffix})"] = listing.ignored.pop(suffix)
+
+
+def _head(path: str, codec: str) -> bytes:
+    """The first bytes of the content; none of what cannot be read, of which its reader tells."""
+    try:
+        # A pipe would be waited for.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return b""
+        with Path(path).open("rb") as raw:
+            return decompressed(codec, raw).read(HEAD_BYTES)
+    except FAULTS:
+        return b""
 
 
 def _unreachable(path: str, fault: OSError) -> str:

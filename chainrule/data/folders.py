@@ -1,14 +1,18 @@
 """The text files inside a folder."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from chainrule.data.formats import kind_and_codec
+from chainrule.data.formats import Names, passed_as
+from chainrule.data.git_ignoring import NAME as GITIGNORE
+from chainrule.data.git_ignoring import Rules, left_out, rules_of
 from chainrule.data.policy import refuse_system_fault
 from chainrule.run import RunFolder
+
+# What package managers and compilers put beside a person's own files.
+LEFT_OUT = frozenset({"node_modules", "bower_components", "site-packages", "__MACOSX", "dist", "build"})
 
 
 class Entry(NamedTuple):
@@ -29,38 +33,72 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def walk(root: str, ignored: Counter[str], leave_out: Callable[[str, str], None]) -> Iterator[Entry]:
+def walk(
+    root: str, names: Names, pass_over: Callable[[str, str], None], leave_out: Callable[[str, str], None]
+) -> Iterator[Entry]:
     """Text files below `root` in the order of their names' bytes; links to folders are followed, each folder once.
 
-    What is passed over is counted in `ignored` by its reason; `leave_out` is called with reason and remedy for a folder
-    that cannot be listed.
+    `pass_over` is told reason and path of names that are none of a text, of what .gitignore leaves out, folders that
+    hold other people's code (LEFT_OUT, virtual environments) and run folders; `leave_out` reason and remedy for a
+    folder that cannot be listed.
     """
     entered = set[tuple[int, int]]()
-    waiting = [(root, "")]
+    waiting = [_Folder(root)]
     while waiting:
-        folder, top = waiting.pop()
+        folder = waiting.pop()
         try:
-            entries = _entries(folder) if _first_time(folder, entered) else []
+            entries = _entries(folder.path) if _first_time(folder.path, entered) else []
         except OSError as fault:
-            refuse_system_fault(folder, fault)
-            leave_out(f"{shown(folder)}: cannot be listed: {fault.strerror}", "let it be read")
+            refuse_system_fault(folder.path, fault)
+            leave_out(f"{shown(folder.path)}: cannot be listed: {fault.strerror}", "let it be read")
             continue
-        if _is_ours(Path(folder), {entry.name for entry in entries}):
-            ignored["run folder"] += 1
+        inside = {entry.name for entry in entries}
+        if reason := _not_entered(folder, inside):
+            pass_over(reason, folder.path)
             continue
+        rules = folder.rules + (rules_of(folder.path, folder.base) if GITIGNORE in inside else ())
         below = []
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__pycache__":
-                ignored["hidden"] += 1
-            elif _is_folder(entry):
-                below.append((entry.path, top or shown(entry.name)))
+            is_folder = _is_folder(entry)
+            if reason := _passed_over(entry.name, is_folder=is_folder):
+                pass_over(reason, entry.path)
+            elif rules and left_out(rules, folder.base + entry.name, is_folder=is_folder):
+                pass_over("named in .gitignore", entry.path)
+            elif is_folder:
+                top = folder.top or shown(entry.name)
+                below.append(_Folder(entry.path, top, f"{folder.base}{entry.name}/", rules))
             else:
-                kind, codec = kind_and_codec(entry.name)
-                if kind is None:
-                    ignored[shown(Path(entry.name).suffix.lower() or "no suffix")] += 1
+                kind, codec = names.kind_and_codec(entry.name)
+                if kind is None or kind in names.missing:
+                    pass_over(shown(passed_as(entry.name, names)), entry.path)
                 else:
-                    yield Entry(entry.path, kind, codec, top or shown(entry.name))
+                    yield Entry(entry.path, kind, codec, folder.top or shown(entry.name))
         waiting.extend(reversed(below))
+
+
+class _Folder(NamedTuple):
+    """A folder that waits to be entered."""
+
+    path: str
+    top: str = ""
+    """The entry of the walked folder that it is below."""
+    base: str = ""
+    """Its path below the walked folder, with a slash at its end."""
+    rules: Rules = ()
+    """Those of all folders above it."""
+
+
+def _not_entered(folder: _Folder, inside: set[str]) -> str | None:
+    """Why what is in this folder is no text of the person's own."""
+    if _is_ours(Path(folder.path), inside):
+        return "run folder"
+    return "virtual environment" if "pyvenv.cfg" in inside and folder.base else None
+
+
+def _passed_over(name: str, *, is_folder: bool) -> str | None:
+    if is_folder and name in LEFT_OUT:
+        return f"folder {name}"
+    return "hidden" if name.startswith(".") or name == "__pycache__" else None
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

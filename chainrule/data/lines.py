@@ -16,7 +16,8 @@ CHUNK_BYTES = 1 << 20
 def decoded_lines(stream: ByteStream) -> Iterator[tuple[int, Piece]]:
     """The number of each line, from 1, and the line with its newline, mended where it was no UTF-8."""
     for number, offset, line in _lines(stream):
-        yield number, checked(line, f"{stream.name}:{number}: byte {{offset}}", offset, last=True)
+        place = f"{stream.name}:{number}: byte {{offset}}"
+        yield number, checked(line, place, offset, stream.told_encoding, last=True)
 
 
 def _lines(stream: ByteStream) -> Iterator[tuple[int, int, bytes]]:

@@ -7,8 +7,6 @@ from chainrule.base import DataError
 from chainrule.config import TextConfig
 from chainrule.data.documents import read_documents
 from chainrule.data.files import Listing, TextFile, list_files
-from chainrule.data.folders import shown
-from chainrule.data.streams import BinaryFileError
 
 # A look takes seconds, whatever the size of the text.
 MOST_OPENED, HEAD_BYTES, MOST_TOLD = 1000, 1 << 20, 50
@@ -57,8 +55,6 @@ def _fault(file: TextFile, config: TextConfig) -> str | None:
             seen += len(piece.content)
             if seen >= HEAD_BYTES:
                 break
-    except BinaryFileError:
-        return f"{shown(file.path)}: is binary, not text"
     except DataError as fault:
         return str(fault)
     return None

@@ -13,7 +13,7 @@ from chainrule.base import DataError, bytes_text
 from chainrule.config import TextConfig
 from chainrule.data.files import JSON, TextFile
 from chainrule.data.folders import shown
-from chainrule.data.separators import AUTO, LOOK_BYTES, MARKS, boundary_of
+from chainrule.data.separators import AUTO, CHAT, LOOK_BYTES, MARKS, boundary_of
 from chainrule.data.split import HoldOut
 from chainrule.data.streams import opened
 from chainrule.run import read_rows
@@ -58,11 +58,15 @@ def _parted(config: TextConfig, files: Sequence[TextFile], n_documents: NDArray[
         found[name].append(index)
     for name, parted in found.items():
         which = shown(Path(files[parted[0]].path).name) if len(parted) == 1 else f"{len(parted):,} files"
-        yield f"{which}: {int(n_documents[parted].sum()):,} documents, separated by {name}"
+        yield f"{which}: {int(n_documents[parted].sum()):,} documents, separated by {name}{_dropped(name)}"
     if config.separator == AUTO and len(files) == 1 and files[0].kind == "text" and not plain:
         head = _head(files[0])()
         for mark in islice((mark for mark in MARKS if mark.encode() in head), 1):
             yield f"{mark} stands inside lines and is read as text; on lines of its own it separates documents"
+
+
+def _dropped(name: str) -> str:
+    return "; dates and times were taken off" if name == CHAT.name else ""
 
 
 def _head(file: TextFile) -> Any:
@@ -77,17 +81,19 @@ def _head(file: TextFile) -> Any:
 
 
 def _left_out(report: Mapping[str, Any], left_out: Path) -> Iterator[str]:
-    counts = {
-        "bad document": report["bad"],
-        "unreadable file or folder": report["unreadable"],
-        "binary file": report["skipped_by"].get("binary", 0),
-    }
-    counted = [f"{n:,} {what}{'s' if n > 1 else ''}" for what, n in counts.items() if n]
+    binary = report["skipped_by"].get("binary", 0)
+    counts = (
+        (report["bad"], "bad document", "bad documents"),
+        (report["unreadable"], "unreadable file or folder", "unreadable files or folders"),
+        (binary, "binary file", "binary files"),
+        (report["unread"] - binary, "document that cannot be read", "documents that cannot be read"),
+    )
+    counted = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
     if counted:
         reasons = [row["reason"] for row in islice(read_rows(left_out), QUOTED)]
-        yield f"left out: {', '.join(counted).replace('file or folders', 'files or folders')}; {'; '.join(reasons)}" + (
-            "; all in survey/left_out.jsonl, in the data folder" if sum(counts.values()) > len(reasons) else ""
-        )
+        more = sum(n for n, _, _ in counts) > len(reasons)
+        rest = "; all in survey/left_out.jsonl, in the data folder" if more else ""
+        yield f"left out: {', '.join(counted)}; {'; '.join(reasons)}{rest}"
 
 
 def _passed_over(report: Mapping[str, Any], config: TextConfig) -> Iterator[str]:

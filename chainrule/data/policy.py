@@ -9,7 +9,7 @@ from chainrule.base import DataError, disk_faults
 from chainrule.data.pieces import Piece
 
 OnBad = Literal["error", "skip", "replace"]
-MEND = "mend or convert it (iconv -f LATIN1 -t UTF-8), or set text.on_bad to skip or replace"
+MEND = "mend it or convert it to UTF-8, or set text.on_bad to skip or replace"
 LEAVE_OUT = "mend it or take it away, or set text.on_bad to skip"
 
 

@@ -39,10 +39,10 @@ def all_documents(config: TextConfig, on_left_out: Callable[[str], None]) -> Ite
     for file in listing.files:
         try:
             yield from _parts(file, config, on_left_out)
-        except BinaryFileError:
+        except BinaryFileError as fault:
             if file.named:
                 raise
-            on_left_out(f"{shown(file.path)}: is binary, not text")
+            on_left_out(str(fault))
 
 
 def _parts(file: TextFile, config: TextConfig, on_left_out: Callable[[str], None]) -> Iterator[DocumentPart]:

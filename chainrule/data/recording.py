@@ -46,6 +46,8 @@ class Flaw(NamedTuple):
     kind: str
     """mended, bad or binary."""
     places: int
+    counted_as: str = ""
+    """Of a file without documents, as what it is counted."""
 
 
 class Recorded(NamedTuple):
@@ -99,7 +101,7 @@ def _record(config: TextConfig, folder: Path, task: Task, span: Span) -> Recorde
             for piece, _ in read_documents(file, config, span, task.unfolded):
                 recorder.take(index, piece)
         except BinaryFileError as fault:
-            recorder.note_binary(index, str(fault))
+            recorder.note_binary(index, fault)
     return recorder.finish()
 
 
@@ -144,10 +146,10 @@ class Recorder:
         if self._waiting_bytes >= BATCH_BYTES or len(self._waiting) >= BATCH_PIECES:
             self._sketch()
 
-    def note_binary(self, file: int, reason: str) -> None:
+    def note_binary(self, file: int, fault: BinaryFileError) -> None:
         """A file without documents."""
         self._sketch()
-        self._flaws.append(Flaw(file, reason, "binary", 0))
+        self._flaws.append(Flaw(file, str(fault), "binary", 0, fault.counted_as))
 
     def finish(self) -> Recorded:
         """All that was taken."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from chainrule.config import TextConfig
 from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows, row_groups
 from chainrule.data.conversations import CONVERSATIONS, dated_conversations
-from chainrule.data.csv_rows import table_rows
-from chainrule.data.fields import Fields, absent, text_builder, wanted_fields
+from chainrule.data.csv_rows import DELIMITER_BYTES, SEPARATOR_LINE, delimiter_of, table_rows
+from chainrule.data.fields import Build, Fields, absent, first_key, rows_inside, text_builder, wanted_fields
 from chainrule.data.json_rows import json_values
 from chainrule.data.lines import decoded_lines
 from chainrule.data.pieces import Piece
@@ -77,28 +77,51 @@ def parsed_json(content: bytes) -> Any:
 
 
 def _json(stream: ByteStream, config: Wanted) -> Iterator[Row]:
-    """Objects with the text in a field, texts by themselves, or the exports of chat programs."""
+    """Objects with the text in a field, texts by themselves, a list of either in one object, exports of chats."""
+    build = text_builder(config) if config else None
     for number, value in json_values(stream):
         place = f"{stream.name}: value {number}"
-        if config and (texts := [value] if isinstance(value, str) else list(dated_conversations(value))):
-            yield from (Row(place, {config.field: text}) for text in texts)
+        if config and build:
+            yield from _json_rows(value, place, config, build)
         elif isinstance(value, dict):
             yield Row(place, value)
         else:
-            yield Row(
-                place,
-                None,
-                f"a JSON {type(value).__name__}, {'neither an object nor a text' if config else 'not an object'}",
-            )
+            yield Row(place, None, f"a JSON {type(value).__name__}, not an object")
+
+
+def _json_rows(value: Any, place: str, config: TextConfig, build: Build) -> Iterator[Row]:
+    """What text is made of in one value: itself, or the rows that it holds."""
+    if isinstance(value, str):
+        yield Row(place, {config.field: value})
+    elif not isinstance(value, dict):
+        yield Row(place, None, f"a JSON {type(value).__name__}, neither an object nor a text")
+    elif texts := list(dated_conversations(value)):
+        yield from (Row(place, {config.field: text}) for text in texts)
+    elif build(value)[0] is None and (rows := rows_inside(value, build)):
+        for number, row in enumerate(rows, start=1):
+            inside = f"{place}, row {number}"
+            if isinstance(row, str):
+                yield Row(inside, {config.field: row})
+            else:
+                known = isinstance(row, dict)
+                yield Row(
+                    inside, row if known else None, "" if known else f"a JSON {type(row).__name__}, not an object"
+                )
+    else:
+        yield Row(place, value)
 
 
 def _csv(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     """Rows of a table whose first line names the columns."""
     columns: list[str] | None = None
-    for number, values, fault, invalid, mended in table_rows(
-        decoded_lines(stream), "\t" if stream.file.kind == "tsv" else ","
-    ):
+    delimiter = "\t"
+    if stream.file.kind == "csv":
+        head = stream.peek(DELIMITER_BYTES).decode("utf-8-sig", "replace")
+        delimiter = delimiter_of(head, [first_key(name) for name in wanted_fields(config)] if config else [])
+    for number, values, fault, invalid, mended in table_rows(decoded_lines(stream), delimiter):
         place = f"{stream.name}:{number}"
+        if columns is None and not fault and SEPARATOR_LINE.fullmatch(delimiter.join(values)):
+            continue  # Excel's own line, which names the delimiter
         if columns is None and not fault:
             columns = values
             _columns_of(stream.name, columns, config)
@@ -139,7 +162,7 @@ def _columns_of(name: str, columns: list[str], config: Wanted) -> list[str]:
         return columns
     found = list[str]()
     for wanted in wanted_fields(config):
-        column = next((column for column in (wanted, wanted.split(".")[0]) if column in columns), None)
+        column = next((column for column in (wanted, first_key(wanted)) if column in columns), None)
         if column is None and wanted == config.field:
             column = next((column for column in CONVERSATIONS if column in columns), None)
         if column is None:

@@ -64,7 +64,8 @@ class Counts:
     """Where the next unit begins: file and byte."""
     documents: int = 0
     bytes_read: int = 0
-    binary: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Files without documents, by what they are counted as."""
     places: int = 0
     """Invalid places in all documents."""
     open: OpenDocument = field(default_factory=OpenDocument)
@@ -164,7 +165,9 @@ class Scan:
 
     def _note(self, flaws: Sequence[Flaw]) -> None:
         for flaw in flaws:
-            self._counts.binary += flaw.kind == "binary"
+            if flaw.kind == "binary":
+                passed = self._counts.passed_over
+                passed[flaw.counted_as] = passed.get(flaw.counted_as, 0) + 1
             self._counts.places += flaw.places
         rows = [{"kind": flaw.kind, "reason": flaw.reason} for flaw in flaws]
         self.tables.flaws.append("".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -52,6 +52,8 @@ class Boundary:
     """It belongs to the document that it begins."""
     by_key: bool = False
     """It parts documents only where its first group is another than before."""
+    dropped: Pattern[bytes] | None = None
+    """What is taken off wherever it stands in the documents."""
 
     @property
     def divisible(self) -> bool:
@@ -135,6 +137,10 @@ CHAT = Boundary(
     240,
     kept=True,
     by_key=True,
+    # Who speaks stays; when, and the marks of writing direction, do not.
+    dropped=re.compile(
+        rb"^(?:\xe2\x80\x8e)?\[?%s,? %s(?:\]| -) (?=[^\n]{1,80}:)|\xe2\x80\x8e" % (DAY, TIME), re.MULTILINE
+    ),
 )
 CHAT_LINES, CHAT_SHARE = 50, 0.5
 

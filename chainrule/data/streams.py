@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, BinaryIO, NamedTuple
 
 from chainrule.base import DataError, bytes_text, disk_faults
@@ -16,7 +16,9 @@ from chainrule.data.decompression import FAULTS, decompressed
 from chainrule.data.files import TextFile
 from chainrule.data.folders import shown
 from chainrule.data.formats import BINARY
+from chainrule.data.legacy import COMMON, encoding_of
 from chainrule.data.policy import DamagedFileError, refuse_system_fault
+from chainrule.data.signatures import other_format
 from chainrule.data.wide import WideText, marked_encoding, unmarked_order
 
 # gzip reaches 1,032 on zeros, text rarely 20, a log of equal lines some 200.
@@ -24,12 +26,25 @@ RATIO = 250
 RATIO_FROM = 64 << 20
 MOST_OUTPUT = 1 << 42
 HEAD_BYTES = 8192
+# So much of a file that is UTF-8 but for a few places.
+MOSTLY = 0.99
 # What a decompressor holds when it meets damage is lost; this much at a time costs 0.1 s a gigabyte in calls.
 UNFOLDED_AT_ONCE = 1 << 15
 
 
 class BinaryFileError(DataError):
-    """The content is not text."""
+    """The content is not text: passed over in a folder, refused where it was named."""
+
+    counted_as = "binary"
+    """How the file is counted where it is passed over."""
+
+
+class UnreadFileError(BinaryFileError):
+    """A document that cannot be read, or has no text."""
+
+    def __init__(self, stream: "ByteStream", reason: str) -> None:
+        super().__init__(f"{stream.name}: {reason}")
+        self.counted_as = f"{PurePath(stream.file.path).suffix.lower() or 'file'} that cannot be read"
 
 
 class Span(NamedTuple):
@@ -86,8 +101,10 @@ class ByteStream:
         self._produced = 0
         self._fault: DamagedFileError | None = None
         self._wide: WideText | None = None
+        self._told: str | None = None
         self._head = b""
         self._head = self.read(HEAD_BYTES)
+        self._beginning = self._head
         if file.kind not in BINARY and not span.start and (encoding := marked_encoding(self._head)):
             self._wide, self._head = WideText(self._unfolded, self._head, encoding), b""
             self._head = self.read(HEAD_BYTES)
@@ -112,8 +129,8 @@ class ByteStream:
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end or before damage, which will be read again."""
-        self._head = self.read(size)
-        return self._head
+        self._head = self.read(max(size, len(self._head)))
+        return self._head[:size]
 
     def file_head(self, size: int) -> bytes:
         """The first `size` bytes of the content, wherever a span begins; to be called before anything is read."""
@@ -141,12 +158,16 @@ class ByteStream:
             yield copy
 
     def refuse_binary(self) -> None:
-        """Raises BinaryFileError when the first 8 KiB hold a NUL byte: text has none, other formats soon do.
+        """Raises BinaryFileError when the first 8 KiB hold a NUL byte, as no text does, or are another format's.
 
         DamagedFileError when they are text all the same, UTF-16 without the mark that would say so.
         """
+        if self.span.start:
+            return
         place = self._head.find(0)
-        if place < 0 or self.span.start:
+        if told := other_format(self._head, has_nul=place >= 0):
+            raise BinaryFileError(f"{self.name}: is {told}" + (f" (byte {place} is NUL)" if place >= 0 else ""))
+        if place < 0:
             return
         if order := unmarked_order(self._head):
             raise DamagedFileError(
@@ -154,6 +175,19 @@ class ByteStream:
                 f"convert it: iconv -f UTF-16{order} -t UTF-8"
             )
         raise BinaryFileError(f"{self.name}: is binary, not text (byte {place} is NUL); give text, or leave it out")
+
+    def told_encoding(self, content: bytes) -> str:
+        """What to say of bytes of the file that are no UTF-8: their encoding, as the file's beginning shows it too."""
+        if self._told is None:
+            shown_by = content if len(content) > len(self._beginning) else self._beginning + content
+            found = encoding_of(shown_by) or encoding_of(content)
+            as_utf_8 = len(self._beginning.decode(errors="ignore").encode()) >= MOSTLY * len(self._beginning)
+            self._told = (
+                f"; it reads as {COMMON.get(found, found)}: iconv -f {found} -t UTF-8"
+                if found
+                else ("" if as_utf_8 else "; in which encoding it is cannot be told")
+            )
+        return self._told
 
     def _next(self, size: int) -> bytes:
         return self._wide.read(size) if self._wide else self._unfolded(size)

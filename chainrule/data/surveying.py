@@ -27,8 +27,9 @@ from chainrule.data.split import Cut
 from chainrule.data.streams import Span
 from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 from chainrule.data.unfolding import Ranges
+from chainrule.data.whole_files import reader_version
 
-FORMAT = 2
+FORMAT = 3
 SIDES: dict[Split, int] = {"train": TRAIN, "validation": VALIDATION}
 # What the tokenizer learns from: this much, in so many stretches evenly spread over the text.
 SAMPLE_BYTES, SAMPLE_PLACES = 48 << 20, 256
@@ -261,6 +262,9 @@ def _keys(config: TextConfig, listing: Listing) -> tuple[str, str]:
     settings = config.model_dump(mode="json", exclude={"paths", "cross_documents"})
     deciding = {name: settings.pop(name) for name in DECIDING if name in settings}
     digest = hashlib.sha256(json.dumps([FORMAT, VERSION, settings], sort_keys=True).encode())
+    # Another version of a reader may give other text for the same bytes.
+    for kind in sorted({file.kind for file in listing.files}):
+        digest.update(f"\0{kind}\0{reader_version(kind)}\0".encode())
     for file in listing.files:
         digest.update(os.fsencode(file.path))
         digest.update(f"\0{file.kind}\0{file.codec}\0{file.size}\0{file.mtime_ns}\0{file.source}\0".encode())

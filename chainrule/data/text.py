@@ -5,7 +5,7 @@ UTF-8 byte order mark at the start of a file is dropped. Invalid UTF-8 becomes U
 done about it is decided by policy.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chainrule.data.pieces import PIECE_BYTES, Piece, cut_position, cut_text
 from chainrule.data.separators import LOOK_BYTES, Boundary, boundary_of
@@ -18,17 +18,24 @@ REPLACEMENT = "\ufffd".encode()
 def text_pieces(stream: ByteStream, separator: str) -> Iterator[Piece]:
     """The documents of a plain text file; a range that ends inside a document has no last piece of it."""
     boundary = boundary_of(separator, stream.file.path, lambda: stream.file_head(LOOK_BYTES))
-    for content, offset, last in _separated(stream, boundary) if boundary else _whole(stream):
-        yield checked(content, f"{stream.name}: byte {{offset}}", offset, last=last)
+    for content, offset, last in separated(stream, boundary) if boundary else _whole(stream):
+        place = f"{stream.name}: byte {{offset}}"
+        piece = checked(content, place, offset, stream.told_encoding, last=last)
+        if boundary and boundary.dropped and not piece.bad:
+            piece = piece._replace(content=boundary.dropped.sub(b"", piece.content))
+        yield piece
 
 
-def checked(content: bytes, place: str, offset: int, *, last: bool) -> Piece:
-    """The bytes as a piece of valid UTF-8; `place` names them, with {offset} for the first invalid byte's."""
+def checked(content: bytes, place: str, offset: int, told: Callable[[bytes], str], *, last: bool) -> Piece:
+    """The bytes as a piece of valid UTF-8; `place` names them, with {offset} for the first invalid byte's.
+
+    `told` says of bytes that are none what they are instead.
+    """
     try:
         content.decode()
     except UnicodeDecodeError as fault:
         where = place.replace("{offset}", str(offset + fault.start))
-        reason = f"{where}: invalid UTF-8 (byte 0x{content[fault.start]:02x}: {fault.reason})"
+        reason = f"{where}: invalid UTF-8 (byte 0x{content[fault.start]:02x}: {fault.reason}){told(content)}"
         mended = content.decode(errors="replace").encode()
         return Piece(mended, last, None, mended.count(REPLACEMENT) - content.count(REPLACEMENT), reason)
     return Piece(content, last)
@@ -48,7 +55,7 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
         buffer, offset = buffer[cut:], offset + cut
 
 
-def _separated(stream: ByteStream, boundary: Boundary) -> Iterator[tuple[bytes, int, bool]]:
+def separated(stream: ByteStream, boundary: Boundary) -> Iterator[tuple[bytes, int, bool]]:
     """The same with a document for each stretch between boundaries; nothing after the last one is no document."""
     # With this much beyond a piece, every boundary that starts inside the piece is seen whole.
     wanted = PIECE_BYTES + boundary.most_bytes

@@ -16,6 +16,7 @@ from chainrule.data.files import TextFile
 from chainrule.data.range_ends import Plain, boundary_end, found_ends, group_ends, line_end, piece_ends
 from chainrule.data.separators import LOOK_BYTES as RECOGNISED_BYTES
 from chainrule.data.separators import boundary_of
+from chainrule.data.signatures import other_format
 from chainrule.data.streams import HEAD_BYTES, Unfolded
 from chainrule.data.unfolding import Unfolding, unfolding
 from chainrule.data.wide import marked_encoding
@@ -118,7 +119,7 @@ def _ends(content: Plain | Unfolding, file: TextFile, config: TextConfig, start:
     if file.kind not in ("text", "jsonl"):
         return iter(()), False
     head = content.read(0, RECOGNISED_BYTES)
-    if b"\0" in head[:HEAD_BYTES] or marked_encoding(head):
+    if b"\0" in head[:HEAD_BYTES] or marked_encoding(head) or other_format(head, has_nul=False):
         return iter(()), False
     if file.kind == "jsonl":
         return found_ends(content, start, UNIT_BYTES, line_end), False

@@ -32,6 +32,7 @@ from chainrule.verdict import (
     preference_words,
     removed,
     scored,
+    skipped_words,
     task_words,
 )
 
@@ -120,13 +121,12 @@ def _tokenizer(about: TokenizerFacts) -> list[tuple[str, str]]:
 
 def _data(report: DataReport) -> list[tuple[str, str]]:
     without = [f"{count:,} {words}" for words, count in removed(report)]
-    if report.skipped:
-        without.append(f"{report.skipped:,} files that were passed over")
     split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in report.tokens.items())
     epochs = f"; the run sees the text {report.epochs:.2g} times" if report.epochs else ""
     size = bytes_text(report.bytes or 0)
     text = f"{report.documents or 0:,} documents from {report.files or 0:,} files, {size}"
-    lines = [("data", text + (f"; left out: {', '.join(without)}" if without else ""))]
+    parts = [text, *([f"left out: {', '.join(without)}"] if without else [])]
+    lines = [("data", "; ".join([*parts, *([skipped_words(report)] if report.skipped else [])]))]
     return lines + ([("tokens", split + epochs)] if split else [])
 
 

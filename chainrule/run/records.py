@@ -387,6 +387,7 @@ class DataReport(Removed):
     unreadable: int | None = None
     skipped: int | None = None
     skipped_by: Mapping[str, int] = field(default_factory=dict)
+    """By suffix or reason, with what would help: ".pdf (pip install 'chainrule[documents]')"."""
     longest: Extreme | None = None
     shortest: Extreme | None = None
     encoding_errors: int | None = None

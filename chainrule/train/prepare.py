@@ -12,6 +12,7 @@ from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
 from chainrule.run import DataReport, Machine, RunFolder, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
+from chainrule.train.amount import check_amount, little_sentence
 from chainrule.train.copied import copied_row, copied_sentence
 from chainrule.train.settings import settle
 from chainrule.train.shared import Preparing
@@ -67,6 +68,7 @@ def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch
     given = draft(layers, minutes)
     if find_cache(given.config.machine.cache) is None:
         raise ConfigError("prepared text is kept in the cache, and machine.cache is off; leave it out or name a folder")
+    check_amount(given)
     facts = look_at_machine(given.config.machine)
     watch(machine_record(facts))
     found = read_text(given.config, None, watch)
@@ -118,6 +120,8 @@ def data_row(dataset: Dataset, config: Config) -> DataReport:
     report = dataset.manifest.report
     epochs = run_tokens(config) / dataset.split("train").n_tokens
     warnings = [*report.warnings]
+    if report.held_out != EXAMPLES and report.bytes and (little := little_sentence(report.bytes)):
+        warnings.append(little)
     if epochs > MANY_EPOCHS:
         warnings.append(
             f"the run reads the text {epochs:.1f} times; past {MANY_EPOCHS} the model learns it by heart more than it "

@@ -16,6 +16,7 @@ from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts
 from chainrule.tokenizer import Tokenizer, load_tokenizer
+from chainrule.train.amount import check_amount
 from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
@@ -28,7 +29,7 @@ from chainrule.train.prepare import (
     tokenizer_row,
 )
 from chainrule.train.probe import probe
-from chainrule.train.prompts import held_out_prompts
+from chainrule.train.prompts import fitting_prompts
 from chainrule.train.record import start_record
 from chainrule.train.room import check_early, check_room
 from chainrule.train.session import Session, write_event
@@ -80,6 +81,7 @@ class Asked:
         # goes on, and before it the name is free.
         write_json(start.run.machine, record.row())
         save_settings(start.run, given)
+        check_amount(given)
         facts = start.look_at_machine(given.config)
         # Opened again at the end; a mistyped one must not be found out hours later.
         tasks_for(given.config.training.tasks, given.config.text.paths)
@@ -139,7 +141,7 @@ class Settled:
         check_room(start.run, resolved.config)
         dataset = make_shards(resolved.config, found, tokenizer, start.run, start.watch)
         if "training.prompts" not in resolved.sources and (
-            prompts := held_out_prompts(dataset.split("validation"), tokenizer)
+            prompts := fitting_prompts(dataset.split("validation"), tokenizer)
         ):
             resolved = pinned(resolved, "training", {"prompts": prompts}, "held-out text")
         about = tokenizer_row(tokenizer, dataset, resolved.config, asked_size)

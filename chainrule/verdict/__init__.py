@@ -16,6 +16,7 @@ from chainrule.verdict.words import (
     removed,
     scored,
     share_interval,
+    skipped_words,
     task_figures,
     task_words,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "removed",
     "scored",
     "share_interval",
+    "skipped_words",
     "task_figures",
     "task_words",
 ]

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from chainrule.base import bytes_text
-from chainrule.run import Baselines, Removed, Summary, TaskResult
+from chainrule.run import Baselines, DataReport, Removed, Summary, TaskResult
 
 BASELINE_NAMES = {
     "unigram": "counting tokens",
@@ -28,6 +28,18 @@ def removed(report: Removed) -> list[tuple[str, int]]:
     """What was removed from the text, in words and how many documents; what was not removed is left out."""
     counts = ((words, getattr(report, name)) for name, words in REMOVED.items())
     return [(words, count) for words, count in counts if count]
+
+
+MOST_SKIPPED = 8
+
+
+def skipped_words(report: DataReport) -> str:
+    """What was passed over in folders, the most frequent first: "12 skipped: 7 .pdf (pip install …), 5 .png"."""
+    counts = sorted(report.skipped_by.items(), key=lambda pair: (-pair[1], pair[0]))
+    said = [f"{count:,} {what}" for what, count in counts[:MOST_SKIPPED]]
+    rest = sum(count for _, count in counts[MOST_SKIPPED:])
+    said += [f"{rest:,} of other kinds"] if rest else []
+    return f"{report.skipped or 0:,} skipped" + (f": {', '.join(said)}" if said else "")
 
 
 def known_baselines(baselines: Baselines | None) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Which files hold many documents, and which only look like it."""
 
+import re
+
 import pytest
 
 from chainrule.config import TextConfig
@@ -51,12 +53,9 @@ def test_one_mark_alone_in_a_file_parts_it_in_two(workshop):
     [
         ("\f", STORIES),
         ("", MESSAGES),
-        ("", ANDROID),
-        ("", APPLE),
-        ("", AMERICAN),
         ("", WIKITEXT),
     ],
-    ids=["form feeds", "mailbox", "android", "apple", "american", "wikitext"],
+    ids=["form feeds", "mailbox", "wikitext"],
 )
 def test_files_of_many_texts_are_recognised_whatever_the_size_of_the_pieces(
     workshop, monkeypatch, separator, documents
@@ -68,6 +67,18 @@ def test_files_of_many_texts_are_recognised_whatever_the_size_of_the_pieces(
         for module in (pieces, text):
             monkeypatch.setattr(module, "PIECE_BYTES", size)
         assert contents(path) == documents, size
+
+
+@pytest.mark.parametrize("documents", [ANDROID, APPLE, AMERICAN], ids=["android", "apple", "american"])
+def test_the_days_of_a_chat_are_documents_without_dates_and_times(workshop, monkeypatch, documents):
+    path = workshop.write("a.txt", "".join(documents))
+    said = ["".join(re.sub(r"^.*?(?=(?:Ann|Bob|B): )", "", line) for line in day.splitlines(True)) for day in documents]
+    assert contents(path) == said and said[1] == "Ann: happy\n"
+    assert contents(path, "none") == ["".join(documents)]
+    for size in (90, 200):
+        for module in (pieces, text):
+            monkeypatch.setattr(module, "PIECE_BYTES", size)
+        assert contents(path) == said, size
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from chainrule.run import Baselines, Summary
-from chainrule.verdict import against_baselines, more_time
+from chainrule.run import Baselines, DataReport, Summary
+from chainrule.verdict import against_baselines, more_time, skipped_words
 
 BASELINES = Baselines(unigram=3.0, bigram=2.0, gzip=1.9, xz=1.6, xz_seen=1.4, whole=True)
 BAD = (None, True, "<b>1</b>", float("nan"), float("inf"))
@@ -35,3 +35,15 @@ def test_what_more_time_would_give_is_one_sentence_with_its_interval():
 )
 def test_of_what_was_not_foretold_nothing_is_said(told):
     assert more_time(Summary.of({"more_minutes": told})) is None and more_time(Summary()) is None
+
+
+def test_what_was_skipped_is_named_most_frequent_first():
+    by = {".png": 5, ".pdf (pip install 'chainrule[documents]')": 7}
+    words = skipped_words(DataReport(skipped=12, skipped_by=by))
+    assert words == "12 skipped: 7 .pdf (pip install 'chainrule[documents]'), 5 .png"
+
+
+def test_of_many_kinds_the_rest_is_a_number():
+    words = skipped_words(DataReport(skipped=1234, skipped_by={**{f".{n}": 100 for n in range(12)}, ".x": 34}))
+    assert words.startswith("1,234 skipped: 100 .0, ") and words.endswith(", 434 of other kinds")
+    assert skipped_words(DataReport(skipped=3)) == "3 skipped"

@@ -1,0 +1,69 @@
+"""The text of a message (.eml, or one of a mailbox): subject and what was written, no headers, no attachments."""
+
+import email
+import email.errors
+import email.header
+import re
+from collections.abc import Iterator
+from email.message import Message
+
+from chainrule.data.tidying import decoded, tidied
+from chainrule.data.web_pages import page_text
+
+
+def letter_texts(content: bytes) -> Iterator[str]:
+    """The message as one text; raises ValueError for what is no message, or has no text."""
+    text = letter_text(content)
+    if not text:
+        raise ValueError("is no message with text")
+    yield text
+
+
+def letter_text(content: bytes) -> str:
+    """Subject and body; empty when there is neither, or the bytes are no message.
+
+    Of a message in plain text and HTML the plain text is taken. Raises ValueError for one that is nested without end.
+    """
+    try:
+        message = email.message_from_bytes(content)
+        if not message.keys():
+            return ""
+        body = "\n\n".join(filter(None, _bodies(message)))
+        subject = _subject(message)
+    except RecursionError:
+        raise ValueError("is a message inside a message, too often") from None
+    return tidied(f"{subject}\n\n{body}")
+
+
+def _subject(message: Message) -> str:
+    raw = message.get("subject", "")
+    try:
+        whole = str(email.header.make_header(email.header.decode_header(raw)))
+    except (email.errors.HeaderParseError, LookupError, ValueError):
+        whole = str(raw)
+    return re.sub(r"\s+", " ", whole).strip()
+
+
+def _bodies(part: Message) -> Iterator[str]:
+    """What was written, part by part."""
+    kind = part.get_content_type()
+    parts = [one for one in _inner(part) if one.get_content_disposition() != "attachment"]
+    if kind == "multipart/alternative":
+        # The same in several ways, the plainest first.
+        yield next((text for one in parts if (text := "\n\n".join(filter(None, _bodies(one))))), "")
+    elif parts:
+        for one in parts:
+            yield from _bodies(one)
+    elif kind in ("text/plain", "text/html") and not part.is_multipart():
+        content, charset = _payload(part), part.get_content_charset()
+        yield tidied(decoded(content, charset)) if kind == "text/plain" else page_text(content, charset)
+
+
+def _inner(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+
+
+def _payload(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""

@@ -1,0 +1,56 @@
+"""The text of a PDF, page after page. The only door to `pypdf` (extra `documents`).
+
+pypdf is Python alone and needs nothing else; it reads text that is text. A page that is a picture has none.
+"""
+
+import logging
+from collections.abc import Iterator
+from io import BytesIO
+
+from chainrule.base import MissingPackageError, bytes_text
+from chainrule.data.tidying import tidied
+
+MARK, MARK_WITHIN = b"%PDF-", 1024
+# The longest books have some 10 MB of text; what goes on beyond this is made to do so.
+MOST_TEXT = 256 << 20
+
+
+def pdf_texts(content: bytes) -> Iterator[str]:
+    """The whole text as one; raises ValueError for what is no PDF, locked, damaged, or has no text."""
+    try:
+        import pypdf
+    except ImportError:
+        raise MissingPackageError("reading a PDF", "pypdf", "documents") from None
+    if MARK not in content[:MARK_WITHIN]:
+        raise ValueError("is no PDF, whatever its name says")
+    # It tells of every small flaw of a file on standard error.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    try:
+        reader = pypdf.PdfReader(BytesIO(content))
+        # Many are locked against changes alone, and open with an empty password.
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise ValueError(LOCKED)
+        pages = list(_pages(reader))
+    except ValueError as fault:
+        raise ValueError(str(fault) if str(fault) == LOCKED else f"is a damaged PDF ({fault})") from None
+    # What damage makes pypdf raise is open-ended: KeyError, TypeError, RecursionError and its own.
+    except Exception as fault:
+        locked = isinstance(fault, pypdf.errors.DependencyError | pypdf.errors.FileNotDecryptedError)
+        raise ValueError(LOCKED if locked else f"is a damaged PDF ({type(fault).__name__}: {fault})") from fault
+    text = tidied("\n".join(pages))
+    if not text:
+        raise ValueError("has no text in it: its pages are pictures; run OCR first (ocrmypdf in.pdf out.pdf)")
+    yield text
+
+
+LOCKED = "is locked with a password; take it off first (qpdf --decrypt in.pdf out.pdf)"
+
+
+def _pages(reader: object) -> Iterator[str]:
+    left = MOST_TEXT
+    for page in reader.pages:  # type: ignore[attr-defined]
+        text = page.extract_text()
+        left -= len(text)
+        if left < 0:
+            raise ValueError(f"more than {bytes_text(MOST_TEXT)} of text")
+        yield text

@@ -1,0 +1,54 @@
+"""XML as a sequence of beginnings, texts and ends, without a tree. The only door to `defusedxml` (extra `documents`).
+
+defusedxml refuses what XML has against its readers: entities that grow without end, and files and addresses that they
+name. It lies on Python's own parser.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+from xml.etree.ElementTree import ParseError
+
+from chainrule.base import MissingPackageError
+
+
+class Target(Protocol):
+    """What is told of each element; names stand as {namespace}name."""
+
+    def start(self, tag: str, attributes: Mapping[str, str], /) -> None:
+        """An element begins."""
+
+    def data(self, text: str, /) -> None:
+        """Text inside the last element that began and has not ended."""
+
+    def end(self, tag: str, /) -> None:
+        """An element ends."""
+
+    def close(self) -> None:
+        """All has been told."""
+
+
+def follow(content: bytes, target: Target, name: str) -> None:
+    """Tells `target` of all elements; raises ValueError, naming the part, for what is no XML or attacks its reader."""
+    try:
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import DefusedXMLParser
+    except ImportError:
+        raise MissingPackageError("reading a document", "defusedxml", "documents") from None
+    try:
+        parser = DefusedXMLParser(target=target, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        parser.feed(content)
+        parser.close()
+    except DefusedXmlException as fault:
+        raise ValueError(f"declares entities in {name}, as no honest document does ({type(fault).__name__})") from None
+    except (ParseError, ValueError, LookupError) as fault:
+        raise ValueError(f"is damaged in {name} ({fault})") from None
+
+
+def local(tag: str) -> str:
+    """The name without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def attribute(attributes: Mapping[str, str], name: str) -> str:
+    """The attribute of that name in any namespace; empty when there is none."""
+    return next((value for key, value in attributes.items() if local(key) == name), "")
