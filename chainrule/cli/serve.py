@@ -11,6 +11,7 @@ from chainrule.cli.generate import opened_here
 from chainrule.cli.options import Device
 from chainrule.cli.output import say
 from chainrule.show import printable
+from chainrule.web import token_of
 
 
 def serve(
@@ -99,7 +100,7 @@ def serve(
         rows=rows,
         max_queue=max_queue,
         max_length=max_length,
-        token=room.token_of(token),
+        token=token_of(token),
         hosts=allow_host,
         origins=allow_origin,
         checkpoints=checkpoints,
