@@ -1,6 +1,7 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
+from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.facts import Facts, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
@@ -63,6 +64,7 @@ from chainrule.run.records import (
     rows_of,
 )
 from chainrule.run.removal import freed_bytes, remove_run
+from chainrule.run.tail import Tail
 
 __all__ = [
     "RUNS",
@@ -108,6 +110,7 @@ __all__ = [
     "StartRecord",
     "StepCosts",
     "Summary",
+    "Tail",
     "TaskResult",
     "TextQuality",
     "TimePlan",
@@ -146,5 +149,7 @@ __all__ = [
     "rows_of",
     "run_lock",
     "run_of",
+    "step_folder",
+    "steps_of",
     "turn_lock",
 ]
