@@ -6,6 +6,7 @@ from chainrule.run.facts import Facts, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
+from chainrule.run.holder import held_bytes
 from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import last_begun, new_run
@@ -125,6 +126,7 @@ __all__ = [
     "find_run",
     "forget_start",
     "freed_bytes",
+    "held_bytes",
     "is_begun",
     "is_running",
     "last_begun",

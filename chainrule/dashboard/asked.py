@@ -1,0 +1,48 @@
+"""What a page asks for and what it gets, as values: the same from a server and in a page that is saved."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule import __version__
+from chainrule.dashboard.differences import settings_apart
+from chainrule.dashboard.library import Library
+
+MOST_RUNS = 64
+
+
+def listed(library: Library) -> dict[str, Any]:
+    """The runs that are there."""
+    return {"version": __version__, "runs": library.listing()}
+
+
+def news(library: Library, whole: Sequence[tuple[str, str]], beside: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """By run what is new since its cursor: of the `whole` ones everything, of those `beside` the curves of the loss.
+
+    A run that is not there (any more) is None.
+    """
+    found: dict[str, Any] = {}
+    for name, cursor, is_whole in [*((*one, True) for one in whole), *((*one, False) for one in beside)]:
+        if len(found) < MOST_RUNS and name not in found:
+            followed = library.followed(name)
+            try:
+                found[name] = followed.news(cursor, whole=is_whole) if followed else None
+            except FileNotFoundError:
+                found[name] = None  # it went while it was read
+    return {"runs": found}
+
+
+def apart(library: Library, names: Sequence[str]) -> dict[str, Any]:
+    """The settings in which those of the runs differ that are there."""
+    there = library.runs()
+    known = [name for name in names[:MOST_RUNS] if name in there]
+    return {"runs": known, "settings": settings_apart([there[name] for name in known])}
+
+
+def everything(library: Library) -> dict[str, Any]:
+    """All of it at once, read to the end."""
+    names = list(library.runs())
+    for name in names:
+        while (followed := library.followed(name)) and followed.news("", whole=True)["more"]:
+            pass
+    whole = [(name, "") for name in names]
+    return {"listed": listed(library), "news": news(library, whole, []), "apart": apart(library, names)}
