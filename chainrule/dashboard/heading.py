@@ -25,7 +25,7 @@ from chainrule.run import (
     step_folder,
     steps_of,
 )
-from chainrule.verdict import MARKS, Verdict, findings, judge, known_baselines
+from chainrule.verdict import MARKS, Verdict, against_baselines, findings, judge, known_baselines
 
 MOST_EVENTS, MOST_CHECKPOINTS = 60, 100
 
@@ -34,7 +34,7 @@ def heading(run: RunFolder, journals: Journals) -> dict[str, Any]:
     """By name, as JSON holds it; what is not known is null or left out."""
     facts = facts_of(run, journals)
     verdicts = sorted([*findings(facts), *judge(facts.health)], key=_rank)
-    plan, summary, machine = facts.plan, facts.summary, facts.machine
+    plan, summary, machine, bits = facts.plan, facts.summary, facts.machine, facts.bits_per_byte
     return finite(
         {
             "path": str(run.path),
@@ -52,6 +52,7 @@ def heading(run: RunFolder, journals: Journals) -> dict[str, Any]:
                 "seconds": summary.total_seconds or summary.seconds,
                 "tokens_per_second": summary.tokens_per_second,
             },
+            "standing": against_baselines(bits, facts.baselines) if bits and known_baselines(facts.baselines) else None,
             "verdicts": [{"mark": one.mark, "said": one.sentence, "remedy": one.remedy} for one in verdicts],
             "ends": _ends(facts),
             # Of fine-tuning neither guessing nor counting is a measure.
@@ -97,8 +98,8 @@ def facts_of(run: RunFolder, journals: Journals) -> Facts:
 
 
 def _rank(verdict: Verdict) -> tuple[int, bool]:
-    """The worst first, and of notes those first that name what to change."""
-    return -MARKS.index(verdict.mark), not verdict.remedy
+    """The worst first, and of notes those first that name what to change; where all is well, that is said first."""
+    return -MARKS.index(verdict.mark), verdict.kind != "healthy" and not verdict.remedy
 
 
 def _unit(facts: Facts) -> str:

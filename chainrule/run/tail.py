@@ -41,9 +41,9 @@ class Tail:
         if not end:
             # A line longer than is read at once is none of ours: a row has some hundred bytes.
             if len(new) == most_bytes:
-                self.place, self._anchor = self.place + len(new), new[-ANCHOR_BYTES:]
+                self.place, self._anchor = self.place + len(new), (self._anchor + new)[-ANCHOR_BYTES:]
             return [], void
-        self._anchor = (self._anchor + new[:end])[-min(ANCHOR_BYTES, self.place + end) :]
+        self._anchor = (self._anchor + new[:end])[-ANCHOR_BYTES:]
         self.place += end
         return list(parsed_rows(new[:end].splitlines(keepends=True))), void
 

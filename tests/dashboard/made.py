@@ -14,7 +14,11 @@ from chainrule.config import Layer, preset, resolve, to_toml
 from chainrule.run import RunFolder, append_row
 
 BATCH = 4096
-LAYERS = ("token_embedding", *(f"blocks.{n}.{part}" for n in range(3) for part in ("attention", "feed_forward")), "head")
+LAYERS = (
+    "token_embedding",
+    *(f"blocks.{n}.{part}" for n in range(3) for part in ("attention", "feed_forward")),
+    "head",
+)
 WORDS = (
     "tne a_ ,in se e the\n\n  )or",
     "the the of and the sea of the man",
@@ -28,7 +32,9 @@ def loss_at(share: float, seed: int = 0) -> float:
     return 2.0 + 2.2 * math.exp(-share * 40) + 2.0 * math.exp(-share * 4) + 0.04 * seed
 
 
-def train_rows(steps: Sequence[int], total: int, *, seed: int = 0, spikes: Sequence[int] = ()) -> Iterator[dict[str, Any]]:
+def train_rows(
+    steps: Sequence[int], total: int, *, seed: int = 0, spikes: Sequence[int] = ()
+) -> Iterator[dict[str, Any]]:
     """Rows of metrics.jsonl, a look at held-out text each hundredth of the way."""
     dice = random.Random(seed)
     look = max(1, total // 60)
@@ -135,8 +141,12 @@ def _write_health(run: RunFolder, steps: int, done: int) -> None:
             stream.write(json.dumps({**row, "ratio": ratio, "ratio_max": ratio, "n": 10}) + "\n")
         for step in range(1, done + 1, max(1, steps // 10)):
             outputs = {name: [0.0, 1 + k / 4 + step / steps, 6.0, 0.0] for k, name in enumerate(LAYERS)}
-            attention = {name: {"entropy": [0.6, 0.7], "largest_logit": 3.0 + k} for k, name in enumerate(LAYERS[1:-1:2])}
-            stream.write(json.dumps({"kind": "inside", "step": step, "outputs": outputs, "attention": attention}) + "\n")
+            attention = {
+                name: {"entropy": [0.6, 0.7], "largest_logit": 3.0 + k} for k, name in enumerate(LAYERS[1:-1:2])
+            }
+            stream.write(
+                json.dumps({"kind": "inside", "step": step, "outputs": outputs, "attention": attention}) + "\n"
+            )
 
 
 def _write_summary(run: RunFolder, steps: int, seed: int) -> None:

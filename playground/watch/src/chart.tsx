@@ -154,6 +154,12 @@ function extent({ lines, expected, range, scale }: Props): { min: number; max: n
   return { min, max };
 }
 
+/** From where to where the horizontal axis reaches. */
+function shownOf(props: Props): [number, number] {
+  const { min, max } = extent(props);
+  return props.zoom ?? [min, max];
+}
+
 /** From the lowest to the highest value of what decides that, between two places. */
 function heights(props: Props, left: number, right: number): [number, number] {
   const { scale, zero, lines, guides, expected } = props;
@@ -188,18 +194,15 @@ function options(now: { current: Props }, width: number, setAt: (at: number | nu
     width: width || 300,
     height,
     legend: { show: false },
-    padding: [10, 6, 0, 0],
+    padding: [10, 18, 0, 0],
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 8, setScale: false }, sync: { key: sync.key, scales: ["x", null] } },
     scales: {
       x: {
         time: false,
         distr,
-        range: () => {
-          const { min, max } = extent(now.current);
-          return now.current.zoom ?? [min, max];
-        },
+        range: () => shownOf(now.current),
       },
-      y: { distr, range: (u) => heights(now.current, u.scales.x?.min ?? 0, u.scales.x?.max ?? 1) },
+      y: { distr, range: () => heights(now.current, ...shownOf(now.current)) },
     },
     series: [{}, { paths: () => null, points: { show: false } }],
     axes: [

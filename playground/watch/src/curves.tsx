@@ -33,7 +33,7 @@ const SMALL: [string, string, boolean][] = [["lr", "Learning rate", true], ["gra
 export function Curves({ focus, beside, earlier, baselines }: Props) {
   const [axis, setAxis] = useState<Axis>("step");
   const [scale, setScale] = useState<Scale>("zoom");
-  const [share, setShare] = useState(2);
+  const [share, setShare] = useState(3);
   const [zoom, setZoom] = useState<Zoom>(null);
   const { run } = focus;
   const rows = run.train.count.reduce((sum, n) => sum + n, 0);
@@ -65,7 +65,7 @@ export function Curves({ focus, beside, earlier, baselines }: Props) {
         <Chart {...chosen} title={`Loss, ${run.head?.unit ?? "nats per token"}`} lines={loss} guides={guides.loss} range={ranges[0]} expected={expected[0]} height={320} />
         <Chart {...chosen} title="Bits per held-out byte" lines={bits} guides={guides.bits} range={ranges[1]} expected={expected[1]} height={320} />
       </div>
-      <p class="quiet key">
+      <p class="quiet legend">
         <Key colour="train" words="training: raw rows thin, their smoothing thick" />
         <Key colour="held" words="held out" />
         {beside.map(({ id, name }, place) => (

@@ -32,7 +32,7 @@ function Page() {
   const [told_, setTold] = useState("");
   const [locked, setLocked] = useState(false);
   const runs = useRef(new Map<string, Run>());
-  const wanted = useRef<string[]>([]);
+  const wanted = useRef<string[]>(chosen);
   const moved = useRef({ step: -1, at: Date.now() });
   const [, redraw] = useState(0);
 
@@ -40,7 +40,8 @@ function Page() {
   const here = chosen.filter((id) => there.some((line) => line.id === id));
   const shown = here.length ? here : there.slice(0, 1).map(({ id }) => id);
   const focus = shown[0] ?? "";
-  wanted.current = shown;
+  // Before it is known which runs there are, those that the address names.
+  if (lines) wanted.current = shown;
 
   useEffect(() => {
     let [timer, failures, ended] = [0, 0, false];
@@ -50,8 +51,8 @@ function Page() {
       try {
         const { runs: listed } = await source.listed();
         setLines(listed);
-        const first = wanted.current[0] ?? listed[0]?.id;
-        const ids = wanted.current.length ? wanted.current : first ? [first] : [];
+        const there = wanted.current.filter((id) => listed.some((line) => line.id === id));
+        const ids = there.length ? there : listed.slice(0, 1).map(({ id }) => id);
         const others = earlierThan(listed, ids).slice(0, MOST_EARLIER);
         const ask = (id: string, whole: boolean): [string, string] => {
           const known = runs.current.get(id);
@@ -148,6 +149,7 @@ function Page() {
             {run ? (
               <>
                 <Top line={line} run={run} silent={silent} />
+                <Samples key={`samples ${focus}`} samples={run.samples} completions={run.head?.completions ?? []} />
                 <Curves
                   key={focus}
                   focus={{ id: focus, name: nameOf(focus), run }}
@@ -156,7 +158,6 @@ function Page() {
                   baselines={baselinesOf(run, there)}
                 />
                 <Apart source={source} ids={shown} names={shown.map(nameOf)} />
-                <Samples key={`samples ${focus}`} samples={run.samples} completions={run.head?.completions ?? []} />
                 {run.head && <Pictures pictures={run.head.pictures} verdicts={run.head.verdicts} />}
                 {run.head && <Rest head={run.head} />}
               </>

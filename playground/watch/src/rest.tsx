@@ -1,5 +1,6 @@
 // Checkpoints and what can be done with them, the machine, what happened.
 
+import { useState } from "preact/hooks";
 import type { Head } from "./run";
 import { bytes, clean, count, figure } from "./words";
 
@@ -31,7 +32,7 @@ export function Rest({ head }: { head: Head }) {
                     <td>{figure(one.loss)}</td>
                     <td>{bytes(one.bytes)}</td>
                     <td>
-                      <Command command={one.write} />
+                      <Copy command={one.write} />
                     </td>
                   </tr>
                 ))}
@@ -85,25 +86,30 @@ export function Rest({ head }: { head: Head }) {
   );
 }
 
-/** A command and a button that copies it; without a clipboard (http from elsewhere) it is selected. */
 function Command({ command }: { command: string }) {
-  const copy = async (event: MouseEvent) => {
-    const button = event.currentTarget as HTMLButtonElement;
-    const source = button.previousElementSibling;
-    try {
-      await navigator.clipboard.writeText(command);
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1500);
-    } catch {
-      if (source) getSelection()?.selectAllChildren(source);
-    }
-  };
   return (
     <span class="command">
       <code>{clean(command)}</code>
-      <button type="button" aria-label={`Copy ${command}`} onClick={copy}>
-        Copy
-      </button>
+      <Copy command={command} />
     </span>
+  );
+}
+
+/** A button that copies a command; without a clipboard (a page over http from elsewhere) the command takes its place. */
+function Copy({ command }: { command: string }) {
+  const [said, setSaid] = useState("Copy");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      setSaid("Copied");
+      setTimeout(() => setSaid("Copy"), 1500);
+    } catch {
+      setSaid(command);
+    }
+  };
+  return (
+    <button type="button" class="copy" title={command} aria-label={`Copy ${clean(command)}`} onClick={copy}>
+      {clean(said)}
+    </button>
   );
 }

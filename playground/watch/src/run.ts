@@ -86,6 +86,8 @@ export interface Head {
   flops_per_token: number | null;
   unit: string;
   final: { bits: number | null; loss: number | null; seconds: number | null; tokens_per_second: number | null };
+  /** The model against what needs none, in a sentence; once that was measured. */
+  standing: string | null;
   verdicts: Verdict[];
   ends: { loss?: End; bits?: End };
   vocab_size: number | null;

@@ -22,6 +22,7 @@ export function Top({ line, run, silent }: { line: Line | undefined; run: Run; s
       <h2>
         {clean(line?.name ?? "")} <span class={`pill ${head.status}`}>{head.status}</span>
       </h2>
+      {head.standing && <p class="lead">{head.standing}</p>}
       <FirstVerdict verdicts={head.verdicts} />
       <dl class="tiles">
         <Tile name="bits per byte" value={figure(bits)} note={loss === null ? "of held-out text; less is better" : `held-out loss ${figure(loss)}; less is better`} />
