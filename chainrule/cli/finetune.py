@@ -10,7 +10,7 @@ from rich.text import Text
 
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
-from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
+from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.start import watched
 from chainrule.run import RUNS, find_run, last_begun, model_source, new_run
 from chainrule.show import printable
@@ -43,6 +43,7 @@ def finetune(
     name: Annotated[str | None, Parameter(alias="--run")] = None,
     runs_folder: RunsFolder = RUNS,
     resume: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    log_to: LogTo = (),
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
@@ -127,6 +128,7 @@ def finetune(
             ),
             verb="finetune",
             as_json=as_json,
+            log_to=log_to,
         )
     assert source is not None, "only a resume needs no model"
     settings = room.TuningSettings(
@@ -161,6 +163,7 @@ def finetune(
         ),
         verb="finetune",
         as_json=as_json,
+        log_to=log_to,
     )
 
 

@@ -46,12 +46,14 @@ export interface Props {
   /** The part that is looked at; all charts of one axis show the same. */
   zoom: Zoom;
   onZoom: (zoom: Zoom) => void;
+  /** The place that is pointed at, in all of them at once. */
+  at: number | null;
+  onAt: (at: number | null) => void;
 }
 
 export type Zoom = [number, number] | null;
 
 const AXIS_WORDS: Record<Axis, string> = { step: "step", tokens: "tokens", flops: "FLOPs", seconds: "time" };
-const sync = uPlot.sync("curves");
 
 export const placeText = (axis: Axis, value: number): string => (axis === "seconds" ? clock(value) : axis === "step" ? count(value) : compact(value));
 
@@ -60,13 +62,13 @@ export function Chart(props: Props) {
   const plot = useRef<uPlot | null>(null);
   const now = useRef(props);
   now.current = props;
-  const [at, setAt] = useState<number | null>(null);
+  const { at, onAt } = props;
   const [byKey, setByKey] = useState(false);
 
   useEffect(() => {
     const place = holder.current;
     if (!place) return;
-    const made = new uPlot(options(now, place.clientWidth, setAt), table(now.current), place);
+    const made = new uPlot(options(now, place.clientWidth), table(now.current), place);
     plot.current = made;
     const fit = () => place.clientWidth && made.setSize({ width: place.clientWidth, height: now.current.height });
     const watcher = new ResizeObserver(fit);
@@ -82,6 +84,12 @@ export function Chart(props: Props) {
   // Not at every move of the pointer.
   useEffect(() => plot.current?.setData(table(props)), [props.lines, props.guides, props.range, props.expected, props.zoom]);
 
+  useEffect(() => {
+    const made = plot.current;
+    const left = at === null || !made ? -10 : made.valToPos(at, "x");
+    if (made && Math.abs(left - (made.cursor.left ?? -10)) > 0.5) made.setCursor({ left, top: at === null ? -10 : 1 }, false);
+  }, [at]);
+
   const move = (event: KeyboardEvent) => {
     const made = plot.current;
     const { min, max } = made?.scales.x ?? {};
@@ -89,7 +97,7 @@ export function Chart(props: Props) {
     const moves: Record<string, number> = { ArrowLeft: -0.01, ArrowRight: 0.01, Home: -1, End: 1, PageUp: -0.1, PageDown: 0.1 };
     if (event.key === "Escape") {
       setByKey(false);
-      made.setCursor({ left: -10, top: -10 });
+      onAt(null);
       return props.onZoom(null);
     }
     const by = moves[event.key];
@@ -98,7 +106,7 @@ export function Chart(props: Props) {
     setByKey(true);
     const wide = made.over.clientWidth;
     const from = at === null ? (by < 0 ? wide : 0) : made.valToPos(at, "x");
-    made.setCursor({ left: Math.min(wide - 1, Math.max(0, from + by * wide)), top: 1 });
+    onAt(made.posToVal(Math.min(wide - 1, Math.max(0, from + by * wide)), "x"));
   };
   const readout = told(props, at);
   return (
@@ -122,7 +130,7 @@ export function Chart(props: Props) {
         role="img"
         aria-label={summary(props)}
         onKeyDown={move}
-        onBlur={() => setByKey(false)}
+        onBlur={() => (setByKey(false), onAt(null))}
         onDblClick={() => props.onZoom(null)}
       />
       {props.zoom && <p class="quiet">A part of it; Escape or a double click shows all.</p>}
@@ -185,7 +193,7 @@ function heights(props: Props, left: number, right: number): [number, number] {
   return [zero ? Math.min(0, low) : low - margin, high + margin];
 }
 
-function options(now: { current: Props }, width: number, setAt: (at: number | null) => void): uPlot.Options {
+function options(now: { current: Props }, width: number): uPlot.Options {
   const { axis, scale, height } = now.current;
   const font = `11.5px ${getComputedStyle(document.body).fontFamily}`;
   const distr = scale === "log" ? 3 : 1;
@@ -195,7 +203,7 @@ function options(now: { current: Props }, width: number, setAt: (at: number | nu
     height,
     legend: { show: false },
     padding: [10, 18, 0, 0],
-    cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 8, setScale: false }, sync: { key: sync.key, scales: ["x", null] } },
+    cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 8, setScale: false } },
     scales: {
       x: {
         time: false,
@@ -214,7 +222,7 @@ function options(now: { current: Props }, width: number, setAt: (at: number | nu
       setCursor: [
         (u) => {
           const left = u.cursor.left ?? -1;
-          setAt(left < 0 ? null : u.posToVal(left, "x"));
+          now.current.onAt(left < 0 ? null : u.posToVal(left, "x"));
         },
       ],
       setSelect: [

@@ -35,10 +35,11 @@ export function Curves({ focus, beside, earlier, baselines }: Props) {
   const [scale, setScale] = useState<Scale>("zoom");
   const [share, setShare] = useState(3);
   const [zoom, setZoom] = useState<Zoom>(null);
+  const [at, setAt] = useState<number | null>(null);
   const { run } = focus;
   const rows = run.train.count.reduce((sum, n) => sum + n, 0);
   const span = spanOf(rows, SHARES[share] ?? 0);
-  const chosen = { axis, scale, zoom, onZoom: setZoom };
+  const chosen = { axis, scale, zoom, onZoom: setZoom, at, onAt: setAt };
   const versions = [run.version, axis, span, ...beside.map((one) => `${one.id} ${one.run.version}`)].join();
   const earlierVersions = earlier.map((one) => one.version).join();
   const loss = useMemo(() => lossLines(focus, beside, axis, span), [versions]);
