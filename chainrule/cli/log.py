@@ -1,9 +1,10 @@
 """`chainrule log`: a run told to TensorBoard, trackio or Weights & Biases."""
 
+import os
 import signal
-import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,8 +60,6 @@ def log(
 
 def _beside(run: RunFolder, to: str) -> None:
     """For a training that begins: until standard input ends, which is when that is over."""
-    import os
-
     from chainrule import log as room
 
     if hasattr(os, "nice"):
@@ -69,7 +68,7 @@ def _beside(run: RunFolder, to: str) -> None:
     for number in (getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
         signal.signal(number, signal.SIG_IGN)
     over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), over.set()), daemon=True).start()
+    threading.Thread(target=_until_input_ends, args=(over,), daemon=True).start()
     # The settings are there once the text is prepared; a start that fails leaves nothing to tell.
     while not run.metrics.is_file():
         if over.is_set():
@@ -82,3 +81,11 @@ def _beside(run: RunFolder, to: str) -> None:
     except Exception as fault:
         # Of anybody's code: whatever it raises is one line for the person, told when the training is over.
         raise TrainingError(f"{type(fault).__name__}: {str(fault)[:300]}") from fault
+
+
+def _until_input_ends(over: threading.Event) -> None:
+    # Not through sys.stdin: a thread that waits inside of its buffer makes Python abort when it ends.
+    with suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    over.set()
