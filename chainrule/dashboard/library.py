@@ -72,7 +72,7 @@ class Library:
         state = (_state(run.manifest), _state(run.summary))
         known = self._measured.get(name)
         if known is None or known[0] != state:
-            found = {"text": None, "baselines": {}}
+            found: dict[str, Any] = {"text": None, "baselines": {}}
             with suppress(ChainruleError, OSError):
                 found = {
                     "text": read_manifest(run).fingerprint,

@@ -14,8 +14,15 @@ class Trackio:
     def __init__(self, run: RunFolder, settings: Mapping[str, Any]) -> None:
         project = run.path.absolute().parent.name or "runs"
         # Its own watch over processor and GPU would take time from the training; the run's speed is told anyway.
-        words = {"embed": False, "resume": "allow", "auto_log_cpu": False, "auto_log_gpu": False}
-        trackio.init(project=project, name=run.name, config=dict(settings), **words)
+        trackio.init(
+            project=project,
+            name=run.name,
+            config=dict(settings),
+            embed=False,
+            resume="allow",
+            auto_log_cpu=False,
+            auto_log_gpu=False,
+        )
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """One row."""

@@ -62,6 +62,7 @@ function Page() {
           whole: ids.slice(0, 1).map((id) => ask(id, true)),
           beside: [...ids.slice(1), ...others].map((id) => ask(id, false)),
         });
+        if (news.more) wait = 0;
         for (const [id, what] of Object.entries(news.runs)) {
           if (!what) runs.current.delete(id);
           else {

@@ -132,6 +132,8 @@ interface Told {
 }
 
 export interface News {
+  /** Some were not looked at in time: ask again at once. */
+  more: boolean;
   runs: Record<string, Told | null>;
 }
 
