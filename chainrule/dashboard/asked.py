@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule import __version__
+from chainrule.base import ChainruleError
 from chainrule.dashboard.differences import settings_apart
 from chainrule.dashboard.library import Library
 
@@ -34,6 +35,9 @@ def news(library: Library, whole: Sequence[tuple[str, str]], beside: Sequence[tu
                 found[name] = followed.news(cursor, whole=is_whole) if followed else None
             except FileNotFoundError:
                 found[name] = None  # it went while it was read
+            except (ChainruleError, OSError) as fault:
+                # A folder of another user, a broken disk: it must not hide the others.
+                found[name] = {"fault": str(fault)}
     return {"runs": found, "more": False}
 
 

@@ -30,6 +30,7 @@ class Followed:
         with self._lock:
             if not self._journals.look():
                 self._begin()
+                self._journals.look()
             self._refresh()
             cursor = Cursor.of(word)
             if cursor is None or (cursor.epoch, cursor.whole) != (self._epoch, whole):
@@ -63,7 +64,6 @@ class Followed:
         self._state: object = None
         self._head: dict[str, Any] = {}
         self._version = 0
-        self._journals.look()
 
     def _refresh(self) -> None:
         """Judges anew when something is there to be judged: a look, a row of health, a file that has changed."""

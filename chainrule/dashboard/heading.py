@@ -67,7 +67,7 @@ def heading(run: RunFolder, journals: Journals) -> dict[str, Any]:
                 {"time": one.time, "step": one.step, "said": one.message} for one in facts.events[-MOST_EVENTS:]
             ],
             "completions": [{"prompt": one.prompt, "text": one.text} for one in summary.completions],
-            "resume": resume_command(run) if facts.status in ("interrupted", "stopped", "unfinished") else None,
+            "resume": resume_command(run) if facts.status in ("interrupted", "stopped") else None,
             "commands": _commands(facts),
         }
     )
@@ -79,7 +79,7 @@ def facts_of(run: RunFolder, journals: Journals) -> Facts:
     first, last = journals.first, journals.train.last
     return Facts(
         run=run,
-        status="running" if is_running(run) else summary.status or ("unfinished" if first else "not begun"),
+        status="running" if is_running(run) else summary.status or ("interrupted" if first else "not begun"),
         summary=summary,
         machine=start.machine or Machine(),
         plan=start.plan or Plan(),

@@ -4,6 +4,7 @@ Rows are gathered in buckets of as many neighbours as it takes; once there are t
 A spike of one step among a hundred thousand so stays in the picture, which means or every hundredth row would lose.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -99,6 +100,6 @@ class Curve:
         self.together *= 2
 
 
-def _short(value: float) -> float:
-    """As many digits as a screen shows: half the bytes."""
-    return float(f"{value:.{DIGITS}g}")
+def _short(value: float) -> float | None:
+    """As many digits as a screen shows: half the bytes. A sum that went beyond all numbers is none."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

@@ -84,6 +84,22 @@ def test_runs_come_and_go_and_half_ones_are_shown(client: httpx.Client, runs: Pa
     assert client.get("/api/news", params={"whole": "-:one"}).json()["runs"] == {"one": None}
 
 
+def test_numbers_beyond_all_sense_and_a_folder_that_cannot_be_read_hide_nothing(
+    client: httpx.Client, runs: Path
+) -> None:
+    with (runs / "two" / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        for step in range(41, 5000):
+            stream.write(json.dumps({"kind": "train", "step": step, "tokens": 10**250, "loss": 1.7e308}) + "\n")
+        stream.write('{"kind": "train", "step": 5000, "loss": NaN}\n{"kind": "train", "step": 1e400}\n[[[[\n')
+        stream.write('{"kind": "train", "step": true}\n{"kind": ["train"], "step": 5001}\n')
+    found = news(client, "two")
+    assert found["last"]["step"] == 5000 and found["train"]["step"][-1] == 5000
+    (runs / "one" / "health.jsonl").unlink()
+    (runs / "one" / "health.jsonl").mkdir()
+    both = client.get("/api/news", params={"whole": "-:one", "beside": "-:two"}).json()["runs"]
+    assert "fault" in both["one"] and both["two"]["reset"]
+
+
 @pytest.mark.parametrize("name", ["../runs/one", "/etc", "one/..", "", "\x00", "one/config.toml", "."])
 def test_what_is_no_run_does_not_exist_whatever_path_it_spells(client: httpx.Client, name: str) -> None:
     assert client.get("/api/news", params={"whole": f"-:{name}"}).json()["runs"][name] is None

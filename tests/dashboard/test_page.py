@@ -89,7 +89,7 @@ def test_what_runs_write_is_never_html(browser, address):
     opened(browser, address)
     until(lambda: browser.js("document.querySelector('.round pre')?.textContent ?? ''").count("onerror"))
     assert browser.js("document.querySelectorAll('.round img, .round script').length") == 0
-    assert browser.js("document.title") == "Runs" and "\u202e" not in browser.js("document.body.textContent")
+    assert browser.js("document.title") == "58 % · third" and "\u202e" not in browser.js("document.body.textContent")
 
 
 def test_two_runs_lie_over_each_other_and_what_differs_is_told(browser, address):

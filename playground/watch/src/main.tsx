@@ -67,7 +67,7 @@ function Page() {
           if (!what) runs.current.delete(id);
           else {
             runs.current.set(id, told(runs.current.get(id) ?? unknown(), what, id === ids[0]));
-            if (what.more) wait = 0;
+            if ("more" in what && what.more) wait = 0;
           }
         }
         for (const id of runs.current.keys()) if (!listed.some((line) => line.id === id)) runs.current.delete(id);
@@ -113,6 +113,10 @@ function Page() {
     const found = runs.current.get(id);
     return found && run && isEarlier(run.head, found.head) ? [found] : [];
   });
+  useEffect(() => {
+    const done = line?.status === "running" && line.steps ? `${Math.floor((100 * line.step) / line.steps)} % · ` : "";
+    document.title = line ? `${done}${nameOf(focus)}` : "Runs";
+  }, [line]);
   const silent = (Date.now() - moved.current.at) / 1000;
 
   return (
@@ -147,6 +151,11 @@ function Page() {
             />
           )}
           <main>
+            {run?.fault && (
+              <p class="error" role="alert">
+                {nameOf(focus)} cannot be read: {clean(run.fault)}
+              </p>
+            )}
             {run ? (
               <>
                 <Top line={line} run={run} silent={silent} />

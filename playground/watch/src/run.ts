@@ -119,6 +119,11 @@ export interface Last {
   seconds_left?: number;
 }
 
+/** A run that cannot be read. */
+interface Fault {
+  fault: string;
+}
+
 interface Told {
   reset: boolean;
   more: boolean;
@@ -134,7 +139,7 @@ interface Told {
 export interface News {
   /** Some were not looked at in time: ask again at once. */
   more: boolean;
-  runs: Record<string, Told | null>;
+  runs: Record<string, Told | Fault | null>;
 }
 
 export interface Run {
@@ -146,6 +151,8 @@ export interface Run {
   heldOut: Columns;
   head: Head | null;
   last: Last | null;
+  /** Why it cannot be read. */
+  fault: string;
   /** Memory of the process that trains it. */
   held: number | null;
   samples: Sample[];
@@ -154,11 +161,12 @@ export interface Run {
 const none = (): Columns => ({ count: [], step: [], tokens: [], seconds: [], figures: {} });
 
 export function unknown(): Run {
-  return { cursor: "", whole: false, version: 0, train: none(), heldOut: none(), head: null, last: null, held: null, samples: [] };
+  return { cursor: "", whole: false, version: 0, train: none(), heldOut: none(), head: null, last: null, held: null, fault: "", samples: [] };
 }
 
 /** Takes up what is new of a run. */
-export function told(run: Run, news: Told, whole: boolean): Run {
+export function told(run: Run, news: Told | Fault, whole: boolean): Run {
+  if ("fault" in news) return { ...run, fault: news.fault };
   const before = news.reset ? { ...unknown(), version: run.version } : run;
   const [train, heldOut] = [longer(before.train, news.train), longer(before.heldOut, news.held_out)];
   return {
@@ -170,6 +178,7 @@ export function told(run: Run, news: Told, whole: boolean): Run {
     head: news.head ?? before.head,
     last: news.last ?? before.last,
     held: news.held_bytes ?? null,
+    fault: "",
     samples: news.samples?.rows.length || news.samples?.start === 0 ? [...before.samples.slice(0, news.samples.start), ...news.samples.rows] : before.samples,
   };
 }
