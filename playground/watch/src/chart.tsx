@@ -247,7 +247,10 @@ function paint(u: uPlot, props: Props): void {
   ctx.clip();
   ctx.lineJoin = "round";
   const { range } = props;
-  if (range && range.x.length > 1) {
+  if (range && range.runs === 1) {
+    const colour = { label: "", colour: "quiet", width: 1.5, alpha: 0.5 };
+    stroke(ctx, { ...colour, x: range.x, y: range.low }, x, y, u);
+  } else if (range && range.x.length > 1) {
     ctx.fillStyle = ink("band");
     ctx.beginPath();
     range.x.forEach((at, n) => ctx.lineTo(x(at), y(range.high[n] ?? 0)));

@@ -72,7 +72,7 @@ export function Curves({ focus, beside, earlier, baselines }: Props) {
         {beside.map(({ id, name }, place) => (
           <Key key={id} colour={colourOf(place)} words={name} />
         ))}
-        {most > 0 && <Key colour="band" words={most > 1 ? `between ${most} earlier runs on this text, held out` : "an earlier run on this text, held out"} thick />}
+        {most > 0 && <Key colour={most > 1 ? "band" : "quiet"} words={most > 1 ? `between ${most} earlier runs on this text, held out` : "an earlier run on this text, held out"} thick={most > 1} />}
         {expected.some(Boolean) && (
           <span>
             Ring: the end that is expected, by a straight line of ln loss over ln tokens through the last looks. Of 225 such forecasts 214 held within the bar.
