@@ -50,7 +50,7 @@ reference: .venv/.installed
 pictures: .venv/.installed
 	$(BIN)/python docs/make_pictures.py $(RUN)
 
-# The page of `chainrule serve`; needs node. What it makes is committed: users need none. `npm ci` refuses the lock file,
+# The pages of `chainrule serve` and `chainrule watch`; needs node. What it makes is committed: users need none. `npm ci` refuses the lock file,
 # because vite has an optional dependency for Windows that the registry does not hold; `npm install` keeps the lock as it is.
 playground:
 	cd playground && npm install --no-audit --no-fund && npm run build

@@ -17,13 +17,14 @@ from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
-from chainrule.checkpoint.names import clean_stumps, step_folder, steps_of
+from chainrule.checkpoint.names import clean_stumps
 from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
 from chainrule.checkpoint.peft_format import peft_words, to_peft
 from chainrule.checkpoint.retention import prune_checkpoints
 from chainrule.checkpoint.save import save_checkpoint
 from chainrule.checkpoint.spare import remove_spare, spare_of
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
+from chainrule.run import step_folder, steps_of
 
 __all__ = [
     "ADAPTER_STEM",

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from chainrule.base import CheckpointError, DiskError, disk_faults
 from chainrule.checkpoint.manifest import CheckpointManifest, read_manifest, verify_files
-from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.checkpoint.save import STATE
 from chainrule.checkpoint.tensors import read_tensors
+from chainrule.run import step_folder, steps_of
 
 NAMES_SHOWN = 5
 

@@ -1,4 +1,4 @@
-"""Names inside a folder of checkpoints: what is one, what is a stump of one, and in which order they come."""
+"""Stumps of checkpoints that a kill left: what is one, and how it goes away."""
 
 import os
 import re
@@ -9,22 +9,7 @@ from secrets import token_hex
 
 from chainrule.base import disk_faults, fsync_folder
 
-WHOLE = re.compile(r"step-(\d{8,})")
 STUMP = re.compile(r"\.(new|old|removed)-(step-\d{8,})-\d+-[0-9a-f]{8}")
-
-
-def step_folder(parent: Path, step: int) -> Path:
-    """Where the checkpoint of `step` is: parent/step-00000250."""
-    return parent / f"step-{step:08d}"
-
-
-def steps_of(parent: Path) -> list[int]:
-    """Steps that have a checkpoint in `parent`, ascending; by their names, since a clock can go backwards."""
-    if not parent.is_dir():
-        return []
-    with disk_faults(parent, "listing"):
-        matches = [WHOLE.fullmatch(entry.name) for entry in parent.iterdir() if entry.is_dir()]
-    return sorted(int(match[1]) for match in matches if match)
 
 
 def stump_name(kind: str, folder: Path) -> Path:

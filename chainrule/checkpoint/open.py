@@ -29,11 +29,10 @@ from chainrule.checkpoint.load import (
     verified_state,
 )
 from chainrule.checkpoint.manifest import MANIFEST
-from chainrule.checkpoint.names import step_folder, steps_of
 from chainrule.checkpoint.packaged import PACKAGED, packaged_model
 from chainrule.config import MODEL_WORDS, ModelConfig, load_toml, resolve
 from chainrule.model import GPT, add_lora, merge_lora
-from chainrule.run import EvalRow, RunFolder, open_run, rows_of
+from chainrule.run import EvalRow, RunFolder, open_run, rows_of, step_folder, steps_of
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

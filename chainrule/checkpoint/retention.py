@@ -5,7 +5,8 @@ from pathlib import Path
 
 from chainrule.base import CheckpointError, DiskError
 from chainrule.checkpoint.load import verify_checkpoint
-from chainrule.checkpoint.names import remove_folder, step_folder, steps_of
+from chainrule.checkpoint.names import remove_folder
+from chainrule.run import step_folder, steps_of
 
 
 def prune_checkpoints(parent: Path, keep_last: int, keep: Collection[int] = ()) -> list[Path]:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from chainrule.base import bytes_text, disk_faults, free_bytes, fsync_file, fsync_folder
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest, FileEntry
-from chainrule.checkpoint.names import step_folder, stump_name
+from chainrule.checkpoint.names import stump_name
 from chainrule.checkpoint.tensors import tensors_bytes, write_tensors
+from chainrule.run import step_folder
 
 STATE = "state.json"
 STEM = re.compile(r"[a-z][a-z0-9_]*")

@@ -12,7 +12,7 @@ from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
-from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
+from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.start import watched
 from chainrule.run import RUNS, find_run, last_begun, new_run
 from chainrule.show import printable
@@ -45,6 +45,7 @@ def finetune(
     name: Annotated[str | None, Parameter(alias="--run")] = None,
     runs_folder: RunsFolder = RUNS,
     resume: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    log_to: LogTo = (),
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
@@ -133,6 +134,7 @@ def finetune(
             ),
             verb="finetune",
             as_json=as_json,
+            log_to=log_to,
         )
     settings = room.TuningSettings(
         epochs=epochs,
@@ -165,6 +167,7 @@ def finetune(
         ),
         verb="finetune",
         as_json=as_json,
+        log_to=log_to,
     )
 
 

@@ -36,6 +36,14 @@ def _minutes(type_: Any, tokens: Sequence[Token]) -> float:
 
 
 Minutes = Annotated[float | None, Parameter(converter=_minutes)]
+LogTo = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative=(),
+        show_default=False,
+        help="Tell it to another tracker as well: tensorboard, trackio or wandb. May be given several times.",
+    ),
+]
 RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.", converter=_named_folder)]
 Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
 

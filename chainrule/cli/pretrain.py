@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from chainrule.base import ConfigError
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.loading import shown_while
-from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
+from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
 from chainrule.config import Layer, changes_on_resume, load_toml
@@ -30,6 +30,7 @@ def pretrain(
     start_from: Annotated[str | None, Parameter(name="--from")] = None,
     old_share: float | None = None,
     on_bad: str | None = None,
+    log_to: LogTo = (),
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
@@ -83,7 +84,7 @@ def pretrain(
         changes = flag_layer(flags, shortcuts)
         for key, (old, new) in changes_on_resume(load_toml(run.config), changes).items():
             say(f"changed: {key} from {old!r} to {new!r}")
-        return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json)
+        return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json, log_to=log_to)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))
@@ -93,7 +94,7 @@ def pretrain(
         from chainrule.data import check_paths
 
         check_paths(texts)
-    return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json)
+    return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json, log_to=log_to)
 
 
 def _refuse_beside_resume(**given: object) -> None:

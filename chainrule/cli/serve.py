@@ -13,6 +13,7 @@ from chainrule.cli.named import named
 from chainrule.cli.options import Device
 from chainrule.cli.output import say
 from chainrule.show import printable
+from chainrule.web import token_of
 
 
 def serve(
@@ -103,7 +104,7 @@ def serve(
         rows=rows,
         max_queue=max_queue,
         max_length=max_length,
-        token=room.token_of(token),
+        token=token_of(token),
         hosts=allow_host,
         origins=allow_origin,
         checkpoints=checkpoints,

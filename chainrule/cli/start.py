@@ -9,6 +9,7 @@ from chainrule.base import Interrupted
 from chainrule.cli.loading import load_torch
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer
+from chainrule.log import logged_beside
 from chainrule.panel import listening, make_watch
 from chainrule.run import Record, RunFolder, Summary
 
@@ -20,7 +21,13 @@ Training = Callable[[Callable[[Record], None], float, Callable[[RunFolder, float
 
 
 def train_run(
-    layers: Sequence[Layer], run: RunFolder, *, minutes: float | None, resume: bool = False, as_json: bool = False
+    layers: Sequence[Layer],
+    run: RunFolder,
+    *,
+    minutes: float | None,
+    resume: bool = False,
+    as_json: bool = False,
+    log_to: tuple[str, ...] = (),
 ) -> int:
     """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
     load_torch(logged=True)
@@ -33,10 +40,11 @@ def train_run(
         ),
         verb="pretrain",
         as_json=as_json,
+        log_to=log_to,
     )
 
 
-def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool) -> int:
+def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool, log_to: tuple[str, ...] = ()) -> int:
     """What `train_run` says, of any training; `verb` goes on with it."""
     # The time counts from when the command was typed: until here a command has done little but compute, and where it
     # is called from another program, nobody waited for all that this did before.
@@ -45,7 +53,7 @@ def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool) -> 
     from chainrule.report import write_report
 
     try:
-        with listening(make_watch(json_mode=as_json)) as watch:
+        with logged_beside(run, log_to, say), listening(make_watch(json_mode=as_json)) as watch:
             summary = training(watch, begun, write_report)
     except Interrupted as fault:  # after the end: the run is finished, and its report is not
         summary = Summary("interrupted", signal=fault.signal_number)

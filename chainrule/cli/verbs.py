@@ -34,6 +34,8 @@ VERBS = {
     "classify": "Teach a model to tell texts apart, and judge it.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, or compare two.",
+    "watch": "Watch runs in the browser while they go on, or save them as one page.",
+    "log": "Tell a run to TensorBoard, trackio or Weights & Biases.",
     "lens": "See tensors, the graph and every gradient, and prove them.",
     "export": "Write a model in the format of other tools.",
     "plan": "Parameters, operations, memory and time, before anything is trained.",

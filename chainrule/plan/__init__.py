@@ -6,6 +6,7 @@ from chainrule.plan.count import Parameters, parameters
 from chainrule.plan.described import described_machine, parameter_rows
 from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.drafting import check_layers, draft, time_budget
+from chainrule.plan.ending import ForetoldEnd, foretell_end
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
 from chainrule.plan.memory import Memory, check_memory, memory_bytes
@@ -15,6 +16,7 @@ __all__ = [
     "MORE_MINUTES",
     "ForeseenRun",
     "Foretold",
+    "ForetoldEnd",
     "Machine",
     "Memory",
     "Parameters",
@@ -28,6 +30,7 @@ __all__ = [
     "flops_per_token",
     "foresee",
     "foretell",
+    "foretell_end",
     "given_layers",
     "memory_bytes",
     "parameter_rows",

@@ -1,10 +1,12 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
+from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.facts import Facts, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
+from chainrule.run.holder import held_bytes
 from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
@@ -63,6 +65,7 @@ from chainrule.run.records import (
     rows_of,
 )
 from chainrule.run.removal import freed_bytes, remove_run
+from chainrule.run.tail import Tail
 
 __all__ = [
     "RUNS",
@@ -108,6 +111,7 @@ __all__ = [
     "StartRecord",
     "StepCosts",
     "Summary",
+    "Tail",
     "TaskResult",
     "TextQuality",
     "TimePlan",
@@ -122,6 +126,7 @@ __all__ = [
     "find_run",
     "forget_start",
     "freed_bytes",
+    "held_bytes",
     "is_begun",
     "is_running",
     "last_begun",
@@ -146,5 +151,7 @@ __all__ = [
     "rows_of",
     "run_lock",
     "run_of",
+    "step_folder",
+    "steps_of",
     "turn_lock",
 ]

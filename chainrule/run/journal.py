@@ -49,13 +49,13 @@ def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
     with path.open("rb") as stream:
-        yield from _parsed(stream, kind)
+        yield from parsed_rows(stream, kind)
 
 
 def rows_from_end(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     """The rows of the file, or those of one kind, the last first: only what is asked for is read."""
     if path.is_file():
-        yield from _parsed((line for _, line in _lines_from_end(path)), kind)
+        yield from parsed_rows((line for _, line in _lines_from_end(path)), kind)
 
 
 def damaged_rows(path: Path, *, before: int | None = None) -> int:
@@ -123,7 +123,8 @@ def _replace_end(path: Path, head: int, lines: list[bytes]) -> None:
         new.writelines(lines)
 
 
-def _parsed(lines: Iterable[bytes], kind: str | None) -> Iterator[dict[str, Any]]:
+def parsed_rows(lines: Iterable[bytes], kind: str | None = None) -> Iterator[dict[str, Any]]:
+    """The lines that are rows, or rows of that kind; others are passed over."""
     word = None if kind is None else f'"{kind}"'.encode()
     for line in lines:
         if word is not None and word not in line:

@@ -4,6 +4,6 @@ from chainrule.serve.calling import Caller
 from chainrule.serve.contract import conformance, unmet
 from chainrule.serve.offers import Offer, offered
 from chainrule.serve.serving import serve
-from chainrule.serve.settings import Serving, token_of
+from chainrule.serve.settings import Serving
 
-__all__ = ["Caller", "Offer", "Serving", "conformance", "offered", "serve", "token_of", "unmet"]
+__all__ = ["Caller", "Offer", "Serving", "conformance", "offered", "serve", "unmet"]

@@ -1,12 +1,10 @@
 """What is asked of every request before anything else looks at it: who calls, from where, with how much.
 
-A page of any site can make a browser send requests to this machine. It cannot choose the Host header (which gives away
-DNS rebinding), nor Origin and Sec-Fetch-Site, nor send `application/json` without being allowed to: these are checked
-on every route. Nothing is answered to other origins unless they were named.
+Who may call is said by `web` (Host, Origin, Sec-Fetch-Site, token). Nor can a page of another site send
+`application/json` without being allowed to: that is asked of every body.
 """
 
 import asyncio
-import hmac
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chainrule.serve.bodies import PARSED, strict_json
 from chainrule.serve.errors import ApiError, error_response
 from chainrule.serve.settings import BODY_BYTES, BODY_SECONDS, Serving
+from chainrule.web import SAFE_HEADERS, RefusedError
 
 LONG_BODY_BYTES = 2**16
 # Without a token: whether it lives, and the page in which a token can be typed.
@@ -26,7 +25,7 @@ class Guard:
     """ASGI middleware; refusals are JSON. The body of a POST is read, bounded and parsed before the route sees it."""
 
     def __init__(self, app: ASGIApp, settings: Serving) -> None:
-        self._app, self._settings = app, settings
+        self._app, self._callers = app, settings.callers
         # One thread: while it parses nothing else runs anyway, and each more would keep the memory of its largest body.
         self._parsing = ThreadPoolExecutor(1, "chainrule-bodies")
 
@@ -36,21 +35,25 @@ class Guard:
             await self._app(scope, receive, send) if scope["type"] == "lifespan" else None
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        origin = headers.get("origin")
-        named = origin is not None and origin in self._settings.origins
-        told = _with_headers(send, {"Access-Control-Allow-Origin": origin or "", "Vary": "Origin"} if named else {})
+        origin = self._callers.named_origin(headers)
+        told = _with_headers(send, {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {})
         try:
-            self._check_caller(scope, headers, named=named)
-            if scope["method"] == "OPTIONS" and named:
+            self._callers.check_caller(scope["method"], scope["headers"])
+            if scope["method"] == "OPTIONS" and origin:
                 await _preflight(told)
                 return
-            self._check_token(scope, headers)
+            if scope["path"] not in OPEN_ROUTES and not scope["path"].startswith(OPEN_FOLDER):
+                self._callers.check_token(headers)
             # No route takes a body with another method: those get their 405.
             if scope["method"] == "POST":
                 _check_kind(headers)
                 content = await _body(headers, receive)
                 scope[PARSED] = await self._parsed(content)
                 receive = _again(content, receive)
+        except RefusedError as refusal:
+            fault = ApiError(refusal.status, str(refusal), code=refusal.code)
+            await error_response(fault, {"Connection": "close"})(scope, receive, told)
+            return
         except ApiError as fault:
             await error_response(fault, {"Connection": "close"})(scope, receive, told)
             return
@@ -61,37 +64,6 @@ class Guard:
         if len(content) <= LONG_BODY_BYTES:
             return strict_json(content)
         return await asyncio.get_running_loop().run_in_executor(self._parsing, strict_json, content)
-
-    def _check_caller(self, scope: Scope, headers: Mapping[str, str], *, named: bool) -> None:
-        """Raises ApiError for a Host that is not ours, and for a page of another origin."""
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        host = headers.get("host", "")
-        if len(hosts) != 1 or _name(host) not in self._settings.allowed_hosts:
-            raise ApiError(421, f"this server does not answer to the host {host!r}; name it with --allow-host")
-        if named:
-            return
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-            raise ApiError(403, f"pages of {origin!r} may not call this server; name them with --allow-origin")
-        visits = scope["method"] in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
-        if site not in ("same-origin", "none") and not visits:
-            raise ApiError(403, "pages of another site may not call this server; name them with --allow-origin")
-
-    def _check_token(self, scope: Scope, headers: Mapping[str, str]) -> None:
-        token, path = self._settings.token, scope["path"]
-        if token is None or path in OPEN_ROUTES or path.startswith(OPEN_FOLDER):
-            return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        # In constant time: how long a comparison takes would tell how much of a guess was right.
-        right = hmac.compare_digest(given.strip().encode(), token.encode())
-        if scheme.lower() != "bearer" or not right:
-            raise ApiError(401, "give the server's token: Authorization: Bearer …", code="invalid_api_key")
-
-
-def _name(host: str) -> str:
-    """A Host header without its port."""
-    head, _, port = host.rpartition(":")
-    return (head if head and port.isdigit() and not head.endswith(":") else host).lower()
 
 
 def _check_kind(headers: Mapping[str, str]) -> None:
@@ -143,8 +115,8 @@ def _again(content: bytes, receive: Receive) -> Receive:
 
 
 def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
-    """Adds headers to every answer, and those that keep browsers from guessing."""
-    more = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", **headers}
+    """Adds headers to every answer, and those that are safe for all."""
+    more = {**SAFE_HEADERS, **headers}
     raw = [(name.lower().encode(), value.encode()) for name, value in more.items()]
 
     async def sent(message: Message) -> None:

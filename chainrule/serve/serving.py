@@ -1,18 +1,17 @@
 """`chainrule serve`, as a call: a model behind a port until a signal ends it."""
 
-import errno
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
 
-from chainrule.base import ConfigError, Interrupted
+from chainrule.base import Interrupted
 from chainrule.checkpoint import OpenedModel
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import Offer, offers_of
 from chainrule.serve.settings import Serving
+from chainrule.web import address_of, listen
 
 # Open connections; more are answered 503 by uvicorn itself. Each costs some ten kB.
 MOST_CONNECTIONS = 1024
@@ -37,7 +36,7 @@ def serve(
     it. Raises ConfigError for a port that is taken and a name that is, CheckpointError for an adapter that does not
     fit, DeviceError for the exact mode anywhere but on a CPU.
     """
-    listening = listen(settings)
+    listening = listen(settings.callers)
     try:
         offers = offers_of(models, settings, adapters) if isinstance(models, OpenedModel) else models
         app = build_app(offers, settings)
@@ -64,30 +63,3 @@ def server_config(app: object) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE_SECONDS,
         proxy_headers=False,
     )
-
-
-def listen(settings: Serving) -> socket.socket:
-    """The port, open; raises ConfigError with what to do when it cannot be had."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # The protocol by its name: on sockets without one asyncio leaves Nagle's algorithm on, and each answer, which is
-    # sent in two writes, waits 40 ms until the client's system has acknowledged the first.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-        listening.listen(256)
-    except OSError as fault:
-        listening.close()
-        taken = fault.errno == errno.EADDRINUSE
-        why = "another program listens there" if taken else (fault.strerror or str(fault))
-        raise ConfigError(
-            f"port {settings.port} of {settings.host} cannot be had: {why}; take another with --port, or --port 0 for "
-            "any that is free"
-        ) from None
-    return listening
-
-
-def address_of(listening: socket.socket) -> str:
-    """http://host:port."""
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

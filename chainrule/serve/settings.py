@@ -1,10 +1,9 @@
 """How a server is set up, checked before a model is opened."""
 
-import ipaddress
-import os
 from dataclasses import dataclass
 
 from chainrule.base import ConfigError
+from chainrule.web import Callers
 
 # 256 prompts of 2,000 ids, as lm-eval may send them, are 3 MB in JSON.
 BODY_BYTES = 4 * 2**20
@@ -39,8 +38,7 @@ class Serving:
     """Memory for beginnings of texts that need not be read again."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port < 65536:
-            raise ConfigError(f"port={self.port} is none; use 0 (any that is free) to 65535")
+        _ = self.callers  # which are checked as well
         if not 1 <= self.rows <= 256:
             raise ConfigError(f"rows={self.rows} is out of range; use 1 to 256 texts at once")
         if self.max_queue < 0:
@@ -49,37 +47,8 @@ class Serving:
             raise ConfigError(f"checkpoints={self.checkpoints} is out of range; use 0 (offers none) to 64 at once")
         if self.max_length is not None and self.max_length < 2:
             raise ConfigError(f"max_length={self.max_length} has no room for a prompt and an answer; use at least 2")
-        if self.token is not None and (len(self.token) < 8 or not self.token.isascii() or not self.token.isprintable()):
-            raise ConfigError("the token is too short or has odd characters; use at least 8 of ASCII's")
-        if not is_loopback(self.host) and not self.token:
-            raise ConfigError(
-                f"host={self.host} can be reached by others, and there is no token: give --token (or set "
-                "CHAINRULE_TOKEN), or stay on 127.0.0.1"
-            )
-        for origin in self.origins:
-            if not origin.startswith(("http://", "https://")) or origin.rstrip("/") != origin or "*" in origin:
-                raise ConfigError(f"origin {origin!r} is none; write it like http://localhost:3000, without a path")
 
     @property
-    def allowed_hosts(self) -> frozenset[str]:
-        """The names that a Host header may have."""
-        return frozenset({"localhost", "127.0.0.1", "[::1]", _written(self.host), *map(str.lower, self.hosts)})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def token_of(given: str | None) -> str | None:
-    """The token that was typed, or CHAINRULE_TOKEN, which no list of processes shows."""
-    return given or os.environ.get("CHAINRULE_TOKEN") or None
-
-
-def _written(host: str) -> str:
-    return f"[{host}]" if ":" in host else host.lower()
+    def callers(self) -> Callers:
+        """Where it listens and to whom it answers; raises ConfigError for what would be unsafe."""
+        return Callers(self.host, self.port, self.token, self.hosts, self.origins)

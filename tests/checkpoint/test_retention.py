@@ -10,6 +10,7 @@ import torch
 from chainrule.checkpoint import clean_stumps, load_checkpoint, prune_checkpoints, save_checkpoint
 from chainrule.checkpoint import names as naming
 from chainrule.checkpoint.load import verify_checkpoint
+from chainrule.run import steps_of
 
 
 def save(parent: Path, *steps: int) -> None:
@@ -70,7 +71,7 @@ def test_a_deletion_that_dies_half_way_leaves_no_checkpoint_by_name(
     with pytest.raises(KeyboardInterrupt):
         prune_checkpoints(tmp_path, 1)
     monkeypatch.undo()
-    assert naming.steps_of(tmp_path) == [2]
+    assert steps_of(tmp_path) == [2]
     assert len(clean_stumps(tmp_path)) == 1
     assert steps(tmp_path) == [2]
 

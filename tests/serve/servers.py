@@ -20,10 +20,11 @@ from chainrule.generate import quantised
 from chainrule.model import GPT
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import offered, offers_of
-from chainrule.serve.serving import address_of, listen, server_config
+from chainrule.serve.serving import server_config
 from chainrule.serve.settings import Serving
 from chainrule.tokenizer import OWN_TEMPLATE, Tokenizer, chat_template, save_template
 from chainrule.tokenizer.train import byte_tokenizer
+from chainrule.web import address_of, listen
 
 CONTEXT = 256
 MODERN = {"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "bias": False}
@@ -87,7 +88,7 @@ def running(
 ) -> Iterator[Server]:
     """A server for the models in the folders, on a free port, in a thread of this process."""
     asked = Serving(**{"port": 0, "rows": 8, "name": "tiny", **settings})
-    opened, listening = quantised(open_model(folder), weights), listen(asked)
+    opened, listening = quantised(open_model(folder), weights), listen(asked.callers)
     beside = [offered(str(one), open_model(one)) for one in others]
     if beside or (folder / "checkpoints").is_dir():
         offers = [offered(str(folder), opened, asked.name, weights=weights), *beside]

@@ -1,0 +1,61 @@
+"""A journal that is followed while it grows: only what is new is read, and a cut of what was read is noticed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chainrule.run.journal import parsed_rows
+
+# So many bytes before the cursor are held against the file at each look: a journal that was cut back on a resume and
+# has grown beyond the cursor again has others there, because rows hold steps and seconds.
+ANCHOR_BYTES = 256
+MOST_BYTES = 64 * 2**20
+
+
+@dataclass
+class Tail:
+    """Where one journal was read up to."""
+
+    path: Path
+    place: int = 0
+    """Bytes that were read: whole lines."""
+    _anchor: bytes = field(default=b"", repr=False)
+
+    def read(self, most_bytes: int = MOST_BYTES) -> tuple[list[dict[str, Any]], bool]:
+        """The rows that are new, of at most so many bytes, and whether all before them are void (cut back, replaced).
+
+        A last line without its end is left for the next look: the trainer may be writing it. No file is an empty one.
+        Raises OSError where the disk does.
+        """
+        try:
+            stream = self.path.open("rb")
+        except FileNotFoundError:
+            return [], self._forget()
+        with stream:
+            begin = max(0, self.place - ANCHOR_BYTES)
+            stream.seek(begin)
+            void = stream.read(self.place - begin) != self._anchor and self._forget()
+            stream.seek(self.place)
+            new = stream.read(most_bytes)
+        end = new.rfind(b"\n") + 1
+        if not end:
+            # A line longer than is read at once is none of ours: a row has some hundred bytes.
+            if len(new) == most_bytes:
+                self.place, self._anchor = self.place + len(new), (self._anchor + new)[-ANCHOR_BYTES:]
+            return [], void
+        self._anchor = (self._anchor + new[:end])[-ANCHOR_BYTES:]
+        self.place += end
+        return list(parsed_rows(new[:end].splitlines(keepends=True))), void
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait to be read."""
+        try:
+            return max(0, self.path.stat().st_size - self.place)
+        except OSError:
+            return 0
+
+    def _forget(self) -> bool:
+        """To the beginning; whether anything had been read."""
+        had, self.place, self._anchor = self.place > 0, 0, b""
+        return had
