@@ -6,9 +6,18 @@ from pathlib import Path
 from chainrule.base import CheckpointError, folder_bytes, write_bytes
 from chainrule.checkpoint.load import verify_checkpoint
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest
-from chainrule.checkpoint.names import remove_folder, step_folder, steps_of
+from chainrule.checkpoint.names import remove_folder
 from chainrule.checkpoint.open import best_checkpoint
-from chainrule.run import RunFolder, freed_bytes, is_running, read_summary, remove_run, run_lock
+from chainrule.run import (
+    RunFolder,
+    freed_bytes,
+    is_running,
+    read_summary,
+    remove_run,
+    run_lock,
+    step_folder,
+    steps_of,
+)
 
 OPTIMIZER = "optimizer.safetensors"
 

@@ -13,8 +13,8 @@ from chainrule.train import gentle_rate
 USUAL_LORA = LoraSettings()
 # The best rate of an adapter for what it learns is ten times that of all weights, and with alpha = 32 and a scale of
 # alpha / rank it does not depend on the rank (Schulman and others, "LoRA Without Regret", 2025): so it goes with
-# 1 / (rank · scale). Half of it learns a thousand closed answers as well (50 and 54 of 64 held-out ones) and forgets half
-# as much: text without a template costs 1.5 % more bits after it and 2.8 % after ten times, with a tenth of replay
+# 1 / (rank · scale). Half of it learns a thousand closed answers as well (50 and 54 of 64 held-out ones) and forgets
+# half as much: text without a template costs 1.5 % more bits after it and 2.8 % after ten times, with a tenth of replay
 # (benchmarks/instructions.py, SmolLM2).
 ADAPTER_FACTOR, USUAL_ALPHA = 5.0, 32.0
 # Preferences are learnt at lower rates than answers: what they move is already likely. trl's defaults are 1e-6 for DPO
