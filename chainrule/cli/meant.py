@@ -45,6 +45,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("time", "duration", "max-time", "hours", "budget"), ("--minutes",)),
     **dict.fromkeys(("init-from", "from-pretrained", "pretrained", "model-name-or-path"), ("--from",)),
     **dict.fromkeys(("resume-from", "resume-from-checkpoint", "continue"), ("--resume",)),
+    **dict.fromkeys(("branch", "fork-from", "fork-run"), ("--fork",)),
     **dict.fromkeys(("random-seed", "rng"), ("--training.seed", "--seed")),
     **dict.fromkeys(("text-column", "text-field", "column"), ("--text.field",)),
     **dict.fromkeys(("tokenizer", "tokenizer-name", "vocab-type"), ("--vocabulary.kind",)),

@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.facts import Facts, read_facts
-from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
+from chainrule.run.find import RUNS, check_source, find_run, find_step, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
@@ -11,6 +11,7 @@ from chainrule.run.names import last_begun, new_run
 from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (
+    Ancestor,
     AnswersRow,
     Baselines,
     Best,
@@ -66,6 +67,7 @@ from chainrule.run.removal import freed_bytes, remove_run
 
 __all__ = [
     "RUNS",
+    "Ancestor",
     "AnswersRow",
     "Baselines",
     "Best",
@@ -120,6 +122,7 @@ __all__ = [
     "cut_after_step",
     "damaged_rows",
     "find_run",
+    "find_step",
     "forget_start",
     "freed_bytes",
     "is_begun",
