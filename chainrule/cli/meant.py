@@ -89,7 +89,7 @@ VERBS: Mapping[str, str] = {
     **dict.fromkeys(("eval", "test", "score", "benchmark"), "`chainrule evaluate runs/NAME`"),
     **dict.fromkeys(("ls", "list"), "`chainrule runs`"),
     **dict.fromkeys(("delete", "remove", "rm", "prune"), "`chainrule runs rm NAME`"),
-    **dict.fromkeys(("compare", "diff"), "`chainrule runs diff runs/a runs/b`"),
+    **dict.fromkeys(("diff", "versus"), "`chainrule compare runs/a runs/b`"),
     **dict.fromkeys(("convert", "save"), "`chainrule export hf runs/NAME out/`"),
     **dict.fromkeys(("tokenize", "preprocess"), "`chainrule prepare my_texts/`"),
 }

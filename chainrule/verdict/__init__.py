@@ -4,6 +4,7 @@ from chainrule.verdict.comparison import Overview, compare, overview_or_name
 from chainrule.verdict.forgetting import judge_forgetting
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
+from chainrule.verdict.pairs import Paired, judge_pair, paired, shared_confidence, spread_text
 from chainrule.verdict.preference import preference_words
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import THRESHOLDS
@@ -26,21 +27,26 @@ __all__ = [
     "MARKS",
     "THRESHOLDS",
     "Overview",
+    "Paired",
     "Verdict",
     "against_baselines",
     "compare",
     "findings",
     "judge",
     "judge_forgetting",
+    "judge_pair",
     "judge_start",
     "known_baselines",
     "lineage_words",
     "more_time",
     "overview_or_name",
+    "paired",
     "preference_words",
     "removed",
     "scored",
     "share_interval",
+    "shared_confidence",
+    "spread_text",
     "task_figures",
     "task_words",
 ]
