@@ -100,7 +100,7 @@ def pretrain(
         shortcuts["origin.fork"] = str(source[0].path) if source[1] is None else f"{source[0].path}@{source[1]}"
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
     if origin := fork_of(layers):
-        run = new_run(name, runs_folder, [f"{find_step(origin)[0].name}-fork"])
+        run = new_run(name, runs_folder, [str(find_step(origin)[0].path)], suffix="-fork")
         return train_run(layers, run, minutes=minutes, as_json=as_json)
     texts = check_layers(layers, minutes).text.paths
     from chainrule.data import check_paths
