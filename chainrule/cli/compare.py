@@ -91,7 +91,7 @@ def _train_missing(found: "Comparison", seeds: int, folders: list[RunFolder], *,
 
 
 def _print(found: "Comparison") -> None:
-    from chainrule.compare.tables import tables
+    from chainrule.compare import tables
 
     for one in found.judged:
         print(printable(one.verdict.text))

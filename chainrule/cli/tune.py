@@ -18,7 +18,7 @@ from chainrule.cli.start import STARTED_SECONDS
 from chainrule.config import Layer, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
-from chainrule.run import RUNS, Event, Progress, Record, TrainRow, new_run
+from chainrule.run import RUNS, Progress, Record, TrainRow, new_run
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -152,10 +152,9 @@ class _Lines:
     def __call__(self, record: Record) -> None:
         """Hears one record."""
         match record:
-            case Event() if "started:" not in record.message:
-                self._say(f"  {record.message}")
             case Progress() if record.phase != self.phase:
                 self.phase = record.phase
+                self._say(f"  {record.phase} …")
             case TrainRow() if time.monotonic() - self.spoke > EVERY_SECONDS:
                 self._say(f"  step {record.step}, loss {record.loss or 0:.3f}")
 

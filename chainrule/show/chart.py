@@ -16,7 +16,10 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of the picture: `spread` is by how much each point may be off, up and down, where that is known."""
+    """A line of the picture: `spread` is by how much each point may be off, up and down, where that is known.
+
+    Around a line it is a band, at points that stand alone a bar.
+    """
 
     name: str
     points: Sequence[Point]
@@ -138,9 +141,11 @@ def _curve(curve: Curve, colour: int, scale: _Scale) -> Html:
     at = [(scale.x(x), scale.y(y)) for x, y in curve.points]
     if curve.spread:
         ends = [(scale.x(x), scale.y(low), scale.y(high)) for x, low, high in _with_spread(curve)]
-        band = [f"{x:.1f},{y:.1f}" for x, y, _ in ends] + [f"{x:.1f},{y:.1f}" for x, _, y in reversed(ends)]
-        parts.append(tag("polygon", points=" ".join(band), class_="band"))
-        parts += [tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{a:.1f}", y2=f"{b:.1f}") for x, a, b in ends]
+        if curve.line:
+            band = [f"{x:.1f},{y:.1f}" for x, y, _ in ends] + [f"{x:.1f},{y:.1f}" for x, _, y in reversed(ends)]
+            parts.append(tag("polygon", points=" ".join(band), class_="band"))
+        else:
+            parts += [tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{a:.1f}", y2=f"{b:.1f}") for x, a, b in ends]
     if curve.line:
         parts.append(tag("path", d="".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(at))))
     if curve.dots or len(at) == 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chainrule.base import duration_text
 from chainrule.tune.range_test import RangeTest, read_range_test
 from chainrule.tune.state import State, TuneFolder, default_of, write_tuned
-from chainrule.tune.trials import Setting, Trial, best, judged
+from chainrule.tune.trials import Setting, Trial, best, diverged, judged
 from chainrule.verdict import Paired, Verdict, judge_tuning
 
 
@@ -36,9 +36,12 @@ def outcome_of(folder: TuneFolder, state: State, status: str, signal: int | None
     default = default_of(config)
     winner = best(default, trials)
     difference = judged(default, winner, trials) if winner != default else None
-    chosen = winner if difference is not None and difference.outcome == "better" else default
+    lost = diverged(winner, trials)
+    recommended = difference is not None and difference.outcome == "better" and not lost
+    chosen = winner if recommended else default
     others = len({one.setting for one in trials} - {default})
-    verdict = judge_tuning(None if winner == default else setting_text(winner, default), others, difference)
+    words = None if winner == default else setting_text(winner, default)
+    verdict = judge_tuning(words, others, difference, diverged=lost)
     seen = read_range_test(folder.range_test, next(iter(config.optimizer.peak_rates.values())))
     if status == "finished":
         write_tuned(folder, chosen, [verdict.text, conditions(state)])

@@ -58,25 +58,21 @@ def _settings(found: Tuned) -> list[Curve]:
         points = [(rate, fmean(rates[rate])) for rate in order]
         spread = [stdev(rates[rate]) if len(rates[rate]) > 1 else 0.0 for rate in order]
         several = any(len(values) > 1 for values in rates.values())
-        name = f"batch of {batch:,} tokens" + (
-            " (bars: standard deviation where there are several seeds)" if several else ""
-        )
+        bars = " (bars: standard deviation where there are several seeds)" if several else ""
+        name = f"batch of {batch:,} tokens{bars}"
         curves.append(Curve(name, points, spread if several else (), dots=True, line=False))
     return curves
 
 
 def _said(found: Tuned) -> Html:
     edge, noise = found.range_test.edge, found.state.noise
-    told = [
-        "No rate was too high." if edge is None else f"The loss rises from {edge:.3g} times the default's rates on."
-    ]
+    told = [f"The loss rises from {edge:.3g} times the default's rates on." if edge else "No rate was too high."]
     if noise is not None:
-        ends = (
-            "" if noise.low is None or noise.high is None else f" (95 % interval {noise.low:,.0f} to {noise.high:,.0f})"
-        )
+        known = noise.low is not None and noise.high is not None
+        ends = f" (95 % interval {noise.low:,.0f} to {noise.high:,.0f})" if known else ""
         told.append(
-            f"Gradient noise scale at the end of the first trial: {noise.tokens:,.0f} tokens{ends}; the default's batch "
-            f"has {found.default.batch_tokens:,} (McCandlish et al., arXiv 1812.06162)."
+            f"Gradient noise scale at the end of the first trial: {noise.tokens:,.0f} tokens{ends}; the default's "
+            f"batch has {found.default.batch_tokens:,} (McCandlish et al., arXiv 1812.06162)."
         )
     return tag("p", " ".join(told), class_="note")
 

@@ -13,11 +13,11 @@ from chainrule.train import prepare_text
 from chainrule.tune.range_test import HIGHEST, STEPS, read_range_test
 from chainrule.tune.short_training import OutOfTimeError, Search, short_training
 from chainrule.tune.state import State, default_of, values_of, write_state
-from chainrule.tune.trials import SEARCH_SEED, Bounds, Setting
+from chainrule.tune.trials import SEARCH_SEED, Bounds, Setting, halved
 
 # Trials of rates and of batches, and pairs of fresh seeds; the first that the time has room for. With two pairs only a
 # difference that is nearly the same in both is more than noise.
-PLANS = ((4, 1, 4), (4, 1, 3), (2, 1, 3), (2, 1, 2), (2, 0, 2))
+PLANS = ((4, 2, 4), (4, 2, 3), (3, 1, 3), (2, 1, 2), (2, 0, 2))
 # Fewer steps have no room for warm-up and decay.
 LEAST_STEPS = 50
 # A step beside another program, and what is not foreseen.
@@ -69,7 +69,7 @@ def plan_search(search: Search, state: State) -> State:
     overhead = max(0.0, time.perf_counter() - began - rows[-1].seconds)
     steps, plan = _affordable(search, step * SLOWER, overhead, config.training.steps)
     n_rates, n_batches, n_pairs = plan
-    bounds = Bounds(n_rates, n_batches, n_pairs, seen.edge, seen.start)
+    bounds = Bounds(n_rates, n_batches, n_pairs, seen.edge, seen.start, window_tokens=config.model.context_length)
     tokens = steps * default_of(config).batch_tokens
     scored = max(round(SCORED_SHARE * tokens), LEAST_WINDOWS * config.model.context_length)
     each = overhead + steps * step * SLOWER
@@ -92,7 +92,8 @@ def _affordable(search: Search, step: float, overhead: float, most_steps: int) -
     needed = (search.spent + n_trials * (overhead + min(LEAST_STEPS, most_steps) * step)) / 60
     raise ConfigError(
         f"{search.minutes:g} minutes are too little for {n_trials} trials of {LEAST_STEPS} steps, "
-        f"{duration_text(step)} each; give the search about {math.ceil(needed * 1.2)} --minutes, or take a smaller model"
+        f"{duration_text(step)} each; give the search about {math.ceil(needed * 1.2)} --minutes, or take a smaller "
+        "model"
     )
 
 
@@ -103,6 +104,6 @@ SMALL_BATCH = 1 / 8
 
 def worthwhile_batches(batch_tokens: int, noise_tokens: float, window: int) -> tuple[int, ...]:
     """Half and twice the default's batch in whole windows, first the one that the noise scale speaks for."""
-    half, twice = max(1, batch_tokens // window // 2) * window, 2 * batch_tokens
+    half, twice = halved(batch_tokens, window), 2 * batch_tokens
     order = (half, twice) if batch_tokens > SMALL_BATCH * noise_tokens else (twice, half)
     return tuple(one for one in order if one != batch_tokens)

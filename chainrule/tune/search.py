@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chainrule.base import ConfigError, Interrupted, TrainingError
+from chainrule.base import ChainruleError, ConfigError, Interrupted, TrainingError
 from chainrule.config import Layer, fork_of
 from chainrule.run import RunFolder, read_summary, run_lock
 from chainrule.train import Watch, silent
@@ -47,9 +47,11 @@ def tune(
     with run_lock(RunFolder(path)):
         try:
             return _searched(Search(folder, watch, tell, begun, minutes), state)
-        except BaseException:
-            if not folder.state.is_file():
-                shutil.rmtree(path, ignore_errors=True)  # nothing was begun
+        except BaseException as fault:
+            # What was prepared lies in the cache; a search without a figure is no search.
+            refused = isinstance(fault, ChainruleError) and not isinstance(fault, Interrupted) and not folder.trials()
+            if refused or not folder.base.is_file():
+                shutil.rmtree(path, ignore_errors=True)
             raise
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chainrule.base import count_text, duration_text
+from chainrule.base import duration_text
 from chainrule.tune.outcome import Tuned, setting_text
 from chainrule.tune.state import values_of
 from chainrule.tune.trials import Setting, Trial
@@ -22,7 +22,8 @@ def tables(found: Tuned) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str,
         "Trials",
         HEADS,
         rows,
-        f"Each figure is of one run; differences are of equal seeds{spread}. Seed 0 finds a candidate, the others judge it.",
+        f"Each figure is of one run; differences are of equal seeds{spread}. Seed 0 finds a candidate, the others "
+        "judge it.",
     )
 
 
@@ -61,7 +62,7 @@ def _row(found: Tuned, trial: Trial, beside: Trial | None) -> tuple[str, ...]:
     return (
         setting_text(trial.setting, found.default),
         ", ".join(f"{name} {rate:g}" for name, rate in rates.items()),
-        count_text(trial.setting.batch_tokens),
+        f"{trial.setting.batch_tokens:,}",
         str(trial.seed),
         f"{trial.steps:,}",
         bits,

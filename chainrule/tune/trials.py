@@ -58,6 +58,7 @@ class Bounds(Record):
     edge: float | None = None
     start: float = 1.0
     batches: tuple[int, ...] = ()
+    window_tokens: int = 1
 
 
 def next_trial(default: Setting, done: Sequence[Trial], bounds: Bounds, n_left: int) -> Trial | None:
@@ -97,14 +98,15 @@ def by_setting(done: Sequence[Trial], seed: int) -> dict[Setting, float]:
     return {one.setting: math.inf if one.bits is None else one.bits for one in done if one.seed == seed}
 
 
+def diverged(setting: Setting, done: Sequence[Trial]) -> int:
+    """In how many fresh seeds it came to no figure."""
+    return sum(one.bits is None for one in done if one.setting == setting and one.seed != SEARCH_SEED)
+
+
 def _fresh(done: Sequence[Trial], setting: Setting) -> Mapping[int, float]:
-    """By seed. One that diverged is as bad as nothing can be measured: it counts as the worst of all."""
-    worst = max((one.bits for one in done if one.bits is not None), default=math.inf)
-    return {
-        one.seed: worst if one.bits is None else one.bits
-        for one in done
-        if one.setting == setting and one.seed != SEARCH_SEED
-    }
+    """By seed, of those in which it did not diverge."""
+    found = {one.seed: one.bits for one in done if one.setting == setting and one.seed != SEARCH_SEED}
+    return {seed: bits for seed, bits in found.items() if bits is not None}
 
 
 def _candidate(default: Setting, found: Mapping[Setting, float], bounds: Bounds) -> Setting | None:
@@ -115,12 +117,25 @@ def _candidate(default: Setting, found: Mapping[Setting, float], bounds: Bounds)
             if rate not in rates:
                 return Setting(rate, default.batch_tokens)
     tried = {one.batch_tokens for one in found}
-    for batch in bounds.batches[: bounds.n_batches]:
+    for batch in _batches(default, found, bounds) if len(tried) - 1 < bounds.n_batches else ():
         if batch not in tried:
             # A batch twice as large bears a rate √2 as high: the noise of its gradient is as much less (Malladi et
             # al., arXiv 2205.10287). Whether that holds here is what is measured.
             return Setting(_best_rate(default, found) * math.sqrt(batch / default.batch_tokens), batch)
     return None
+
+
+def _batches(default: Setting, found: Mapping[Setting, float], bounds: Bounds) -> Iterator[int]:
+    """Farther the way that has paid, then what the noise scale speaks for: half and twice, in whole windows."""
+    best_one = min(found, key=found.__getitem__).batch_tokens
+    if best_one != default.batch_tokens:
+        yield 2 * best_one if best_one > default.batch_tokens else halved(best_one, bounds.window_tokens)
+    yield from bounds.batches
+
+
+def halved(batch_tokens: int, window: int) -> int:
+    """Half of the batch in whole windows, at least one."""
+    return max(1, batch_tokens // window // 2) * window
 
 
 def _rates(default: Setting, found: Mapping[Setting, float], bounds: Bounds) -> Iterator[float]:

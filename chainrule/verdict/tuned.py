@@ -4,16 +4,18 @@ from chainrule.verdict.pairs import Paired
 from chainrule.verdict.verdicts import Verdict
 
 
-def judge_tuning(winner: str | None, n_others: int, difference: Paired | None) -> Verdict:
+def judge_tuning(winner: str | None, n_others: int, difference: Paired | None, *, diverged: int = 0) -> Verdict:
     """One sentence with its spread; `winner` is the best of the first seed in words, None for the default itself.
 
-    `n_others` were tried beside the default; `difference` is the winner's from it in seeds that did not choose it.
+    `n_others` were tried beside the default; `difference` is the winner's from it in seeds that did not choose it, and
+    `diverged` in how many of them it came to no figure.
     """
     if winner is None:
-        tried = (
-            f"none of {n_others} other settings was better in the first seed" if n_others else "nothing else was tried"
-        )
-        return Verdict("tuned", "note", f"The default stays: {tried}.")
+        tried = f"none of {n_others} other settings was better in the first seed"
+        return Verdict("tuned", "note", f"The default stays: {tried if n_others else 'nothing else was tried'}.")
+    if diverged:
+        said = f"The default stays: {winner} diverged in {diverged} of the fresh seeds."
+        return Verdict("tuned", "note", said, "A lower rate bears all of them.")
     if difference is None or difference.interval is None:
         said = f"The default stays: {winner} was better in the first seed, which may have been luck, and there was no "
         return Verdict("tuned", "note", f"{said}time for fresh ones.", "More minutes: --resume goes on.")
