@@ -15,7 +15,6 @@ from chainrule.show import one_line, printable
 if TYPE_CHECKING:
     from chainrule.compare import Comparison
 
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 SAMPLE_WIDTH = 200
 
 
@@ -91,13 +90,13 @@ def _train_missing(found: "Comparison", seeds: int, folders: list[RunFolder], *,
 
 
 def _print(found: "Comparison") -> None:
-    from chainrule.compare import tables
+    from chainrule.compare import comparison_tables
 
     for one in found.judged:
         print(printable(one.verdict.text))
     for note in (*([found.held_out.said] if found.held_out.same else []), *found.notes):
         print(printable(note))
-    for table in tables(found):
+    for table in comparison_tables(found):
         print()
         rows = [[printable(cell) for cell in row] for row in table.rows]
         print_table(table.title, [printable(column) for column in table.columns], rows, left=table.left)

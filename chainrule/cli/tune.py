@@ -120,13 +120,13 @@ def _shown(search: Callable[[], "Tuned"], place: Path, *, show_page: bool, as_js
     except (Interrupted, KeyboardInterrupt):
         say(again if place.is_dir() else "nothing was measured yet, and nothing is left")
         raise
-    from chainrule.tune import row_of, tables, write_tuned_page
+    from chainrule.tune import row_of, tuning_tables, write_tuned_page
 
     page = write_tuned_page(found)
     if as_json:
         print_json({**row_of(found), "page": str(page)})
     else:
-        for title, heads, rows, note in tables(found):
+        for title, heads, rows, note in tuning_tables(found):
             print_table(title, heads, rows, left=2)
             print(note)
         print()

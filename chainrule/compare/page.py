@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from chainrule.base import write_bytes
 from chainrule.compare.curves import AXES, Axis, mean_line
 from chainrule.compare.found import Comparison
 from chainrule.compare.groups import Group
-from chainrule.compare.tables import TITLES, UNITS, Shown, at_text, tables
+from chainrule.compare.tables import TITLES, UNITS, Shown, at_text, comparison_tables
 from chainrule.show import Axes, Curve, Html, document, grid, join, line_chart, tag
 
 MOST_CHARACTERS, LONGEST_NAME, MOST_DOTS = 1600, 120, 40
@@ -31,7 +32,7 @@ def page(found: Comparison) -> Html:
         tag("p", found.held_out.said, class_="note") if found.held_out.same else None,
         join(tag("p", note, class_="note") for note in found.notes),
         *_pictures(found),
-        join(_table(one) for one in tables(found)),
+        join(_table(one) for one in comparison_tables(found)),
         _samples(found),
     )
 
@@ -41,9 +42,7 @@ def _pictures(found: Comparison) -> Iterator[Html]:
         yield tag("p", "Their curves are of different bytes and are not laid over each other.", class_="note")
         return
     for axis in AXES:
-        axes = Axes(
-            TITLES[axis], UNITS[axis], "bits per byte of held-out text", lambda value, axis=axis: at_text(axis, value)
-        )
+        axes = Axes(TITLES[axis], UNITS[axis], "bits per byte of held-out text", partial(at_text, axis))
         yield line_chart([_curve(group, axis) for group in found.groups], axes)
 
 

@@ -39,7 +39,7 @@ def at_text(axis: Axis, value: float) -> str:
     return f"{value:.1f} s" if value < SHORT_SECONDS else duration_text(value)
 
 
-def tables(found: Comparison) -> Iterator[Shown]:
+def comparison_tables(found: Comparison) -> Iterator[Shown]:
     """The runs, their settings where they differ, and their curves at equal cost."""
     columns = ("run", "status", "seeds", "bits per byte", "tokens", "operations", "time")
     yield Shown("Runs", columns, [_run(group) for group in found.groups], left=3, note=SPREAD)

@@ -81,7 +81,7 @@ def _one(model: GPT, parts: Sequence[Windows], device: str) -> NoiseScale:
     for windows in parts:
         batch = Batch.of(windows, device=device)
         model.zero_grad(set_to_none=True)
-        model.loss(batch.inputs, batch.targets, batch.documents).backward()
+        torch.autograd.backward(model.loss(batch.inputs, batch.targets, batch.documents))
         squares.append(float(gradient_norms(model).square().sum()))
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         total = [a + b for a, b in zip(total, gradients, strict=True)] if total else [one.clone() for one in gradients]

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from chainrule.base import write_bytes
 from chainrule.show import Axes, Curve, Html, document, grid, join, line_chart, tag
 from chainrule.tune.outcome import Tuned, conditions
-from chainrule.tune.tables import tables
+from chainrule.tune.tables import tuning_tables
 from chainrule.tune.trials import Trial
 
 
@@ -19,7 +19,7 @@ def write_tuned_page(found: Tuned) -> Path:
 def page(found: Tuned) -> Html:
     """The whole document."""
     parts = []
-    for title, heads, rows, note in tables(found):
+    for title, heads, rows, note in tuning_tables(found):
         parts.append(join([tag("h2", title), tag("p", note, class_="note"), grid(heads, rows, left=2)]))
     return document(
         f"Search {found.folder.path.name}",

@@ -12,7 +12,7 @@ from chainrule.verdict import spread_text
 HEADS = ("setting", "learning rates", "batch", "seed", "steps", "bits per byte", "beside the default", "time")
 
 
-def tables(found: Tuned) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]], str]]:
+def tuning_tables(found: Tuned) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]], str]]:
     """Title, heads, rows and a quiet sentence of each table."""
     default = {one.seed: one for one in found.trials if one.setting == found.default}
     rows = [_row(found, one, default.get(one.seed)) for one in found.trials]

@@ -90,7 +90,7 @@ def best(default: Setting, done: Sequence[Trial]) -> Setting:
 
 def judged(default: Setting, winner: Setting, done: Sequence[Trial]) -> Paired | None:
     """Winner against default in the seeds that had no part in choosing it."""
-    return paired(*(_fresh(done, one) for one in (default, winner)))
+    return paired(_fresh(done, default), _fresh(done, winner))
 
 
 def by_setting(done: Sequence[Trial], seed: int) -> dict[Setting, float]:

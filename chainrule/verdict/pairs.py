@@ -125,8 +125,8 @@ def judge_pair(first: str, second: str, difference: Paired | None) -> Verdict:
     interval = f"{100 * difference.confidence:.3g} % interval {ends} from {difference.n} pairs of equal seeds"
     said = f"{by}; {interval})"
     if difference.outcome == "noise":
-        few = difference.n < ENOUGH_PAIRS
-        remedy = f"{difference.n} seeds are few: more of them narrow the interval." if few else ""
+        remedy = f"{difference.n} seeds are few: more of them narrow the interval."
+        remedy = remedy if difference.n < ENOUGH_PAIRS else ""
         if difference.mean == 0:
             return Verdict("comparison", "note", f"{first} and {second} are equal in {difference.n} seeds.", remedy)
         return Verdict("comparison", "note", f"{said}: within noise.", remedy)
