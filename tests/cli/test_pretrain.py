@@ -119,7 +119,7 @@ def test_what_a_fork_cannot_be_is_one_message_and_leaves_nothing(more, told, run
 
 def test_a_finished_run_that_is_resumed_prints_the_command_that_goes_on(runs_folder, capsys):
     assert main(["pretrain", "--resume", str(runs_folder / "first")]) == 0
-    assert f"chainrule pretrain --fork {runs_folder / 'first'} --minutes 10" in capsys.readouterr().err
+    assert f"chainrule pretrain --fork {runs_folder / 'first'} --minutes 10" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,19 @@ def test_a_fork_with_nothing_changed_comes_to_the_same_bits_and_leaves_its_run_a
     assert read_summary(RunFolder(forked)).val_bits_per_byte == read_summary(RunFolder(straight)).val_bits_per_byte
 
 
+def test_a_run_that_planned_its_steps_again_is_followed_in_what_it_decided(layers, tmp_path, monkeypatch):
+    def decided(session):
+        return 14 if session.state.progress.step == 6 and session.course.steps == 10 else None
+
+    with monkeypatch.context() as patched:
+        patched.setattr("chainrule.train.replan._wanted_steps", decided)
+        patched.setattr("chainrule.train.replan._sentence", lambda *_: "planned again")
+        pretrain(layers(**TEN), tmp_path / "planned")
+    for step in (4, 8):
+        forked = fork(f"{tmp_path / 'planned'}@{step}", tmp_path / f"forked-{step}")
+        assert bits(forked, 14) == bits(tmp_path / "planned", 14)
+
+
 def test_a_changed_rate_changes_what_follows_and_nothing_before(straight, tmp_path):
     forked = fork(f"{straight}@8", tmp_path / "forked", optimizer={"muon_lr": 0.001})
     assert bits(forked, 8) == bits(straight, 8) and bits(forked) != bits(straight)
