@@ -90,6 +90,8 @@ VERBS: Mapping[str, str] = {
     **dict.fromkeys(("ls", "list"), "`chainrule runs`"),
     **dict.fromkeys(("delete", "remove", "rm", "prune"), "`chainrule runs rm NAME`"),
     **dict.fromkeys(("diff", "versus"), "`chainrule compare runs/a runs/b`"),
+    **dict.fromkeys(("sweep", "search", "lr-finder", "lr-find", "autotune"), "`chainrule tune my_texts/`"),
+    **dict.fromkeys(("fork", "branch"), "`chainrule pretrain --fork runs/NAME@STEP`"),
     **dict.fromkeys(("convert", "save"), "`chainrule export hf runs/NAME out/`"),
     **dict.fromkeys(("tokenize", "preprocess"), "`chainrule prepare my_texts/`"),
 }

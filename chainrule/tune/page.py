@@ -69,9 +69,9 @@ def _said(found: Tuned) -> Html:
     told = [f"The loss rises from {edge:.3g} times the default's rates on." if edge else "No rate was too high."]
     if noise is not None:
         known = noise.low is not None and noise.high is not None
-        ends = f" (95 % interval {noise.low:,.0f} to {noise.high:,.0f})" if known else ""
+        ends = f"95 % interval {noise.low:,.0f} to {noise.high:,.0f}" if known else "its groups tell no interval"
         told.append(
-            f"Gradient noise scale at the end of the first trial: {noise.tokens:,.0f} tokens{ends}; the default's "
+            f"Gradient noise scale at the end of the first trial: {noise.tokens:,.0f} tokens ({ends}); the default's "
             f"batch has {found.default.batch_tokens:,} (McCandlish et al., arXiv 1812.06162)."
         )
     return tag("p", " ".join(told), class_="note")

@@ -154,8 +154,11 @@ def _with_noise(search: Search, state: State, default: Setting) -> State:
         search.tell("noise scale: the gradients do not tell one")
         batches: tuple[int, ...] = ()
     else:
-        ends = "" if noise.low is None else f" (95 % interval {noise.low:,.0f} to {noise.high:,.0f})"
-        search.tell(f"noise scale: {noise.tokens:,.0f} tokens{ends}; the default's batch has {default.batch_tokens:,}")
+        known = noise.low is not None and noise.high is not None
+        ends = f"95 % interval {noise.low:,.0f} to {noise.high:,.0f}" if known else "its groups tell no interval"
+        search.tell(
+            f"noise scale: {noise.tokens:,.0f} tokens ({ends}); the default's batch has {default.batch_tokens:,}"
+        )
         batches = worthwhile_batches(default.batch_tokens, noise.tokens, config.model.context_length)
     figures = None if noise is None else NoiseFigures(noise.tokens, noise.low, noise.high)
     return write_state(

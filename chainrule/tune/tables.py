@@ -17,7 +17,11 @@ def tuning_tables(found: Tuned) -> Iterator[tuple[str, tuple[str, ...], list[tup
     default = {one.seed: one for one in found.trials if one.setting == found.default}
     rows = [_row(found, one, default.get(one.seed)) for one in found.trials]
     known = [one.bits for one in default.values() if one.bits is not None]
-    spread = f"; the default's {len(known)} seeds came to {spread_text(known)}" if len(known) > 1 else ""
+    spread = (
+        f"; the default's {len(known)} seeds came to {spread_text(known)}"
+        if len(known) > 1
+        else "; one seed tells no spread"
+    )
     yield (
         "Trials",
         HEADS,
