@@ -37,6 +37,8 @@ ROOMS = (
         "evaluate",
         "export",
         "report",
+        "compare",
+        "tune",
         "verdict",
         "spike",
         "health",

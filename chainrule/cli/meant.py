@@ -45,6 +45,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("time", "duration", "max-time", "hours", "budget"), ("--minutes",)),
     **dict.fromkeys(("init-from", "from-pretrained", "pretrained", "model-name-or-path"), ("--from",)),
     **dict.fromkeys(("resume-from", "resume-from-checkpoint", "continue"), ("--resume",)),
+    **dict.fromkeys(("branch", "fork-from", "fork-run"), ("--fork",)),
     **dict.fromkeys(("random-seed", "rng"), ("--training.seed", "--seed")),
     **dict.fromkeys(("text-column", "text-field", "column"), ("--text.field",)),
     **dict.fromkeys(("tokenizer", "tokenizer-name", "vocab-type"), ("--vocabulary.kind",)),
@@ -89,7 +90,9 @@ VERBS: Mapping[str, str] = {
     **dict.fromkeys(("ls", "list"), "`chainrule runs`"),
     **dict.fromkeys(("delete", "remove", "rm"), "`chainrule runs rm NAME`"),
     **dict.fromkeys(("prune", "clean"), "`chainrule runs prune`"),
-    **dict.fromkeys(("compare", "diff"), "`chainrule runs diff runs/a runs/b`"),
+    **dict.fromkeys(("diff", "versus"), "`chainrule compare runs/a runs/b`"),
+    **dict.fromkeys(("sweep", "search", "lr-finder", "lr-find", "autotune"), "`chainrule tune my_texts/`"),
+    **dict.fromkeys(("fork", "branch"), "`chainrule pretrain --fork runs/NAME@STEP`"),
     **dict.fromkeys(("convert", "save"), "`chainrule export hf runs/NAME out/`"),
     **dict.fromkeys(("tokenize", "preprocess"), "`chainrule prepare my_texts/`"),
 }

@@ -12,10 +12,10 @@ from chainrule.cli.loading import shown_while
 from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.cli.start import train_run
-from chainrule.config import Layer, changes_on_resume, load_toml
+from chainrule.config import Layer, changes_on_resume, fork_of, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
-from chainrule.run import RUNS, find_run, last_begun, new_run
+from chainrule.run import RUNS, find_run, find_step, last_begun, new_run
 
 
 def pretrain(
@@ -28,6 +28,7 @@ def pretrain(
     config: Path | None = None,
     resume: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     start_from: Annotated[str | None, Parameter(name="--from")] = None,
+    fork: str | None = None,
     old_share: float | None = None,
     on_bad: str | None = None,
     log_to: LogTo = (),
@@ -45,6 +46,8 @@ def pretrain(
     - `chainrule pretrain --resume runs/NAME`
     - `chainrule pretrain --resume runs/NAME --minutes 30`
     - `chainrule pretrain --from runs/NAME new_texts/ --old-share 0.2`
+    - `chainrule pretrain --fork runs/NAME --minutes 10`
+    - `chainrule pretrain --fork runs/NAME@250 --optimizer.lr 0.001`
 
     Parameters
     ----------
@@ -62,7 +65,12 @@ def pretrain(
     resume
         Go on with an interrupted run: the one that is named, or the newest.
     start_from
-        Go on from a trained model (a run, a Hugging Face folder or name): its weights, shape and tokenizer.
+        Go on from a trained model (a run, a Hugging Face folder or name): its weights, shape and tokenizer. Optimizer
+        and schedule begin anew, at a gentler rate, on the text that is named.
+    fork
+        Begin a new run at a checkpoint of another, RUN@STEP or RUN for its last: weights, optimizer, order of its text
+        and schedule go on as if nothing had happened, but for the settings that are typed. A finished run gets longer
+        by --minutes.
     old_share
         With --from a run: the share of its old text that is mixed in.
     on_bad
@@ -75,7 +83,7 @@ def pretrain(
         "text.on_bad": on_bad,
     }
     if resume:
-        _refuse_beside_resume(preset=preset, name=name, config=config)
+        _refuse_beside_resume(preset=preset, name=name, config=config, fork=fork)
         if len(paths) > 1:
             raise ConfigError(f"--resume goes on with one run, and {len(paths)} were named")
         if minutes is not None and not (0 < minutes < math.inf):
@@ -88,13 +96,28 @@ def pretrain(
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))
+    source = None if fork is None else find_step(fork, runs_folder)
+    if source is not None:
+        _refuse_beside_fork(paths, preset=preset, start_from=start_from)
+        shortcuts["origin.fork"] = str(source[0].path) if source[1] is None else f"{source[0].path}@{source[1]}"
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
+    if origin := fork_of(layers):
+        run = new_run(name, runs_folder, [str(find_step(origin)[0].path)], suffix="-fork")
+        return train_run(layers, run, minutes=minutes, as_json=as_json)
     texts = check_layers(layers, minutes).text.paths
     with shown_while("looking at the text …"):
         from chainrule.data import check_paths
 
         check_paths(texts)
     return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json, log_to=log_to)
+
+
+def _refuse_beside_fork(paths: tuple[str, ...], **given: object) -> None:
+    if paths:
+        raise ConfigError(f"--fork goes on with the text of its run; leave out {', '.join(paths)}, or use --from")
+    extra = [f"--{name.removeprefix('start_')}" for name, value in given.items() if value is not None]
+    if extra:
+        raise ConfigError(f"--fork takes weights and settings from its run; leave out {', '.join(extra)}")
 
 
 def _refuse_beside_resume(**given: object) -> None:

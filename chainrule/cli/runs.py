@@ -13,7 +13,7 @@ from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run
 from chainrule.show import printable
-from chainrule.verdict import Overview, compare, findings, overview_or_name
+from chainrule.verdict import Overview, compare, findings, lineage_words, overview_or_name
 
 app = App(name="runs")
 app.command("chainrule.cli.runs_prune:prune", name="prune", help="Free the space that runs do not need, after asking.")
@@ -121,6 +121,8 @@ def show(name: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = Fals
         return
     columns = ("run", "status", "parameters", "steps", "tokens", "bits/byte", "time", "disk")
     print_table("", columns, [_line(overview_or_name(run))], left=2)
+    if forked := lineage_words(facts.lineage):
+        print(printable(forked))
     for verdict in findings(facts):
         print(printable(f"{verdict.mark}: {verdict.text}"))
     for sample in facts.samples[-MOST_SAMPLES:]:

@@ -1,7 +1,15 @@
 """The typed schema, its presets, and how file, flags and preset become one object."""
 
 from chainrule.config.architectures import ARCHITECTURES, Architecture
-from chainrule.config.compare import ROUNDED_ON_RESUME, SAFE_ON_RESUME, changes_on_resume, check_resume, differences
+from chainrule.config.compare import (
+    ROUNDED_ON_RESUME,
+    SAFE_ON_RESUME,
+    changes_on_resume,
+    check_fork,
+    check_resume,
+    differences,
+    fork_of,
+)
 from chainrule.config.elsewhere import MODEL_WORDS
 from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
@@ -31,9 +39,11 @@ __all__ = [
     "TrainingConfig",
     "VocabularyConfig",
     "changes_on_resume",
+    "check_fork",
     "check_resume",
     "differences",
     "explained",
+    "fork_of",
     "load_toml",
     "mistakes",
     "modern",

@@ -1,11 +1,12 @@
 """What two configurations do differently, and which differences a run may take up in its middle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.base import ConfigError
 from chainrule.config.load import Layer, resolve
-from chainrule.config.schema import Config
+from chainrule.config.optimizers import OptimizerConfig
+from chainrule.config.schema import Config, ScheduleConfig
 
 # These change what is looked at and kept, and no bit of what is learnt.
 SAFE_ON_RESUME = frozenset(
@@ -32,6 +33,15 @@ ROUNDED_ON_RESUME = frozenset(
     f"machine.{key}" for key in ("device", "precision", "compile", "threads", "micro_batch", "activation_checkpointing")
 )
 LENGTH = "training.steps"
+# What a fork may change besides: how it goes on, and neither what the weights are nor what they are learnt from.
+FORKED = "origin.fork"
+CHANGED_IN_FORK = frozenset(
+    (
+        *("training.batch_tokens", "training.seed", "model.drop_rate", "text.cross_documents"),
+        *(f"optimizer.{key}" for key in OptimizerConfig.model_fields if key != "kind"),
+        *(f"schedule.{key}" for key in ScheduleConfig.model_fields),
+    )
+)
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
@@ -53,9 +63,32 @@ def check_resume(saved: Config, wanted: Config) -> dict[str, tuple[Any, Any]]:
         safe = ", ".join(sorted({*SAFE_ON_RESUME, *ROUNDED_ON_RESUME, LENGTH}))
         raise ConfigError(
             f"a resumed run goes on as it began, and this would change {listed}. Leave it out, or start a new run from "
-            f"this one with --from. What may change: {safe}."
+            "this one: with --fork it goes on with optimizer, order and schedule, with --from it has its weights "
+            f"alone. What may change: {safe}."
         )
     return changed
+
+
+def check_fork(saved: Config, wanted: Config) -> dict[str, tuple[Any, Any]]:
+    """What a fork changes of the run that it goes on from; raises ConfigError for what has to stay, by its name."""
+    changed = {key: pair for key, pair in differences(saved, wanted).items() if key != FORKED}
+    may = {*SAFE_ON_RESUME, *ROUNDED_ON_RESUME, *CHANGED_IN_FORK, LENGTH}
+    fixed = {key: pair for key, pair in changed.items() if key not in may}
+    if fixed:
+        listed = "; ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in fixed.items())
+        raise ConfigError(
+            f"a fork goes on with the weights, the optimizer, the vocabulary and the text of its run, and this would "
+            f"change {listed}. Leave it out; for another text there is --from, for another shape a run from nothing. "
+            f"What may change: {', '.join(sorted(may))}."
+        )
+    return changed
+
+
+def fork_of(layers: Sequence[Layer]) -> str | None:
+    """The checkpoint that the layers name to go on from, the last word counting; None where they name none."""
+    words = (layer.values.get("origin", {}).get("fork") for layer in reversed(layers))
+    # What is no text is refused by the schema.
+    return next((word for word in words if isinstance(word, str)), None)
 
 
 def changes_on_resume(saved: Layer, asked: Layer) -> dict[str, tuple[Any, Any]]:

@@ -161,6 +161,8 @@ class OriginConfig(Section):
     """A run folder or a Hugging Face folder whose weights, shape and tokenizer are taken."""
     old_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training windows drawn from the old run's text, against forgetting."""
+    fork: str | None = None
+    """A checkpoint of another run, RUN@STEP, from which this one goes on: weights, optimizer, order and schedule."""
 
 
 class Config(Section):

@@ -9,7 +9,7 @@ from chainrule.report.sections import section
 from chainrule.report.settings import Setting, read_settings
 from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, Plan, Scores, Source, resume_command
 from chainrule.show import Html, join, rows, tag
-from chainrule.verdict import removed
+from chainrule.verdict import lineage_words, removed
 
 MOST_SOURCES = 20
 
@@ -184,13 +184,17 @@ def going_on(facts: Facts) -> Html:
         ("Load it in transformers", f"chainrule export hf {run} out/"),
         ("Teach it your examples" if facts.tuning else "Teach it your text", more),
     ]
+    if facts.status == "finished" and not facts.tuning:
+        steps.insert(1, ("Learn longer, in a run of its own", f"chainrule pretrain --fork {run} --minutes 10"))
     if facts.status in {"interrupted", "stopped", "unfinished"}:
         steps.insert(0, ("Go on where it stopped", resume_command(facts.run)))
+    forked = lineage_words(facts.lineage)
     used = ", ".join(f"{name} {version}" for name, version in facts.summary.versions.items())
     return section(
         "next",
         "Again, and onwards",
         _command("This run, again", again),
+        tag("p", forked[:1].upper(), forked[1:], ".", class_="note") if forked else None,
         join(_command(*step) for step in steps),
         tag("p", "Made with ", used, ".", class_="note") if used else None,
     )

@@ -3,7 +3,7 @@
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.facts import Facts, read_facts
-from chainrule.run.find import RUNS, check_source, find_run, last_begun, model_source, run_of
+from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.holder import held_bytes
@@ -13,6 +13,7 @@ from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (
+    Ancestor,
     AnswersRow,
     Baselines,
     Best,
@@ -69,6 +70,7 @@ from chainrule.run.tail import Tail
 
 __all__ = [
     "RUNS",
+    "Ancestor",
     "AnswersRow",
     "Baselines",
     "Best",
@@ -124,6 +126,7 @@ __all__ = [
     "cut_after_step",
     "damaged_rows",
     "find_run",
+    "find_step",
     "forget_start",
     "freed_bytes",
     "held_bytes",

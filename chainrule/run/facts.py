@@ -11,6 +11,7 @@ from chainrule.run.health_record import HealthRecord
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
+    Ancestor,
     AnswersRow,
     Baselines,
     DataReport,
@@ -59,6 +60,8 @@ class Facts:
     samples: Sequence[Sample] = ()
     events: Sequence[Event] = ()
     health: HealthRecord = field(default_factory=HealthRecord)
+    lineage: Sequence[Ancestor] = ()
+    """Of a fork: the runs that it goes on from."""
     tuning: Tuning | None = None
     """Of a run of fine-tuning: what was taught, and below it the first examples and what was looked at on the way."""
     examples: Sequence[ShownExample] = ()
@@ -105,6 +108,7 @@ def read_facts(run: RunFolder) -> Facts:
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
+        lineage=start.lineage,
         tuning=read_tuning(run),
         examples=list(islice(rows_of(run.examples, ShownExample), MOST_EXAMPLES)),
         answers=list(islice(rows_of(run.metrics, AnswersRow), MOST_ROWS)),

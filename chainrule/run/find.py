@@ -23,6 +23,20 @@ def find_run(name: str, folder: Path = RUNS) -> RunFolder:
     return open_run(below)
 
 
+def find_step(name: str, folder: Path = RUNS) -> tuple[RunFolder, int | None]:
+    """The run and the step that RUN@STEP names; None for the step where none is given.
+
+    Raises RunError for a run that is not there, with the nearest name, and for a step that is no number.
+    """
+    if (folder / name).exists() or Path(name).exists() or "@" not in name:
+        return find_run(name, folder), None
+    run, _, step = name.rpartition("@")
+    found = find_run(run, folder)
+    if not step.isdecimal():
+        raise RunError(f"{name!r} names no step of {found.path}; write {found.path}@250, or {found.path} for its last")
+    return found, int(step)
+
+
 def model_source(name: str, folder: Path = RUNS) -> str:
     """`name`, or where nothing is called so the path of the run in `folder` that `find_run` knows by it."""
     if Path(name).exists():

@@ -10,14 +10,14 @@ from chainrule.run.begin import check_free
 from chainrule.run.folder import RunFolder
 
 
-def new_run(name: str | None, folder: Path, paths: Sequence[str]) -> RunFolder:
-    """The folder of a run to be: by its name, or called after the text with the next free number.
+def new_run(name: str | None, folder: Path, paths: Sequence[str], *, suffix: str = "") -> RunFolder:
+    """The folder of a run to be: by its name, or called after the text, with `suffix` and the next free number.
 
     An absolute path is taken as it is. Raises RunError when a run of that name is there already, and for what is no
     name (nothing at all, a relative path), with the options that mean the same.
     """
     if name is None:
-        return next_free(folder, name_of(paths))
+        return next_free(folder, name_of(paths) + suffix)
     name = name.rstrip("/") or name
     given = Path(name)
     if given.name in ("", "..") or (given.name != name and not given.is_absolute()):

@@ -466,6 +466,18 @@ class OnBothTexts(Record):
 
 
 @dataclass(frozen=True)
+class Ancestor(Record):
+    """Of machine.json and summary.json: a run, the step at which another was forked from it, and what that changed.
+
+    `changed` has of each setting the value before and after.
+    """
+
+    run: str
+    step: int
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StartRecord(AskedFor):
     """machine.json: how a run was begun, in the order in which it became known; what is not known yet is None."""
 
@@ -475,6 +487,8 @@ class StartRecord(AskedFor):
     machine: Machine | None = None
     plan: Plan | None = None
     data: DataReport | None = None
+    lineage: tuple[Ancestor, ...] = ()
+    """Of a fork: the runs that it goes on from, the first of them first."""
 
     def row(self) -> dict[str, Any]:
         """By name, each part as it is alone."""
@@ -636,6 +650,7 @@ class Summary(Record):
     old: Change | None = None
     versions: Mapping[str, str | float] = field(default_factory=dict)
     command: str | None = None
+    lineage: tuple[Ancestor, ...] = ()
     signal: int | None = None
     report_seconds: float | None = None
     report: str | None = None

@@ -1,5 +1,7 @@
 """How anything is shown: tables and numbers of a terminal, HTML, files, and text that can do no harm; without torch."""
 
+from chainrule.show.chart import Axes, Curve, line_chart
+from chainrule.show.document import document, grid
 from chainrule.show.html import Html, join, rows, tag
 from chainrule.show.safe import clean, escaped
 from chainrule.show.table import WIDTH, cut, number_text, padded, shape_text, table_lines, wrapped
@@ -8,14 +10,19 @@ from chainrule.show.written import format_of, json_text
 
 __all__ = [
     "WIDTH",
+    "Axes",
+    "Curve",
     "Html",
     "clean",
     "count",
     "cut",
+    "document",
     "escaped",
     "format_of",
+    "grid",
     "join",
     "json_text",
+    "line_chart",
     "number",
     "number_text",
     "one_line",

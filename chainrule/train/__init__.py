@@ -1,6 +1,6 @@
 """The training of a model: from settings and text to a run folder."""
 
-from chainrule.train.finish import run_status
+from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
 from chainrule.train.looks import held_out_bits, own_scoring, where
 from chainrule.train.objective import LossFunction, NextToken, Objective
@@ -13,9 +13,10 @@ from chainrule.train.room import check_room
 from chainrule.train.session import Session
 from chainrule.train.settings import on_machine, save_settings
 from chainrule.train.stages import Settled, Start
-from chainrule.train.start import again, ready
+from chainrule.train.start import again, anew, ready
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepSettings, gradient_norms, train_step
+from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "Settled",
     "Start",
     "StepSettings",
+    "TextLesson",
     "Watch",
     "Way",
     "again",
+    "anew",
     "carried_out",
     "check_room",
     "find_origin",
@@ -55,4 +58,5 @@ __all__ = [
     "train_step",
     "training_batches",
     "where",
+    "write_summary",
 ]

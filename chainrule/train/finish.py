@@ -20,6 +20,7 @@ from chainrule.run import (
     TaskResult,
     TrainRow,
     last_record,
+    read_start,
 )
 from chainrule.run import Scores as SourceScores
 from chainrule.train.looks import own_scoring, score_held_out, where
@@ -147,6 +148,7 @@ def run_status(session: Session, name: str, begun: float) -> Summary:
         n_skipped=progress.n_skipped,
         versions=environment(session.facts),
         command=f"chainrule pretrain --config {session.run.config}",
+        lineage=read_start(session.run).lineage,
     )
 
 

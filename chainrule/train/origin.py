@@ -71,6 +71,8 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
     Raises ConfigError when the layers ask for another shape or vocabulary, or for old text where there is none.
     """
     source = config.origin.start_from
+    if config.origin.fork is not None and layers:
+        raise ConfigError(f"origin.fork = {config.origin.fork!r} is for pretrain alone (--fork RUN@STEP); leave it out")
     if source is None:
         if config.origin.old_share:
             raise ConfigError("origin.old_share needs origin.start_from (--from RUN), the run whose text is mixed in")

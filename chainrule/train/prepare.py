@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import ConfigError, DataError
-from chainrule.config import Config, Layer
+from chainrule.config import Config, Layer, Resolved
 from chainrule.data import EXAMPLES, Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
@@ -52,6 +52,8 @@ class Prepared:
     folder: Path
     tokenizer: TokenizerFacts
     data: DataReport
+    resolved: Resolved
+    """The settings that a run would have, but for what its first steps tell."""
 
     def row(self) -> dict[str, Any]:
         """By name, for JSON."""
@@ -72,14 +74,15 @@ def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch
     facts = look_at_machine(given.config.machine)
     watch(machine_record(facts))
     found = read_text(given.config, None, watch)
-    config = settle(layers, facts, minutes, found.split_bytes("train")).config
+    resolved = settle(layers, facts, minutes, found.split_bytes("train"))
+    config = resolved.config
     tokenizer = make_tokenizer(config, found, None, watch)
     dataset = make_shards(config, found, tokenizer, None, watch)
     row = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
     watch(row)
     report = data_row(dataset, config)
     watch(report)
-    return Prepared(dataset.folder, row, report)
+    return Prepared(dataset.folder, row, report, resolved)
 
 
 def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> Batches:

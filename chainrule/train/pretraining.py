@@ -1,9 +1,11 @@
 """From raw text to a trained model: the whole path of one run."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, RunError, system_refusals
@@ -14,6 +16,7 @@ from chainrule.plan import draft, time_budget
 from chainrule.run import Event, RunFolder, Summary, read_start, read_summary, read_tuning
 from chainrule.train.claim import claimed
 from chainrule.train.finish import interrupted
+from chainrule.train.fork import begin_fork, find_fork
 from chainrule.train.loop import train
 from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
@@ -43,7 +46,9 @@ def pretrain(
     `layers` are settings on top of the defaults, the later over the earlier, text.paths among them; or a text alone:
     the path of a folder or file, or several. `minutes` is the time for everything; without it, and without
     training.steps, a default. With `resume` the run in the folder goes on, bit for bit on the same machine's CPU; then
-    `minutes` is the time that it gets from now on. `watch` hears what happens. A signal (train/stop.py lists them)
+    `minutes` is the time that it gets from now on. With origin.fork it is a new run that begins at a checkpoint of
+    another, with what the layers change of that one's settings; then `minutes` are those from there on, and without
+    them it has the steps that the other one has. `watch` hears what happens. A signal (train/stop.py lists them)
     saves and returns a summary with status "interrupted" and its number; one that comes when the run is finished raises
     Interrupted. Raises ChainruleError (see its tree) for everything that can be wrong with settings, text, machine and
     disk; a start that fails before its first step leaves no folder, unless much was prepared in it. `begun` is the
@@ -55,6 +60,10 @@ def pretrain(
     layers, run = _layers(layers), RunFolder(Path(run_path))
     if resume and read_tuning(run) is not None:
         raise RunError(f"{run_path} is a run of fine-tuning; it goes on by `chainrule finetune --resume {run_path}`")
+    fork = None if resume else find_fork(layers, minutes)
+    if fork:
+        begin = partial(begin_fork, fork=fork, layers=layers, minutes=minutes)
+        return carried_out(Way(layers, begin, minutes), run, watch=watch, begun=begun, report=report)
     budget = None if resume else time_budget(layers, minutes)
     if not resume:
         draft(layers, budget)  # what is wrong with the settings is said before anything is made
@@ -130,8 +139,9 @@ def _finished_already(run: RunFolder, watch: Watch, report: Report | None) -> Su
     done = read_summary(run)
     watch(
         Event(
-            f"the run finished already, at step {done.step}; there is nothing to go on with. "
-            "More minutes (--minutes 10) or more --training.steps would go on"
+            f"the run finished already, at step {done.step}; there is nothing to go on with. To learn longer, in a run "
+            f"of its own: chainrule pretrain --fork {shlex.quote(str(run.path))} --minutes 10 (in the same folder: "
+            f"chainrule pretrain --resume {shlex.quote(str(run.path))} --minutes 10)"
         )
     )
     done = _reported(run, done, report)

@@ -67,6 +67,8 @@ def again(start: Start, layers: Sequence[Layer], minutes: float | None) -> Sessi
     """
     run, record = start.run, read_start(start.run)
     resolved = saved_settings(run, layers)
+    if minutes is None and record.budget is None and resolved.config.origin.fork:
+        minutes = record.minutes  # a fork that was killed before its time was planned
     if record.plan is None and not is_begun(run):
         asked, before = asked_for(run)
         return anew(start, [*asked, *layers], before if minutes is None else minutes)

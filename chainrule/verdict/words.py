@@ -1,10 +1,11 @@
 """The model against the baselines in one honest sentence."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from chainrule.base import bytes_text
-from chainrule.run import Baselines, DataReport, Removed, Summary, TaskResult
+from chainrule.run import Ancestor, Baselines, DataReport, Removed, Summary, TaskResult
 
 BASELINE_NAMES = {
     "unigram": "counting tokens",
@@ -94,6 +95,19 @@ def share_interval(right: int, n: int) -> tuple[float, float]:
     middle = (right + square / 2) / (n + square)
     half = NORMAL_95 / (n + square) * math.sqrt(right * (n - right) / n + square / 4)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def lineage_words(lineage: Sequence[Ancestor]) -> str | None:
+    """From which runs this one was forked, the nearest first, with what each changed; None for no fork."""
+    told = []
+    for one in reversed(lineage):
+        pairs = (f"{key} from {_setting(pair, 0)} to {_setting(pair, 1)}" for key, pair in one.changed.items())
+        told.append(f"{one.run} at step {one.step:,}, with {', '.join(pairs) or 'nothing changed'}")
+    return f"forked from {'; itself forked from '.join(told)}" if told else None
+
+
+def _setting(pair: Any, place: int) -> str:
+    return repr(pair[place]) if isinstance(pair, list | tuple) and len(pair) == 2 else "?"
 
 
 def task_words(result: TaskResult) -> str:

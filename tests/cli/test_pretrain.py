@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import tomllib
 from contextlib import contextmanager
@@ -84,6 +85,41 @@ def test_a_change_that_makes_it_another_run_is_refused(runs_folder, capsys):
     assert main(["pretrain", "--resume", run, "--optimizer.lr", "0.5", "--training.log-every", "2"]) == 2
     err = capsys.readouterr().err
     assert "would change optimizer.lr from" in err and "--from" in err and "log_every from" not in err
+
+
+def test_a_fork_is_typed_by_run_and_step_and_its_lineage_is_shown(runs_folder, tmp_path, capsys):
+    where = ["--runs-folder", str(runs_folder)]
+    assert main(["pretrain", "--fork", "first@3", "--training.steps", "5", *where]) == 0
+    assert (runs_folder / "first-fork-1" / "checkpoints" / "step-00000005").is_dir()
+    capsys.readouterr()
+    assert main(["runs", "show", "first-fork-1", *where]) == 0
+    told = f"forked from {runs_folder / 'first'} at step 3, with training.steps from 3 to 5"
+    assert told in capsys.readouterr().out.replace("\n", " ")
+    shutil.rmtree(runs_folder / "first-fork-1")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ([], "is the end of 3 steps, and nothing is left to learn there. Give it more: chainrule pretrain --fork "),
+        (["my_texts"], "leave out my_texts, or use --from"),
+        (["--from", "gpt2"], "leave out --from"),
+        (["--preset", "cpu-tiny"], "leave out --preset"),
+        (["--model.emb-dim", "64", "--minutes", "1"], "model.emb_dim from 32 to 64"),
+        (["--minutes", "1", "--training.steps", "9"], "give one of the two"),
+        (["--resume"], "leave out --fork"),
+    ],
+)
+def test_what_a_fork_cannot_be_is_one_message_and_leaves_nothing(more, told, runs_folder, capsys):
+    before = sorted(runs_folder.iterdir())
+    assert main(["pretrain", "--fork", "first", *more, "--runs-folder", str(runs_folder)]) == 2
+    assert told in capsys.readouterr().err
+    assert sorted(runs_folder.iterdir()) == before
+
+
+def test_a_finished_run_that_is_resumed_prints_the_command_that_goes_on(runs_folder, capsys):
+    assert main(["pretrain", "--resume", str(runs_folder / "first")]) == 0
+    assert f"chainrule pretrain --fork {runs_folder / 'first'} --minutes 10" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
