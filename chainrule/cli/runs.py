@@ -104,7 +104,7 @@ def rm(*names: str, yes: Flag = False, runs_folder: RunsFolder = RUNS, as_json: 
 
 
 @app.command
-def show(name: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+def show(name: str = "last", /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """Show one run: how far it came, what was measured, what it wrote last, and what to type next.
 
     Example: `chainrule runs show my_texts-1`
@@ -112,7 +112,7 @@ def show(name: str, /, *, runs_folder: RunsFolder = RUNS, as_json: AsJson = Fals
     Parameters
     ----------
     name
-        A run folder, or a name in the runs folder.
+        A run folder, or a name in the runs folder. Default: the newest run.
     """
     run = find_run(name, runs_folder)
     facts = read_facts(run)

@@ -360,7 +360,7 @@ function told({ lines, axis }: Props, at: number | null) {
   const named = lines.filter((one) => one.told && one.x.length).slice(0, 5);
   const values = named.map((line) => {
     const value = at === null ? line.y.findLast((one) => one != null) : between(line, at);
-    return { label: line.label, colour: line.colour, text: value == null ? "–" : value > 1000 ? compact(value) : value.toPrecision(4) };
+    return { label: line.label, colour: line.colour, text: value == null ? "–" : value > 1000 || (value && Math.abs(value) < 1e-2) ? compact(value) : value.toPrecision(4) };
   });
   return { place: at === null ? "" : `${axis === "seconds" ? "" : `${AXIS_WORDS[axis]} `}${placeText(axis, at)}`, values };
 }
