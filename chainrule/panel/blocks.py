@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from chainrule.base import bytes_text, count_text, duration_text
+from chainrule.base import bytes_text, count_text, duration_text, ratio_text
 from chainrule.panel.layout import rows_table, sample_text
 from chainrule.run import (
     AnswersRow,
@@ -123,7 +123,7 @@ def _data(report: DataReport) -> list[tuple[str, str]]:
     if report.skipped:
         without.append(f"{report.skipped:,} files that were passed over")
     split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in report.tokens.items())
-    epochs = f"; the run sees the text {report.epochs:.2g} times" if report.epochs else ""
+    epochs = f"; the run sees the text {ratio_text(report.epochs)} times" if report.epochs else ""
     size = bytes_text(report.bytes or 0)
     text = f"{report.documents or 0:,} documents from {report.files or 0:,} files, {size}"
     lines = [("data", text + (f"; left out: {', '.join(without)}" if without else ""))]

@@ -1,7 +1,7 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
-from chainrule.run.facts import Facts, read_facts
+from chainrule.run.facts import Facts, held_out_rows, read_anchors, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
@@ -11,6 +11,7 @@ from chainrule.run.names import last_begun, new_run
 from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (
+    Anchor,
     AnswersRow,
     Baselines,
     Best,
@@ -31,6 +32,7 @@ from chainrule.run.records import (
     NormsRow,
     OnBothTexts,
     OutOfLine,
+    PhasesRow,
     Plan,
     PreferenceRow,
     Progress,
@@ -48,6 +50,7 @@ from chainrule.run.records import (
     StartRecord,
     StepCosts,
     Summary,
+    Surprise,
     TaskResult,
     TextQuality,
     TimePlan,
@@ -66,6 +69,7 @@ from chainrule.run.removal import freed_bytes, remove_run
 
 __all__ = [
     "RUNS",
+    "Anchor",
     "AnswersRow",
     "Baselines",
     "Best",
@@ -89,6 +93,7 @@ __all__ = [
     "NormsRow",
     "OnBothTexts",
     "OutOfLine",
+    "PhasesRow",
     "Plan",
     "PreferenceRow",
     "Progress",
@@ -108,6 +113,7 @@ __all__ = [
     "StartRecord",
     "StepCosts",
     "Summary",
+    "Surprise",
     "TaskResult",
     "TextQuality",
     "TimePlan",
@@ -122,6 +128,7 @@ __all__ = [
     "find_run",
     "forget_start",
     "freed_bytes",
+    "held_out_rows",
     "is_begun",
     "is_running",
     "last_begun",
@@ -132,6 +139,7 @@ __all__ = [
     "new_run",
     "noise_scale",
     "open_run",
+    "read_anchors",
     "read_asked",
     "read_facts",
     "read_manifest",

@@ -2,7 +2,7 @@
 
 from chainrule.train.finish import run_status
 from chainrule.train.lesson import Kept
-from chainrule.train.looks import held_out_bits, own_scoring, where
+from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
@@ -34,6 +34,7 @@ __all__ = [
     "again",
     "carried_out",
     "check_room",
+    "final_scoring",
     "find_origin",
     "gentle_rate",
     "gradient_norms",

@@ -2,6 +2,7 @@
 
 from chainrule.verdict.comparison import Overview, compare, overview_or_name
 from chainrule.verdict.forgetting import judge_forgetting
+from chainrule.verdict.headline import headline, how_to_go_on, to_do
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.preference import preference_words
@@ -29,6 +30,8 @@ __all__ = [
     "against_baselines",
     "compare",
     "findings",
+    "headline",
+    "how_to_go_on",
     "judge",
     "judge_forgetting",
     "judge_start",
@@ -41,4 +44,5 @@ __all__ = [
     "share_interval",
     "task_figures",
     "task_words",
+    "to_do",
 ]

@@ -7,7 +7,7 @@ from chainrule.verdict.forgetting import judge_forgetting
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import RISEN
 from chainrule.verdict.verdicts import Verdict
-from chainrule.verdict.words import known_baselines, more_time, scored
+from chainrule.verdict.words import known_baselines, more_time
 
 
 def findings(facts: Facts) -> list[Verdict]:
@@ -54,7 +54,7 @@ def _passed(facts: Facts) -> Iterator[Verdict]:
 
 def _overfitting(facts: Facts) -> Iterator[Verdict]:
     """The last two looks lie above the best one, or else the last fifth of the run may still have paid."""
-    looks = [(row.step, row.val_loss) for row in facts.held_out if row.val_loss is not None]
+    looks = [(row.step, row.val_loss) for row in facts.looks if row.val_loss is not None]
     if len(looks) < 3:
         return
     step, best = min(looks, key=lambda look: look[1])
@@ -63,7 +63,7 @@ def _overfitting(facts: Facts) -> Iterator[Verdict]:
         yield Verdict(
             "overfitting",
             "bad",
-            f"Overfitting since step {step:,}: the held-out loss rose from {best:.3f} to {last:.3f}.",
+            f"Overfitting since step {step:,}: the held-out loss rose by {last / best - 1:.1%} from its lowest.",
             "Fewer steps, more text or a higher model.drop_rate; the best checkpoint was kept.",
         )
         return
@@ -91,17 +91,14 @@ def _more_time(facts: Facts) -> Iterator[Verdict]:
 
 
 def _final(facts: Facts) -> Iterator[Verdict]:
-    """Why the final figure is lower than the end of the curve."""
-    final = facts.summary.val_bits_per_byte
-    last = facts.held_out[-1].val_bits_per_byte if facts.held_out else None
-    part = scored(facts.summary)
-    of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
-    if final and last and final < last:
+    """Why the curve falls at its end, where its looks counted tokens that have nothing to look back on."""
+    looks = facts.looks
+    if facts.tuning is None and len(looks) < len(facts.held_out) and looks and not looks[-1].places:
         yield Verdict(
             "final",
             "note",
-            f"The final {final:.3f} bits per byte are {of}, each token with at least half a context to "
-            f"look back on; the curve's {last:.3f} are of a part of it, in windows that begin without any.",
+            "The curve’s last point is the final figure, of tokens with at least half a context to look back on; the "
+            "looks before it counted all tokens of their windows, and lie a little higher.",
         )
 
 
