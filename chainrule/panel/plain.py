@@ -98,8 +98,7 @@ class PlainLog:
 
     def _eval(self, row: EvalRow) -> None:
         bits = number(row.val_bits_per_byte, 4)
-        what = "final held-out loss" if row.final else "held-out loss"
-        self.write(f"step {row.step} {what} {number(row.val_loss, 4)} bits per byte {bits}")
+        self.write(f"step {row.step} held-out loss {number(row.val_loss, 4)} bits per byte {bits}")
 
     def _sample(self, step: int | None, prompt: str, text: str) -> None:
         quoted = (json.dumps(part, ensure_ascii=False) for part in (prompt, text))

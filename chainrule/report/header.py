@@ -34,8 +34,12 @@ def header(facts: Facts) -> Html:
 
 def _verdict(facts: Facts) -> Html:
     """How good it is, and below it what to do about it."""
-    found = [headline(facts), to_do(facts)]
-    lines = [tag("li", tag("b", MARKS[one.mark], class_=one.mark), tag("span", one.text)) for one in found if one]
+    first, then = headline(facts), to_do(facts)
+    said = [(first.mark, first.text)]
+    if then is not None:
+        # What is no fault is in the first sentence already.
+        said.append((then.mark, then.text if then.mark == "bad" else then.remedy))
+    lines = [tag("li", tag("b", MARKS[mark], class_=mark), tag("span", text)) for mark, text in said]
     return tag("ul", join(lines), class_="findings headline")
 
 

@@ -71,7 +71,7 @@
     const least = kind === "step" ? 1 : 0;
     const raw = Math.max((high - low) / wanted || 1, least), power = 10 ** Math.floor(Math.log10(raw));
     const nice = kind === "seconds" ? [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400, 864000]
-      : [1, 2, 5, 10].map((m) => m * power);
+      : kind === "bytes" ? [1, 2, 4].map((m) => m * 2 ** Math.floor(Math.log2(raw))) : [1, 2, 5, 10].map((m) => m * power);
     const size = nice.find((n) => n >= raw) || nice[nice.length - 1];
     const found = [];
     for (let v = Math.ceil(low / size - 1e-9) * size; v <= high + size * 1e-9; v += size) found.push(+v.toPrecision(12));
@@ -127,7 +127,7 @@
     const x = mapping(box.left, box.right, MARGIN.left, width - MARGIN.right, log);
     const y = mapping(box.bottom, box.top, height - MARGIN.bottom, MARGIN.top, log);
     const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, plot);
-    axes(root, box, x, y, width, height, log, chart.unit === "bytes" ? bytes : compact);
+    axes(root, box, x, y, width, height, log, chart.unit);
     guideLines(root, guides.filter(([, v]) => v > box.bottom && v < box.top), y, width);
     const id = `clip-${figure.dataset.chart}`;
     const clip = svg("clipPath", { id }, root);
@@ -144,11 +144,11 @@
     figure.hover = { lines, x, y, box, cursor: svg("g", {}, root), bottom: height - MARGIN.bottom };
     point(figure);
   };
-  const axes = (root, box, x, y, width, height, log, written) => {
-    const rows = (log ? logSteps : steps)(box.bottom, box.top, height > 200 ? 6 : 3);
+  const axes = (root, box, x, y, width, height, log, unit) => {
+    const rows = (log ? logSteps : steps)(box.bottom, box.top, height > 200 ? 6 : 3, unit);
     for (const v of rows) {
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }, root);
-      svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, written(v));
+      svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, unit === "bytes" ? bytes(v) : compact(v));
     }
     const wanted = Math.max(3, Math.floor(width / 110));
     const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis);
@@ -168,7 +168,7 @@
   };
 
   // The read-out: values at the pointer, or the last ones.
-  const nearest = (line, at) => line.reduce((best, p) => (Math.abs(p[0] - at) < Math.abs(best[0] - at) ? p : best), line[0]);
+  const nearest = (line, at) => line.reduce((best, p) => (Math.abs(p[0] - at) <= Math.abs(best[0] - at) ? p : best), line[0]);
   const point = (figure) => {
     const { lines, x, y, cursor, bottom } = figure.hover, chart = CHARTS[figure.dataset.chart];
     const readout = figure.querySelector(".readout");

@@ -36,11 +36,11 @@ def learning(facts: Facts) -> Html:
     charts = [
         ("loss", f"Loss, {loss_unit(facts)}", "wide"),
         ("bits", "Bits per held-out byte", "wide"),
-        ("sources", "Bits per held-out byte, by source", "wide"),
         ("lr", "Learning rate", ""),
         ("grad_norm", "Gradient norm", ""),
         ("tokens_per_second", "Tokens per second", ""),
-        ("memory", "Memory held", ""),
+        ("sources", "Bits per held-out byte, by source", "wide"),
+        ("memory", "Memory held", "wide"),
     ]
     return section(
         "learning",

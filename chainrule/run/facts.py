@@ -116,7 +116,7 @@ def read_facts(run: RunFolder) -> Facts:
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
-        phases=list(islice(rows_of(run.metrics, PhasesRow), MOST_ROWS)),
+        phases=list(islice(rows_of(run.phases, PhasesRow), MOST_ROWS)),
         surprise=list(islice(rows_of(run.surprise, Surprise), MOST_STRETCHES)),
         anchors=read_anchors(run),
         tuning=read_tuning(run),

@@ -14,6 +14,7 @@
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
       health.jsonl          norms, activations and attention by layer
+      phases.jsonl          what the time went into, and the memory that was held
       samples.jsonl         what the model wrote, from which prompt, at which step
       surprise.jsonl        the end: stretches of held-out text, and how surprising each piece was
       anchors.jsonl         what other models need for the same held-out text
@@ -108,6 +109,11 @@ class RunFolder:
     def health(self) -> Path:
         """Norms, activations and attention by layer, JSON lines."""
         return self.path / "health.jsonl"
+
+    @property
+    def phases(self) -> Path:
+        """What the time of a run went into, and the memory that it held, JSON lines."""
+        return self.path / "phases.jsonl"
 
     @property
     def samples(self) -> Path:

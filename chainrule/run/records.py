@@ -53,7 +53,7 @@ class EvalRow(Record):
     val_loss: float | None = None
     val_bits_per_byte: float | None = None
     final: bool = False
-    """Whether it is the figure that the run ended with, of as much of the text as there was time for."""
+    """Whether it is no look but the figure of summary.json; no row of the file, see `held_out_rows`."""
     places: tuple[int, ...] = ()
     """Up to which place of a window each of `place_losses` (nats a token) goes; the first begins at 1."""
     place_losses: Column = ()
@@ -63,12 +63,10 @@ class EvalRow(Record):
 
 @dataclass(frozen=True)
 class PhasesRow(Record):
-    """metrics.jsonl: what the time since the row before went into, in seconds by phase, and the memory that is held.
+    """phases.jsonl: what the time since the row before went into, in seconds by phase, and the memory that is held.
 
     The phases are data, step, look, samples, save and page. `device_bytes` is the most that an accelerator held.
     """
-
-    KIND: ClassVar[str] = "phases"
 
     step: int
     tokens: int = 0

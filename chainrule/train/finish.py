@@ -12,7 +12,6 @@ from chainrule.plan import parameters
 from chainrule.run import (
     Baselines,
     Best,
-    EvalRow,
     OnBothTexts,
     Progress,
     RunFolder,
@@ -72,10 +71,6 @@ def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Sum
             new=again.new,
             old=again.old,
         )
-    end = EvalRow(**where(session), val_loss=scores.loss, val_bits_per_byte=scores.bits_per_byte, final=True)
-    look = last_record(session.run.metrics, EvalRow)
-    if look is None or (look.step, look.val_bits_per_byte) != (end.step, end.val_bits_per_byte):
-        session.write(end)
     report_seconds = allowed(session, "report")
     summary = replace(
         summary,

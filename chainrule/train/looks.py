@@ -41,7 +41,7 @@ def look(session: Session) -> None:
             with timed(session, "save"):
                 save(session)
     if looking:
-        session.write(session.phases.row(where(session), session.facts.device))
+        session.append(session.run.phases, session.phases.row(where(session), session.facts.device).row())
         if session.page is not None and not last:
             began = session.budget.clock.now()
             session.patient(session.page.refresh)

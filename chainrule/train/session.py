@@ -15,7 +15,7 @@ from chainrule.data import Dataset
 from chainrule.device import MachineFacts, Precision
 from chainrule.optim import rate_factor, window_pieces
 from chainrule.plan import flops_per_token
-from chainrule.run import Event, Record, RunFolder, Sample, append_row
+from chainrule.run import AnswersRow, EvalRow, Event, PreferenceRow, RunFolder, Sample, TrainRow, append_row
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
 from chainrule.train.lesson import BatchSource, Lesson
@@ -116,12 +116,12 @@ class Session:
         progress = self.state.progress
         self.patient(lambda: write_event(self.run, self.watch, message, step=progress.step, **more))
 
-    def write(self, row: Record) -> None:
+    def write(self, row: TrainRow | EvalRow | AnswersRow | PreferenceRow | Sample) -> None:
         """A line of metrics.jsonl, or of samples.jsonl, and shown."""
         self.keep(row)
         self.watch(row)
 
-    def keep(self, row: Record) -> None:
+    def keep(self, row: TrainRow | EvalRow | AnswersRow | PreferenceRow | Sample) -> None:
         """The line alone."""
         self.append(self.run.samples if isinstance(row, Sample) else self.run.metrics, row.row())
 

@@ -7,7 +7,10 @@ from chainrule.verdict.forgetting import judge_forgetting
 from chainrule.verdict.start import judge_start
 from chainrule.verdict.thresholds import RISEN
 from chainrule.verdict.verdicts import Verdict
-from chainrule.verdict.words import known_baselines, more_time
+from chainrule.verdict.words import known_baselines, more_time, scored
+
+# Figures that are no further apart are seen as one in a curve.
+SAME = 1e-3
 
 
 def findings(facts: Facts) -> list[Verdict]:
@@ -91,15 +94,20 @@ def _more_time(facts: Facts) -> Iterator[Verdict]:
 
 
 def _final(facts: Facts) -> Iterator[Verdict]:
-    """Why the curve falls at its end, where its looks counted tokens that have nothing to look back on."""
-    looks = facts.looks
-    if facts.tuning is None and len(looks) < len(facts.held_out) and looks and not looks[-1].places:
-        yield Verdict(
-            "final",
-            "note",
-            "The curve’s last point is the final figure, of tokens with at least half a context to look back on; the "
-            "looks before it counted all tokens of their windows, and lie a little higher.",
-        )
+    """Why the curve has a step at its end."""
+    looks, end = facts.looks, facts.held_out[-1] if facts.held_out else None
+    last = looks[-1].val_bits_per_byte if looks else None
+    if end is None or not end.final or not end.val_bits_per_byte or not last:
+        return
+    if abs(last / end.val_bits_per_byte - 1) < SAME:
+        return
+    part = scored(facts.summary)
+    of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
+    why = "the looks before it are of a sample of the text"
+    if not looks[-1].places:
+        # Of November 2026 and before.
+        why = "the looks before it counted also tokens that have little to look back on, and lie higher"
+    yield Verdict("final", "note", f"The last point of the held-out curve is the final figure, {of}; {why}.")
 
 
 def _data(facts: Facts) -> Iterator[Verdict]:
