@@ -72,6 +72,13 @@ class Browser:
         """The page as a PDF, as a printer gets it."""
         self._do(lambda: self.page.pdf(path=path, format="A4"))
 
+    def paper(self, width=700):
+        """Shows the page as a sheet of this width will have it, from when a printer is asked for on."""
+        self.js("dispatchEvent(new Event('beforeprint'))")
+        self._do(lambda: self.page.emulate_media(media="print"))
+        self._do(lambda: self.page.set_viewport_size({"width": width, "height": 1000}))
+        self._do(lambda: self.page.evaluate(DRAWN))
+
     def picture(self, path: Path, *, whole=True):
         self._do(lambda: self.page.screenshot(path=path, full_page=whole))
 
