@@ -61,6 +61,10 @@ class Browser:
         """A file, or an address as text, in a context of its own: nothing is kept from the page before."""
         self._do(self._open, page, width, height, dark)
 
+    def reload(self):
+        """The same page once more, in the same tab."""
+        self._do(lambda: (self.page.reload(), self.page.evaluate(DRAWN)))
+
     def js(self, code):
         return self._do(lambda: self.page.evaluate(f"() => {{ return {code} }}"))
 
