@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
 from chainrule.report.baselines import anchor_name
-from chainrule.report.earlier import earlier
+from chainrule.report.earlier import Earlier
 from chainrule.run import EvalRow, Facts, PhasesRow, TrainRow
 from chainrule.verdict import BASELINE_NAMES, known_baselines
 
@@ -40,11 +40,11 @@ class _Look:
     rejected: float | None = None
 
 
-def curves(facts: Facts) -> dict[str, Any]:
+def curves(facts: Facts, before: Sequence[Earlier] = ()) -> dict[str, Any]:
     """Columns of the training and held-out rows, and the horizontal lines of loss and bits per byte.
 
     `rates` has the words and the factors by which the rate of the rows becomes that of each part of the optimizer,
-    `sources` the names and columns of the sources, `earlier` other runs' columns.
+    `sources` the names and columns of the sources, `earlier` the columns of the runs `before`.
     """
     looks = columns(facts.looks, ())
     names = list(dict.fromkeys(name for row in facts.looks for name in row.by_source))[:MOST_SOURCES]
@@ -56,7 +56,7 @@ def curves(facts: Facts) -> dict[str, Any]:
         "phases": columns(facts.phases, MEMORY),
         "sources": {"names": names, **looks, **by_source} if len(facts.looks) <= MOST_POINTS else {"names": []},
         "rates": _rates(facts),
-        "earlier": [{"name": one.name, **columns(one.looks, HELD_OUT, MOST_FAINT)} for one in earlier(facts)],
+        "earlier": [{"name": one.name, **columns(one.looks, HELD_OUT, MOST_FAINT)} for one in before],
         "lines": {"loss": _loss_lines(facts), "bits": _bits_lines(facts)},
     }
 

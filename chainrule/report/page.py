@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from chainrule.report.commands import going_on
 from chainrule.report.copied import USUAL_SECONDS, Copied, search_copies
 from chainrule.report.copying import copying
 from chainrule.report.curves import curves
+from chainrule.report.earlier import Earlier, earlier
 from chainrule.report.hard import hard
 from chainrule.report.header import header
 from chainrule.report.health import health
@@ -53,10 +55,11 @@ def write_report(run: RunFolder, seconds: float = USUAL_SECONDS) -> Path:
 
 def page(facts: Facts, copied: Copied | None) -> Html:
     """The whole document; without `copied` nothing is said of copies."""
+    before = earlier(facts)
     parts = [
         samples(facts),
         taught(facts),
-        sections.learning(facts) if facts.train or facts.held_out else None,
+        sections.learning(facts, before) if facts.train or facts.held_out else None,
         baselines(facts),
         hard(facts),
         health(facts),
@@ -71,7 +74,7 @@ def page(facts: Facts, copied: Copied | None) -> Html:
     style, script = _asset("page.css"), _asset("page.js")
     main = tag("main", header(facts), _contents(parts), *parts)
     head = tag("head", _head(facts, style, script), tag("style", style))
-    body = tag("body", main, _figures(facts), tag("script", script))
+    body = tag("body", main, _figures(facts, before), tag("script", script))
     # Seconds since 1970, by which the script knows how old the page is.
     since = round(time.time()) if facts.status == "running" else None
     return join([Html("<!doctype html>\n"), tag("html", head, body, lang="en", data_running=since), "\n"])
@@ -96,9 +99,9 @@ def _contents(parts: list[Html | None]) -> Html:
     return tag("nav", join(tag("a", PARTS[key], href=f"#{key}") for key in there), aria_label="Parts of the page")
 
 
-def _figures(facts: Facts) -> Html:
+def _figures(facts: Facts, before: Sequence[Earlier]) -> Html:
     """The charts' columns as JSON; `<` is spelt out so that nothing inside can end the element."""
-    content = json.dumps(curves(facts), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    content = json.dumps(curves(facts, before), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return tag("script", Html(content), type="application/json", id="figures")
 
 

@@ -1,5 +1,8 @@
 """A part of the page, a place for a curve, and how the run learnt: findings and curves."""
 
+from collections.abc import Sequence
+
+from chainrule.report.earlier import Earlier
 from chainrule.report.foretold import twice
 from chainrule.run import Facts
 from chainrule.show import Html, join, tag
@@ -26,7 +29,7 @@ def loss_unit(facts: Facts) -> str:
     return "of the preferences" if judged else "nats per token"
 
 
-def learning(facts: Facts) -> Html:
+def learning(facts: Facts, before: Sequence[Earlier] = ()) -> Html:
     """Findings and charts; the charts are drawn by the page's script from the figures in the page."""
     found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), tag("span", f.text)) for f in findings(facts)]
     if said := twice(facts):
@@ -48,8 +51,15 @@ def learning(facts: Facts) -> Html:
         tag("ul", join(found), class_="findings") if found else None,
         tag("div", _switch("axis", "Horizontal axis", axes), _switch("scale", "Scale", scales), class_="switches"),
         tag("div", join(chart(*one) for one in charts), class_="charts"),
+        tag("p", _named(before), class_="note faint") if before else None,
         tag("noscript", tag("p", "The curves need the page’s own script, which this browser does not run.")),
     )
+
+
+def _named(before: Sequence[Earlier]) -> str:
+    """What the faint lines are."""
+    names = ", ".join(one.name for one in before)
+    return f"Faint lines among the bits: earlier runs in the same folder that hold out the same text ({names})."
 
 
 def _switch(name: str, label: str, choices: list[tuple[str, str]]) -> Html:

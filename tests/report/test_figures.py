@@ -10,7 +10,6 @@ from browser import Browser, needs_browser
 
 from chainrule.panel.state import PanelState
 from chainrule.report import write_report
-from chainrule.report.curves import curves
 from chainrule.run import EvalRow, RunFolder, append_row, held_out_rows, last_record, read_facts, read_summary
 from chainrule.verdict import compare, findings, headline, overview_or_name
 
@@ -85,14 +84,23 @@ def test_looks_of_before_have_their_step_explained(run_maker):
     assert "little to look back on" in said
 
 
+def drawn(run):
+    """The names of the runs behind the curve, in the page's figures and in its words."""
+    page = write_report(run).read_text(encoding="utf-8")
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, re.S)[1])
+    names = [one["name"] for one in figures["earlier"]]
+    assert (f"hold out the same text ({', '.join(names)})" in page) == bool(names)
+    return names
+
+
 def test_earlier_runs_on_the_same_text_stand_behind_the_curve(finished, tmp_path):
     for name in ("first", "second"):
         shutil.copytree(finished.path, tmp_path / name)
     (tmp_path / "second" / "config.toml").touch()
     os.utime(tmp_path / "first" / "config.toml", (1, 1))
     second = RunFolder(tmp_path / "second")
-    assert [one["name"] for one in curves(read_facts(second))["earlier"]] == ["first"]
-    assert curves(read_facts(RunFolder(tmp_path / "first")))["earlier"] == []
+    assert drawn(second) == ["first"]
+    assert drawn(RunFolder(tmp_path / "first")) == []
     manifest = tmp_path / "first" / "data" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"validation"', '"other"'))
-    assert curves(read_facts(second))["earlier"] == []
+    assert drawn(second) == []
