@@ -61,6 +61,10 @@ class Browser:
         """A file, or an address as text, in a context of its own: nothing is kept from the page before."""
         self._do(self._open, page, width, height, dark)
 
+    def reload(self):
+        """The same page once more, in the same tab."""
+        self._do(lambda: (self.page.reload(), self.page.evaluate(DRAWN)))
+
     def js(self, code):
         return self._do(lambda: self.page.evaluate(f"() => {{ return {code} }}"))
 
@@ -71,6 +75,13 @@ class Browser:
     def print(self, path: Path):
         """The page as a PDF, as a printer gets it."""
         self._do(lambda: self.page.pdf(path=path, format="A4"))
+
+    def paper(self, width=700):
+        """Shows the page as a sheet of this width will have it, from when a printer is asked for on."""
+        self.js("dispatchEvent(new Event('beforeprint'))")
+        self._do(lambda: self.page.emulate_media(media="print"))
+        self._do(lambda: self.page.set_viewport_size({"width": width, "height": 1000}))
+        self._do(lambda: self.page.evaluate(DRAWN))
 
     def picture(self, path: Path, *, whole=True):
         self._do(lambda: self.page.screenshot(path=path, full_page=whole))

@@ -34,12 +34,20 @@ from chainrule.base.errors import (
 )
 from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
-from chainrule.base.memory import available_memory, usable_memory
+from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.spinning import spin_less, spins
 from chainrule.base.typos import nearest
-from chainrule.base.units import bytes_text, count_text, duration_text, parse_count, parse_minutes
+from chainrule.base.units import (
+    bytes_text,
+    count_text,
+    duration_text,
+    parse_count,
+    parse_minutes,
+    ratio_text,
+    speed_text,
+)
 
 __all__ = [
     "CLASSES",
@@ -82,7 +90,10 @@ __all__ = [
     "parse_minutes",
     "processor_class",
     "processor_name",
+    "ratio_text",
+    "resident_bytes",
     "sha256_of_file",
+    "speed_text",
     "spin_less",
     "spins",
     "system_refusals",

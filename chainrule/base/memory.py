@@ -31,6 +31,13 @@ def available_memory() -> int:
     return available_in(Path("/")) or _pages("SC_AVPHYS_PAGES") or usable_memory()
 
 
+def resident_bytes() -> int | None:
+    """Bytes of memory that this process holds now; None where the system does not say it cheaply."""
+    fields = told(Path("/proc/self/statm")).split()
+    page = _page_bytes()
+    return int(fields[1]) * page if len(fields) > 1 and fields[1].isdigit() and page else None
+
+
 def installed_in(root: Path) -> int | None:
     """By Linux's files under `root`: the machine's memory, or its control groups' limit where that is lower."""
     return _least(_meminfo(root, "MemTotal"), memory_limit(root))
@@ -59,6 +66,11 @@ def _meminfo(root: Path, name: str) -> int | None:
 
 def _pages(name: str) -> int | None:
     """Bytes of the pages that POSIX counts under this name; None where the system does not count them."""
-    if not hasattr(os, "sysconf") or name not in os.sysconf_names:
+    page = _page_bytes()
+    if page is None or not hasattr(os, "sysconf") or name not in os.sysconf_names:
         return None
-    return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+    return os.sysconf(name) * page
+
+
+def _page_bytes() -> int | None:
+    return os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None

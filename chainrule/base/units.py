@@ -54,6 +54,24 @@ def count_text(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
 
 
+def ratio_text(value: float) -> str:
+    """Two digits that say something, whatever the size: 0.0166 is `0.017`, 2.13 `2.1`, 60.2 `60`, 1234 `1,234`."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    digits = 1 - math.floor(math.log10(abs(value)))
+    text = f"{value:,.{max(0, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def speed_text(ratio: float, other: str) -> str:
+    """A speed against that of another: `2.1 times as fast as float32`, `60 times slower than float32`."""
+    if 0.95 < ratio < 1.05:
+        return f"as fast as {other}"
+    if ratio > 1 or ratio <= 0 or not math.isfinite(ratio):
+        return f"{ratio_text(ratio)} times as fast as {other}"
+    return f"{ratio_text(1 / ratio)} times slower than {other}"
+
+
 def bytes_text(n_bytes: float) -> str:
     """Binary units, one decimal: 1536 is `1.5 KiB`."""
     for size, suffix in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):

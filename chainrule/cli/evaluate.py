@@ -13,7 +13,7 @@ from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device
 from chainrule.cli.output import print_json, print_table, say
 from chainrule.config import resolve
-from chainrule.run import TaskResult
+from chainrule.run import TaskResult, find_run
 from chainrule.show import printable
 from chainrule.verdict import task_figures, task_words
 
@@ -28,6 +28,7 @@ def evaluate(
     /,
     *texts: str,
     task: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    on: Annotated[str | None, Parameter(show_default=False)] = None,
     by: Annotated[Literal["source", "document"], Parameter(show_default=False)] = "source",
     max_tokens: int | None = None,
     stride: int | None = None,
@@ -54,6 +55,7 @@ def evaluate(
     - `chainrule evaluate runs/NAME other_texts/ --stride 128`
     - `chainrule evaluate gpt2 my_texts/ --json`
     - `chainrule evaluate runs/NAME rows.jsonl --text.field story --by document`
+    - `chainrule evaluate gpt2 --on runs/NAME`
     - `chainrule evaluate runs/NAME --task python-functions --task choices:my_questions.jsonl`
 
     Parameters
@@ -64,6 +66,9 @@ def evaluate(
         Folders, files or globs of text.
     task
         A task instead of text; may be given several times.
+    on
+        A run whose held-out text is scored, byte for byte, by another model: GPT-2, say, whose bits per byte the report
+        then draws beside the run's. At most 65,536 tokens unless --max-tokens says otherwise.
     by
         What the figures are told by: source (the top files or folders), or document. Default: source.
     max_tokens
@@ -88,16 +93,21 @@ def evaluate(
     asked = flag_layer(reading, {"text.paths": texts or None})
     if not texts and (asked.values or by == "document"):
         what = "--by document" if by == "document" else "--text.…"
-        raise ConfigError(f"{what} is for texts that are named; {source}'s own held-out text is scored as one row")
+        raise ConfigError(f"{what} is for texts that are named; a run's own held-out text is scored as one row")
+    if on is not None and (texts or task):
+        raise ConfigError(f"--on {on} is a text of its own; give it without other texts and without --task")
     text = resolve([asked]).config.text
     source = named(source)
+    beside = None if on is None else find_run(on)
     load_torch()
-    from chainrule.evaluate import measure_own, measure_tasks, measure_texts
+    from chainrule.evaluate import measure_anchor, measure_own, measure_tasks, measure_texts
 
     model = opened_here(source, device)
     say(model.origin)
     told: dict[str, Any] = {"model": model.origin}
-    if texts:
+    if beside is not None:
+        told |= _said(measure_anchor(model, source, beside, **given))
+    elif texts:
         told |= _said(measure_texts(model, text, by_document=by == "document", **given))
     elif not task:
         told |= _said(measure_own(model, source, **given))

@@ -114,7 +114,7 @@ class TrainingConfig(Section):
     eval_every: PositiveInt = 250
     """Steps between two looks at the held-out text."""
     eval_tokens: PositiveInt = 262_144
-    """Held-out tokens of such a look; the final one uses all."""
+    """Held-out tokens that go through the model at such a look; half of them count, the final one counts all."""
     sample_every: PositiveInt = 500
     """Steps between two rounds of samples."""
     sample_tokens: PositiveInt = 48

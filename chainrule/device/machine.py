@@ -12,6 +12,7 @@ from chainrule.base import (
     found_cores,
     processor_class,
     processor_name,
+    speed_text,
     spins,
     usable_memory,
 )
@@ -116,7 +117,7 @@ def better_format(peaks: Peaks, kind: ProcessorClass) -> tuple[str, str]:
     got no further than size 128 and seemed 1.2 times as fast, not 2.1): then the class decides, unless a format lost.
     """
     ratio = peaks.flops["bfloat16"] / peaks.flops["float32"]
-    reason = f"bfloat16 is {ratio:.{1 if ratio >= 0.1 else 2}f} times as fast as float32 here"
+    reason = f"bfloat16 is {speed_text(ratio, 'float32')} here"
     if peaks.busy and kind.bfloat16 and LOSES <= ratio < BF16_PAYS:
         return "bfloat16", f"{kind.name} multiplies it natively (beside another program {reason})"
     return ("bfloat16" if ratio >= BF16_PAYS else "float32"), reason

@@ -1,5 +1,6 @@
 """What a model has learnt, in figures: surprise by source, honest baselines, parsed functions, verbatim copies."""
 
+from chainrule.evaluate.anchor import measure_anchor
 from chainrule.evaluate.bounded import as_much_as, doubled
 from chainrule.evaluate.copies import Copy, longest_copies
 from chainrule.evaluate.documents import DocumentScores
@@ -9,8 +10,10 @@ from chainrule.evaluate.held_out import check_same_tokenizer
 from chainrule.evaluate.looking_back import LookBack, look_back
 from chainrule.evaluate.measure import Measurement, measure_own, measure_tasks, measure_texts
 from chainrule.evaluate.measured_baselines import Baselines, baselines_within
+from chainrule.evaluate.places import PlaceTally
 from chainrule.evaluate.quality import SampleQuality, excerpts, sample_quality, words_of
 from chainrule.evaluate.scoring import Scores, Scoring, score
+from chainrule.evaluate.surprise import Stretch, surprises
 from chainrule.evaluate.tasks import Candidate, PythonShare, Task, python_share, tasks_for
 from chainrule.evaluate.texts import Texts
 
@@ -21,10 +24,12 @@ __all__ = [
     "DocumentScores",
     "LookBack",
     "Measurement",
+    "PlaceTally",
     "PythonShare",
     "SampleQuality",
     "Scores",
     "Scoring",
+    "Stretch",
     "Task",
     "Texts",
     "as_much_as",
@@ -34,6 +39,7 @@ __all__ = [
     "excerpts",
     "longest_copies",
     "look_back",
+    "measure_anchor",
     "measure_own",
     "measure_tasks",
     "measure_texts",
@@ -41,6 +47,7 @@ __all__ = [
     "sample_quality",
     "score",
     "share_found",
+    "surprises",
     "tasks_for",
     "up_to_its_end",
     "words_of",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule.base import ModelError
 from chainrule.checkpoint import OpenedModel
 from chainrule.data import TokenStore
+from chainrule.evaluate.places import PlaceTally
 from chainrule.evaluate.windows import Windows, windows_of
 from chainrule.model import GPT, IGNORED, evaluating
 
@@ -99,10 +100,12 @@ def score(
     scoring: Scoring = AS_IT_IS,
     *,
     on_progress: OnProgress | None = None,
+    places: PlaceTally | None = None,
 ) -> Scores:
     """Scores every token of the store but the first, each exactly once, from windows of context_length tokens.
 
-    `byte_lengths[id]` is how many bytes a token stands for. Deterministic; the model's mode, the random state and the
+    `byte_lengths[id]` is how many bytes a token stands for. `places` takes in the losses of all of each window, also of
+    what was counted by the window before. Deterministic; the model's mode, the random state and the
     number of threads are left as they are. Raises DataError for a store with fewer than two tokens, ModelError when the
     store's vocabulary is larger than the model's.
     """
@@ -111,7 +114,7 @@ def score(
     windows = windows_of(store.n_tokens, length, scoring.stride, scoring.max_tokens)
     tally = _Tally(store, byte_lengths)
     with evaluating(model):
-        for done, counted in _losses(model, store, windows, scoring):
+        for done, counted in _losses(model, store, windows, scoring, places):
             tally.add(counted)
             if on_progress:
                 on_progress(done, len(windows.ends))
@@ -142,7 +145,9 @@ class _Counted(NamedTuple):
     losses: NDArray[np.float64]
 
 
-def _losses(model: GPT, store: TokenStore, windows: Windows, scoring: Scoring) -> Iterator[tuple[int, _Counted]]:
+def _losses(
+    model: GPT, store: TokenStore, windows: Windows, scoring: Scoring, places: PlaceTally | None
+) -> Iterator[tuple[int, _Counted]]:
     """In micro-batches: how many windows are done, and the targets that count."""
     device, micro_batch = model.token_embedding.weight.device, scoring.micro_batch
     for place in range(0, len(windows.ends), micro_batch):
@@ -152,11 +157,15 @@ def _losses(model: GPT, store: TokenStore, windows: Windows, scoring: Scoring) -
         numbers = torch.from_numpy(store.document_ids(starts, windows.length)).to(device) if scoring.documents else None
         positions = starts[:, None] + np.arange(1, windows.length + 1)
         counted = positions >= windows.firsts[place : place + micro_batch, None]
-        targets = ids[:, 1:].masked_fill(torch.from_numpy(~counted).to(device), IGNORED)
+        targets = ids[:, 1:]
+        if places is None:
+            targets = targets.masked_fill(torch.from_numpy(~counted).to(device), IGNORED)
         with looking(device, scoring.autocast):
-            losses = model.token_losses(ids[:, :-1], targets, numbers)
+            losses = model.token_losses(ids[:, :-1], targets, numbers).cpu().double().numpy()
+        if places is not None:
+            places.add(losses)
         tokens = ids[:, 1:].cpu().numpy()[counted]
-        yield place + len(ends), _Counted(positions[counted], tokens, losses.cpu().double().numpy()[counted])
+        yield place + len(ends), _Counted(positions[counted], tokens, losses[counted])
 
 
 class _Tally:

@@ -27,6 +27,7 @@ from chainrule.train import (
     NextToken,
     Objective,
     Session,
+    final_scoring,
     held_out_bits,
     own_scoring,
     run_status,
@@ -143,7 +144,7 @@ class AnswersLesson:
             loss, bits = self._score(session)
             old = None
             if session.old is not None:
-                old = held_out_bits(session, session.old, own_scoring(session, max_tokens=before.max_tokens))
+                old = held_out_bits(session, session.old, final_scoring(session, before.max_tokens))
             summary = replace(
                 run_status(session, "finished", begun),
                 val_loss=loss,

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from chainrule.base import bytes_text, count_text, duration_text
+from chainrule.base import bytes_text, count_text, duration_text, ratio_text
 from chainrule.panel.layout import rows_table, sample_text
 from chainrule.run import (
     AnswersRow,
@@ -122,7 +122,7 @@ def _tokenizer(about: TokenizerFacts) -> list[tuple[str, str]]:
 def _data(report: DataReport) -> list[tuple[str, str]]:
     without = [f"{count:,} {words}" for words, count in removed(report)]
     split = ", ".join(f"{count_text(n)} {_SPLITS.get(name, name)}" for name, n in report.tokens.items())
-    epochs = f"; the run sees the text {report.epochs:.2g} times" if report.epochs else ""
+    epochs = f"; the run sees the text {ratio_text(report.epochs)} times" if report.epochs else ""
     size = bytes_text(report.bytes or 0)
     text = f"{report.documents or 0:,} documents from {report.files or 0:,} files, {size}"
     parts = [text, *([f"left out: {', '.join(without)}"] if without else [])]

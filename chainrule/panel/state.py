@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chainrule.panel.curve import Series
-from chainrule.run import EvalRow, Plan, Progress, Record, Replanned, RunFolder, Sample, TrainRow, rows_of
+from chainrule.run import EvalRow, Plan, Progress, Record, Replanned, RunFolder, Sample, Summary, TrainRow, rows_of
 
 
 @dataclass
@@ -34,6 +34,9 @@ class PanelState:
             case EvalRow():
                 self.held_out = record
                 self.held_out_loss.add(record.step, record.val_loss)
+            case Summary(status="finished", val_loss=float(loss), val_bits_per_byte=float(bits)):
+                # The last frame stays on the screen, beside the same figures in words.
+                self.held_out = EvalRow(record.step or 0, val_loss=loss, val_bits_per_byte=bits, final=True)
             case Sample():
                 if record.step != self.samples_step:
                     self.samples, self.samples_step = {}, record.step

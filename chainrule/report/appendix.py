@@ -1,17 +1,24 @@
 """The page's lower half: text, tokenizer, machine, settings, events, and how to go on."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from chainrule.base import bytes_text, count_text, duration_text
-from chainrule.report.sections import section
+from chainrule.base import bytes_text, count_text, duration_text, ratio_text
+from chainrule.report.sections import bars, folded, section
 from chainrule.report.settings import Setting, read_settings
-from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, Plan, Scores, Source, resume_command
-from chainrule.show import Html, join, rows, tag
-from chainrule.verdict import lineage_words, removed
+from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, PhasesRow, Plan, Scores, Source
+from chainrule.show import Html, join, percent, rows, tag
+from chainrule.verdict import removed
 
 MOST_SOURCES = 20
+PHASES = {
+    "step": "steps",
+    "data": "reading text",
+    "look": "looks at held-out text",
+    "samples": "samples",
+    "save": "checkpoints",
+    "page": "this page",
+}
 
 
 def data(facts: Facts) -> Html | None:
@@ -61,7 +68,7 @@ def _token_rows(facts: Facts) -> list[tuple[object, object]]:
         ("to train on", _tokens(tokens.get("train"), sizes.get("train"))),
         ("held out", _tokens(tokens.get("validation"), sizes.get("validation"))),
         ("held-out text copied", _copied(report.copied)),
-        ("the run reads the text", f"{report.epochs:.2f} times" if report.epochs else None),
+        ("the run reads the text", f"{ratio_text(report.epochs)} times" if report.epochs else None),
         ("fingerprint", tag("code", manifest.fingerprint[:16], "…") if manifest.fingerprint else None),
     ]
 
@@ -94,7 +101,7 @@ def _sources(sources: Mapping[str, Source], scores: Mapping[str, Scores]) -> Htm
     lines = [_source(name, row, scores.get(name, Scores())) for name, row in order[:MOST_SOURCES]]
     head = tag("tr", join(tag("th", word) for word in ("source", "documents", "size", "bits per held-out byte")))
     rest = f", the largest {MOST_SOURCES}" if len(order) > MOST_SOURCES else ""
-    return _folded(f"{len(order):,} sources{rest}", tag("table", head, join(lines), class_="grid"))
+    return folded(f"{len(order):,} sources{rest}", tag("table", head, join(lines), class_="grid"))
 
 
 def _source(name: str, row: Source, scored: Scores) -> Html:
@@ -128,11 +135,30 @@ def machine(facts: Facts) -> Html | None:
         ("tokens per step", _number(plan.batch_tokens)),
         ("FLOP per token", count_text(plan.flops_per_token) if plan.flops_per_token else None),
         ("throughput", f"{speed:,.0f} tokens/s" if speed else None),
-        ("share of the peak", f"{share:.0%}" if share else None),
+        ("share of the peak", percent(share) if share else None),
         ("planned, taken", f"{duration_text(planned)}, {duration_text(took)}" if planned and took else None),
         ("with everything", duration_text(summary.total_seconds) if summary.total_seconds else None),
     ]
-    return section("machine", "The machine", tag("div", rows(here), rows(there), class_="columns"))
+    return section(
+        "machine", "The machine", tag("div", rows(here), rows(there), class_="columns"), _phases(facts.phases)
+    )
+
+
+def _phases(recorded: Sequence[PhasesRow]) -> Html | None:
+    """What the time went into; nothing for a run that did not record it."""
+    spent = dict.fromkeys(PHASES, 0.0)
+    for row in recorded:
+        for phase, seconds in row.spent.items():
+            spent[phase] = spent.get(phase, 0.0) + seconds
+    whole = sum(spent.values())
+    lines = [
+        (PHASES.get(phase, phase), seconds, f"{duration_text(seconds)}, {percent(seconds / whole)}")
+        for phase, seconds in spent.items()
+        if seconds > 0
+    ]
+    if not lines:
+        return None
+    return tag("div", tag("h3", "Where the time went, from the first step to the last look"), bars(lines))
 
 
 def settings(facts: Facts) -> Html | None:
@@ -145,7 +171,7 @@ def settings(facts: Facts) -> Html | None:
         entries = list(group)
         given = sum(not entry.source.startswith(("default", "automatic")) for entry in entries)
         said = f"{name} · {given} of {len(entries)} set" if given else name
-        parts.append(_folded(said, tag("table", join(map(_setting, entries)), class_="grid settings")))
+        parts.append(folded(said, tag("table", join(map(_setting, entries)), class_="grid settings")))
     return section("settings", "Settings", *parts, note="Each with its value, where it came from, and what it does.")
 
 
@@ -171,39 +197,3 @@ def events(facts: Facts) -> Html | None:
         step = "" if row.step is None else f"step {row.step:,}"
         lines.append(tag("tr", tag("td", row.time), tag("td", step), tag("td", row.message)))
     return section("events", "What happened", tag("table", join(lines), class_="grid events"))
-
-
-def going_on(facts: Facts) -> Html:
-    """The command that makes this run again, and what can be done with it now."""
-    run = shlex.quote(str(facts.run.path))
-    again = str(facts.summary.command or f"chainrule pretrain --config {shlex.quote(str(facts.run.config))}")
-    first = ("Talk to it", f"chainrule chat {run}") if facts.tuning else ("Let it write", f"chainrule generate {run}")
-    more = f"chainrule finetune {run} rows.jsonl" if facts.tuning else f"chainrule pretrain --from {run} my_texts/"
-    steps = [
-        first,
-        ("Load it in transformers", f"chainrule export hf {run} out/"),
-        ("Teach it your examples" if facts.tuning else "Teach it your text", more),
-    ]
-    if facts.status == "finished" and not facts.tuning:
-        steps.insert(1, ("Learn longer, in a run of its own", f"chainrule pretrain --fork {run} --minutes 10"))
-    if facts.status in {"interrupted", "stopped", "unfinished"}:
-        steps.insert(0, ("Go on where it stopped", resume_command(facts.run)))
-    forked = lineage_words(facts.lineage)
-    used = ", ".join(f"{name} {version}" for name, version in facts.summary.versions.items())
-    return section(
-        "next",
-        "Again, and onwards",
-        _command("This run, again", again),
-        tag("p", forked[:1].upper(), forked[1:], ".", class_="note") if forked else None,
-        join(_command(*step) for step in steps),
-        tag("p", "Made with ", used, ".", class_="note") if used else None,
-    )
-
-
-def _command(words: str, command: str) -> Html:
-    copy = tag("button", "Copy", type="button", class_="copy")
-    return tag("div", tag("span", words), tag("pre", command, tabindex="0"), copy, class_="command")
-
-
-def _folded(title: str, content: Html) -> Html:
-    return tag("details", tag("summary", title), tag("div", content, class_="scroll"))

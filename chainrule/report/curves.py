@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from chainrule.run import EvalRow, Facts, TrainRow
+from chainrule.base import ChainruleError
+from chainrule.config import load_toml, resolve
+from chainrule.report.baselines import anchor_name
+from chainrule.report.earlier import Earlier
+from chainrule.run import EvalRow, Facts, PhasesRow, TrainRow
 from chainrule.verdict import BASELINE_NAMES, known_baselines
 
 MOST_POINTS = 1200
 AXES = ("step", "tokens", "seconds")
 TRAIN = ("loss", "lr", "grad_norm", "tokens_per_second")
 HELD_OUT = ("val_loss", "val_bits_per_byte")
+MEMORY = ("memory_bytes", "device_bytes")
+# As many as can be told apart; and points of a line that stands faintly behind.
+MOST_SOURCES, MOST_FAINT = 6, 200
+RATE_NAMES = {"lr": "AdamW", "muon_lr": "Muon"}
 TAUGHT = ("exact", "stopped", "base", "margin", "chosen", "rejected")
 Columns = dict[str, list[float | None]]
 
@@ -32,22 +40,50 @@ class _Look:
     rejected: float | None = None
 
 
-def curves(facts: Facts) -> dict[str, Any]:
-    """Columns of the training and held-out rows, and the horizontal lines of loss and bits per byte."""
+def curves(facts: Facts, before: Sequence[Earlier] = ()) -> dict[str, Any]:
+    """Columns of the training and held-out rows, and the horizontal lines of loss and bits per byte.
+
+    `rates` has the words and the factors by which the rate of the rows becomes that of each part of the optimizer,
+    `sources` the names and columns of the sources, `earlier` the columns of the runs `before`.
+    """
+    looks = columns(facts.looks, ())
+    names = list(dict.fromkeys(name for row in facts.looks for name in row.by_source))[:MOST_SOURCES]
+    by_source = {f"s{place}": _of_source(facts.looks, name) for place, name in enumerate(names)}
     return {
         "train": columns(facts.train, TRAIN),
         "eval": columns(facts.held_out, HELD_OUT),
         "taught": columns(_looks(facts), TAUGHT) if facts.tuning else {},
+        "phases": columns(facts.phases, MEMORY),
+        "sources": {"names": names, **looks, **by_source} if len(facts.looks) <= MOST_POINTS else {"names": []},
+        "rates": _rates(facts),
+        "earlier": [{"name": one.name, **columns(one.looks, HELD_OUT, MOST_FAINT)} for one in before],
         "lines": {"loss": _loss_lines(facts), "bits": _bits_lines(facts)},
     }
 
 
+def _of_source(looks: Sequence[EvalRow], name: str) -> list[float | None]:
+    return [row.by_source.get(name) for row in looks]
+
+
+def _rates(facts: Facts) -> list[tuple[str, float]]:
+    """Of each part of the optimizer its name and its rate as a multiple of the one that the rows have."""
+    try:
+        peaks = resolve([load_toml(facts.run.config)]).config.optimizer.peak_rates
+    except (ChainruleError, OSError):
+        return [("", 1.0)]
+    shown = next(iter(peaks.values()))
+    names = {name: RATE_NAMES.get(name, name) for name in peaks} if len(peaks) > 1 else dict.fromkeys(peaks, "")
+    return [(names[name], peak / shown) for name, peak in peaks.items()]
+
+
 def columns(
-    rows: Sequence[TrainRow] | Sequence[EvalRow] | Sequence[_Look], keys: Sequence[str], most: int = MOST_POINTS
+    rows: Sequence[TrainRow] | Sequence[EvalRow] | Sequence[PhasesRow] | Sequence[_Look],
+    keys: Sequence[str],
+    most: int = MOST_POINTS,
 ) -> Columns:
     """One list for each axis and key; beyond `most` rows, means of neighbours (the first and last row are kept)."""
     if len(rows) <= most:
-        groups: list[Sequence[TrainRow | EvalRow | _Look]] = [[row] for row in rows]
+        groups: list[Sequence[TrainRow | EvalRow | PhasesRow | _Look]] = [[row] for row in rows]
     else:
         inner = rows[1:-1]
         edges = [len(inner) * i // (most - 2) for i in range(most - 1)]
@@ -92,6 +128,7 @@ def _loss_lines(facts: Facts) -> list[tuple[str, float]]:
 
 
 def _bits_lines(facts: Facts) -> list[tuple[str, float]]:
-    """All but the worst of them, which would only press the curve flat."""
+    """All but the worst of them, which would only press the curve flat; and other models on the same text."""
     known = known_baselines(facts.baselines)
-    return [(words, bits) for words, bits in known.items() if words != BASELINE_NAMES["unigram"]]
+    lines = [(words, bits) for words, bits in known.items() if words != BASELINE_NAMES["unigram"]]
+    return lines + [(anchor_name(one), one.bits_per_byte) for one in facts.anchors]

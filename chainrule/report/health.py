@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.report.heatmap import Heatmap, heatmap
-from chainrule.report.sections import MARKS, section
+from chainrule.report.sections import MARKS, folded, section
 from chainrule.run import Facts, HealthRecord, InsideRow
 from chainrule.show import Html, join, tag
 from chainrule.verdict import judge
@@ -16,6 +16,11 @@ Cells = tuple[tuple[Cell, ...], ...]
 MOST_COLUMNS = 96
 # Of float32, in which all is measured: what is larger was never measured, and differences of such overflow.
 LARGEST = 3.4028235e38
+EXPLAINED = (
+    "Every layer, the input at the top and the output at the bottom, through the run from left to right; what stands "
+    "out from the page is larger. Spread is a standard deviation; entropy is 1 where attention looks everywhere alike, "
+    "and 0 where it looks at one place; a dead unit was silent for every token of a look."
+)
 
 
 def health(facts: Facts) -> Html | None:
@@ -24,15 +29,15 @@ def health(facts: Facts) -> Html | None:
     pictures = [heatmap(one) for one in heatmaps(record) if one.cells]
     if not pictures:
         return None
-    found = [tag("li", tag("b", MARKS[v.mark], class_=v.mark), tag("span", v.text)) for v in judge(record)]
+    told = judge(record)
+    found = [tag("li", tag("b", MARKS[v.mark], class_=v.mark), tag("span", v.text)) for v in told]
+    shown = tag("div", tag("div", join(pictures), class_="heatmaps"), tag("p", EXPLAINED, class_="note"))
     return section(
         "health",
         "Inside the model",
         tag("ul", join(found), class_="findings") if found else None,
-        tag("div", join(pictures), class_="heatmaps"),
-        note="Every layer, the input at the top and the output at the bottom, through the run from left to right; what "
-        "stands out from the page is larger. Spread is a standard deviation; entropy is 1 where attention looks "
-        "everywhere alike, and 0 where it looks at one place; a dead unit was silent for every token of a look.",
+        # Where nothing is wrong there is nothing to look for.
+        folded("Every layer, through the run", shown) if told and told[0].mark == "good" else shown,
     )
 
 
@@ -79,8 +84,9 @@ def _entropy(row: InsideRow) -> dict[str, Cell]:
 
 
 def _thinned(whole: Heatmap) -> Heatmap:
-    """The picture with at most MOST_COLUMNS, means of neighbours; empty when no cell is known."""
-    if not any(value is not None for row in whole.cells for value in row):
+    """The picture with at most MOST_COLUMNS, means of neighbours; empty when there is nothing to be seen in it."""
+    known = [value for row in whole.cells for value in row if value is not None]
+    if not known or (whole.key == "dead" and not any(known)):
         return replace(whole, rows=(), steps=(), cells=())
     steps = whole.steps
     count = min(MOST_COLUMNS, len(steps))

@@ -2,17 +2,25 @@
 // The report's only script: curves, the samples' slider, light and dark, copying a command. It loads nothing.
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
-  const view = { axis: "step", scale: "zoom", at: null };
+  // What a person has set survives the page's loading itself again: it stands in the browser's history.
+  const kept = (history.state && history.state.report) || {};
+  const view = { axis: kept.axis || "step", scale: kept.scale || "zoom", at: null };
   const CHARTS = {
     loss: { lines: "loss", series: [["train", "loss", "train", "training"], ["eval", "val_loss", "held", "held-out"]] },
-    bits: { lines: "bits", series: [["eval", "val_bits_per_byte", "held", "held-out"]] },
-    lr: { series: [["train", "lr", "train", ""]], whole: true },
+    bits: { lines: "bits", earlier: "val_bits_per_byte", series: [["eval", "val_bits_per_byte", "held", "held-out"]] },
+    sources: { series: figures.sources.names.map((name, i) => ["sources", `s${i}`, `s${i}`, name]) },
+    lr: { series: figures.rates.map(([name, factor], i) => ["train", "lr", i ? "held" : "train", name, factor]), whole: true },
+    memory: { series: [["phases", "memory_bytes", "train", "processor"], ["phases", "device_bytes", "held", "device"]], zero: true, unit: "bytes" },
     grad_norm: { series: [["train", "grad_norm", "train", ""]] },
     answers: { series: [["taught", "exact", "held", "word for word"], ["taught", "stopped", "train", "end by themselves"]], zero: true },
     base: { series: [["taught", "base", "held", ""]] },
     margin: { series: [["taught", "margin", "held", ""]] },
     judged: { series: [["taught", "chosen", "held", "chosen"], ["taught", "rejected", "train", "rejected"]] },
     tokens_per_second: { series: [["train", "tokens_per_second", "train", ""]], zero: true },
+  };
+  const remember = (more) => {
+    Object.assign(kept, more);
+    try { history.replaceState({ report: kept }, ""); } catch { /* a frame without a history of its own */ }
   };
   const MARGIN = { left: 46, right: 8, top: 10, bottom: 24 };
 
@@ -21,6 +29,16 @@
       if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}${suffix}`;
     if (value && Math.abs(value) < 1e-2) return value.toExponential(1).replace("e-", "e−");
     return `${+value.toPrecision(4)}`;
+  };
+  // Four digits of a number, and three of one that is small: 0.00005208 says less than 5.21e−5.
+  const reading = (value) => {
+    if (value && Math.abs(value) < 1e-3) return value.toExponential(2).replace("e-", "e−");
+    return Math.abs(value) > 1000 ? compact(value) : `${+value.toPrecision(4)}`;
+  };
+  const bytes = (value) => {
+    for (const [size, suffix] of [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])
+      if (value >= size) return `${+(value / size).toPrecision(3)} ${suffix}`;
+    return `${value} B`;
   };
   const clock = (seconds) => {
     const s = Math.round(seconds), two = (n) => String(n).padStart(2, "0");
@@ -33,9 +51,10 @@
   };
 
   // Points of one series in the chosen axis, without holes; log axes have no place for zero.
-  const points = ([table, key]) => {
-    const xs = figures[table][view.axis], ys = figures[table][key];
-    return xs.map((x, i) => [x, ys[i]]).filter(([x, y]) => x !== null && y !== null && (view.scale !== "log" || (x > 0 && y > 0)));
+  const points = ([table, key, , , factor = 1]) => pairs(figures[table], key, factor);
+  const pairs = (table, key, factor = 1) => {
+    const xs = table[view.axis] || [], ys = table[key] || [];
+    return xs.map((x, i) => [x, ys[i] === null || ys[i] === undefined ? null : ys[i] * factor]).filter(([x, y]) => x !== null && y !== null && (view.scale !== "log" || (x > 0 && y > 0)));
   };
   // Mean of the neighbours on both sides: at the steep start as many on the one as on the other, so that it does not lag.
   const smooth = (line) => {
@@ -52,7 +71,7 @@
     const least = kind === "step" ? 1 : 0;
     const raw = Math.max((high - low) / wanted || 1, least), power = 10 ** Math.floor(Math.log10(raw));
     const nice = kind === "seconds" ? [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400, 864000]
-      : [1, 2, 5, 10].map((m) => m * power);
+      : kind === "bytes" ? [1, 2, 4].map((m) => m * 2 ** Math.floor(Math.log2(raw))) : [1, 2, 5, 10].map((m) => m * power);
     const size = nice.find((n) => n >= raw) || nice[nice.length - 1];
     const found = [];
     for (let v = Math.ceil(low / size - 1e-9) * size; v <= high + size * 1e-9; v += size) found.push(+v.toPrecision(12));
@@ -97,20 +116,24 @@
     const chart = CHARTS[figure.dataset.chart], plot = figure.querySelector(".plot");
     const lines = chart.series.map(points);
     plot.replaceChildren();
+    figure.hover = null;
     figure.hidden = lines.every((line) => line.length === 0);
-    if (figure.hidden) return;
     const width = plot.clientWidth, height = plot.clientHeight, log = view.scale === "log";
+    // A plot without a size is not seen, and has no room for anything.
+    if (figure.hidden || width <= MARGIN.left + MARGIN.right || height <= MARGIN.top + MARGIN.bottom) return;
     const guides = chart.lines ? figures.lines[chart.lines] : [];
+    const faint = chart.earlier ? figures.earlier.map((one) => pairs(one, chart.earlier)).filter((line) => line.length > 1) : [];
     const box = domain(chart, lines);
     const x = mapping(box.left, box.right, MARGIN.left, width - MARGIN.right, log);
     const y = mapping(box.bottom, box.top, height - MARGIN.bottom, MARGIN.top, log);
     const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, plot);
-    axes(root, box, x, y, width, height, log);
+    axes(root, box, x, y, width, height, log, chart.unit);
     guideLines(root, guides.filter(([, v]) => v > box.bottom && v < box.top), y, width);
     const id = `clip-${figure.dataset.chart}`;
     const clip = svg("clipPath", { id }, root);
     svg("rect", { x: MARGIN.left, y: 0, width: width - MARGIN.left, height: height - MARGIN.bottom + 1 }, clip);
     const inner = svg("g", { "clip-path": `url(#${id})` }, root);
+    for (const line of faint) svg("path", { class: "earlier", d: path(line, x, y) }, inner);
     lines.forEach((line, i) => {
       const [, , name] = chart.series[i], noisy = name === "train" && !chart.whole && line.length > 60;
       svg("path", { class: `${name}${noisy ? " raw" : ""}`, d: path(line, x, y) }, inner);
@@ -121,11 +144,11 @@
     figure.hover = { lines, x, y, box, cursor: svg("g", {}, root), bottom: height - MARGIN.bottom };
     point(figure);
   };
-  const axes = (root, box, x, y, width, height, log) => {
-    const rows = (log ? logSteps : steps)(box.bottom, box.top, height > 200 ? 6 : 3);
+  const axes = (root, box, x, y, width, height, log, unit) => {
+    const rows = (log ? logSteps : steps)(box.bottom, box.top, height > 200 ? 6 : 3, unit);
     for (const v of rows) {
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }, root);
-      svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, compact(v));
+      svg("text", { x: MARGIN.left - 8, y: y(v) + 4, "text-anchor": "end" }, root, unit === "bytes" ? bytes(v) : compact(v));
     }
     const wanted = Math.max(3, Math.floor(width / 110));
     const columns = log ? logSteps(box.left, box.right, wanted) : steps(box.left, box.right, wanted, view.axis);
@@ -145,7 +168,7 @@
   };
 
   // The read-out: values at the pointer, or the last ones.
-  const nearest = (line, at) => line.reduce((best, p) => (Math.abs(p[0] - at) < Math.abs(best[0] - at) ? p : best), line[0]);
+  const nearest = (line, at) => line.reduce((best, p) => (Math.abs(p[0] - at) <= Math.abs(best[0] - at) ? p : best), line[0]);
   const point = (figure) => {
     const { lines, x, y, cursor, bottom } = figure.hover, chart = CHARTS[figure.dataset.chart];
     const readout = figure.querySelector(".readout");
@@ -161,7 +184,7 @@
       if (!lines[i].length) return;
       const [px, py] = nearest(lines[i], at), part = document.createElement("span");
       part.className = name;
-      part.textContent = ` ${words} ${+py.toPrecision(4) === py || py > 1000 ? compact(py) : py.toPrecision(4)}`;
+      part.textContent = ` ${words} ${chart.unit === "bytes" ? bytes(py) : reading(py)}`;
       readout.append(part);
       if (view.at !== null) svg("circle", { class: name, cx: x(px), cy: y(py), r: 4 }, cursor);
     });
@@ -200,9 +223,27 @@
       for (const button of group.children) button.setAttribute("aria-pressed", String(button === chosen));
       view[group.dataset.switch] = chosen.dataset.value;
       view.at = null;
+      remember({ axis: view.axis, scale: view.scale });
       drawAll();
     });
+  for (const group of document.querySelectorAll("[data-switch]"))
+    for (const button of group.children) button.setAttribute("aria-pressed", String(button.dataset.value === view[group.dataset.switch]));
   if (drawn.length) new ResizeObserver(drawAll).observe(drawn[0]);
+
+  // Paper has another width, opens nothing, and cannot be scrolled.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const part of opened) part.open = true;
+    document.documentElement.classList.add("paper");
+    view.at = null;
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    for (const part of opened) part.open = false;
+    document.documentElement.classList.remove("paper");
+    drawAll();
+  });
 
   const slider = document.getElementById("round");
   if (slider) {
@@ -210,6 +251,7 @@
     const play = document.getElementById("play");
     let timer = null;
     const show = () => {
+      remember({ round: +slider.value === rounds.length - 1 ? null : rounds[+slider.value].dataset.step });
       rounds.forEach((round, i) => { round.hidden = i !== +slider.value; });
       document.getElementById("round-step").textContent = `step ${(+rounds[+slider.value].dataset.step).toLocaleString("en")}`;
     };
@@ -226,7 +268,10 @@
         if (+slider.value === rounds.length - 1) stop();
       }, 900);
     });
-    slider.value = rounds.length - 1;
+    // The newest round, unless an older one was being read.
+    const before = rounds.findIndex((round) => round.dataset.step === kept.round);
+    slider.value = before < 0 ? rounds.length - 1 : before;
+    if (before >= 0) show();
   }
 
   // A page opened from a file may have no storage; then the choice lasts as long as the page.
@@ -254,4 +299,31 @@
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
+
+  // While the run goes on its page is written again and again. What is being read, chosen or printed is left alone.
+  const since = +document.documentElement.dataset.running;
+  if (since) {
+    const EVERY = 10, GIVEN_UP = 900;
+    const news = document.getElementById("news");
+    const age = () => Date.now() / 1000 - since;
+    const told = () => {
+      const minutes = Math.floor(age() / 60), ago = minutes < 1 ? "less than a minute ago" : minutes === 1 ? "a minute ago" : `${minutes} minutes ago`;
+      news.textContent = age() > GIVEN_UP ? `Written ${ago}: the run may have ended without a word. chainrule report writes the page anew.`
+        : `Written ${ago}; this page loads itself again while the run goes on.`;
+    };
+    for (const part of document.querySelectorAll("details")) {
+      const name = part.querySelector("summary").textContent;
+      if ((kept.open || []).includes(name)) part.open = true;
+      part.addEventListener("toggle", () => remember({ open: [...document.querySelectorAll("details[open] > summary")].map((one) => one.textContent) }));
+    }
+    if (kept.scroll) scrollTo({ top: kept.scroll, behavior: "instant" });
+    told();
+    setInterval(() => {
+      told();
+      const busy = document.hidden || view.at !== null || !getSelection().isCollapsed || document.documentElement.classList.contains("paper");
+      if (busy || age() > GIVEN_UP) return;
+      remember({ scroll: scrollY });
+      location.reload();
+    }, EVERY * 1000);
+  }
 })();

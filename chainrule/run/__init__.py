@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.checkpoints import step_folder, steps_of
-from chainrule.run.facts import Facts, read_facts
+from chainrule.run.facts import Facts, held_out_rows, read_anchors, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
@@ -14,6 +14,7 @@ from chainrule.run.noise import NoiseScale, noise_scale
 from chainrule.run.record import Record
 from chainrule.run.records import (
     Ancestor,
+    Anchor,
     AnswersRow,
     Baselines,
     Best,
@@ -34,6 +35,7 @@ from chainrule.run.records import (
     NormsRow,
     OnBothTexts,
     OutOfLine,
+    PhasesRow,
     Plan,
     PreferenceRow,
     Progress,
@@ -51,6 +53,7 @@ from chainrule.run.records import (
     StartRecord,
     StepCosts,
     Summary,
+    Surprise,
     TaskResult,
     TextQuality,
     TimePlan,
@@ -71,6 +74,7 @@ from chainrule.run.tail import Tail
 __all__ = [
     "RUNS",
     "Ancestor",
+    "Anchor",
     "AnswersRow",
     "Baselines",
     "Best",
@@ -94,6 +98,7 @@ __all__ = [
     "NormsRow",
     "OnBothTexts",
     "OutOfLine",
+    "PhasesRow",
     "Plan",
     "PreferenceRow",
     "Progress",
@@ -113,6 +118,7 @@ __all__ = [
     "StartRecord",
     "StepCosts",
     "Summary",
+    "Surprise",
     "Tail",
     "TaskResult",
     "TextQuality",
@@ -130,6 +136,7 @@ __all__ = [
     "forget_start",
     "freed_bytes",
     "held_bytes",
+    "held_out_rows",
     "is_begun",
     "is_running",
     "last_begun",
@@ -140,6 +147,7 @@ __all__ = [
     "new_run",
     "noise_scale",
     "open_run",
+    "read_anchors",
     "read_asked",
     "read_facts",
     "read_manifest",

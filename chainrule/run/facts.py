@@ -12,6 +12,7 @@ from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
     Ancestor,
+    Anchor,
     AnswersRow,
     Baselines,
     DataReport,
@@ -19,11 +20,13 @@ from chainrule.run.records import (
     Event,
     Machine,
     Manifest,
+    PhasesRow,
     Plan,
     PreferenceRow,
     Sample,
     ShownExample,
     Summary,
+    Surprise,
     TokenizerFacts,
     TrainRow,
     Tuning,
@@ -40,6 +43,7 @@ MOST_ROWS = 5000
 # Rounds of samples that are held; the page shows so many of them at the most.
 MOST_ROUNDS = 200
 MOST_EXAMPLES = 8
+MOST_STRETCHES = 12
 Row = TypeVar("Row", TrainRow, EvalRow)
 
 
@@ -62,6 +66,9 @@ class Facts:
     health: HealthRecord = field(default_factory=HealthRecord)
     lineage: Sequence[Ancestor] = ()
     """Of a fork: the runs that it goes on from."""
+    phases: Sequence[PhasesRow] = ()
+    surprise: Sequence[Surprise] = ()
+    anchors: Sequence[Anchor] = ()
     tuning: Tuning | None = None
     """Of a run of fine-tuning: what was taught, and below it the first examples and what was looked at on the way."""
     examples: Sequence[ShownExample] = ()
@@ -69,15 +76,19 @@ class Facts:
     preferences: Sequence[PreferenceRow] = ()
 
     @property
+    def looks(self) -> Sequence[EvalRow]:
+        """The looks on the way: of equal text each, which the figure of the end is not."""
+        return [row for row in self.held_out if not row.final]
+
+    @property
     def bits_per_byte(self) -> float | None:
         """Bits per held-out byte at the end, or at the last look of an unfinished run."""
-        looks = (row.val_bits_per_byte for row in reversed(self.held_out))
-        return _first(self.summary.val_bits_per_byte, *looks)
+        return _first(*(row.val_bits_per_byte for row in reversed(self.held_out)))
 
     @property
     def held_out_loss(self) -> float | None:
         """Nats per held-out token, as late as `bits_per_byte`."""
-        return _first(self.summary.val_loss, *(row.val_loss for row in reversed(self.held_out)))
+        return _first(*(row.val_loss for row in reversed(self.held_out)))
 
     @property
     def baselines(self) -> Baselines:
@@ -95,7 +106,7 @@ def read_facts(run: RunFolder) -> Facts:
     start, manifest, summary = read_start(run), read_manifest(run), read_summary(run)
     return Facts(
         run=run,
-        status=summary.status or ("running" if is_running(run) else "unfinished"),
+        status=_status(run, summary),
         summary=summary,
         machine=start.machine or Machine(),
         plan=start.plan or Plan(),
@@ -104,16 +115,46 @@ def read_facts(run: RunFolder) -> Facts:
         data=start.data or manifest.report or DataReport(),
         manifest=manifest,
         train=thinned(rows_of(run.metrics, TrainRow), MOST_ROWS),
-        held_out=thinned(rows_of(run.metrics, EvalRow), MOST_ROWS),
+        held_out=with_the_end(thinned(rows_of(run.metrics, EvalRow), MOST_ROWS), summary),
         samples=some_rounds(rows_of(run.samples, Sample), MOST_ROUNDS),
         events=last_events(run, MOST_EVENTS),
         health=HealthRecord.of_rows(read_rows(run.health)),
         lineage=start.lineage,
+        phases=list(islice(rows_of(run.phases, PhasesRow), MOST_ROWS)),
+        surprise=list(islice(rows_of(run.surprise, Surprise), MOST_STRETCHES)),
+        anchors=read_anchors(run),
         tuning=read_tuning(run),
         examples=list(islice(rows_of(run.examples, ShownExample), MOST_EXAMPLES)),
         answers=list(islice(rows_of(run.metrics, AnswersRow), MOST_ROWS)),
         preferences=list(islice(rows_of(run.metrics, PreferenceRow), MOST_ROWS)),
     )
+
+
+def held_out_rows(run: RunFolder) -> list[EvalRow]:
+    """The looks at held-out text in their order, and what the run ended with; see `with_the_end`."""
+    return with_the_end(list(rows_of(run.metrics, EvalRow)), read_summary(run))
+
+
+def read_anchors(run: RunFolder) -> list[Anchor]:
+    """The last figure of each other model that was measured on the run's held-out text, the largest first."""
+    last = {row.name: row for row in rows_of(run.anchors, Anchor)}
+    return sorted(last.values(), key=lambda row: -row.bits_per_byte)
+
+
+def with_the_end(rows: Sequence[EvalRow], summary: Summary) -> list[EvalRow]:
+    """The looks, and behind those of a finished run the figure that it ended with: one figure for one thing."""
+    looks = [row for row in rows if not row.final]
+    end = EvalRow(
+        step=summary.step or 0,
+        tokens=summary.tokens or 0,
+        seconds=summary.seconds or 0.0,
+        val_loss=summary.val_loss,
+        val_bits_per_byte=summary.val_bits_per_byte,
+        final=True,
+    )
+    if summary.status != "finished" or end.val_bits_per_byte is None:
+        return looks
+    return [*looks, end]
 
 
 def last_events(run: RunFolder, most: int) -> list[Event]:
@@ -172,10 +213,18 @@ def _mean_row(rows: Sequence[Row]) -> Row:
     if len(rows) == 1:
         return rows[0]
     columns = {one.name: [getattr(row, one.name) for row in rows] for one in fields(rows[-1])}
-    known = {name: [value for value in column if value is not None] for name, column in columns.items()}
+    # What is no number (losses by place, by source) stays that of the last row.
+    known = {name: [one for one in column if type(one) in (int, float)] for name, column in columns.items()}
     means = {name: fmean(values) for name, values in known.items() if values}
     mean: dict[str, Any] = {**means, "step": round(means["step"]), "tokens": round(means["tokens"])}
     return replace(rows[-1], **mean)
+
+
+def _status(run: RunFolder, summary: Summary) -> str:
+    """Who goes on with a run that was interrupted leaves its summary; who has finished one may still hold its lock."""
+    if summary.status != "finished" and is_running(run):
+        return "running"
+    return summary.status or "unfinished"
 
 
 def _first(*values: float | None) -> float | None:

@@ -14,7 +14,10 @@
       data/                 manifest.json, token shards, report of the preparation
       metrics.jsonl         one line per logged step and per look at the held-out text
       health.jsonl          norms, activations and attention by layer
+      phases.jsonl          what the time went into, and the memory that was held
       samples.jsonl         what the model wrote, from which prompt, at which step
+      surprise.jsonl        the end: stretches of held-out text, and how surprising each piece was
+      anchors.jsonl         what other models need for the same held-out text
       events.jsonl          starts, resumes, skipped steps, interruptions
       skipped/              batches that gave non-finite numbers
       spikes/               step-00000250/, ... of the first steps out of line: batch, weights, numbers
@@ -108,9 +111,24 @@ class RunFolder:
         return self.path / "health.jsonl"
 
     @property
+    def phases(self) -> Path:
+        """What the time of a run went into, and the memory that it held, JSON lines."""
+        return self.path / "phases.jsonl"
+
+    @property
     def samples(self) -> Path:
         """Sampled texts, JSON lines."""
         return self.path / "samples.jsonl"
+
+    @property
+    def surprise(self) -> Path:
+        """Stretches of held-out text with the surprise of each piece, JSON lines; only a finished run has it."""
+        return self.path / "surprise.jsonl"
+
+    @property
+    def anchors(self) -> Path:
+        """What other models need for the run's held-out text, JSON lines; only where it was measured."""
+        return self.path / "anchors.jsonl"
 
     @property
     def events(self) -> Path:

@@ -33,9 +33,17 @@ class TrainRow(Record):
     seconds_left: float | None = None
 
 
+Column = tuple[float | None, ...]
+"""A number for each layer (or head, or place); None where it was not finite."""
+
+
 @dataclass(frozen=True)
 class EvalRow(Record):
-    """metrics.jsonl: a look at the beginning of the held-out text."""
+    """metrics.jsonl: a look at held-out text, from evenly spread windows.
+
+    Its figures are of tokens with at least half a context to look back on, as those of the end are. Rows from before
+    there were `places` (November 2026) counted all tokens of their windows, and lie a little higher.
+    """
 
     KIND: ClassVar[str] = "eval"
 
@@ -44,6 +52,28 @@ class EvalRow(Record):
     seconds: float = 0.0
     val_loss: float | None = None
     val_bits_per_byte: float | None = None
+    final: bool = False
+    """Whether it is no look but the figure of summary.json; no row of the file, see `held_out_rows`."""
+    places: tuple[int, ...] = ()
+    """Up to which place of a window each of `place_losses` (nats a token) goes; the first begins at 1."""
+    place_losses: Column = ()
+    by_source: Mapping[str, float] = field(default_factory=dict)
+    """Bits per byte of the largest sources."""
+
+
+@dataclass(frozen=True)
+class PhasesRow(Record):
+    """phases.jsonl: what the time since the row before went into, in seconds by phase, and the memory that is held.
+
+    The phases are data, step, look, samples, save and page. `device_bytes` is the most that an accelerator held.
+    """
+
+    step: int
+    tokens: int = 0
+    seconds: float = 0.0
+    spent: Mapping[str, float] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    device_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,10 +178,6 @@ class Tuning(Record):
     """SHA-256 of data/trained.safetensors."""
 
 
-Column = tuple[float | None, ...]
-"""A number for each layer (or head); None where it was not finite."""
-
-
 @dataclass(frozen=True)
 class LayersRow(Record):
     """health.jsonl: whose the columns are, and how large a batch is (windows, and tokens of one)."""
@@ -238,6 +264,30 @@ class Sample(Record):
     prompt: str = ""
     tokens: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Surprise(Record):
+    """surprise.jsonl: a stretch of held-out text, piece by piece, and the nats that each took at the end of the run."""
+
+    step: int
+    pieces: tuple[str, ...]
+    nats: Column
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Anchor(Record):
+    """anchors.jsonl: what another model needs for the same held-out text, so that bits per byte have a scale."""
+
+    name: str
+    bits_per_byte: float
+    time: str = ""
+    parameters: int | None = None
+    n_bytes: int | None = None
+    of_bytes: int | None = None
+    """All that is held out; fewer were scored where that was asked for."""
+    how: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from chainrule.run import EvalRow, RunFolder, TrainRow, rows_of
+from chainrule.run import RunFolder, TrainRow, held_out_rows, rows_of
 
 # Points of a curve that is as wide as a column of the page.
 MOST_POINTS = 240
@@ -21,7 +21,7 @@ def curve_of(run: RunFolder) -> dict[str, list[Point]]:
 
 def checkpoints_of(run: RunFolder, steps: Sequence[int], in_memory: frozenset[str], name: str) -> list[dict[str, Any]]:
     """Each checkpoint: what it is called, its step, its held-out loss where one was measured at that very step."""
-    bits = {row.step: row.val_bits_per_byte for row in rows_of(run.metrics, EvalRow)}
+    bits = {row.step: row.val_bits_per_byte for row in held_out_rows(run)}
     losses = _looks(run)
     return [
         {
@@ -44,4 +44,4 @@ def fewer(points: Iterable[Point], most: int) -> list[Point]:
 
 
 def _looks(run: RunFolder) -> dict[int, float]:
-    return {row.step: row.val_loss for row in rows_of(run.metrics, EvalRow) if row.val_loss is not None}
+    return {row.step: row.val_loss for row in held_out_rows(run) if row.val_loss is not None}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chainrule.base import layer_in_words
+from chainrule.base import layer_in_words, ratio_text
 from chainrule.data import Windows
 from chainrule.health import Diagnosis, diagnose, ratio_score
 from chainrule.run import RunFolder
@@ -130,7 +130,7 @@ def _updates(bundle: Bundle) -> Iterator[str]:
             pulls.append((bundle.state["gradient"][place] / median(earlier), layer))
     if pulls:
         factor, layer = max(pulls)
-        yield f"the gradient of {layer_in_words(layer)} is {factor:.3g} times its median of the steps before"
+        yield f"the gradient of {layer_in_words(layer)} is {ratio_text(factor)} times its median of the steps before"
     yield f"learning rate at this step: {bundle.state['lr']:.3g}"
 
 

@@ -2,11 +2,12 @@
 
 from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
-from chainrule.train.looks import held_out_bits, own_scoring, where
+from chainrule.train.live_page import Report
+from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
-from chainrule.train.pretraining import Report, Way, carried_out, pretrain
+from chainrule.train.pretraining import Way, carried_out, pretrain
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
@@ -37,6 +38,7 @@ __all__ = [
     "anew",
     "carried_out",
     "check_room",
+    "final_scoring",
     "find_origin",
     "gentle_rate",
     "gradient_norms",

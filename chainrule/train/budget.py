@@ -70,7 +70,7 @@ def guessed_costs(step_seconds: float, config: Config, dataset: Dataset) -> Cost
     step = step_seconds * USUAL
     speed = config.batch_windows * config.model.context_length / max(step, 1e-9)
     training = config.training
-    looked = min(training.eval_tokens, dataset.split("validation").n_tokens)
+    looked = min(training.eval_tokens, 2 * dataset.split("validation").n_tokens)  # windows overlap by half
     sampled = len(training.prompts) * training.sample_tokens
     return Costs(step, FORWARD_SHARE * looked / speed, SAMPLE_SLOWDOWN * sampled / speed)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chainrule.base import ConfigError, DataError, DiskError, finite, write_json
-from chainrule.evaluate import Candidate, Scores, Scoring, as_much_as, baselines_within, doubled, tasks_for
+from chainrule.evaluate import Candidate, Scores, as_much_as, baselines_within, doubled, surprises, tasks_for
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import (
@@ -17,13 +17,15 @@ from chainrule.run import (
     RunFolder,
     Scored,
     Summary,
+    Surprise,
     TaskResult,
     TrainRow,
+    append_row,
     last_record,
     read_start,
 )
 from chainrule.run import Scores as SourceScores
-from chainrule.train.looks import own_scoring, score_held_out, where
+from chainrule.train.looks import final_scoring, own_scoring, score_held_out, where
 from chainrule.train.more import more_minutes
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
@@ -44,15 +46,19 @@ def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Sum
     with session.stop.at_once():
         _say(session, "scoring held-out text")
         scores, scored = score_at_the_end(session)
-        again = forgetting(session, before)
+        write_surprise(session)
+        again = forgetting(session, before, scores.bits_per_byte if scored.whole else None)
         store = session.dataset
         _say(session, "measuring the baselines")
         seconds = allowed(session, "baselines")
         measured = baselines_within(seconds, store.split("train"), store.split("validation"), session.tokenizer)
         _say(session, "writing completions")
         written, results = texts_at_the_end(session)
+        told = run_status(session, "finished", begun)
         summary = replace(
-            run_status(session, "finished", begun),
+            told,
+            # Of the end there is one figure; the looks that chose the best checkpoint were of a part of the text.
+            best=replace(told.best, val_loss=scores.loss) if told.best and told.best.step == told.step else told.best,
             val_loss=scores.loss,
             val_perplexity=scores.perplexity,
             val_bits_per_byte=scores.bits_per_byte,
@@ -81,14 +87,6 @@ def write_summary(run: RunFolder, summary: Summary) -> None:
     write_json(run.summary, finite(summary.row()))
 
 
-def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
-    """How the run scores itself at its end; summary.json says it, so that `chainrule evaluate` gives the same figure.
-
-    What is scored is what one call with these settings scores: whoever bounds it by time sets `max_tokens`.
-    """
-    return own_scoring(session, max_tokens=max_tokens, stride=max(1, session.config.model.context_length // 2))
-
-
 def score_at_the_end(session: Session) -> tuple[Scores, Scored]:
     """Held-out text as far as the time goes; what was scored, so that the figure can be made again and judged."""
     store = session.dataset.split("validation")
@@ -109,6 +107,20 @@ def score_at_the_end(session: Session) -> tuple[Scores, Scored]:
         n_bytes=scores.n_bytes,
         of_bytes=session.dataset.manifest.report.split_bytes["validation"],
     )
+
+
+def write_surprise(session: Session) -> None:
+    """Writes how surprising some stretches of the held-out text are, piece by piece."""
+    store = session.dataset.split("validation")
+    found = surprises(session.state.model, store, session.tokenizer, final_scoring(session, None))
+    rows = [Surprise(session.state.progress.step, one.pieces, one.nats, one.source).row() for one in found]
+
+    def write() -> None:
+        session.run.surprise.unlink(missing_ok=True)
+        for row in rows:
+            append_row(session.run.surprise, row)
+
+    session.patient(write)
 
 
 def allowed(session: Session, part: str) -> float:

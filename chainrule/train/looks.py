@@ -7,13 +7,16 @@ from typing import Any
 from chainrule.base import ModelError
 from chainrule.checkpoint import prune_checkpoints
 from chainrule.data import Dataset, TokenStore
-from chainrule.evaluate import Scores, Scoring, score
+from chainrule.evaluate import PlaceTally, Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import EvalRow, Sample, Saved
 from chainrule.tokenizer import TEMPLATE_FILES
 from chainrule.train.session import Session, environment
 from chainrule.verdict import judge_start
+
+# Sources whose bits per byte a look tells: more are no curves that an eye can tell apart.
+MOST_SOURCES = 8
 
 
 def look(session: Session) -> None:
@@ -22,8 +25,9 @@ def look(session: Session) -> None:
     step, last = progress.step, progress.step >= session.course.steps
     every = session.intervals
     saving = last or (step > 0 and step % every.saves == 0)
+    looking = saving or step % every.looks == 0
     with session.stop.at_once():
-        if saving or step % every.looks == 0:
+        if looking:
             with timed(session, "look"):
                 session.lesson.evaluate(session)
         if last or step % every.samples == 0:
@@ -36,6 +40,12 @@ def look(session: Session) -> None:
             progress.rank(step)
             with timed(session, "save"):
                 save(session)
+    if looking:
+        session.append(session.run.phases, session.phases.row(where(session), session.facts.device).row())
+        if session.page is not None and not last:
+            began = session.budget.clock.now()
+            session.patient(session.page.refresh)
+            session.phases.add("page", session.budget.clock.now() - began)
 
 
 @contextmanager
@@ -43,21 +53,42 @@ def timed(session: Session, what: str) -> Iterator[None]:
     """Inside, something that a run does again and again: how long it took is planned with from then on."""
     began = session.budget.clock.now()
     yield
-    session.budget.pace.happened(what, session.budget.clock.now() - began)
+    seconds = session.budget.clock.now() - began
+    session.budget.pace.happened(what, seconds)
+    session.phases.add(what, seconds)
 
 
 def evaluate(session: Session) -> Scores:
-    """Scores the beginning of the held-out text and writes the row."""
+    """Scores windows that are spread over the held-out text, as the end of the run scores all of it; writes the row."""
     progress, config = session.state.progress, session.config
-    beginning = own_scoring(session, max_tokens=config.training.eval_tokens)
-    scores = score_held_out(session, session.dataset.split("validation"), beginning)
+    # Windows overlap by half and count the second one alone: of what goes through the model half is scored.
+    part = final_scoring(session, max(1, config.training.eval_tokens // 2))
+    places = PlaceTally()
+    store, byte_lengths = session.dataset.split("validation"), session.tokenizer.byte_lengths
+    scores = score(session.state.model, store, byte_lengths, part, places=places)
     progress.val_loss = scores.loss
     if progress.step == 0 and not config.origin.start_from:
         start = judge_start(scores.loss, config.model.vocab_size)
         if start.mark != "good":
             session.note(start.text)
-    session.write(EvalRow(**where(session), val_loss=scores.loss, val_bits_per_byte=scores.bits_per_byte))
+    session.write(
+        EvalRow(
+            **where(session),
+            val_loss=scores.loss,
+            val_bits_per_byte=scores.bits_per_byte,
+            places=places.ends,
+            place_losses=places.means,
+            by_source=_largest(scores),
+        )
+    )
     return scores
+
+
+def _largest(scores: Scores) -> dict[str, float]:
+    """Bits per byte of the largest sources, where there are several."""
+    known = [(one.n_bytes, name) for name, one in scores.by_source.items() if one.n_bytes]
+    largest = sorted(known, reverse=True)[:MOST_SOURCES] if len(known) > 1 else []
+    return {name: float(f"{scores.by_source[name].bits_per_byte:.6g}") for _, name in largest}
 
 
 def score_held_out(
@@ -84,6 +115,15 @@ def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int 
         threads=session.facts.threads,
         window=length if length < session.config.model.context_length else None,
     )
+
+
+def final_scoring(session: Session, max_tokens: int | None) -> Scoring:
+    """How the run scores itself at its end; summary.json says it, so that `chainrule evaluate` gives the same figure.
+
+    What is scored is what one call with these settings scores: whoever bounds it by time sets `max_tokens`.
+    """
+    stride = max(1, session.lesson.window_tokens(session.config) // 2)
+    return own_scoring(session, max_tokens=max_tokens, stride=stride)
 
 
 def sample(session: Session) -> None:

@@ -56,6 +56,7 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     started = time.perf_counter()
     n_pieces = session.window_pieces(progress.step)
     windows = session.batches.windows(progress.samples, config.batch_windows, n_pieces)
+    read = time.perf_counter()
     if health:
         health.begin(windows)
     seed_step(config.training.seed, progress.step)
@@ -72,7 +73,10 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     progress.samples += config.batch_windows
     if health:
         health.end()
-    progress.seconds += time.perf_counter() - started
+    ended = time.perf_counter()
+    progress.seconds += ended - started
+    session.phases.add("data", read - started)
+    session.phases.add("step", ended - read)
     progress.bad_in_row = 0 if result.applied else progress.bad_in_row + 1
     if not result.applied:
         progress.n_skipped += 1

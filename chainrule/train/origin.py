@@ -12,7 +12,7 @@ from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
 from chainrule.evaluate import check_same_tokenizer
 from chainrule.run import Change, OnBothTexts, RunFolder
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
-from chainrule.train.looks import held_out_bits, own_scoring
+from chainrule.train.looks import final_scoring, held_out_bits
 from chainrule.train.session import Session
 
 # The old peak would undo what was learnt; a third of it is usual for going on (Ibrahim et al., arXiv 2403.08763, find
@@ -116,7 +116,8 @@ def score_before(session: Session, minutes: float | None, step_seconds: float) -
     n_texts = 1 if session.old is None else 2
     n_tokens = max(store.split("validation").n_tokens for store in (session.dataset, session.old) if store)
     most = allowed / n_texts * speed / FORWARD_SHARE
-    max_tokens = None if most >= n_tokens else max(1, int(most))
+    # Windows overlap by half, so that two tokens go through the model for each that is scored.
+    max_tokens = None if most >= 2 * n_tokens else max(1, int(most / 2))
     return _score_both(session, max_tokens)
 
 
@@ -127,11 +128,14 @@ class Both(NamedTuple):
     old: Change | None = None
 
 
-def forgetting(session: Session, before: OnBothTexts | None) -> Both:
-    """Held-out bits per byte on new and on old text, before and after; nothing for a run from nothing."""
+def forgetting(session: Session, before: OnBothTexts | None, new: float | None = None) -> Both:
+    """Held-out bits per byte on new and on old text, before and after; nothing for a run from nothing.
+
+    `new` is what all of the new text was scored at by now: no second figure is made where all was scored before, too.
+    """
     if before is None:
         return Both()
-    after = _score_both(session, before.max_tokens)
+    after = _score_both(session, before.max_tokens, new if before.max_tokens is None else None)
     return Both(_change(before.new, after.new), _change(before.old, after.old))
 
 
@@ -139,10 +143,9 @@ def _change(before: float | None, after: float | None) -> Change | None:
     return None if before is None or after is None else Change(before, after)
 
 
-def _score_both(session: Session, max_tokens: int | None) -> OnBothTexts:
-    scoring = own_scoring(session, max_tokens=max_tokens)
-
-    new = session.lesson.bits_per_byte(session, scoring)
+def _score_both(session: Session, max_tokens: int | None, new: float | None = None) -> OnBothTexts:
+    scoring = final_scoring(session, max_tokens)
+    new = session.lesson.bits_per_byte(session, scoring) if new is None else new
     old = None if session.old is None else held_out_bits(session, session.old, scoring)
     return OnBothTexts(new, old, max_tokens)
 

@@ -17,6 +17,7 @@ from chainrule.run import Event, RunFolder, Summary, read_start, read_summary, r
 from chainrule.train.claim import claimed
 from chainrule.train.finish import interrupted
 from chainrule.train.fork import begin_fork, find_fork
+from chainrule.train.live_page import LivePage, Report
 from chainrule.train.loop import train
 from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
@@ -27,8 +28,6 @@ from chainrule.train.start import again, anew
 from chainrule.train.stop import Stop
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
-
-Report = Callable[[RunFolder, float], Path]
 
 
 def pretrain(
@@ -53,7 +52,8 @@ def pretrain(
     Interrupted. Raises ChainruleError (see its tree) for everything that can be wrong with settings, text, machine and
     disk; a start that fails before its first step leaves no folder, unless much was prepared in it. `begun` is the
     time.perf_counter() from which the minutes count, when that was earlier than now. `report`
-    (chainrule.report.write_report) is called when summary.json is there, with the run and the seconds that it may take;
+    (chainrule.report.write_report) is called at looks, so that the page can be watched, and when summary.json is there,
+    with the run and the seconds that it may take;
     the summary that is returned then says as "report" where it wrote.
     """
     begun = time.perf_counter() if begun is None else begun
@@ -91,7 +91,15 @@ def carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, report:
 
     See `pretrain` for signals, errors and what is left where.
     """
-    resume = way.resume
+    page = LivePage(run, report)
+    try:
+        return _carried_out(way, run, watch=watch, begun=begun, page=page)
+    finally:
+        page.close()
+
+
+def _carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, page: LivePage) -> Summary:
+    resume, report = way.resume, page.report
     with Stop() as stop, freed_memory_kept(), claimed(run, watch, resume=resume, begun=begun) as claim:
         if resume and is_finished(run, way.layers) and way.minutes is None:
             return _finished_already(run, watch, report)
@@ -103,6 +111,7 @@ def carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, report:
                 if not resume:
                     claim.take_over(start_record(way.layers, way.minutes))
                 session = way.begin(Start(run, watch, stop, begun, TextLesson()))
+                session.page = page
                 train(session)
                 summary = session.lesson.finish(session, begun=begun, before=read_start(run).before)
         except Interrupted as fault:

@@ -156,6 +156,7 @@ def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch) -> None:
             "optimizer do not come from there",
         )
     cut_after_step(run.health, step)
+    cut_after_step(run.phases, step)
     for path in (run.metrics, run.samples):
         cut_after_step(path, step)
         if looked < step:

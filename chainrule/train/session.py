@@ -19,8 +19,10 @@ from chainrule.run import AnswersRow, EvalRow, Event, PreferenceRow, RunFolder, 
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import Course, course_of
 from chainrule.train.lesson import BatchSource, Lesson
+from chainrule.train.live_page import LivePage
 from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
+from chainrule.train.phases import Phases
 from chainrule.train.room import patiently
 from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
@@ -50,6 +52,8 @@ class Session:
     stop: Stop
     lesson: Lesson
     budget: Budget = field(default_factory=Budget)
+    phases: Phases = field(default_factory=Phases)
+    page: LivePage | None = None
 
     @property
     def course(self) -> Course:

@@ -59,7 +59,7 @@ class TextLesson:
         return held_out_bits(session, session.dataset, scoring)
 
     def evaluate(self, session: Session) -> None:
-        """The beginning of the held-out text."""
+        """Windows that are spread over the held-out text."""
         evaluate(session)
 
     def sample(self, session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from chainrule.verdict.comparison import Overview, compare, overview_or_name
 from chainrule.verdict.forgetting import judge_forgetting
+from chainrule.verdict.headline import headline, how_to_go_on, to_do
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.pairs import Paired, jackknife_half, judge_pair, paired, shared_confidence, spread_text
@@ -34,6 +35,8 @@ __all__ = [
     "against_baselines",
     "compare",
     "findings",
+    "headline",
+    "how_to_go_on",
     "jackknife_half",
     "judge",
     "judge_forgetting",
@@ -54,4 +57,5 @@ __all__ = [
     "spread_text",
     "task_figures",
     "task_words",
+    "to_do",
 ]

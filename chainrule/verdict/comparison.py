@@ -11,12 +11,12 @@ from chainrule.run import (
     RunFolder,
     Summary,
     TrainRow,
+    held_out_rows,
     is_running,
     last_record,
     read_start,
     read_summary,
     rows_from_end,
-    rows_of,
 )
 
 N_POINTS = 10
@@ -75,7 +75,8 @@ def overview(run: RunFolder) -> Overview:
         # Where the steps were planned again on the way, the settings have the first plan.
         steps=planned.steps or (config.training.steps if config else None),
         tokens=summary.tokens or last.tokens,
-        val_bits_per_byte=summary.val_bits_per_byte or bits,
+        # A run that goes on keeps the figures of its first end in the summary, and has newer looks.
+        val_bits_per_byte=summary.val_bits_per_byte if summary.status == "finished" else bits,
         seconds=summary.seconds or last.seconds,
         disk_bytes=folder_bytes(run.path),
     )
@@ -91,7 +92,7 @@ def overview_or_name(run: RunFolder) -> Overview:
 
 def held_out_curve(run: RunFolder) -> list[tuple[int, float]]:
     """(tokens, bits per byte) of each look at the held-out text, tokens rising."""
-    looks = rows_of(run.metrics, EvalRow)
+    looks = held_out_rows(run)
     points = {look.tokens: look.val_bits_per_byte for look in looks if look.val_bits_per_byte is not None}
     return sorted(points.items())
 

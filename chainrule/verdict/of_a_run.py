@@ -9,6 +9,9 @@ from chainrule.verdict.thresholds import RISEN
 from chainrule.verdict.verdicts import Verdict
 from chainrule.verdict.words import known_baselines, more_time, scored
 
+# Figures that are no further apart are seen as one in a curve.
+SAME = 1e-3
+
 
 def findings(facts: Facts) -> list[Verdict]:
     """What can be said of this run from its figures; nothing where there are none."""
@@ -54,7 +57,7 @@ def _passed(facts: Facts) -> Iterator[Verdict]:
 
 def _overfitting(facts: Facts) -> Iterator[Verdict]:
     """The last two looks lie above the best one, or else the last fifth of the run may still have paid."""
-    looks = [(row.step, row.val_loss) for row in facts.held_out if row.val_loss is not None]
+    looks = [(row.step, row.val_loss) for row in facts.looks if row.val_loss is not None]
     if len(looks) < 3:
         return
     step, best = min(looks, key=lambda look: look[1])
@@ -63,7 +66,7 @@ def _overfitting(facts: Facts) -> Iterator[Verdict]:
         yield Verdict(
             "overfitting",
             "bad",
-            f"Overfitting since step {step:,}: the held-out loss rose from {best:.3f} to {last:.3f}.",
+            f"Overfitting since step {step:,}: the held-out loss rose by {last / best - 1:.1%} from its lowest.",
             "Fewer steps, more text or a higher model.drop_rate; the best checkpoint was kept.",
         )
         return
@@ -91,18 +94,20 @@ def _more_time(facts: Facts) -> Iterator[Verdict]:
 
 
 def _final(facts: Facts) -> Iterator[Verdict]:
-    """Why the final figure is lower than the end of the curve."""
-    final = facts.summary.val_bits_per_byte
-    last = facts.held_out[-1].val_bits_per_byte if facts.held_out else None
+    """Why the curve has a step at its end."""
+    looks, end = facts.looks, facts.held_out[-1] if facts.held_out else None
+    last = looks[-1].val_bits_per_byte if looks else None
+    if end is None or not end.final or not end.val_bits_per_byte or not last:
+        return
+    if abs(last / end.val_bits_per_byte - 1) < SAME:
+        return
     part = scored(facts.summary)
     of = f"of {part.removeprefix('scored ')}" if part else "of all held-out text"
-    if final and last and final < last:
-        yield Verdict(
-            "final",
-            "note",
-            f"The final {final:.3f} bits per byte are {of}, each token with at least half a context to "
-            f"look back on; the curve's {last:.3f} are of a part of it, in windows that begin without any.",
-        )
+    why = "the looks before it are of a sample of the text"
+    if not looks[-1].places:
+        # Of November 2026 and before.
+        why = "the looks before it counted also tokens that have little to look back on, and lie higher"
+    yield Verdict("final", "note", f"The last point of the held-out curve is the final figure, {of}; {why}.")
 
 
 def _data(facts: Facts) -> Iterator[Verdict]:

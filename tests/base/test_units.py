@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.base import ConfigError, bytes_text, count_text, duration_text, parse_count, parse_minutes
+from chainrule.base import (
+    ConfigError,
+    bytes_text,
+    count_text,
+    duration_text,
+    parse_count,
+    parse_minutes,
+    ratio_text,
+    speed_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +97,32 @@ def test_a_time_as_people_write_it(text, minutes):
 def test_what_is_no_time_is_refused_with_examples(text):
     with pytest.raises(ConfigError, match=r"write minutes such as 5 or 0\.5, or 90s"):
         parse_minutes(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.0166, "0.017"),
+        (0.3, "0.3"),
+        (2.13, "2.1"),
+        (9.96, "10"),
+        (60.2, "60"),
+        (1234.4, "1,234"),
+        (0.0, "0"),
+        (1.0, "1"),
+    ],
+)
+def test_a_ratio_keeps_two_digits_that_say_something(value, said):
+    assert ratio_text(value) == said
+
+
+def test_a_speed_is_told_from_the_side_from_which_it_can_be_read():
+    said = [speed_text(ratio, "float32") for ratio in (1 / 60, 0.004, 0.5, 0.99, 2.13, 60)]
+    assert said == [
+        "60 times slower than float32",
+        "250 times slower than float32",
+        "2 times slower than float32",
+        "as fast as float32",
+        "2.1 times as fast as float32",
+        "60 times as fast as float32",
+    ]

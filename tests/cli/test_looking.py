@@ -12,7 +12,7 @@ from chainrule.base import DataError, count_text
 from chainrule.cli import main
 from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
-from chainrule.run import RunFolder, freed_bytes, run_lock
+from chainrule.run import RunFolder, freed_bytes, read_anchors, read_manifest, run_lock
 from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train.origin import find_origin
 from chainrule.verdict.comparison import at_equal_tokens, overview
@@ -407,3 +407,47 @@ def test_the_doctor_tells_what_a_run_will_meet(tmp_path, capsys):
     assert told["machine"]["threads"] >= 1 and {one["name"] for one in told["extras"]} >= {"hf", "serve", "gguf"}
     assert main(["doctor"]) == 0
     assert "GFLOP/s" in capsys.readouterr().out
+
+
+def test_a_report_gives_a_link_and_opens_it(runs_folder, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda link: bool(opened.append(link)) or len(opened) > 1)
+    link = (runs_folder / "first" / "report.html").resolve().as_uri()
+    for _ in range(2):
+        assert main(["report", "first", "--runs-folder", str(runs_folder), "--open"]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [link, "no browser could be opened here; open that link where there is one", link]
+    assert opened == [link, link] and said.out.splitlines()[0].endswith("report.html")
+
+
+def test_another_model_on_the_same_bytes_is_a_line_in_the_report(runs_folder, texts, tiny, tmp_path, capsys):
+    """A model with another tokenizer, so that nothing but the bytes can be the same."""
+    options = [*tiny, "--vocabulary.kind", "bytes", "--runs-folder", str(tmp_path)]
+    options[options.index("--model.vocab-size") + 1] = "257"
+    assert main(["pretrain", str(texts), "--name", "other", *options]) == 0
+    shutil.copytree(runs_folder / "first", tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    capsys.readouterr()
+    told = read_json(capsys, "evaluate", tmp_path / "other", "--on", run.path)
+    (anchor,) = read_anchors(run)
+    assert anchor.name == "other" and anchor.bits_per_byte == told["bits_per_byte"]
+    held_out = read_manifest(run).report.split_bytes["validation"]
+    assert anchor.n_bytes == anchor.of_bytes == held_out == told["n_bytes"]
+    assert main(["evaluate", str(tmp_path / "other"), "--on", str(run.path), "--max-tokens", "64"]) == 0
+    (anchor,) = read_anchors(run)
+    assert anchor.n_bytes < anchor.of_bytes
+    assert main(["report", str(run.path)]) == 0
+    page = run.report.read_text()
+    assert page.count(f"other ({count_text(anchor.parameters)})") >= 2 and "evenly spread windows" in page
+
+
+def test_an_anchor_is_refused_where_it_makes_no_sense(runs_folder, tmp_path, capsys):
+    run = str(runs_folder / "first")
+    for options, word in (
+        ([run, "--on", run], "is the run itself"),
+        ([run, str(tmp_path), "--on", run], "without other texts"),
+        ([run, "--on", run, "--task", "x"], "without --task"),
+        ([run, "--on", run + "x"], "no run at"),
+    ):
+        assert main(["evaluate", *options]) == 2
+        assert word in capsys.readouterr().err

@@ -128,7 +128,10 @@ def _write_figures(run: RunFolder, steps: int) -> None:
         if step % 25 == 0 or step == 1:
             loss = loss_at(step) + 0.07
             row = {"kind": "eval", **at, "val_loss": loss, "val_bits_per_byte": loss / math.log(2) / 2.9}
-            append_row(run.metrics, row)
+            places = {"places": [1, 2, 4, 8, 16, 32], "place_losses": [loss + 1 / k for k in (1, 2, 3, 4, 5, 6)]}
+            append_row(run.metrics, row | places | {"by_source": {"books": loss / 2, "<i>letters": loss / 2.4}})
+            spent = {"data": 0.1, "step": 15.0, "look": 1.2, "samples": 0.5, "save": 0.2}
+            append_row(run.phases, {**at, "spent": spent, "memory_bytes": 5 * 2**27})
 
 
 def _write_samples(run: RunFolder, steps: int, text: str) -> None:
@@ -139,7 +142,10 @@ def _write_samples(run: RunFolder, steps: int, text: str) -> None:
 
 
 def _write_summary(run: RunFolder, steps: int, text: str) -> None:
-    loss = loss_at(steps) + 0.07
+    # Of all held-out text: near the last look, which is of a sample, and not the same.
+    loss = loss_at(steps) + 0.03
+    stretch = {"step": steps, "pieces": ["def", " alpha", text or "(self"], "nats": [0.3, 7.9, None], "source": "books"}
+    append_row(run.surprise, stretch)
     completions = [
         {"prompt": "def ", "text": text or _module(3).split("def ")[1]},
         {"prompt": "The ", "text": text or "end"},

@@ -146,3 +146,88 @@ def test_a_long_run_stays_a_small_page(run_maker):
         for step in range(0, 20_000, 100):
             samples.write(json.dumps({"step": step, "prompt": "a", "text": "word " * 2000}) + "\n")
     assert write_report(run).stat().st_size < 2_000_000
+
+
+def places(page, *words):
+    """Where the words stand in the page, in the order in which they are asked for."""
+    return [page.index(word) for word in words]
+
+
+def test_first_the_verdict_and_what_to_do_then_the_samples_then_the_curves(finished, page_of):
+    page = page_of(finished)
+    order = places(
+        page,
+        *("beats every baseline", 'class="tiles"', "Let it write", "<nav", 'id="samples"', 'id="learning"'),
+        *('id="baselines"', 'id="hard"', 'id="copying"', 'id="data"', 'id="next"'),
+    )
+    assert order == sorted(order)
+
+
+def test_a_run_without_a_step_has_learnt_nothing_and_offers_nothing_but_to_go_on(run_maker, page_of):
+    run = run_maker(steps=0, finished=False, samples=False)
+    for status in ("", "interrupted"):
+        if status:
+            run.summary.write_text(json.dumps({"status": status}))
+        words = checked(page_of(run)).words
+        assert "has learnt nothing yet" in words and "No step was made" in words
+        assert f"chainrule pretrain --resume {run.path}" in words
+        for absent in ("was trained", "learnt from", "chainrule generate", "chainrule export", "\u2013"):
+            assert absent not in words, absent
+
+
+def test_samples_begin_with_their_text_and_what_is_not_copied_is_folded_away(run_maker, page_of):
+    run = run_maker(text="\n\n\nwords that stand nowhere " * 3)
+    for prompt in ("\n\n", "\r\n  indented"):
+        append_row(run.samples, {"step": 400, "tokens": 1, "prompt": prompt, "text": "\nfirst line"})
+    page = page_of(run)
+    assert not re.search(r"<pre[^>]*>(<b>)?\s*\n", page)
+    assert '<pre tabindex="0">first line</pre>' in page
+    part = page.split('<section id="copying"')[1].split("</section>")[0]
+    assert "Nothing of the last samples lies in runs" in part and "0% copied" not in part
+    assert part.index("<details>") < part.index("<figure")
+
+
+def test_what_is_well_inside_is_folded_away_and_no_unit_is_drawn_that_is_alive(run_maker, page_of):
+    run = run_maker()
+    layers = ["blocks.0", "blocks.1"]
+    append_row(run.health, {"kind": "layers", "layers": layers, "step": 0})
+    columns = ("gradient", "gradient_max", "weight", "ratio", "ratio_max")
+    for step in range(1, 20):
+        append_row(run.health, {"kind": "norms", "step": step, "n": 1} | {key: [0.01, 0.01] for key in columns})
+        look = {"units": {layer: [0.0, 0.5] for layer in layers}, "outputs": {layers[0]: [0.0, 1.0, 3.0, 0.0]}}
+        append_row(run.health, {"kind": "inside", "step": step} | look)
+    part = page_of(run).split('<section id="health"')[1].split("</section>")[0]
+    assert part.index("Gradients reach every layer") < part.index("<details>") < part.index("<figure")
+    assert "Dead units" not in part
+    append_row(run.health, {"kind": "inside", "step": 20, "units": {layers[0]: [0.95, 0.99], layers[1]: [0.0, 0.5]}})
+    part = page_of(run).split('<section id="health"')[1].split("</section>")[0]
+    assert "<details>" not in part and "Dead units" in part
+
+
+def test_times_of_phases_and_losses_by_place_are_told(finished, page_of):
+    words = checked(page_of(finished)).words
+    for part in (
+        "Where the time went",
+        "reading text",
+        "What looking back is worth",
+        "tokens 17 to 32",
+        "one in three",
+    ):
+        assert part in words
+    assert "Half of all the surprise lies in the hardest 50% of the pieces" in words
+
+
+def test_a_run_that_goes_on_is_not_searched_for_copies_and_asks_to_be_loaded_again(run_maker, page_of):
+    run = run_maker(steps=40, finished=False)
+    with run_lock(run):
+        page = page_of(run)
+    assert 'data-running="' in page and 'id="copying"' not in page and "Step 40 of 400" in page
+    assert "data-running=" not in page_of(run)
+
+
+def test_a_moved_run_is_made_again_by_its_own_settings(run_maker, page_of):
+    run = run_maker()
+    summary = json.loads(run.summary.read_text())
+    run.summary.write_text(json.dumps(summary | {"command": "chainrule pretrain --config runs/before/config.toml"}))
+    words = checked(page_of(run)).words
+    assert f"chainrule pretrain --config {run.config}" in words and "runs/before" not in words

@@ -27,7 +27,7 @@ def test_each_name_is_made_before_the_first_step_or_by_a_run_that_has_begun():
     drawn = set(re.findall(r"^ {6}([\w.]+)/? ", folder.__doc__ or "", re.M))
     of_the_run = {
         *("metrics.jsonl", "health.jsonl", "samples.jsonl", "skipped", "spikes", "checkpoints"),
-        *("summary.json", "report.html"),
+        *("summary.json", "report.html", "surprise.jsonl", "anchors.jsonl", "phases.jsonl"),
     }
     assert drawn - of_the_run <= BEFORE_THE_FIRST_STEP and not of_the_run & BEFORE_THE_FIRST_STEP
     assert len(drawn - of_the_run) > 10

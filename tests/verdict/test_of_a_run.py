@@ -37,7 +37,7 @@ def test_a_rising_held_out_loss_is_called_overfitting_with_its_step(tmp_path):
     looks = [(0, 6.0), (10, 3.0), (20, 2.5), (30, 2.6), (40, 2.8)]
     found = findings(facts_of(tmp_path, looks=looks))
     assert [finding.mark for finding in found] == ["bad"]
-    assert "Overfitting since step 20: the held-out loss rose from 2.500 to 2.800" in found[0].sentence
+    assert "Overfitting since step 20: the held-out loss rose by 12.0% from its lowest" in found[0].sentence
 
 
 def test_one_noisy_look_is_not_overfitting(tmp_path):

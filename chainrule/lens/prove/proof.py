@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from chainrule.base import LensError
+from chainrule.base import LensError, ratio_text
 from chainrule.lens.engine import Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
 from chainrule.lens.prove.sampling import NumberCheck, Numbers
@@ -128,7 +128,7 @@ class Report:
             first = max((one for one in self.parameters if not one.ok), key=lambda one: one.difference_in_limits)
             return (
                 f"{self.name}: {len(off)} of {len(self.parameters)} gradients are further from float64 than rounding "
-                f"explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
+                f"explains, most of all {first.name}: {ratio_text(first.difference_in_limits)} times the limit"
             )
         if self.place is None:
             return f"{self.name}: numbers contradict the gradient at {len(self.contradictions)} places"

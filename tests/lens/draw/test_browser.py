@@ -224,3 +224,61 @@ def test_without_gradients_there_is_no_walk(browser, pages):
     browser.open(pages["values"])
     assert browser.js("document.getElementById('walk').hidden")
     assert "no gradients" in browser.js("document.getElementById('ledger').textContent")
+
+
+# Each wire's ends on the screen, and by how far they miss the nearest edge of a box or card above and below.
+MISSES = """(() => {
+    const frame = document.getElementById("wires").getScreenCTM();
+    const shown = [...document.querySelectorAll(".card, .box > .head, .box")].map(one => one.getBoundingClientRect());
+    const miss = (x, y, edge) => Math.min(...shown.filter(one => one.left - 2 <= x && x <= one.right + 2)
+        .map(one => Math.abs(one[edge] - y)));
+    return [...document.querySelectorAll("#wires > path")].flatMap(path => {
+        const [a, b] = [path.getPointAtLength(0), path.getPointAtLength(path.getTotalLength())]
+            .map(one => one.matrixTransform(frame));
+        return [miss(a.x, a.y, "bottom"), miss(b.x, b.y, "top")];
+    });
+})()"""
+
+
+@pytest.mark.parametrize("name", ["neuron", "gpt"])
+def test_on_paper_every_wire_meets_its_boxes(browser, pages, name):
+    browser.open(pages[name], 1900, 1000)
+    for _ in range(3):
+        browser.js(CLICK.format("unfold"))
+    assert max(browser.js(MISSES)) < 8
+    browser.paper()
+    assert max(browser.js(MISSES)) < 8
+    right, width = browser.js(
+        "[document.getElementById('canvas').getBoundingClientRect().right, document.documentElement.clientWidth]"
+    )
+    assert right <= width, "nothing is cut"
+    assert browser.js("document.getElementById('ledger').getBoundingClientRect().height") > 100
+    browser.js("dispatchEvent(new Event('afterprint'))")
+    assert browser.errors() == []
+
+
+def test_the_legend_lies_over_nothing_and_names_stand_whole(browser, pages):
+    browser.open(pages["gpt"])
+    assert browser.js("document.getElementById('graph').contains(document.getElementById('key'))") is False
+    for _ in range(12):
+        press(browser, "ArrowRight")
+        assert "…" not in browser.js("document.getElementById('line').textContent")
+    # No figure of the chain rule leaves its column.
+    over = "[...document.querySelectorAll('#ledger td')].filter(cell => cell.scrollWidth > cell.clientWidth + 1).length"
+    assert browser.js(over) == 0
+    words = (
+        "[...document.querySelectorAll('.tools button')].filter(one => one.offsetParent).map(one => one.textContent)"
+    )
+    assert {"Fold", "Unfold", "Fit"} <= set(browser.js(words))
+
+
+def test_a_phone_sees_all_of_the_graph_and_comes_to_the_chain_rule_by_one_touch(browser, pages):
+    browser.open(pages["gpt"], 390, 844)
+    sides = "(r => [r.left, r.right])(document.querySelector('.root').getBoundingClientRect())"
+    left, right = browser.js(sides)
+    assert 0 <= left < right <= 390
+    height = "document.getElementById('ledger').getBoundingClientRect().height"
+    assert browser.js(height) == 0
+    browser.js(CLICK.format("as-ledger"))
+    assert browser.js(height) > 200
+    assert browser.js("document.getElementById('ledger').getBoundingClientRect().top") < 844 / 2

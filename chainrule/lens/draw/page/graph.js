@@ -5,6 +5,8 @@ const unfolded = new Set([0]);
 let lanes = new Map();              // "box value" -> [[row, element]]
 let zoom = 1;
 
+const phone = matchMedia("(max-width: 52rem)");
+
 const keyOf = (kind, id) => `${kind} ${id}`;
 
 const drawGraph = () => {
@@ -100,7 +102,7 @@ const firstDepth = () => {
   for (let depth = 0; ; depth++) {
     const opened = boxes.filter((box) => depthOf(box.id) <= depth + 1);
     if (opened.length === boxes.filter((box) => depthOf(box.id) <= depth).length) return depth;
-    if (opened.reduce((sum, box) => sum + childrenOf(box.id).length, 0) > 40) return depth;
+    if (opened.reduce((sum, box) => sum + childrenOf(box.id).length, 0) > (phone.matches ? 12 : 40)) return depth;
   }
 };
 
@@ -191,6 +193,27 @@ const setZoom = (wanted) => {
 const fitWidth = () => {
   canvas.style.zoom = 1;
   const across = pane.clientWidth / (shown.get("box 0").scrollWidth + 40), down = pane.clientHeight / (canvas.scrollHeight + 2);
-  setZoom(across < 1 ? Math.max(0.7, across) : Math.max(1, Math.min(across, down, 1.6)));
+  // On a phone all of the width is seen at first; elsewhere letters stay readable.
+  setZoom(across < 1 ? Math.max(phone.matches ? 0.3 : 0.7, across) : Math.max(1, Math.min(across, down, 1.6)));
   pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
+};
+
+// On paper the graph is one piece with the size that it has when the wires are drawn: as wide as the sheet, and on one
+// sheet where that leaves it readable. Pixels of A4 and Letter between margins of 12 mm.
+const SHEET = { width: 690, height: 860 }, LEAST_ON_PAPER = 0.45;
+const toPaper = () => {
+  document.documentElement.classList.add("paper");
+  canvas.style.zoom = 1;
+  canvas.style.width = canvas.style.height = "";
+  canvas.style.contain = "none";
+  const wide = shown.get("box 0").scrollWidth + 44, tall = canvas.scrollHeight;
+  const across = Math.min(1, SHEET.width / wide), whole = Math.min(across, SHEET.height / tall);
+  const scale = whole >= LEAST_ON_PAPER ? whole : across;
+  Object.assign(canvas.style, { width: `${wide}px`, height: `${tall}px`, contain: "", zoom: scale });
+  drawWires();
+};
+const fromPaper = () => {
+  document.documentElement.classList.remove("paper");
+  Object.assign(canvas.style, { width: "", height: "", contain: "" });
+  setZoom(zoom);
 };

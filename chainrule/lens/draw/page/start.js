@@ -37,16 +37,18 @@ const drawTable = () => {
         el("td", { class: "quiet" }, site ? `${site.file.split("/").pop()}:${site.line}` : ""));
     }))));
 };
-const view = (table) => {
-  $("table").hidden = !table;
-  pane.hidden = table;
-  $("as-graph").setAttribute("aria-pressed", String(!table));
-  $("as-table").setAttribute("aria-pressed", String(table));
-  if (table && !$("table").firstChild) drawTable();
-  if (!table) drawWires();
+// The ledger stands beside the others, but on a phone, where it is one of three.
+const view = (wanted) => {
+  document.body.dataset.view = wanted;
+  $("table").hidden = wanted !== "table";
+  pane.hidden = wanted === "table" || (wanted === "ledger" && phone.matches);
+  for (const name of ["graph", "ledger", "table"]) $(`as-${name}`).setAttribute("aria-pressed", String(name === wanted));
+  if (wanted === "table" && !$("table").firstChild) drawTable();
+  if (wanted === "graph") drawWires();
 };
-$("as-graph").addEventListener("click", () => view(false));
-$("as-table").addEventListener("click", () => view(true));
+for (const name of ["graph", "ledger", "table"]) $(`as-${name}`).addEventListener("click", () => view(name));
+phone.addEventListener("change", () => view("graph"));
+document.querySelector(".skip").addEventListener("click", () => { if (phone.matches) view("ledger"); });
 
 const haystack = [
   ...boxes.slice(1).map((box) => ["box", box.id, box.path, box.kind]),
@@ -58,7 +60,7 @@ const find = () => {
   const hits = words.length ? haystack.filter(([, , name, more]) => words.every((word) => `${name} ${more}`.toLowerCase().includes(word))) : [];
   $("found").hidden = !words.length;
   $("found").replaceChildren(...hits.slice(0, 12).map(([kind, id, name, more]) => el("li", {}, el("button", { type: "button",
-    onclick: () => { $("found").hidden = true; view(false); goTo(kind, id); } }, el("b", {}, name), el("small", {}, more)))),
+    onclick: () => { $("found").hidden = true; view("graph"); goTo(kind, id); } }, el("b", {}, name), el("small", {}, more)))),
     el("li", { class: "quiet", role: "status" }, hits.length ? hits.length > 12 ? `and ${hits.length - 12} more` : plural(hits.length, "place") : "Nothing is called so."));
 };
 $("search").addEventListener("input", find);
@@ -114,7 +116,8 @@ $("theme").addEventListener("click", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawHeats);
 addEventListener("resize", drawWires);
-addEventListener("beforeprint", drawWires);
+addEventListener("beforeprint", toPaper);
+addEventListener("afterprint", fromPaper);
 
 unfoldDepth(canvas.dataset.depth === "" ? firstDepth() : +canvas.dataset.depth);
 drawLedger();

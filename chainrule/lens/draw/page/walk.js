@@ -3,8 +3,10 @@ const slider = $("slider");
 const TAB = "\u2002";
 let at = 0;                         // 0: everything is shown; n: the n-th step back
 
-const short = (name) => name.length > 26 ? `${name.slice(0, 15)}…${name.slice(-8)}` : name;
-const partial = (name) => `∂L/∂${short(name)}`;
+// Names stand whole, and may break behind a dot or an underscore.
+const partial = (name) => ["∂L/∂", ...soft(name)];
+// So many letters fit in the bar in large type.
+const LONG = 60;
 // One line for each input: ∂L/∂w = ∂L/∂u · ∂u/∂w = −0.08 · 1.1 = −0.09; for tensors shapes and norms.
 const chainLines = (step) => {
   const op = ops[step.op], through = values[step.through];
@@ -12,10 +14,11 @@ const chainLines = (step) => {
     const to = values[part.value];
     const scalar = step.incoming !== undefined && part.local !== undefined && part.number !== undefined;
     const made = through.name === "" ? opName(op) : through.name;
-    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", `∂${short(made)}/∂${short(to.name)}`)];
-    if (scalar) return el("div", {}, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
+    const long = 2 * (made.length + to.name.length) > LONG ? "long" : null;
+    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", ["∂", ...soft(made)], ["/∂", ...soft(to.name)])];
+    if (scalar) return el("div", { class: long }, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
     const from = step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`;
-    return el("div", {}, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
+    return el("div", { class: long }, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
       el("span", { class: "gradient" }, from), " → ", el("b", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`), el("small", {}, ` ${shapeOf(to)}`));
   });
 };
@@ -24,7 +27,7 @@ const meetingLines = (step) => {
   if (!value.met) return [];
   const summands = value.met.slice(0, 4).map((one) => one.number !== undefined ? number(one.number) : `‖${number(one.norm)}‖`);
   const total = figure(value.gradient), more = value.met.length > 4 ? ` + ${value.met.length - 4} more` : "";
-  return [el("div", {}, el("span", { class: "met" }, `Σ ${value.met.length}`), ` ${partial(value.name)} = `, el("span", { class: "gradient" }, `${summands.join(" + ").replaceAll("+ −", "− ")}${more}`), " → ", el("b", { class: "gradient" }, total))];
+  return [el("div", {}, el("span", { class: "met" }, `Σ ${value.met.length}`), " ", partial(value.name), " = ", el("span", { class: "gradient" }, `${summands.join(" + ").replaceAll("+ −", "− ")}${more}`), " → ", el("b", { class: "gradient" }, total))];
 };
 
 const walkTo = (wanted, { scroll = true } = {}) => {
@@ -95,10 +98,10 @@ const drawLedger = () => {
     const op = ops[step.op], value = values[step.through];
     return el("tr", { "data-step": step.order, class: op.error !== undefined ? verdict(op) : "", onclick: () => { stop(); walkTo(step.order + 1); } },
       el("td", { class: "quiet" }, `${step.order + 1}`),
-      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, soft(small ? op.saying : opName(op))), !small && el("small", {}, ` ${boxes[op.box].path}`)),
+      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, soft(small ? op.saying : opName(op))), !small && el("small", {}, " ", soft(boxes[op.box].path))),
       el("td", { class: "n value" }, figure(value.value)),
-      el("td", { class: "n gradient" }, value.met && el("span", { class: "met" }, `Σ ${value.met.length}`), " ", step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`),
-      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, shortName(values[part.value].name)), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
+      el("td", { class: "n gradient" }, value.met && el("span", { class: "met" }, `Σ ${value.met.length}`), " ", el("span", {}, step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`)),
+      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, soft(shortName(values[part.value].name))), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
   });
   $("ledger").replaceChildren(steps.length
     ? el("table", { class: "ledger" }, el("caption", {}, "The chain rule, from the loss back"), el("thead", {}, head), el("tbody", {}, lines))
