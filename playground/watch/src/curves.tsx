@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Chart, type Drawn, type Expected, type Guide, type Zoom } from "./chart";
 import { type Axis, places, raw, rangeOf, type Scale, smoothed, spanOf } from "./curve";
 import { colourOf } from "./ink";
-import type { Head, Run } from "./run";
+import { looks, type Head, type Run } from "./run";
 import { count } from "./words";
 
 export interface Shown {
@@ -124,12 +124,12 @@ function lossLines({ run }: Shown, beside: Shown[], axis: Axis, span: number): D
     ...others,
     { ...raw(run.train, "loss", x), label: "raw", colour: "train", width: noisy ? 1 : 1.5, alpha: noisy ? 0.35 : 1, fits: true },
     { label: "training", colour: "train", width: 2, x, y: smoothed(run.train, "loss", span), told: true, fits: true },
-    { label: "held out", colour: "held", width: 2, x: heldOut, y: run.heldOut.figures.val_loss?.mean ?? [], marks: true, told: true, fits: true },
+    { label: "held out", colour: "held", width: 2, x: heldOut, y: looks(run, "val_loss"), marks: true, told: true, fits: true },
   ];
 }
 
 function bitsLines({ run }: Shown, beside: Shown[], axis: Axis): Drawn[] {
-  const line = (other: Run) => ({ x: places(other.heldOut, axis, other.head), y: other.heldOut.figures.val_bits_per_byte?.mean ?? [] });
+  const line = (other: Run) => ({ x: places(other.heldOut, axis, other.head), y: looks(other, "val_bits_per_byte") });
   const others = beside.map(({ name, run: other }, place): Drawn => ({ ...line(other), label: name, colour: colourOf(place), width: 1.5, told: true, fits: beside.length < 8 }));
   return [...others, { ...line(run), label: "held out", colour: "held", width: 2, marks: true, told: true, fits: true }];
 }
@@ -143,7 +143,7 @@ function smallLines(run: Run, name: string, axis: Axis, span: number): Drawn[] {
 
 /** Lines that need no model: in bits per byte, and in the loss's own unit where a look tells how those two go together. */
 function guidesOf(run: Run, baselines: Record<string, number>): { loss: Guide[]; bits: Guide[] } {
-  const [loss, bits] = [run.heldOut.figures.val_loss?.mean.at(-1), run.heldOut.figures.val_bits_per_byte?.mean.at(-1)];
+  const [loss, bits] = [looks(run, "val_loss").at(-1), looks(run, "val_bits_per_byte").at(-1)];
   const guesses: Guide[] = run.head?.vocab_size ? [{ name: `guessing (ln ${count(run.head.vocab_size)})`, value: Math.log(run.head.vocab_size) }] : [];
   const counted = Object.entries(baselines).map(([name, value]) => ({ name, value }));
   const ratio = loss && bits ? loss / bits : null;

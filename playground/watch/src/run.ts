@@ -207,3 +207,11 @@ function longer(old: Columns, piece: Piece): Columns {
 function isFigure(value: unknown): value is Figure {
   return typeof value === "object" && value !== null && "mean" in value;
 }
+
+/** A figure of the looks at held-out text. The last one of a finished run is what it ended with: one figure for one thing. */
+export function looks(run: Run, name: "val_loss" | "val_bits_per_byte"): Numbers {
+  const mean = run.heldOut.figures[name]?.mean ?? [];
+  const final = run.head?.status === "finished" ? run.head.final : null;
+  const end = final && (name === "val_loss" ? final.loss : final.bits);
+  return end === null || !mean.length ? mean : [...mean.slice(0, -1), end];
+}
