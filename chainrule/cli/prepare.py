@@ -56,9 +56,10 @@ def prepare(
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "text.on_bad": on_bad}))
     texts = check_layers(layers, minutes).text.paths
-    from chainrule.data import check_paths, look_at_text
+    from chainrule.data import absolute_paths, check_paths, look_at_text
 
     check_paths(texts)
+    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
     if check:
         return _seen(look_at_text(resolve(layers).config.text), as_json=as_json)
     return _prepare(layers, minutes, as_json=as_json)

@@ -103,12 +103,14 @@ def pretrain(
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
     if origin := fork_of(layers):
         run = new_run(name, runs_folder, [str(find_step(origin)[0].path)], suffix="-fork")
-        return train_run(layers, run, minutes=minutes, as_json=as_json)
+        return train_run(layers, run, minutes=minutes, as_json=as_json, log_to=log_to)
     texts = check_layers(layers, minutes).text.paths
     with shown_while("looking at the text …"):
-        from chainrule.data import check_paths
+        from chainrule.data import absolute_paths, check_paths
 
         check_paths(texts)
+    # So that a run's config.toml makes the same run from any folder.
+    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
     return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json, log_to=log_to)
 
 

@@ -89,10 +89,11 @@ def tune(
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "machine.device": device}))
     texts = check_layers(layers, target).text.paths
-    from chainrule.data import check_paths
+    from chainrule.data import absolute_paths, check_paths
     from chainrule.tune import tune as search
 
     check_paths(texts)
+    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
     place = new_run(name, runs_folder, texts, suffix="-tune").path
     given = 20.0 if minutes is None else minutes
     return _shown(

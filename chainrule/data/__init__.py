@@ -3,7 +3,7 @@
 from chainrule.data.amount import refuse_little
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
-from chainrule.data.files import Listing, check_paths, list_files
+from chainrule.data.files import Listing, absolute_paths, check_paths, list_files
 from chainrule.data.given import EXAMPLES, write_documents
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
@@ -35,6 +35,7 @@ __all__ = [
     "Survey",
     "TokenStore",
     "Windows",
+    "absolute_paths",
     "all_documents",
     "check_paths",
     "find_cache",

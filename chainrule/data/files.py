@@ -144,6 +144,11 @@ def check_paths(paths: Sequence[str]) -> None:
         _roots(path)
 
 
+def absolute_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """The same paths and globs from the root of the file system; words of named texts as they are."""
+    return tuple(one if one in NAMED_TEXTS else os.path.abspath(Path(one).expanduser()) for one in paths)  # noqa: PTH100
+
+
 def roots_of(paths: Sequence[str]) -> list[str]:
     """The folders and files that the paths stand for, and words of named texts as they are; raises as check_paths."""
     return [root.path for path in paths for root in _roots(path)]

