@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import re
 import shlex
 import signal
@@ -145,6 +146,15 @@ def pressing_ctrl_c(*, json_mode: bool) -> Iterator[Callable[..., None]]:
     yield lambda row: signal.raise_signal(signal.SIGINT) if isinstance(row, TrainRow) and row.step == 2 else None
 
 
+def served(words: list[str]) -> int:
+    """The real command until it says its address, then Ctrl-C; its exit code."""
+    command = [sys.executable, "-m", "chainrule", *words, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        print(process.stderr.readline(), file=sys.stderr)
+        process.send_signal(signal.SIGINT)
+        return process.wait(60)
+
+
 class Walk:
     """Runs the blocks of one page in the present folder."""
 
@@ -172,7 +182,7 @@ class Walk:
             patched.setattr("sys.stdin", io.StringIO("The\n"))
             if CTRL_C in line:
                 patched.setattr("chainrule.cli.start.make_watch", pressing_ctrl_c)
-            self.run(line, lambda: main(words))
+            self.run(line, lambda: served(words) if words[0] == "watch" else main(words))
 
     def named(self, word: str) -> str:
         if "NAME" not in word:
