@@ -25,4 +25,5 @@ def named(source: str, folder: Path = RUNS) -> str:
 def check_subject(what: str) -> None:
     """Raises RunError for a run to be looked at that is mistyped; the lens knows what else a word may be."""
     if ".py" not in what:
-        check_source(what)
+        # One tensor of a file is named behind a colon.
+        check_source(what if Path(what).exists() else what.rpartition(":")[0] or what)

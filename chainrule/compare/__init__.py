@@ -1,7 +1,7 @@
 """Runs side by side: curves at equal cost, settings, samples, and what of their difference is noise."""
 
 from chainrule.compare.found import Comparison, compare_runs
-from chainrule.compare.groups import Group, groups_of
+from chainrule.compare.groups import Group
 from chainrule.compare.page import write_comparison
 from chainrule.compare.seeds import Missing, missing_seeds, train_seed
 from chainrule.compare.tables import comparison_tables
@@ -12,7 +12,6 @@ __all__ = [
     "Missing",
     "compare_runs",
     "comparison_tables",
-    "groups_of",
     "missing_seeds",
     "train_seed",
     "write_comparison",

@@ -12,7 +12,7 @@ from chainrule.config.compare import (
 )
 from chainrule.config.elsewhere import MODEL_WORDS
 from chainrule.config.explain import explained
-from chainrule.config.load import Layer, Resolved, mistakes, resolve, section_type
+from chainrule.config.load import Layer, Resolved, resolve, section_type
 from chainrule.config.model import SCALED_BY, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.quickstart import quickstart_layer
@@ -45,7 +45,6 @@ __all__ = [
     "explained",
     "fork_of",
     "load_toml",
-    "mistakes",
     "modern",
     "preset",
     "quickstart_layer",

@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.checkpoints import step_folder, steps_of
-from chainrule.run.facts import Facts, held_out_rows, read_anchors, read_facts
+from chainrule.run.facts import Facts, held_out_rows, read_facts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
@@ -147,7 +147,6 @@ __all__ = [
     "new_run",
     "noise_scale",
     "open_run",
-    "read_anchors",
     "read_asked",
     "read_facts",
     "read_manifest",

@@ -1,8 +1,8 @@
 """Every judgement on a run in one place: what was seen, what it means, what to try."""
 
 from chainrule.verdict.comparison import Overview, compare, overview_or_name
+from chainrule.verdict.first_words import headline, how_to_go_on, to_do
 from chainrule.verdict.forgetting import judge_forgetting
-from chainrule.verdict.headline import headline, how_to_go_on, to_do
 from chainrule.verdict.health import judge
 from chainrule.verdict.of_a_run import findings
 from chainrule.verdict.pairs import Paired, jackknife_half, judge_pair, paired, shared_confidence, spread_text

@@ -1,6 +1,6 @@
 """What every server of ours has, whatever it offers: who may call it, the port, the files of its page; no package."""
 
-from chainrule.web.callers import Callers, RefusedError, is_loopback, token_of
+from chainrule.web.callers import Callers, RefusedError, token_of
 from chainrule.web.listening import address_of, listen
 from chainrule.web.pages import PAGE_HEADERS, SAFE_HEADERS, PageFile, page_files
 
@@ -11,7 +11,6 @@ __all__ = [
     "PageFile",
     "RefusedError",
     "address_of",
-    "is_loopback",
     "listen",
     "page_files",
     "token_of",

@@ -150,9 +150,9 @@ CALLS = {
         [*TEACH, "--training.seed", str(10**30)],
         "is too large",
     ),
-    "an unknown model": (["generate", "nosuch", "x"], "no run at nosuch"),
+    "an unknown model": (["generate", "nosuch", "x"], "no model is called 'nosuch'"),
     "an unknown model to teach": (["finetune", "runs/smal", "good.jsonl", *FAST], "no run at runs/smal.* Did you mean"),
-    "an unknown model to serve": (["serve", "nosuch"], "no run at nosuch"),
+    "an unknown model to serve": (["serve", "nosuch"], "no model is called 'nosuch'"),
     "an unknown file of rows": (["finetune", "small", "nosuch.jsonl", *FAST], "nosuch.jsonl"),
 }
 

@@ -179,6 +179,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PACKAGED, "small", Packaged("small_package", "small.gguf", "pip install it"))
+    monkeypatch.setattr("chainrule.cli.named.MODEL_WORDS", ("small",))
     return tmp_path
 
 

@@ -12,7 +12,8 @@ from chainrule.base import DataError, count_text
 from chainrule.cli import main
 from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
-from chainrule.run import RunFolder, freed_bytes, read_anchors, read_manifest, run_lock
+from chainrule.run import RunFolder, freed_bytes, read_manifest, run_lock
+from chainrule.run.facts import read_anchors
 from chainrule.tokenizer.train import byte_tokenizer
 from chainrule.train.origin import find_origin
 from chainrule.verdict.comparison import at_equal_tokens, overview

@@ -26,6 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PACKAGED, "small", Packaged("small_package", "small.gguf", "pip install it"))
+    monkeypatch.setattr("chainrule.cli.named.MODEL_WORDS", ("small",))
     return tmp_path
 
 

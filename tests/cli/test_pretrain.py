@@ -124,7 +124,11 @@ def test_a_finished_run_that_is_resumed_prints_the_command_that_goes_on(runs_fol
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [({}, "no text there"), ({"a.txt": b"\xff\xfe broken"}, "a.txt"), ({"a.txt": b"short"}, "short|little|token|text")],
+    [
+        ({}, "no text there"),
+        ({"a.txt": b"\xff\xfe broken " * 9000 + b"x"}, "a.txt"),
+        ({"a.txt": b"short"}, "short|little|token|text"),
+    ],
     ids=["empty folder", "not utf-8", "too little"],
 )
 def test_bad_text_is_one_message(content, told, tmp_path, capsys, tiny):

@@ -9,7 +9,8 @@ import pytest
 
 from chainrule.base import ConfigError, RunError
 from chainrule.cli import main
-from chainrule.compare import groups_of, missing_seeds, train_seed
+from chainrule.compare import missing_seeds, train_seed
+from chainrule.compare.groups import groups_of
 from chainrule.run import RunFolder, TrainRow
 
 pytestmark = pytest.mark.xdist_group("compared")

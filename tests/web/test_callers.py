@@ -3,7 +3,8 @@
 import pytest
 
 from chainrule.base import ConfigError
-from chainrule.web import Callers, RefusedError, is_loopback, token_of
+from chainrule.web import Callers, RefusedError, token_of
+from chainrule.web.callers import is_loopback
 
 HERE = [(b"host", b"localhost:8000")]
 
