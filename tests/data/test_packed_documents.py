@@ -68,6 +68,18 @@ BOMB = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>'
         (word(""), "no text in it"),
         (b"PK\x03\x04", "truncated or damaged"),
     ],
+    ids=[
+        "cut",
+        "no end",
+        "bomb",
+        "entities",
+        "outside",
+        "no document",
+        "spreadsheet",
+        "archive",
+        "empty",
+        "a head alone",
+    ],
 )
 def test_what_is_damaged_or_hostile_says_what_it_is(content, told):
     with pytest.raises(ValueError, match=told):
