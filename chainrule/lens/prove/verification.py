@@ -40,8 +40,8 @@ from chainrule.lens.tape import (
     Value,
     in_float64,
     modules_of,
-    same_buffers,
     same_random_numbers,
+    same_state,
     subject_of,
 )
 
@@ -112,7 +112,7 @@ def _seeded(seed: int) -> RandomState:
 def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level) -> Tape:
     """The run, in float64; says which line refuses that."""
     try:
-        with same_random_numbers(state), same_buffers(modules):
+        with same_random_numbers(state), same_state(modules):
             return subject.record(level=level)
     except RuntimeError as fault:
         words = str(fault).splitlines()[0]

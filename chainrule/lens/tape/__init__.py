@@ -4,9 +4,10 @@ from chainrule.lens.tape.copies import in_float64, modules_of
 from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tape.recording import Target, record
-from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers
+from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers, same_state
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
+from chainrule.lens.tape.watching import Watched, watch_tensor, watching_everywhere, written_at
 
 __all__ = [
     "Forward",
@@ -21,6 +22,7 @@ __all__ = [
     "Tape",
     "Target",
     "Value",
+    "Watched",
     "in_float64",
     "measure",
     "modules_of",
@@ -28,6 +30,10 @@ __all__ = [
     "record",
     "same_buffers",
     "same_random_numbers",
+    "same_state",
     "subject_of",
     "version",
+    "watch_tensor",
+    "watching_everywhere",
+    "written_at",
 ]

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from chainrule.base import LensError
 from chainrule.health import ModuleStack
 from chainrule.lens.tape.memory import Memory, Write, merged
 from chainrule.lens.tape.nodes import Node, Ref, Role, Tape, Value
 from chainrule.lens.tape.operations import by_schema, core_decompositions, is_composite, written_by
-from chainrule.lens.tape.reach import members
+from chainrule.lens.tape.reach import COMPUTED, members
 from chainrule.lens.tape.sites import calling_site
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.tracking import settle
@@ -159,6 +160,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value.tensor = tensor
 
     def _leaf(self, tensor: Tensor, name: str, role: Role) -> Value:
+        if hasattr(tensor, COMPUTED) and role == "constant":
+            raise LensError(
+                f"{getattr(tensor, COMPUTED)} was computed from weights before the run, and nothing is known of how; "
+                "compute it inside forward"
+            )
         value = self._new(tensor, name, role)
         value.requires_grad, value.is_leaf = tensor.requires_grad, True
         self.memory.hold(tensor, value)
