@@ -85,7 +85,7 @@ def settled(line: Line, unit: float, noise: float, certain: float, gap: float) -
     They are followed as long as rounding (`certain` times its standard deviation) is well below `gap`, the
     contradiction that is to be settled. The last three, each extrapolated with the one before, are what they come to;
     how far these are apart is the error. None where too few steps are small enough to tell and large enough to be
-    exact.
+    exact, or where they do not converge.
 
     Ridders' own estimate looks at a few steps of one size only, and does not see what bends in between zero and those.
     """
@@ -100,11 +100,14 @@ def settled(line: Line, unit: float, noise: float, certain: float, gap: float) -
         else:
             differences.clear()
     ends = [((10 * fine - coarse) / 9, rounding) for (coarse, _), (fine, rounding) in pairwise(differences)][-3:]
-    if len(ends) < 2:
+    if len(ends) < 3:
         return None
-    slopes = [end for end, _ in ends]
-    rounding = ends[-1][1]
-    return Estimate(slopes[-1], max(max(slopes) - min(slopes), rounding), rounding, line.n_runs)
+    (first, _), (second, _), (last, rounding) = ends
+    # An extrapolated difference is wrong by h to the fourth, a hundredth with every step: what does not even halve is
+    # on its way to something else.
+    if abs(last - second) > max(abs(second - first) / 2, certain * rounding):
+        return None
+    return Estimate(last, max(first, second, last) - min(first, second, last), rounding, line.n_runs)
 
 
 def one_sided(line: Line, unit: float, noise: float) -> tuple[float, float] | None:

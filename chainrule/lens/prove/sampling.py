@@ -32,6 +32,8 @@ FEWEST = 8
 NEAREST, FARTHEST = 1e-3, 2e-2
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
 NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
+# So many roundings of the loss are looked at again, with steps so many times shorter.
+SUSPICIOUS, SHORTER = 2.0**10, 2.0**6
 # A coordinate whose derivative says itself that it is worse than this is tried with steps so many times wider.
 POOR, WIDER = 1e-4, 16.0
 # Nothing is asked of steps in which rounding makes up this part of the answer.
@@ -91,8 +93,7 @@ def check_by_numbers(
         ways = _ways(weights, generator)
         if not number:
             with along(watched, [weight.tensor for weight in weights], ways) as loss:
-                noise = computational_noise(loss, min(NOISE_ROUNDINGS * u, LONGEST_NOISE))
-            probe = replace(probe, noise=max(noise, UNIT_ROUNDOFF * abs(start)))
+                probe = replace(probe, noise=_noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE)))
         directions.append(_direction(probe, weights, ways))
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
@@ -127,7 +128,8 @@ class Probe:
         `unit` is the distance over which the line is settled, `h0` the first step.
         """
         size = ask(NOTHING).size
-        smallest = max(1e-9 * h0, self.noise / (ALL_ROUNDING * size) if size else 0.0)
+        # A gradient that is nothing beside the rounding of the loss gets one look, with the first step.
+        smallest = min(max(1e-9 * h0, self.noise / (ALL_ROUNDING * size) if size else 0.0), h0)
         estimate = slope(line, h0, smallest, self.noise, size)
         if estimate is None:
             return self._at_corner(line, unit, ask)
@@ -151,6 +153,18 @@ class Probe:
         left, right = sides
         check = ask(Estimate((left + right) / 2, abs(right - left) / 2, 0.0, line.n_runs))
         return replace(check, state="corner", why=f"slope {left:+.6g} to the left, {right:+.6g} to the right")
+
+
+def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
+    """The standard deviation of the rounding of the loss, which is one rounding at least.
+
+    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see.
+    """
+    least = UNIT_ROUNDOFF * abs(start)
+    found = computational_noise(loss, step)
+    if found > SUSPICIOUS * least:
+        found = min(found, computational_noise(loss, step / SHORTER))
+    return max(found, least)
 
 
 def _explained(check: NumberCheck) -> bool:

@@ -17,6 +17,7 @@ from chainrule.lens.engine import (
     autograd_gradients,
     compare,
     cuts_of,
+    differentiable,
     kinked,
     loss_to_differentiate,
     narrower_segments,
@@ -153,7 +154,8 @@ class Settings:
         comparison.ours.clear()
         place = locate(tape, limits.exceeded(), policy=self.policy)
         formats, why = number_formats(tape), reasons(tape, number_formats(tape))
-        u = max(map(unit_roundoff, formats.values()))
+        live = differentiable(tape)
+        u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
         left = self.seconds - (time.perf_counter() - start)
         numbers = self._numbers(tape, forward, leaves, gradients, limits, left, u)
         kept = tape.values[loss].tensor
