@@ -29,7 +29,7 @@ from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limi
 from chainrule.lens.engine.lines import Line, one_sided, settled, slope
 from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
 from chainrule.lens.engine.policy import OURS, Policy
-from chainrule.lens.engine.replaying import needed_constants, replay
+from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, narrower_segments
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
@@ -71,6 +71,7 @@ __all__ = [
     "largest",
     "limits_from",
     "local_gradient",
+    "local_run",
     "loss_to_differentiate",
     "maker_of",
     "moving",

@@ -187,12 +187,17 @@ def _verdict(report: Report, width: int) -> list[str]:
         lines += _place(report.place, width)
     lines += _sides(report, width)
     if report.contradictions and report.gradients_agree:
-        lines += wrapped(
-            "Autograd and the rules agree with each other. Look for a jump of the loss (rounding, argmax, a "
-            "comparison), or for something that changes from run to run.",
-            width,
-        )
+        lines += wrapped(_against_both(report), width)
     return lines
+
+
+def _against_both(report: Report) -> str:
+    if report.place is not None:
+        return "Autograd and the rules agree there, and numbers contradict both: each operation was moved by itself."
+    return (
+        "Autograd and the rules agree with each other, and every recorded operation is right by itself. Look for numbers "
+        "that leave the recording (.tolist(), NumPy) and come back, or for a jump of the loss (rounding, argmax)."
+    )
 
 
 def _place(place: Place, width: int) -> list[str]:
@@ -203,13 +208,14 @@ def _place(place: Place, width: int) -> list[str]:
     if place.site is not None:
         lines += [f"  line             {place.site}", f"                   {place.site.code}"]
     if place.others:
-        lines.append(f"  or one of        operations {', '.join(map(str, place.others))}")
+        what = "and also " if place.by_numbers else "or one of"
+        lines.append(f"  {what}        operations {', '.join(map(str, place.others))}")
     return [cut(line, width) for line in lines]
 
 
 def _sides(report: Report, width: int) -> list[str]:
     """Whom the numbers prove right, with the plainest example."""
-    if report.gradients_agree or not report.contradictions:
+    if not report.contradictions:
         return []
     worst = max(report.contradictions, key=lambda one: max(one.error("autograd"), one.error("rules")))
     right = [one for one in ENGINES if worst.agrees(one)]

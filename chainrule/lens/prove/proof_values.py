@@ -81,6 +81,7 @@ def _place(one: Place) -> dict[str, Any]:
         "function": one.function,
         "function_site": _site(one.function_site),
         "others": list(one.others),
+        "by_numbers": one.by_numbers,
     }
 
 

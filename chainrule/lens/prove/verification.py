@@ -26,6 +26,7 @@ from chainrule.lens.engine import (
     sampled_limits,
     unit_roundoff,
 )
+from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import locate
 from chainrule.lens.prove.number_checks import Engine, Numbers
 from chainrule.lens.prove.proof import ParameterCheck, Report
@@ -161,7 +162,7 @@ class Settings:
         kept = tape.values[loss].tensor
         assert kept is not None
         errors, tolerances = _by_node(tape, limits)
-        return Report(
+        report = Report(
             name=subject.name,
             against=self.against,
             loss=float(kept.detach()),
@@ -180,6 +181,9 @@ class Settings:
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
         )
+        if place is None and report.verdict == "wrong" and "rules" in self.against:
+            report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))
+        return report
 
     def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
         if "rules" not in self.against:
