@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from chainrule.lens.engine import (
     autograd_gradients,
     compare,
     cuts_of,
+    differentiable,
+    kinked,
     loss_to_differentiate,
     narrower_segments,
     number_formats,
@@ -24,10 +26,12 @@ from chainrule.lens.engine import (
     sampled_limits,
     unit_roundoff,
 )
+from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import locate
+from chainrule.lens.prove.number_checks import Engine, Numbers
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
-from chainrule.lens.prove.sampling import Engine, Numbers, Weight, check_by_numbers
+from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
 from chainrule.lens.tape import (
@@ -47,6 +51,8 @@ from chainrule.lens.tape import (
 
 WAYS = ("autograd", "rules", "numbers")
 SECONDS = 40.0
+# A gradient that is zero by construction: so many roundings of the largest one at most, and rounding of this part.
+FAINT, MOSTLY = 1e3, 0.03
 
 
 def verify(
@@ -149,16 +155,18 @@ class Settings:
         comparison.ours.clear()
         place = locate(tape, limits.exceeded(), policy=self.policy)
         formats, why = number_formats(tape), reasons(tape, number_formats(tape))
+        live = differentiable(tape)
+        u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
         left = self.seconds - (time.perf_counter() - start)
-        numbers = self._numbers(forward, leaves, gradients, limits, left, max(map(unit_roundoff, formats.values())))
+        numbers = self._numbers(tape, forward, leaves, gradients, limits, left, u)
         kept = tape.values[loss].tensor
         assert kept is not None
         errors, tolerances = _by_node(tape, limits)
-        return Report(
+        report = Report(
             name=subject.name,
             against=self.against,
             loss=float(kept.detach()),
-            parameters=tuple(_check_of(leaf, limits, why) for leaf in leaves),
+            parameters=_with_zeros([_check_of(leaf, limits, why) for leaf in leaves], u),
             node_errors=errors,
             tolerance_of=tolerances,
             place=place,
@@ -171,7 +179,11 @@ class Settings:
             cuts=cuts_of(tape),
             seconds=time.perf_counter() - start,
             tape=tape,
+            seconds_left_out=limits.seconds_left_out,
         )
+        if place is None and report.verdict == "wrong" and "rules" in self.against:
+            report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))
+        return report
 
     def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
         if "rules" not in self.against:
@@ -183,12 +195,13 @@ class Settings:
             found.differences,
             policy=self.policy,
             seed=self.seed,
-            seconds=self.seconds / 2,
+            seconds=self.seconds / 4,
         )
         return found, limits
 
     def _numbers(
         self,
+        tape: Tape,
         forward: Forward,
         leaves: list[Value],
         gradients: Mapping[int, Mapping[Engine, Tensor | None]],
@@ -203,12 +216,35 @@ class Settings:
         weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
         if not weights:
             return None
-        return check_by_numbers(forward, weights, self.coordinates, seed=self.seed, seconds=max(seconds, 0.0), u=u)
+        return check_by_numbers(
+            forward,
+            weights,
+            self.coordinates,
+            seed=self.seed,
+            seconds=max(seconds, 0.0),
+            u=u,
+            watch=kinked(tape),
+        )
 
 
 def _check_of(leaf: Value, limits: Limits, why: Mapping[int, str]) -> ParameterCheck:
     reason = why.get(leaf.id, "the loss does not depend on it")
     return ParameterCheck(leaf.name, leaf.meta.shape, limits.differences.get(leaf.id), limits.of(leaf.id), reason)
+
+
+def _with_zeros(checks: list[ParameterCheck], u: float) -> tuple[ParameterCheck, ...]:
+    """Marks the gradients that are zero by construction: rounding makes up most of them, and beside others they vanish.
+
+    `u` is the unit roundoff of the narrowest format. A sum that cancels leaves rounding of its terms, so that what is
+    left is as small beside them as a rounding is; terms are no larger than the largest gradient by much.
+    """
+    largest_of_all = max((one.difference.size for one in checks if one.difference is not None), default=0.0)
+
+    def zero(one: ParameterCheck) -> bool:
+        size = 0.0 if one.difference is None else one.difference.size
+        return 0 < size <= FAINT * u * largest_of_all and one.tolerance.expected >= MOSTLY
+
+    return tuple(replace(one, zero=zero(one)) for one in checks)
 
 
 def _by_node(tape: Tape, limits: Limits) -> tuple[dict[int, float], dict[int, float]]:
