@@ -44,6 +44,13 @@ class Place:
     others: tuple[int, ...] = ()
     by_numbers: bool = False
 
+    @property
+    def called(self) -> str:
+        """Who is named: a hook, a custom Function, or else the operation."""
+        if self.function is None:
+            return self.op
+        return self.function if " on " in self.function else f"custom Function {self.function}"
+
 
 def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place | None:
     """The place where the gradients of `wrong` (value number: relative error) went wrong first, on the way back.

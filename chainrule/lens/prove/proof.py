@@ -6,6 +6,7 @@ from typing import Literal
 from chainrule.base import LensError
 from chainrule.lens.engine import Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
+from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.prove.number_checks import WIDE, NumberCheck, Numbers
 from chainrule.lens.tape import Tape
 
@@ -68,6 +69,7 @@ class Report:
     differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients, which
     numbers do not see. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
     float64, and `device` is where it ran. `doubts` are reasons for which gradients that agree are not proved;
+    `changes` are hooks and custom Functions that change gradients, allowed or not.
     `seconds_left_out` is about what the repetitions would have taken that there was no time for.
     """
 
@@ -91,6 +93,7 @@ class Report:
     device: str = "cpu"
     doubts: tuple[str, ...] = ()
     seconds_left_out: float = 0.0
+    changes: tuple[Change, ...] = ()
 
     @property
     def suspect(self) -> int | None:
@@ -114,6 +117,8 @@ class Report:
     def verdict(self) -> Verdict:
         """`proved`: all ways agree, each within what it may be off by. `wrong`: two do not. Else `not proved`."""
         # Numbers see through what the program cuts on purpose.
+        if any(not one.allowed for one in self.changes):
+            return "wrong"
         if not self.gradients_agree or (self.contradictions and not self.cuts):
             return "wrong"
         return "not proved" if self.open_points else "proved"
@@ -211,7 +216,7 @@ class Report:
         if self.place is None:
             n = len(self.contradictions)
             return f"{self.name}: wrong, {n} derivatives by numbers contradict the gradient"
-        what = f"custom Function {self.place.function}" if self.place.function else self.place.op
+        what = self.place.called
         module = f" in {self.place.module}" if self.place.module else ""
         site = self.place.function_site or self.place.site
         return (

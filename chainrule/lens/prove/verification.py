@@ -14,7 +14,6 @@ from chainrule.lens.engine import (
     Comparison,
     Limits,
     Policy,
-    autograd_gradients,
     compare,
     cuts_of,
     differentiable,
@@ -27,8 +26,9 @@ from chainrule.lens.engine import (
     unit_roundoff,
 )
 from chainrule.lens.prove.blame import blame
-from chainrule.lens.prove.locate import locate
+from chainrule.lens.prove.locate import Place, locate
 from chainrule.lens.prove.number_checks import Engine, Numbers
+from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, way_back
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
@@ -42,11 +42,13 @@ from chainrule.lens.tape import (
     Tape,
     Target,
     Value,
+    WatchedHook,
     in_float64,
     modules_of,
     same_random_numbers,
     same_state,
     subject_of,
+    watching_everywhere,
 )
 
 WAYS = ("autograd", "rules", "numbers")
@@ -67,6 +69,7 @@ def verify(
     policy: Policy = OURS,
     level: Level = "op",
     step: Step | None = None,
+    allow: Sequence[str] = (),
 ) -> Report:
     """Holds autograd's gradients, those of the rules and numerical differences against each other; see `Report`.
 
@@ -77,6 +80,10 @@ def verify(
 
     `against` names two or three of "autograd", "rules", "numbers". The `policy` has the rules; its fallback
     lets autograd differentiate operations that have none, which the report names.
+
+    `allow` names hooks and custom Functions that change gradients on purpose (clipping, reversal, straight-through), by
+    line or name: `["gradient reversal at line 12", "layers.py:40", "Reverse"]`. The report lists them, and what lies
+    behind them is held against what they give.
 
     With `step=` (what `capture` returned) and no target: the gradients that a step really left, in its own formats and
     on its own device, against the rules in float64; `seed`, `seconds` and `policy` go for it too.
@@ -90,15 +97,15 @@ def verify(
     if step is not None:
         return verify_step(step, policy=policy, seed=seed, seconds=seconds or SECONDS)
     assert target is not None
-    settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, policy)
+    settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, policy, Allowed(allow))
     given = in_float64(subject_of(target, batch, loss))
-    with same_random_numbers(_seeded(seed)), torch.enable_grad():
+    with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
         state, modules = RandomState(), modules_of(given)
         tape = _record(given, state, modules, level)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
         _seeded(seed + 1).restore()
-        return settings.verify(given, tape, Forward(given, state, modules))
+        return settings.verify(given, tape, Forward(given, state, modules), everywhere)
 
 
 def _check(against: Sequence[str], coordinates: int) -> None:
@@ -139,12 +146,16 @@ class Settings:
     seconds: float
     seed: int
     policy: Policy
+    allowed: Allowed
 
-    def verify(self, subject: Subject, tape: Tape, forward: Forward) -> Report:
-        """The verification of a recorded run."""
+    def verify(self, subject: Subject, tape: Tape, forward: Forward, everywhere: Sequence[WatchedHook]) -> Report:
+        """The verification of a recorded run; `everywhere` are the hooks of all modules at once."""
         start, loss = time.perf_counter(), loss_to_differentiate(tape)
         leaves = [leaf for leaf in tape.leaves() if leaf.differentiable]
-        theirs = autograd_gradients(tape) if "autograd" in self.against else {}
+        back = WayBack({}, None, ())
+        if "autograd" in self.against:
+            back = way_back(tape, forward.modules, everywhere, self.allowed)
+        theirs = back.gradients
         gradients: dict[int, dict[Engine, Tensor | None]] = {leaf.id: {} for leaf in leaves}
         for leaf in leaves if theirs else ():
             gradients[leaf.id]["autograd"] = theirs[leaf.id]
@@ -153,7 +164,7 @@ class Settings:
         for leaf in leaves if "rules" in self.against else ():
             gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
         comparison.ours.clear()
-        place = locate(tape, limits.exceeded(), policy=self.policy)
+        place = self._place(tape, back, limits)
         formats, why = number_formats(tape), reasons(tape, number_formats(tape))
         live = differentiable(tape)
         u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
@@ -180,10 +191,22 @@ class Settings:
             seconds=time.perf_counter() - start,
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
+            changes=back.changes,
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
             report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))
         return report
+
+    def _place(self, tape: Tape, back: WayBack, limits: Limits) -> Place | None:
+        """Where gradients went wrong first: an operation, a Function that wrote into what it was given, or a hook."""
+        exceeded = limits.exceeded()
+        if back.plain is not None:  # a hook changed something; what is wrong without it comes first
+            apart = compare(tape, back.plain, policy=self.policy).differences
+            exceeded = {value: one.relative for value, one in apart.items() if one.relative > limits.of(value).limit}
+        if exceeded and back.writers:
+            return place_of_function(tape, back.writers[0], max(exceeded.values()))
+        place = locate(tape, exceeded, policy=self.policy)
+        return place_of_hook(tape, back.guilty) if place is None and back.guilty is not None else place
 
     def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
         if "rules" not in self.against:

@@ -7,7 +7,7 @@ from chainrule.lens.tape.recording import Target, record
 from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers, same_state
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
-from chainrule.lens.tape.watching import Watched, watch_tensor, watching_everywhere, written_at
+from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, watching_everywhere, written_at
 
 __all__ = [
     "Forward",
@@ -22,7 +22,7 @@ __all__ = [
     "Tape",
     "Target",
     "Value",
-    "Watched",
+    "WatchedHook",
     "in_float64",
     "measure",
     "modules_of",
@@ -34,6 +34,7 @@ __all__ = [
     "subject_of",
     "version",
     "watch_tensor",
+    "watched_in",
     "watching_everywhere",
     "written_at",
 ]

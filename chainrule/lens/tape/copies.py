@@ -24,7 +24,7 @@ SHARED = (type, ModuleType, BuiltinFunctionType, str, int, float, bool, type(Non
 def in_float64(subject: Subject) -> Subject:
     """The subject with its own weights, buffers and inputs on the CPU: real ones in float64, complex in complex128.
 
-    Hooks of parameters, inputs and modules come with it, over copies of what they hold, and are watched (`Watched`). A
+    Hooks of parameters, inputs and modules come with it, over copies of what they hold, and are watched (`WatchedHook`). A
     compiled model is taken as it was written. Of a function the modules and tensors that it names from around it are
     copied too. Integers and truth values stay what they are.
 

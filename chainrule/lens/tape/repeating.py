@@ -4,13 +4,14 @@ import copy
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 from chainrule.base import LensError
 from chainrule.lens.tape.subject import Subject
@@ -117,21 +118,25 @@ _MODULE_PARTS = frozenset(vars(nn.Module()))
 class Forward:
     """The loss of a subject as a function of whatever lies in its weights: each call draws the same random numbers.
 
-    To be called inside `same_random_numbers`, which puts those of the outside back once, at the end. `holding`, where
-    there is something to hold, is the context that each run happens in; without it no graph is made.
+    To be called inside `same_random_numbers`, which puts those of the outside back once, at the end. `holding` is the
+    context that each run happens in. Autograd is on, since a program may ask (or register a hook); it keeps nothing.
     """
 
     def __init__(self, subject: Subject, state: RandomState, modules: list[nn.Module]) -> None:
         self.subject, self.state, self.modules = subject, state, modules
-        self.holding: Callable[[], AbstractContextManager[object]] = torch.no_grad
+        self.holding: Callable[[], AbstractContextManager[object]] = nullcontext
         self.n_runs = 0
 
     def __call__(self) -> float:
         """The loss of one more run."""
         self.n_runs += 1
         self.state.restore()
-        with same_state(self.modules), self.holding():
+        with same_state(self.modules), torch.enable_grad(), saved_tensors_hooks(_forget, _forget), self.holding():
             loss = self.subject.run()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise LensError(f"{self.subject.name} returned no single number; pass loss=lambda output: …")
         return float(loss.detach())
+
+
+def _forget(_saved: object) -> None:
+    """Nobody goes back through these runs."""

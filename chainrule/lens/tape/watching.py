@@ -1,7 +1,7 @@
 """The hooks of a program on its way back: in place, watched for what they change, and off when they are asked to be."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ EVERYWHERE = ("_global_backward_hooks", "_global_backward_pre_hooks")
 
 
 @dataclass(eq=False)
-class Watched:
+class WatchedHook:
     """A hook that stands in for the program's own: calls it, and notes how far it moved what it was given.
 
     `on` says what it hangs on, `change` is the largest difference of an element over the largest element (0 while
@@ -38,12 +38,16 @@ class Watched:
         if self.off:
             return None
         self.n_calls += 1
-        place = 1 if self.kind == "backward hook" else len(given) - 1
-        before = tree_map_only(Tensor, lambda one: one.detach().clone(), given[place])
+        before = tree_map_only(Tensor, lambda one: one.detach().clone(), self._gradient(given))
         answer = self.hook(*given)
-        after = given[place] if answer is None else answer
+        after = self._gradient(given) if answer is None else answer
         self.change = max(self.change, _moved(before, after))
         return answer
+
+    def _gradient(self, given: tuple[Any, ...]) -> Any:
+        if self.kind == "post-accumulate hook":
+            return given[0].grad
+        return given[1] if self.kind == "backward hook" else given[-1]
 
     @property
     def name(self) -> str:
@@ -71,6 +75,13 @@ def written_at(function: Any) -> Site | None:
     return Site(str(shown), first + start, inner.__qualname__, lines[start].strip())
 
 
+def watched_in(modules: Iterable[nn.Module]) -> list[WatchedHook]:
+    """The watchers of modules and of all in them."""
+    parts = {id(part): part for module in modules for part in module.modules()}.values()
+    hooks = [hook for part in parts for attribute in MODULE_HOOKS for hook in getattr(part, attribute).values()]
+    return [hook for hook in hooks if isinstance(hook, WatchedHook)]
+
+
 def watch_module(module: nn.Module, prefix: str) -> None:
     """Puts watchers in the place of the backward hooks of a module and of all in it."""
     for path, part in module.named_modules(prefix=prefix):
@@ -78,7 +89,7 @@ def watch_module(module: nn.Module, prefix: str) -> None:
             _watch(getattr(part, attribute), kind, path or type(module).__name__)
 
 
-def watch_tensor(tensor: Tensor, name: str) -> list[Watched]:
+def watch_tensor(tensor: Tensor, name: str) -> list[WatchedHook]:
     """Puts watchers in the place of a tensor's hooks, and returns all that are there."""
     return [
         *_watch(tensor._backward_hooks, "tensor hook", name),
@@ -87,7 +98,7 @@ def watch_tensor(tensor: Tensor, name: str) -> list[Watched]:
 
 
 @contextmanager
-def watching_everywhere() -> Iterator[list[Watched]]:
+def watching_everywhere() -> Iterator[list[WatchedHook]]:
     """Inside the block the backward hooks of all modules (`register_module_full_backward_hook`) are watched."""
     places = [getattr(torch.nn.modules.module, name) for name in EVERYWHERE]
     before = [dict(place) for place in places]
@@ -102,11 +113,11 @@ def watching_everywhere() -> Iterator[list[Watched]]:
             place.update({key: hook for key, hook in hooks.items() if key in place})
 
 
-def _watch(hooks: Any, kind: str, on: str) -> list[Watched]:
+def _watch(hooks: Any, kind: str, on: str) -> list[WatchedHook]:
     """The watchers in a dictionary of hooks, which autograd asks again on each way back."""
     for key, hook in list((hooks or {}).items()):
-        if not isinstance(hook, Watched):
-            hooks[key] = Watched(hook, kind, on)
+        if not isinstance(hook, WatchedHook):
+            hooks[key] = WatchedHook(hook, kind, on)
     return list((hooks or {}).values())
 
 
@@ -117,10 +128,10 @@ def _moved(before: Any, after: Any) -> float:
 
 
 def _apart(one: Tensor, other: Any) -> float:
-    if not isinstance(other, Tensor) or one.shape != other.shape:
-        return float(other is not None)
-    if not one.numel():
-        return 0.0
+    if not isinstance(other, Tensor):
+        return 0.0  # a gradient that a hook takes away from `.grad` was used up
+    if one.shape != other.shape or not one.numel():
+        return float(one.shape != other.shape)
     size = float(one.abs().max())
     gone = float(torch.where((one == other) | (one.isnan() & other.isnan()), 0.0, (other - one).abs()).max())
     eps = torch.finfo(one.dtype).eps
