@@ -11,7 +11,7 @@ from chainrule.lens.engine.autograd import (
 )
 from chainrule.lens.engine.backward import Contribution, ReverseStep, differentiable, loss_to_differentiate, reverse
 from chainrule.lens.engine.comparison import Comparison, Difference, compare, difference, largest
-from chainrule.lens.engine.cuts import cuts_of
+from chainrule.lens.engine.cuts import Cut, cuts_of
 from chainrule.lens.engine.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
@@ -25,6 +25,7 @@ from chainrule.lens.engine.differences import (
     ridders,
 )
 from chainrule.lens.engine.kinks import Watched, kinked
+from chainrule.lens.engine.holding import Holding
 from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limits_from, reasons, sampled_limits
 from chainrule.lens.engine.lines import Line, one_sided, settled, slope
 from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
@@ -45,9 +46,11 @@ __all__ = [
     "Comparison",
     "Contribution",
     "CustomFunctions",
+    "Cut",
     "Difference",
     "Estimate",
     "Formats",
+    "Holding",
     "Limits",
     "Line",
     "Noise",

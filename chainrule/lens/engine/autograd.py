@@ -77,8 +77,9 @@ class Arrivals:
         """The gradient at a place: as it arrived, or `otherwise` where nothing goes on from it."""
         return self.copies.get((edge.node, edge.output_nr), otherwise)
 
-    def _at_leaf(self, node: Any, gradient: Tensor) -> None:
-        self.copies[node, 0] = gradient.detach().clone()
+    def _at_leaf(self, node: Any, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            self.copies[node, 0] = gradient.detach().clone()
 
     def _arrived(self, node: Any, slots: set[int], gradients: tuple[Tensor | None, ...]) -> None:
         for slot in slots:

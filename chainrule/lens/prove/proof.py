@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chainrule.base import LensError
-from chainrule.lens.engine import Difference, Segment, Tolerance
+from chainrule.lens.engine import Cut, Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
 from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.prove.number_checks import WIDE, NumberCheck, Numbers
@@ -66,8 +66,8 @@ class Report:
     rounding explains there; node numbers are those of `tape`. `suspect` is the operation whose gradient is wrong,
     `place` says more about it. `skipped` counts gradients that autograd does not know: inside custom Functions, and
     of tensors that were written to in parts. `not_independent` names operations that had no rule and were
-    differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients, which
-    numbers do not see. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
+    differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients:
+    what these handed on is held when numbers are taken. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
     float64, and `device` is where it ran. `doubts` are reasons for which gradients that agree are not proved;
     `changes` are hooks and custom Functions that change gradients, allowed or not.
     `seconds_left_out` is about what the repetitions would have taken that there was no time for.
@@ -86,7 +86,7 @@ class Report:
     n_values: int
     skipped: int
     not_independent: tuple[str, ...]
-    cuts: tuple[str, ...]
+    cuts: tuple[Cut, ...]
     seconds: float
     tape: Tape = field(repr=False)
     loss_check: ParameterCheck | None = None
@@ -116,10 +116,9 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """`proved`: all ways agree, each within what it may be off by. `wrong`: two do not. Else `not proved`."""
-        # Numbers see through what the program cuts on purpose.
         if any(not one.allowed for one in self.changes):
             return "wrong"
-        if not self.gradients_agree or (self.contradictions and not self.cuts):
+        if not self.gradients_agree or self.contradictions:
             return "wrong"
         return "not proved" if self.open_points else "proved"
 

@@ -41,7 +41,7 @@ def proof_facts(report: Report) -> dict[str, Any]:
         "n_values": report.n_values,
         "skipped": report.skipped,
         "not_independent": list(report.not_independent),
-        "cuts": list(report.cuts),
+        "cuts": [str(one) for one in report.cuts],
         "seconds": report.seconds,
         "seconds_left_out": report.seconds_left_out,
     }

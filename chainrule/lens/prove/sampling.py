@@ -52,8 +52,9 @@ class Weight:
     @property
     def tensor(self) -> Tensor:
         """The tensor that the program reads."""
-        assert self.value.tensor is not None
-        return self.value.tensor
+        found = self.value.in_program
+        assert found is not None
+        return found
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""

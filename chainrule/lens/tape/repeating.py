@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from chainrule.base import LensError
+from chainrule.lens.tape.nodes import Tape
 from chainrule.lens.tape.subject import Subject
 
 
@@ -61,6 +62,23 @@ def same_buffers(modules: list[nn.Module]) -> Iterator[None]:
     finally:
         for buffer, copy in zip(buffers, before, strict=True):
             buffer.data.copy_(copy)  # .data: a tape that holds the buffer does not take it for changed
+
+
+@contextmanager
+def leaves_before(tape: Tape) -> Iterator[None]:
+    """Inside, weights that the recorded run wrote to (a norm kept small) hold what they held before it."""
+    found = [(value.tensor, value.in_program) for value in tape.leaves() if value.overwritten]
+    written = [(before, tensor) for before, tensor in found if before is not None and tensor is not None]
+    counted = tuple(tensor for _, tensor in written)
+    with torch.autograd._unsafe_preserve_version_counter(counted):  # type: ignore[attr-defined,no-untyped-call]
+        after = [tensor.data for tensor in counted]
+        for before, tensor in written:
+            tensor.data = before.clone()
+        try:
+            yield
+        finally:
+            for tensor, data in zip(counted, after, strict=True):
+                tensor.data = data
 
 
 @contextmanager
