@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import get_gradient_edge
 
+from chainrule.base import LensError
 from chainrule.lens.tape import Node, Ref, Site, Tape, Value, written_at
 
 
@@ -165,27 +166,51 @@ def local_gradient(
 
     None when that cannot be told: the node leads to the value in a roundabout way (views that were written to).
     """
+    target = _edge(value)
+    found = [
+        answer
+        for place, answer in answers_of(tape, maker, outputs, gradients).items()
+        if maker.next_functions[place] == (target.node, target.output_nr)
+    ]
+    if not found:
+        return None
+    total = torch.zeros(value.meta.shape, dtype=value.meta.dtype, device=value.meta.device)
+    for answer in found:
+        if answer is not None:
+            total = total + answer
+    return total
+
+
+def answers_of(
+    tape: Tape, maker: Any, outputs: Iterable[int], gradients: Mapping[int, Tensor | None]
+) -> dict[int, Tensor | None]:
+    """What `maker` hands back, by the place of its inputs; nothing where it made none of the outputs."""
     incoming: dict[int, Tensor | None] = {}
     for output in outputs:
         edge = _edge(tape.values[output])
         if edge is not None and edge.node is maker:
-            incoming[edge.output_nr] = gradients.get(output)
-    target = _edge(value)
-    places = [
-        i for i, (node, slot) in enumerate(maker.next_functions) if (node, slot) == (target.node, target.output_nr)
-    ]
-    if not incoming or not places:
-        return None
+            given = gradients.get(output)
+            # A copy: it may write into what it is given.
+            incoming[edge.output_nr] = None if given is None else given.clone()
+    if not incoming:
+        return {}
     n_outputs = max(incoming) + 1 if not hasattr(maker, "_input_metadata") else len(maker._input_metadata)
-    given = [incoming.get(slot) for slot in range(n_outputs)]
     run = maker.apply if isinstance(maker, BackwardCFunction) else maker
-    answer = run(*given)
-    answers = answer if isinstance(answer, tuple) else (answer,)
-    total = torch.zeros(value.meta.shape, dtype=value.meta.dtype, device=value.meta.device)
-    for place in places:
-        if answers[place] is not None:
-            total = total + answers[place]
-    return total
+    answer = run(*[incoming.get(slot) for slot in range(n_outputs)])
+    return dict(enumerate(answer if isinstance(answer, tuple) else (answer,)))
+
+
+def whole_function(tape: Tape, node: Node, incoming: tuple[Tensor | None, ...]) -> dict[str, list[Tensor | None]]:
+    """What a custom Function that is one operation of the tape hands back to its arguments, by its own backward pass."""
+    maker = maker_of(tape, node)
+    if maker is None:
+        raise LensError(
+            f"{node.op.partition('.')[2]} at {node.site} leaves torch, and cannot be taken back alone in another format; "
+            "verify the model itself, not a step"
+        )
+    answers = answers_of(tape, maker, node.outputs, dict(zip(node.outputs, incoming, strict=True)))
+    # Autograd lists all arguments of `apply`, the tape only tensors.
+    return {"inputs": [answers.get(place) for place in node.func.places]}
 
 
 def maker_of(tape: Tape, node: Node) -> Any:

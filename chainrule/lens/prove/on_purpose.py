@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from chainrule.base import LensError
 from chainrule.lens.engine import CustomFunctions, autograd_gradients, function_name, function_site
 from chainrule.lens.prove.locate import Place
-from chainrule.lens.tape import Site, Tape, Value, WatchedHook, watch_tensor, watched_in
+from chainrule.lens.tape import Site, Tape, Value, WatchedHook, watch_tensor, watched_in, written_at
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Allowed:
                 self.used.add(entry)
                 return True
         return False
+
+    def whole(self, function: type, site: Site | None) -> bool:
+        """Whether a custom Function, called at `site`, is one whose gradient is what its backward pass says."""
+        lines = [site, *(written_at(one) for one in (function, function.forward, function.backward))]  # type: ignore[attr-defined]
+        return bool(self.entries) and (function.__name__, lines) in self
 
     @property
     def unused(self) -> tuple[str, ...]:

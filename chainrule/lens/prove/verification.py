@@ -20,6 +20,7 @@ from chainrule.lens.engine import (
     differentiable,
     kinked,
     loss_to_differentiate,
+    maker_of,
     narrower_segments,
     number_formats,
     reasons,
@@ -35,6 +36,7 @@ from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
+from chainrule.lens.prove.whole_functions import judge_functions
 from chainrule.lens.tape import (
     Forward,
     Level,
@@ -103,12 +105,12 @@ def verify(
     given = in_float64(subject_of(target, batch, loss))
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
         state, modules = RandomState(), modules_of(given)
-        tape = _record(given, state, modules, level)
+        tape = _record(given, state, modules, level, settings.allowed)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
         _seeded(seed + 1).restore()
-        forward = Forward(given, state, modules)
-        forward.holding = holding = Holding(tape)
+        forward, holding = Forward(given, state, modules), Holding(tape)
+        forward.holding = holding
         report = settings.verify(given, tape, forward, everywhere)
         return report if holding.lost is None else without_numbers(report, holding.lost)
 
@@ -136,11 +138,13 @@ def _seeded(seed: int) -> RandomState:
         return RandomState()
 
 
-def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level) -> Tape:
+def _record(
+    subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed
+) -> Tape:
     """The run, in float64; says which line refuses that."""
     try:
         with same_random_numbers(state), same_state(modules):
-            return subject.record(level=level)
+            return subject.record(level=level, whole=allowed.whole)
     except RuntimeError as fault:
         words = str(fault).splitlines()[0]
         if any(word in words.lower() for word in ("dtype", "scalar type", "double", "float")):
@@ -180,6 +184,13 @@ class Settings:
         comparison.ours.clear()
         place = self._place(tape, back, limits)
         formats, why = number_formats(tape), reasons(tape, number_formats(tape))
+        judged = judge_functions(tape, policy=self.policy, seed=self.seed)
+        if judged.wrong and place is None:
+            place = place_of_function(
+                tape, maker_of(tape, tape.nodes[judged.wrong[0]]), max(one.change for one in judged.changes)
+            )
+        if isinstance(forward.holding, Holding):
+            forward.holding.bend(judged.given)
         live = differentiable(tape)
         u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
         left = self.seconds - (time.perf_counter() - start)
@@ -205,7 +216,8 @@ class Settings:
             seconds=time.perf_counter() - start,
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
-            changes=back.changes,
+            changes=(*back.changes, *judged.changes),
+            doubts=judged.open_points,
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
             report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))

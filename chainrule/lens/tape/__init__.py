@@ -2,9 +2,11 @@
 
 from chainrule.lens.tape.copies import in_float64, modules_of
 from chainrule.lens.tape.escapes import Escapes
+from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tape.operations import broken_up, core_decompositions
+from chainrule.lens.tape.recorder import WHOLE
 from chainrule.lens.tape.recording import Target, record
 from chainrule.lens.tape.repeating import Forward, RandomState, leaves_before, same_buffers, same_random_numbers, same_state
 from chainrule.lens.tape.statistics import measure
@@ -14,6 +16,7 @@ from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, 
 __all__ = [
     "Escapes",
     "Forward",
+    "FunctionCall",
     "Level",
     "Meta",
     "Node",
@@ -26,6 +29,8 @@ __all__ = [
     "Target",
     "Value",
     "WatchedHook",
+    "WHOLE",
+    "around_functions",
     "broken_up",
     "core_decompositions",
     "in_float64",

@@ -105,7 +105,8 @@ class Node:
     `module` is the path of the module that asked for it, from the recorded model ("" for the model itself), and `call`
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
-    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`).
+    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`), `hidden` an
+    operation in the forward pass of a custom Function that stands on the tape as a whole.
     """
 
     id: int
@@ -120,6 +121,7 @@ class Node:
     in_place: bool
     tracked: bool = True
     unseen: bool = False
+    hidden: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -162,7 +164,6 @@ class Tape:
     modules: dict[str, str] = field(default_factory=dict)
     tied: dict[str, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
-    functions: list[Any] = field(default_factory=list)
     outputs: tuple[int, ...] = ()
     loss: int | None = None
 
