@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.engine import (
+    NOISE_VALUES,
     UNIT_ROUNDOFF,
     Estimate,
     Line,
@@ -28,6 +29,8 @@ ALL_WEIGHTS = "all weights at once"
 N_DIRECTIONS = 3
 # Done whatever the time; the largest gradient of so many tensors.
 FEWEST = 8
+# So many weights at which numbers contradict both engines are enough: each costs twenty runs.
+ENOUGH = 3
 # A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
 NEAREST, FARTHEST = 1e-3, 2e-2
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
@@ -98,12 +101,15 @@ def check_by_numbers(
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        if time.perf_counter() > end and len(found) >= FEWEST:
+        done = time.perf_counter() > end or sum(not _explained(one) for one in found) >= ENOUGH
+        if done and len(found) >= FEWEST:
             break
         found.append(_coordinate(probe, weight, index))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
-    if len(found) < len(plan):
+    if sum(not _explained(one) for one in found) >= ENOUGH:
+        why = "they contradict often enough"
+    elif len(found) < len(plan):
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
@@ -158,10 +164,14 @@ class Probe:
 def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
     """The standard deviation of the rounding of the loss, which is one rounding at least.
 
-    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see.
+    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see. Where the loss
+    does not move at all, a rounding within it is coarser than the loss: longer steps show how much.
     """
     least = UNIT_ROUNDOFF * abs(start)
     found = computational_noise(loss, step)
+    while not found and loss(NOISE_VALUES * step) == start and step < FARTHEST / SHORTER:
+        step *= SHORTER
+        found = computational_noise(loss, step)
     if found > SUSPICIOUS * least:
         found = min(found, computational_noise(loss, step / SHORTER))
     return max(found, least)
