@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.engine import (
-    NOISE_VALUES,
     UNIT_ROUNDOFF,
     Estimate,
     Line,
@@ -169,11 +168,11 @@ def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
     """
     least = UNIT_ROUNDOFF * abs(start)
     found = computational_noise(loss, step)
-    while not found and loss(NOISE_VALUES * step) == start and step < FARTHEST / SHORTER:
-        step *= SHORTER
-        found = computational_noise(loss, step)
     if found > SUSPICIOUS * least:
         found = min(found, computational_noise(loss, step / SHORTER))
+    while not found and step < FARTHEST / SHORTER:
+        step *= SHORTER
+        found = computational_noise(loss, step)
     return max(found, least)
 
 

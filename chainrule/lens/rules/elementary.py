@@ -50,7 +50,7 @@ def exp2(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def expm1(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = eˣ − 1`, exact near 0. Its derivative is y + 1, which is 0 where y has rounded to −1: so it is made from x."""
+    """`y = eˣ − 1`, exact near 0. Its derivative is y + 1, but made from x: y has lost its digits near −1."""
     return x.exp().mul_(g)
 
 

@@ -30,7 +30,7 @@ def log_softmax(call: Call, g: Tensor) -> Gradients:
 
 
 def _among_the_certain(call: Call, g: Tensor, found: Tensor, place: Tensor, certain: Tensor) -> Tensor:
-    """1 − p of a probability near 1 is the sum of the others: g(1 − p) − pΣg of the others, nothing of which cancels."""
+    """Of a probability p near 1, 1 − p is the sum of the others: it gets g(1 − p) − pΣg of the others."""
     x, dim = wide(call["self"]).to(g.dtype), call["dim"]
     odds = (x - x.gather(dim, place)).exp_().scatter_(dim, place, 0).sum(dim, keepdim=True)
     others = g.scatter(dim, place, 0).sum(dim, keepdim=True)
