@@ -141,7 +141,7 @@ class Probe:
         first = ask(estimate)
         if _explained(first) and (first.own_error <= WIDE or not first.size):
             return first
-        gap = max(_gap(first), WIDE * first.size)
+        gap = WIDE * first.size if _explained(first) else _gap(first)
         again = settled(line, unit, self.noise, ROUNDING, gap)
         if again is None:
             return first if _explained(first) else replace(first, state="withdrawn", why=_unsettled(first))
