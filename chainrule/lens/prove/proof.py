@@ -209,8 +209,8 @@ class Report:
         if self.place is None and off:
             first = max((one for one in self.parameters if not one.ok), key=lambda one: one.difference_in_limits)
             return (
-                f"{self.name}: wrong, {len(off)} of {len(self.parameters)} gradients are further from float64 than rounding "
-                f"explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
+                f"{self.name}: wrong, {len(off)} of {len(self.parameters)} gradients are further from float64 than "
+                f"rounding explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
             )
         if self.place is None:
             n = len(self.contradictions)

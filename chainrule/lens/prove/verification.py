@@ -305,5 +305,5 @@ def _by_node(tape: Tape, limits: Limits) -> tuple[dict[int, float], dict[int, fl
         if node is None:
             continue
         if node not in errors or one.relative * allowed[node] >= errors[node] * limit:
-            errors[node], allowed[node] = one.relative, limit
+            errors[node], allowed[node] = one.relative + 0.0, limit
     return errors, allowed
