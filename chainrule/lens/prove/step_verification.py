@@ -155,7 +155,7 @@ def loss_of(tape: Tape) -> float:
     """The loss itself."""
     kept = tape.values[loss_number(tape)].tensor
     assert kept is not None
-    return float(kept)
+    return float(kept.detach())
 
 
 def _draws(tape: Tape) -> bool:

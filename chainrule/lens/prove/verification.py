@@ -29,10 +29,12 @@ from chainrule.lens.engine import (
 )
 from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import Place, locate
+from chainrule.lens.prove.not_finite import not_finite_gradients, without_loss
 from chainrule.lens.prove.number_checks import Engine, Numbers
-from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, way_back
+from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, place_of_unseen, way_back
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
+from chainrule.lens.prove.same_program import not_the_same
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
@@ -102,7 +104,8 @@ def verify(
         return verify_step(step, policy=policy, seed=seed, seconds=seconds or SECONDS)
     assert target is not None
     settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, policy, Allowed(allow))
-    given = in_float64(subject_of(target, batch, loss))
+    original = subject_of(target, batch, loss)
+    given = in_float64(original)
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
         state, modules = RandomState(), modules_of(given)
         tape = _record(given, state, modules, level, settings.allowed)
@@ -111,7 +114,9 @@ def verify(
         _seeded(seed + 1).restore()
         forward, holding = Forward(given, state, modules), Holding(tape)
         forward.holding = holding
+        doubt = not_the_same(original, tape, state, forward)
         report = settings.verify(given, tape, forward, everywhere)
+        report = replace(report, doubts=(*report.doubts, *([doubt] if doubt else ())))
         return report if holding.lost is None else without_numbers(report, holding.lost)
 
 
@@ -169,6 +174,9 @@ class Settings:
     def verify(self, subject: Subject, tape: Tape, forward: Forward, everywhere: Sequence[WatchedHook]) -> Report:
         """The verification of a recorded run; `everywhere` are the hooks of all modules at once."""
         start, loss = time.perf_counter(), loss_to_differentiate(tape)
+        without = without_loss(subject.name, self.against, tape)
+        if without is not None:
+            return without
         leaves = [leaf for leaf in tape.leaves() if leaf.differentiable]
         back = WayBack({}, None, ())
         if "autograd" in self.against:
@@ -191,6 +199,8 @@ class Settings:
             )
         if isinstance(forward.holding, Holding):
             forward.holding.bend(judged.given)
+        endless = not_finite_gradients(tape, gradients, forward, policy=self.policy)
+        place = endless.place if endless.changes else place
         live = differentiable(tape)
         u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
         left = self.seconds - (time.perf_counter() - start)
@@ -216,11 +226,12 @@ class Settings:
             seconds=time.perf_counter() - start,
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
-            changes=(*back.changes, *judged.changes),
-            doubts=judged.open_points,
+            changes=(*back.changes, *judged.changes, *endless.changes),
+            doubts=(*judged.open_points, *endless.doubts),
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
-            report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))
+            blamed = blame(tape, policy=self.policy, seed=self.seed)
+            report = replace(report, place=blamed or place_of_unseen(tape))
         return report
 
     def _place(self, tape: Tape, back: WayBack, limits: Limits) -> Place | None:

@@ -1,6 +1,6 @@
 """A recording: every operation of one forward pass, with what it read and wrote."""
 
-from chainrule.lens.tape.copies import in_float64, modules_of
+from chainrule.lens.tape.copies import in_float64, modules_of, tensors_of
 from chainrule.lens.tape.escapes import Escapes
 from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import places, version
@@ -43,6 +43,7 @@ __all__ = [
     "same_random_numbers",
     "same_state",
     "subject_of",
+    "tensors_of",
     "version",
     "watch_tensor",
     "watched_in",

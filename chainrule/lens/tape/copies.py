@@ -52,6 +52,14 @@ def modules_of(subject: Subject) -> list[nn.Module]:
     return list({id(one): one for one in found if isinstance(one, nn.Module)}.values())
 
 
+def tensors_of(subject: Subject) -> list[Tensor]:
+    """The tensors that it is given, and those that its functions name, without the modules'."""
+    given = by_name(subject.target, subject.inputs, subject.named)
+    loss = {} if subject.loss is None else around(subject.loss)
+    found = [one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)]
+    return list({id(one): one for one in found if isinstance(one, Tensor)}.values())
+
+
 class Copier:
     """Makes copies that know each other: one memo, so that the loss and the model see the same weights."""
 
