@@ -50,7 +50,7 @@ def not_the_same(original: Subject, tape: Tape, state: RandomState, forward: For
     return (
         f"the copy in float64 is not the same program: its loss is {ours:.9g}, that of the model in {formats} "
         f"{theirs:.9g}, and rounding explains {MARGIN * moved:.1e}; look for what asks for a number format (x.dtype, "
-        "torch.finfo), casts one away, or jumps between them (argmax, rounding)"
+        "torch.finfo), casts one away, reads memory in one (a pointer), or jumps between them (argmax, rounding)"
     )
 
 

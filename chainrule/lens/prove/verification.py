@@ -51,6 +51,7 @@ from chainrule.lens.tape import (
     WatchedHook,
     in_float64,
     modules_of,
+    random_state,
     same_random_numbers,
     same_state,
     subject_of,
@@ -107,7 +108,7 @@ def verify(
     original = subject_of(target, batch, loss)
     given = in_float64(original)
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
-        state, modules = RandomState(), modules_of(given)
+        state, modules = random_state(given), modules_of(given)
         tape = _record(given, state, modules, level, settings.allowed)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.

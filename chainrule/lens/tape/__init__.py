@@ -1,6 +1,6 @@
 """A recording: every operation of one forward pass, with what it read and wrote."""
 
-from chainrule.lens.tape.copies import in_float64, modules_of, tensors_of
+from chainrule.lens.tape.copies import in_float64, modules_of, random_state, tensors_of
 from chainrule.lens.tape.escapes import Escapes
 from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import places, version
@@ -8,7 +8,8 @@ from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape,
 from chainrule.lens.tape.operations import broken_up, core_decompositions
 from chainrule.lens.tape.recorder import WHOLE
 from chainrule.lens.tape.recording import Target, record
-from chainrule.lens.tape.repeating import Forward, RandomState, leaves_before, same_buffers, same_random_numbers, same_state
+from chainrule.lens.tape.randomness import RandomState, same_random_numbers
+from chainrule.lens.tape.repeating import Forward, leaves_before, same_buffers, same_state
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
 from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, watching_everywhere, written_at
@@ -38,6 +39,7 @@ __all__ = [
     "measure",
     "modules_of",
     "places",
+    "random_state",
     "record",
     "same_buffers",
     "same_random_numbers",
