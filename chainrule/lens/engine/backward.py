@@ -172,8 +172,9 @@ def check_unchanged(tape: Tape, wanted: frozenset[int]) -> None:
 
 def _no_rule(node: Node) -> str:
     place = f" in module {node.module!r}" if node.module else ""
+    code = "" if node.site is None else f": `{node.site.shown}`"
     return (
-        f"no rule for {node.op}, asked for at {node.site}{place}: `{node.site.code if node.site else ''}`. "
+        f"no rule for {node.op}, asked for at {node.site}{place}{code}. "
         "Pass policy=Policy(fallback=True) (--fallback) to differentiate it by autograd, marked as not independent; "
         "or add one function to chainrule/lens/rules"
     )

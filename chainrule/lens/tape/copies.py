@@ -108,7 +108,11 @@ class Copier:
             for part in copied.modules():
                 self.memo[id(part)] = part
                 if isinstance(part, torch.jit.ScriptModule):
-                    part._apply(lambda tensor: _wide(tensor.cpu()), recurse=False)
+                    for tensor in [*part.parameters(recurse=False), *part.buffers(recurse=False)]:
+                        wanted, data = tensor.requires_grad, _wide(tensor.detach().cpu())
+                        # TorchScript's copies have the graph of their copying behind them.
+                        tensor.detach_().data = data
+                        tensor.requires_grad_(wanted)
                 else:
                     part._compiled_call_impl = None
         return made

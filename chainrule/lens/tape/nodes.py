@@ -12,6 +12,10 @@ Keep = Literal["all", "stats", "boundary"]
 Role = Literal["parameter", "buffer", "input", "constant", "result"]
 
 
+# Of a longer line of the program a message has the beginning.
+LONGEST = 80
+
+
 @dataclass(frozen=True)
 class Site:
     """The line of the program, outside torch, that asked for an operation."""
@@ -23,6 +27,11 @@ class Site:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    @property
+    def shown(self) -> str:
+        """The line itself, of a long one the beginning."""
+        return self.code if len(self.code) <= LONGEST else self.code[: LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The value that the tensor holds; a tensor never seen becomes a constant."""
         holding = self.memory.holding(tensor)
         if holding is None:
-            return self._leaf(tensor, "constant", "constant").id
+            again = self.memory.again(tensor)
+            return self._leaf(tensor, "constant", "constant").id if again is None else again.id
         if self.memory.replaced(tensor):
             return self._replace(tensor, self.tape.values[holding.value])
         number, missed = holding.value, self.memory.missed(tensor)

@@ -55,10 +55,24 @@ def record(
     recorder.register(around(target))
     torch.clear_autocast_cache()  # else a weight that was converted before would come out of nowhere
     with _devices(tape.target), torch.enable_grad(), _eager(), _unfused(level), recorder.following():
-        result = target(*inputs, **named)
+        result = _branching(tape.target, lambda: target(*inputs, **named))
         answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
     return without_saved_copies(tape, recorder.asked)
+
+
+def _branching(name: str, call: Callable[[], Any]) -> Any:
+    """Says in our words that `torch.cond` and its like cannot be recorded."""
+    try:
+        return call()
+    except NotImplementedError as fault:
+        asked = re.search(r"HigherOrderOperator (\w+)", str(fault))
+        if asked is None:
+            raise
+        raise LensError(
+            f"{name} uses torch's {asked[1]}, whose body is no operation that can be recorded; write it with Python's if and "
+            "for, which the recording follows"
+        ) from None
 
 
 def _check(loss: object, level: object, keep: object) -> None:
