@@ -51,7 +51,10 @@ NOTHING = Estimate(0.0, 0.0, 0.0, 0)
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros."""
+    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros.
+
+    A complex one is moved as the real numbers that it is made of, two for each element.
+    """
 
     value: Value
     gradients: Mapping[Engine, Tensor | None]
@@ -62,19 +65,29 @@ class Weight:
         """The tensor that the program reads."""
         found = self.value.in_program
         assert found is not None
-        return found
+        return _real(found)
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""
         if engine not in self.gradients:
             return None
         found = self.gradients[engine]
-        return 0.0 if found is None else float(found[index])
+        return 0.0 if found is None else float(_real(found)[index])
+
+    @property
+    def moving(self) -> dict[Engine, Tensor | None]:
+        """The gradients, as the tensor is moved."""
+        return {engine: None if one is None else _real(one) for engine, one in self.gradients.items()}
 
     @property
     def size(self) -> float:
         """The largest element of any engine's gradient."""
         return max((largest(one) for one in self.gradients.values()), default=0.0)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """Of a complex tensor its real and imaginary parts, in the same memory."""
+    return torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor
 
 
 def check_by_numbers(
@@ -266,7 +279,7 @@ def _coordinates(weights: Sequence[Weight], n: int, generator: torch.Generator) 
 
 
 def _largest(weight: Weight) -> int:
-    gradient = next((one for one in weight.gradients.values() if one is not None), None)
+    gradient = next((one for one in weight.moving.values() if one is not None), None)
     return 0 if gradient is None else int(gradient.abs().argmax())
 
 
