@@ -72,17 +72,17 @@ class Weight:
         if engine not in self.gradients:
             return None
         found = self.gradients[engine]
-        return 0.0 if found is None else float(_real(found)[index])
-
-    @property
-    def moving(self) -> dict[Engine, Tensor | None]:
-        """The gradients, as the tensor is moved."""
-        return {engine: None if one is None else _real(one) for engine, one in self.gradients.items()}
-
+        return 0.0 if found is None else float(found[index])
     @property
     def size(self) -> float:
         """The largest element of any engine's gradient."""
         return max((largest(one) for one in self.gradients.values()), default=0.0)
+
+
+def weight_of(value: Value, gradients: Mapping[Engine, Tensor | None], limit: float) -> Weight:
+    """The tensor with its gradients, as it is moved."""
+    real = {engine: None if one is None else _real(one) for engine, one in gradients.items()}
+    return Weight(value, real, limit)
 
 
 def _real(tensor: Tensor) -> Tensor:
@@ -279,7 +279,7 @@ def _coordinates(weights: Sequence[Weight], n: int, generator: torch.Generator) 
 
 
 def _largest(weight: Weight) -> int:
-    gradient = next((one for one in weight.moving.values() if one is not None), None)
+    gradient = next((one for one in weight.gradients.values() if one is not None), None)
     return 0 if gradient is None else int(gradient.abs().argmax())
 
 
