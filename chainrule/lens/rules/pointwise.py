@@ -26,12 +26,8 @@ def rsub(call: Call, g: Tensor) -> Gradients:
 
 
 def mul(call: Call, g: Tensor) -> Gradients:
-    """`y = ab`: each factor's gradient is the other's value, conjugated where that is complex."""
-    return wanted(call, {"self": lambda: g * _conjugate(call["other"]), "other": lambda: g * _conjugate(call["self"])})
-
-
-def _conjugate(x: Tensor | complex) -> Tensor | complex:
-    return x.conj() if isinstance(x, Tensor) else x.conjugate()
+    """`y = ab`: each factor's gradient is the other's value."""
+    return wanted(call, {"self": lambda: g * call["other"], "other": lambda: g * call["self"]})
 
 
 def div(call: Call, g: Tensor) -> Gradients:

@@ -3,6 +3,7 @@
 from chainrule.lens.tape.copies import in_float64, modules_of
 from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
+from chainrule.lens.tape.parts import Parts, record_parts
 from chainrule.lens.tape.recording import Target, record
 from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers
 from chainrule.lens.tape.statistics import measure
@@ -13,6 +14,7 @@ __all__ = [
     "Level",
     "Meta",
     "Node",
+    "Parts",
     "RandomState",
     "Ref",
     "Site",
@@ -26,6 +28,7 @@ __all__ = [
     "modules_of",
     "places",
     "record",
+    "record_parts",
     "same_buffers",
     "same_random_numbers",
     "subject_of",

@@ -115,6 +115,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.tape.modules = dict(self.modules.classes)
         settle(self.tape, self.memory, self.clock)
 
+    def value_of(self, tensor: Tensor) -> int:
+        """The number of the value that the tensor holds now."""
+        return self._value(tensor)
+
     def _refer(self, argument: Any) -> Any:
         if isinstance(argument, Tensor):
             return Ref(self._value(argument))

@@ -1,0 +1,57 @@
+"""The rules that stand by themselves, in chapters: those of operations that are made of others use them."""
+
+from collections.abc import Mapping
+
+from chainrule.lens.rules.activation import ACTIVATION
+from chainrule.lens.rules.attention import ATTENTION
+from chainrule.lens.rules.convolution import CONVOLUTION
+from chainrule.lens.rules.corners import CORNERS
+from chainrule.lens.rules.elementary import ELEMENTARY
+from chainrule.lens.rules.geometry import GEOMETRY
+from chainrule.lens.rules.index import INDEX
+from chainrule.lens.rules.losses import LOSSES
+from chainrule.lens.rules.matmul import MATMUL
+from chainrule.lens.rules.norm import NORM
+from chainrule.lens.rules.order import ORDER
+from chainrule.lens.rules.piece import PIECE
+from chainrule.lens.rules.pointwise import POINTWISE
+from chainrule.lens.rules.pooling import POOLING
+from chainrule.lens.rules.recurrent import RECURRENT
+from chainrule.lens.rules.reduce import REDUCE
+from chainrule.lens.rules.rule import Rule, conjugated
+from chainrule.lens.rules.shape import SHAPE
+from chainrule.lens.rules.softmax import SOFTMAX
+from chainrule.lens.rules.write import WRITE
+
+# In the order of the book. A new chapter is a line here, a new rule a line in the table of its chapter.
+_WRITTEN: Mapping[str, Mapping[str, Rule]] = {
+    "Arithmetic": POINTWISE,
+    "Elementary functions": ELEMENTARY,
+    "Functions with corners and steps": CORNERS,
+    "Smooth activations and dropout": ACTIVATION,
+    "Products of matrices": MATMUL,
+    "Vectors in space": GEOMETRY,
+    "Softmax": SOFTMAX,
+    "Attention": ATTENTION,
+    "Normalisation": NORM,
+    "Convolution": CONVOLUTION,
+    "Pooling and resizing": POOLING,
+    "Recurrence": RECURRENT,
+    "Losses": LOSSES,
+    "Reductions": REDUCE,
+    "Picking by size": ORDER,
+    "Shapes": SHAPE,
+    "Pieces and joins": PIECE,
+    "Indices": INDEX,
+    "Writing in place": WRITE,
+}
+
+
+def for_complex_numbers(chapters: Mapping[str, Mapping[str, Rule]]) -> dict[str, dict[str, Rule]]:
+    """The chapters with each rule made to hold for complex numbers; operations that shared a rule share it still."""
+    made = {id(rule): conjugated(rule) for rules in chapters.values() for rule in rules.values()}
+    return {chapter: {name: made[id(rule)] for name, rule in rules.items()} for chapter, rules in chapters.items()}
+
+
+PRIMITIVE_CHAPTERS = for_complex_numbers(_WRITTEN)
+PRIMITIVES: dict[str, Rule] = {name: rule for rules in PRIMITIVE_CHAPTERS.values() for name, rule in rules.items()}
