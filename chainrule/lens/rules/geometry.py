@@ -1,4 +1,4 @@
-"""Rules of vectors in space: cross product, distances between points, and the inverse of a matrix."""
+"""Rules of vectors in space: cross product and distances between points."""
 
 import math
 
@@ -32,12 +32,6 @@ def distance(call: Call, g: Tensor) -> Gradients:
     return wanted(call, {"x1": lambda: local.sum(-2), "x2": lambda: -local.sum(-3)})
 
 
-def inverse(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
-    """From A A⁻¹ = 1 follows dY = −Y dA Y."""
-    y = call.output(0).mT
-    return {} if g is None else {"A": -(y @ g @ y)}
-
-
 DISTANCE = Rule(
     distance,
     Formula("yᵢⱼ = ‖aᵢ − bⱼ‖ₚ", r"y_{ij} = \lVert a_i - b_j \rVert_p"),
@@ -63,10 +57,4 @@ GEOMETRY: dict[str, Rule] = {
     ),
     "_cdist_forward": DISTANCE,
     "_euclidean_dist": DISTANCE,
-    "linalg_inv_ex": Rule(
-        inverse,
-        Formula("Y = A⁻¹", "Y = A^{-1}"),
-        {"A": onward("A", "−Yᵀ G Yᵀ", r"-Y^\top G Y^\top")},
-        {"A": "A"},
-    ),
 }

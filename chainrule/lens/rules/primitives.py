@@ -4,11 +4,16 @@ from collections.abc import Mapping
 
 from chainrule.lens.rules.activation import ACTIVATION
 from chainrule.lens.rules.attention import ATTENTION
+from chainrule.lens.rules.complex_numbers import COMPLEX
+from chainrule.lens.rules.connectionist import CONNECTIONIST
 from chainrule.lens.rules.convolution import CONVOLUTION
 from chainrule.lens.rules.corners import CORNERS
 from chainrule.lens.rules.elementary import ELEMENTARY
+from chainrule.lens.rules.factorisations import FACTORISATIONS
+from chainrule.lens.rules.fourier import FOURIER
 from chainrule.lens.rules.geometry import GEOMETRY
 from chainrule.lens.rules.index import INDEX
+from chainrule.lens.rules.linear_systems import LINEAR_SYSTEMS
 from chainrule.lens.rules.losses import LOSSES
 from chainrule.lens.rules.matmul import MATMUL
 from chainrule.lens.rules.norm import NORM
@@ -19,17 +24,24 @@ from chainrule.lens.rules.pooling import POOLING
 from chainrule.lens.rules.recurrent import RECURRENT
 from chainrule.lens.rules.reduce import REDUCE
 from chainrule.lens.rules.rule import Rule, conjugated
+from chainrule.lens.rules.scatter import SCATTER
 from chainrule.lens.rules.shape import SHAPE
 from chainrule.lens.rules.softmax import SOFTMAX
+from chainrule.lens.rules.special import SPECIAL
 from chainrule.lens.rules.write import WRITE
 
 # In the order of the book. A new chapter is a line here, a new rule a line in the table of its chapter.
 _WRITTEN: Mapping[str, Mapping[str, Rule]] = {
     "Arithmetic": POINTWISE,
     "Elementary functions": ELEMENTARY,
+    "Special functions": SPECIAL,
     "Functions with corners and steps": CORNERS,
     "Smooth activations and dropout": ACTIVATION,
+    "Complex numbers": COMPLEX,
     "Products of matrices": MATMUL,
+    "Linear systems and determinants": LINEAR_SYSTEMS,
+    "Factorisations of matrices": FACTORISATIONS,
+    "Fourier transforms": FOURIER,
     "Vectors in space": GEOMETRY,
     "Softmax": SOFTMAX,
     "Attention": ATTENTION,
@@ -38,11 +50,13 @@ _WRITTEN: Mapping[str, Mapping[str, Rule]] = {
     "Pooling and resizing": POOLING,
     "Recurrence": RECURRENT,
     "Losses": LOSSES,
+    "Alignment": CONNECTIONIST,
     "Reductions": REDUCE,
     "Picking by size": ORDER,
     "Shapes": SHAPE,
     "Pieces and joins": PIECE,
     "Indices": INDEX,
+    "Groups and blocks": SCATTER,
     "Writing in place": WRITE,
 }
 

@@ -124,15 +124,15 @@ def norm(call: Call, g: Tensor) -> Gradients:
     if p == 2:
         return {"self": x * torch.where(y == 0, 0.0, restore(call, g) / y)}
     if p == 1:
-        return {"self": x.sign() * restore(call, g)}
+        return {"self": x.sgn() * restore(call, g)}
     if p == 0:
         return {"self": torch.zeros_like(x)}
     if math.isinf(p):
         reached = (x.abs() == y).to(x.dtype)
         share = reached / reached.sum(axes_of(call), keepdim=True) if x.dim() else reached
-        return {"self": x.sign() * share * restore(call, g)}
+        return {"self": x.sgn() * share * restore(call, g)}
     ratio = torch.where(y == 0, 0.0, x.abs() / y)
-    return {"self": torch.where(x == 0, 0.0, x.sign() * ratio.pow(p - 1)) * restore(call, g)}
+    return {"self": torch.where(x == 0, 0.0, x.sgn() * ratio.pow(p - 1)) * restore(call, g)}
 
 
 def cumsum(call: Call, g: Tensor) -> Gradients:
