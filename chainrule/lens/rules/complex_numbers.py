@@ -97,7 +97,7 @@ COMPLEX: dict[str, Rule] = {
         X,
         wirtinger=True,
     ),
-    **dict.fromkeys(("_conj", "conj_physical", "_conj_physical"), CONJUGATE),
+    **dict.fromkeys(("_conj", "_conj_physical"), CONJUGATE),
     "vdot": Rule(
         inner_product,
         Formula("y = Σᵢ āᵢbᵢ", r"y = \sum_i \bar a_i b_i"),

@@ -61,7 +61,7 @@ class GivenCall(Call):
 def double(of: Of, call: Call, *incoming: Tensor | None) -> Gradients:
     """What the rule hands back, differentiated: by the gradient that arrived, by arguments and by outputs."""
     given = {name: call[name] for name in call.node.arguments}
-    follow = {name for name, one in given.items() if isinstance(one, Tensor) and call.needs(name)}
+    follow = {name for name, one in given.items() if isinstance(one, Tensor) and call.needs(name) and name != TOTAL}
     mask = given.get("output_mask", given.get("grad_input_mask", [True] * len(of.gives)))
 
     def gradients(**arguments: Any) -> Mapping[str, Tensor]:
@@ -109,6 +109,7 @@ def latex_of(letter: str) -> str:
 
 Y = {0: "output"}
 NORM = {1: "mean", 2: "rstd"}
+TOTAL = "total_weight"  # of the classes that were met: it depends on no input
 WEIGHTS = ("input", "weight", "bias")
 
 
@@ -141,9 +142,9 @@ BY_NAME = {
     **{
         f"{name}_backward": Of(name)
         for name in (
-            "threshold gelu silu mish softplus hardswish hardsigmoid hardtanh hardshrink softshrink leaky_relu glu logit "
+            "threshold gelu softplus hardswish hardtanh hardshrink softshrink leaky_relu glu "
             "mse_loss smooth_l1_loss huber_loss soft_margin_loss avg_pool2d avg_pool3d "
-            "slice select diagonal unfold reflection_pad1d reflection_pad2d reflection_pad3d "
+            "slice select diagonal reflection_pad1d reflection_pad2d reflection_pad3d "
             "replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d upsample_nearest2d "
             "upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d "
             "upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa "
@@ -154,20 +155,22 @@ BY_NAME = {
     "_adaptive_avg_pool3d_backward": Of("_adaptive_avg_pool3d", more=_places(3)),
     "binary_cross_entropy_backward": Of("binary_cross_entropy"),
     "log_sigmoid_backward": Of("log_sigmoid_forward"),
-    "_prelu_kernel_backward": Of("_prelu_kernel", gives=("self", "weight")),
+    # Hands back the weight's gradient at every place; the sum over them is an operation of its own.
+    "_prelu_kernel_backward": Of(
+        "_prelu_kernel", gives=("self", "weight"), more={"weight": lambda given: given["weight"].expand_as(given["self"])}
+    ),
+    "unfold_backward": Of("unfold", more={"dimension": itemgetter("dim")}),
     "_softmax_backward_data": Of("_softmax", Y),
     "_log_softmax_backward_data": Of("_log_softmax", Y),
     "native_layer_norm_backward": Of("native_layer_norm", NORM, WEIGHTS),
-    "native_group_norm_backward": Of("native_group_norm", NORM, WEIGHTS, {"bias": itemgetter("weight")}),
     "native_batch_norm_backward": Of(
         "native_batch_norm", {1: "save_mean", 2: "save_invstd"}, WEIGHTS,
         {"training": itemgetter("train"), "bias": itemgetter("weight")},
     ),
-    "_fused_rms_norm_backward": Of("_fused_rms_norm", {1: "rstd"}, ("input", "weight")),
     "convolution_backward": Of("convolution", {}, WEIGHTS, {"bias": _bias}),
     "embedding_dense_backward": Of("embedding", {}, ("weight",), {"weight": _weight}),
-    "nll_loss_backward": Of("nll_loss_forward", {1: "total_weight"}),
-    "nll_loss2d_backward": Of("nll_loss2d_forward", {1: "total_weight"}),
+    "nll_loss_backward": Of("nll_loss_forward", {1: TOTAL}),
+    "nll_loss2d_backward": Of("nll_loss2d_forward", {1: TOTAL}),
     "max_pool2d_with_indices_backward": Of("max_pool2d_with_indices", {1: "indices"}),
     "max_pool3d_with_indices_backward": Of("max_pool3d_with_indices", {1: "indices"}),
     "adaptive_max_pool2d_backward": Of("adaptive_max_pool2d", {1: "indices"}),

@@ -120,7 +120,7 @@ def norm(call: Call, g: Tensor) -> Gradients:
     x, y = call["self"], restore(call, call.out)
     p = call.get("ord", call.get("p", 2))
     p = 2 if p is None else float(p)
-    x = x.to(y.dtype)
+    x = x if x.is_complex() else x.to(y.dtype)
     if p == 2:
         return {"self": x * torch.where(y == 0, 0.0, restore(call, g) / y)}
     if p == 1:
@@ -128,7 +128,7 @@ def norm(call: Call, g: Tensor) -> Gradients:
     if p == 0:
         return {"self": torch.zeros_like(x)}
     if math.isinf(p):
-        reached = (x.abs() == y).to(x.dtype)
+        reached = (x.abs() == y).to(y.dtype)
         share = reached / reached.sum(axes_of(call), keepdim=True) if x.dim() else reached
         return {"self": x.sgn() * share * restore(call, g)}
     ratio = torch.where(y == 0, 0.0, x.abs() / y)

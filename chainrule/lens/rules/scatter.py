@@ -196,13 +196,10 @@ SCATTER: dict[str, Rule] = {
         {"tensors": onward("xᵢ", "its block of g", r"g_{\text{block } i}", "x_i")},
         {"tensors": "x"},
     ),
-    **dict.fromkeys(
-        ("channel_shuffle", "native_channel_shuffle"),
-        Rule(
-            channel_shuffle,
-            Formula("y = x, channels dealt out", r"y = \operatorname{shuffle}_n(x)"),
-            {"self": onward("x", "g, channels dealt back", r"\operatorname{shuffle}_{C/n}(g)")},
-            {"self": "x", "groups": "n"},
-        ),
+    "channel_shuffle": Rule(
+        channel_shuffle,
+        Formula("y = x, channels dealt out", r"y = \operatorname{shuffle}_n(x)"),
+        {"self": onward("x", "g, channels dealt back", r"\operatorname{shuffle}_{C/n}(g)")},
+        {"self": "x", "groups": "n"},
     ),
 }  # fmt: skip

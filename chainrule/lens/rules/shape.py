@@ -17,6 +17,7 @@ def converted(call: Call, g: Tensor) -> Gradients:
     """`y` is x in another type or on another device; the gradient goes back to x's."""
     name = "a" if "a" in call.node.arguments else "self"
     x = call[name]
+    g = g.real if g.is_complex() and not x.is_complex() else g
     return {name: g.to(device=x.device, dtype=x.dtype)}
 
 

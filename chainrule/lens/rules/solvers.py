@@ -31,6 +31,8 @@ def least_squares(*, self: Tensor, b: Tensor, rcond: float | None, driver: str |
     vector = b.dim() == 1 or (b.dim() == self.dim() - 1 and b.shape == self.shape[:-1])
     right = b.unsqueeze(-1) if vector else b
     x = torch.linalg.pinv(self) @ right
+    if self.shape[-2] <= self.shape[-1] or driver in (None, "gelsy"):
+        return x.squeeze(-1) if vector else x, None
     rest = self @ x - right
     squares = (rest * rest.conj()).sum(-2)
     return x.squeeze(-1) if vector else x, squares.real if squares.is_complex() else squares

@@ -132,18 +132,12 @@ SPECIAL: dict[str, Rule] = {
         {"self": slope("x", "Σⱼ ψ(x − j/2)", r"\sum_{j<p} \psi(x - \frac{j}{2})")},
         {"self": "x", "p": "p"},
     ),
-    **dict.fromkeys(
-        ("igamma", "special_gammainc"),
-        Rule(lower_gamma, value("P(a, x)", "P(a, x)"), {"other": slope("x", *DENSITY)}, AX),
-    ),
-    **dict.fromkeys(
-        ("igammac", "special_gammaincc"),
-        Rule(
-            upper_gamma,
-            value("1 − P(a, x)", "1 - P(a, x)"),
-            {"other": slope("x", "−" + DENSITY[0], "-" + DENSITY[1])},
-            AX,
-        ),
+    "igamma": Rule(lower_gamma, value("P(a, x)", "P(a, x)"), {"other": slope("x", *DENSITY)}, AX),
+    "igammac": Rule(
+        upper_gamma,
+        value("1 − P(a, x)", "1 - P(a, x)"),
+        {"other": slope("x", "−" + DENSITY[0], "-" + DENSITY[1])},
+        AX,
     ),
     "i0": unary(i0, ("I₀(x)", "I_0(x)"), ("I₁(x)", "I_1(x)")),
     "special_i0e": unary(

@@ -14,6 +14,8 @@ FUNCTIONS = {
     "artanh": torch.atanh, "ln": torch.log, "log₂": torch.log2, "log₁₀": torch.log10, "σ": torch.sigmoid,
     "Φ": lambda x: torch.erfc(-x * math.sqrt(0.5)) / 2,
     "φ": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+    "lnΓ": torch.lgamma, "ψ": torch.digamma, "ψ₁": lambda x: torch.polygamma(1, x), "I₀": torch.special.i0,
+    "I₁": torch.special.i1,
     "max": torch.maximum, "min": torch.minimum,
 }  # fmt: skip
 

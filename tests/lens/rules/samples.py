@@ -2,14 +2,23 @@
 
 from functools import cache
 
+import lens.rules.samples_complex as complexes
+import lens.rules.samples_groups as groups
 import lens.rules.samples_layers as layers
+import lens.rules.samples_linalg as linalg
 import lens.rules.samples_pointwise as pointwise
 import lens.rules.samples_reduce as reduce
 import lens.rules.samples_shape as shape
+import lens.rules.samples_special as special
 from lens.rules.proof import Proof, prove
 
-SAMPLES = {**pointwise.SAMPLES, **reduce.SAMPLES, **layers.SAMPLES, **shape.SAMPLES}
-AT_CORNERS = pointwise.AT_CORNERS
+from chainrule.lens.rules.double import DOUBLE
+
+REAL = (pointwise, reduce, layers, shape, special, groups)
+SAMPLES = {name: samples for chapter in (*REAL, complexes, linalg) for name, samples in chapter.SAMPLES.items()}
+for _name, _samples in complexes.AS_WELL.items():
+    SAMPLES[_name] = [*SAMPLES[_name], *_samples]
+AT_CORNERS = {**pointwise.AT_CORNERS, **special.AT_CORNERS}
 
 # The same rule under another name, for an operation that needs a GPU.
 SAME_AS = {
@@ -24,6 +33,7 @@ ELSEWHERE = {
     "_fused_rms_norm": "test_norm.py",
     "convert_element_type": "test_index.py",
     "unseen_write": "test_shape.py",
+    **dict.fromkeys(DOUBLE, "test_double.py"),
 }
 
 
