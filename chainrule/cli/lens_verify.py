@@ -7,6 +7,9 @@ from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 
+# 2 is a user's mistake, or nothing to verify, as of every command.
+EXIT_CODES = {"proved": 0, "wrong": 1, "not proved": 3}
+
 
 def verify(
     what: str,
@@ -25,8 +28,9 @@ def verify(
 ) -> int:
     """Prove the gradients: autograd, the rules of the lens and numerical differences must give one answer.
 
-    In float64, for every weight and at every operation. Where they part, the first operation with a wrong gradient is
-    named, with its line; the exit code is then 1.
+    In float64, for every weight and at every operation. The verdict is one of three. Proved: exit code 0. Wrong: the
+    first operation with a wrong gradient is named, with its line; exit code 1. Not proved: the reason is named, and
+    what would prove it; exit code 3. (2 is for what cannot be verified at all.)
 
     For example:
 
@@ -79,4 +83,4 @@ def verify(
                 subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level
             )
     print(render(report, "json" if as_json else "text"))
-    return 0 if report.ok else 1
+    return EXIT_CODES[report.verdict]

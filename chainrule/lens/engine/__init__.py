@@ -11,7 +11,7 @@ from chainrule.lens.engine.autograd import (
 )
 from chainrule.lens.engine.backward import Contribution, ReverseStep, differentiable, loss_to_differentiate, reverse
 from chainrule.lens.engine.comparison import Comparison, Difference, compare, difference, largest
-from chainrule.lens.engine.cuts import cuts_of
+from chainrule.lens.engine.cuts import Cut, cuts_of
 from chainrule.lens.engine.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
@@ -21,18 +21,23 @@ from chainrule.lens.engine.differences import (
     computational_noise,
     coordinate_derivative,
     first_step,
+    moving,
     ridders,
 )
-from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
+from chainrule.lens.engine.kinks import Watched, kinked
+from chainrule.lens.engine.holding import Holding
+from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limits_from, reasons, sampled_limits
+from chainrule.lens.engine.lines import Line, one_sided, settled, slope
 from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
 from chainrule.lens.engine.policy import OURS, Policy
-from chainrule.lens.engine.replaying import needed_constants, replay
+from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, narrower_segments
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
 
 __all__ = [
     "FALSE_ALARM",
+    "FEWEST_SAMPLES",
     "NOISE_ORDER",
     "NOISE_VALUES",
     "N_SAMPLES",
@@ -41,15 +46,19 @@ __all__ = [
     "Comparison",
     "Contribution",
     "CustomFunctions",
+    "Cut",
     "Difference",
     "Estimate",
     "Formats",
+    "Holding",
     "Limits",
+    "Line",
     "Noise",
     "Policy",
     "ReverseStep",
     "Segment",
     "Tolerance",
+    "Watched",
     "along",
     "autograd_gradients",
     "compare",
@@ -61,19 +70,25 @@ __all__ = [
     "first_step",
     "function_name",
     "function_site",
+    "kinked",
     "largest",
     "limits_from",
     "local_gradient",
+    "local_run",
     "loss_to_differentiate",
     "maker_of",
+    "moving",
     "narrower_segments",
     "needed_constants",
     "number_formats",
+    "one_sided",
     "reasons",
     "replay",
     "reverse",
     "ridders",
     "sampled_limits",
+    "settled",
+    "slope",
     "student_quantile",
     "tolerance",
     "unit_roundoff",

@@ -1,8 +1,7 @@
 """What autograd says of a recorded run: its gradient at every value, and its own answer for single operations."""
 
-import inspect
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,29 +9,94 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import get_gradient_edge
 
-from chainrule.lens.tape import Node, Ref, Site, Tape, Value
+from chainrule.lens.tape import Node, Ref, Site, Tape, Value, written_at
 
 
-def autograd_gradients(tape: Tape, only: Iterable[int] | None = None) -> dict[int, Tensor | None]:
+def autograd_gradients(
+    tape: Tape, only: Iterable[int] | None = None, writers: list[Any] | None = None
+) -> dict[int, Tensor | None]:
     """Autograd's gradient of the loss by every value that it knows (or by those of `only`); None where it has none.
 
-    Of the same run, so of the same dropout masks. The graph stays, to be asked again. Not in autograd's graph and not
-    in the answer are values inside the forward pass of a custom autograd Function, or under `torch.no_grad()`, and
-    tensors that were written to in parts: autograd books what their views receive on the whole, the tape does not.
+    Of the same run, so of the same dropout masks. The graph stays, to be asked again. Each gradient is copied as it
+    arrives: a custom Function may write into the one that it is given, and is then added to `writers`. Not in
+    autograd's graph and not in the answer are values inside the forward pass of a custom autograd Function, or under
+    `torch.no_grad()`, and tensors that were written to in parts: autograd books what their views receive on the whole,
+    the tape does not.
     """
     values = [tape.values[one] for one in only] if only is not None else tape.values
     written = written_in_parts(tape)
-    known = [value for value in values if value.id not in written and _edge(value) is not None]
+    edges = {value.id: _edge(value) for value in values if value.id not in written}
+    edges = {value: edge for value, edge in edges.items() if edge is not None}
     assert tape.loss is not None
     loss = tape.values[tape.loss]
-    found = torch.autograd.grad(
-        [_edge(loss)],
-        [_edge(value) for value in known],
-        grad_outputs=[torch.ones(loss.meta.shape, dtype=loss.meta.dtype, device=loss.meta.device)],
-        retain_graph=True,
-        allow_unused=True,
-    )
-    return {value.id: gradient for value, gradient in zip(known, found, strict=True)}
+    with Arrivals(edges.values()) as arrivals:
+        found = torch.autograd.grad(
+            [_edge(loss)],
+            list(edges.values()),
+            grad_outputs=[torch.ones(loss.meta.shape, dtype=loss.meta.dtype, device=loss.meta.device)],
+            retain_graph=True,
+            allow_unused=True,
+        )
+    if writers is not None:
+        writers.extend(one for one in arrivals.writers if one not in writers)
+    return {
+        value: None if gradient is None else arrivals.at(edge, gradient)
+        for (value, edge), gradient in zip(edges.items(), found, strict=True)
+    }
+
+
+class Arrivals:
+    """Copies of gradients, made when they arrive at their place in autograd's graph; and who wrote into what it got."""
+
+    def __init__(self, edges: Iterable[Any]) -> None:
+        self.slots: dict[Any, set[int]] = {}
+        for edge in edges:
+            self.slots.setdefault(edge.node, set()).add(edge.output_nr)
+        self.copies: dict[tuple[Any, int], Tensor] = {}
+        self.writers: list[Any] = []
+        self.handles: list[Any] = []
+
+    def __enter__(self) -> "Arrivals":
+        for node, slots in self.slots.items():
+            leaf = getattr(node, "variable", None)
+            if isinstance(leaf, Tensor):
+                self.handles.append(leaf.register_hook(partial(self._at_leaf, node)))
+                continue
+            custom = isinstance(node, BackwardCFunction)
+            keep = set(range(len(node._input_metadata))) if custom else slots
+            self.handles.append(node.register_prehook(partial(self._arrived, node, keep)))
+            if custom:
+                self.handles.append(node.register_hook(partial(self._left, node)))
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def at(self, edge: Any, otherwise: Tensor) -> Tensor:
+        """The gradient at a place: as it arrived, or `otherwise` where nothing goes on from it."""
+        return self.copies.get((edge.node, edge.output_nr), otherwise)
+
+    def _at_leaf(self, node: Any, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            self.copies[node, 0] = gradient.detach().clone()
+
+    def _arrived(self, node: Any, slots: set[int], gradients: tuple[Tensor | None, ...]) -> None:
+        for slot in slots:
+            given = gradients[slot] if slot < len(gradients) else None
+            if given is not None:
+                self.copies[node, slot] = given.detach().clone()
+
+    def _left(self, node: Any, _made: Any, gradients: tuple[Tensor | None, ...]) -> None:
+        for slot, given in enumerate(gradients):
+            arrived = self.copies.get((node, slot))
+            if given is not None and arrived is not None and not _same(given.detach(), arrived):
+                self.writers.append(node)
+                return
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return bool(((one == other) | ((one != one) & (other != other))).all())  # noqa: PLR0124
 
 
 def written_in_parts(tape: Tape) -> frozenset[int]:
@@ -91,15 +155,7 @@ def function_name(backward: Any) -> str:
 def function_site(backward: Any) -> Site | None:
     """Where its backward pass is written."""
     written = getattr(type(backward), "_forward_cls", None)
-    try:
-        assert written is not None
-        lines, first = inspect.getsourcelines(written.backward)
-        file = Path(inspect.getsourcefile(written) or "?")
-    except (OSError, TypeError, AssertionError):
-        return None
-    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    return Site(str(shown), first + start, f"{written.__name__}.backward", lines[start].strip())
+    return None if written is None else written_at(written.backward)
 
 
 def local_gradient(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.engine.backward import ReverseStep, reverse
-from chainrule.lens.engine.comparison import largest
+from chainrule.lens.engine.comparison import apart, largest
 from chainrule.lens.engine.fallback import local_fallback
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
@@ -38,8 +38,7 @@ def sample_reverse(
     def compare(value: int, gradient: Tensor | None) -> None:
         exact = reference.get(value)
         if exact is not None and exact.numel():
-            moved = exact if gradient is None else exact - gradient
-            found[value] = largest(moved) / noise.scale
+            found[value] = (largest(exact) if gradient is None else apart(exact, gradient)) / noise.scale
 
     def see(step: ReverseStep) -> None:
         for value, gradient in zip(step.node.outputs, step.incoming, strict=True):

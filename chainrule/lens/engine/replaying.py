@@ -224,3 +224,19 @@ SPECIAL: dict[str, Callable[[RereadCall, Tape], tuple[list[Tensor], Node]]] = {
     "write_through": _write_through,
     "native_dropout": _dropout,
 }
+
+
+@torch.no_grad()
+def local_run(tape: Tape, node: Node, moved: Mapping[int, Tensor]) -> list[Tensor]:
+    """The results of one operation alone in float64, with some of the values that it read moved.
+
+    Raises LensError for an operation that cannot be repeated by itself.
+    """
+    if node.func is None and node.rule_name not in SPECIAL:
+        raise LensError(f"{node.op} stands for what others wrote, and cannot be repeated by itself")
+    read = {}
+    for value in node.inputs:
+        kept = tape.values[value].tensor
+        if kept is not None:
+            read[value] = moved[value] if value in moved else _wide(kept)
+    return _compute(RereadCall(tape, node, read), tape)[0]

@@ -29,7 +29,8 @@ class Place:
 
     `value` is the tensor that received the wrong gradient from it. `function` is the custom autograd Function that it
     is a part of, `function_site` where the backward pass of that is written. `others` are operations that might be
-    meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart.
+    meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart. `by_numbers`:
+    autograd and the rules agree there, and numbers contradict both; `others` are then contradicted too.
     """
 
     node: int
@@ -41,6 +42,14 @@ class Place:
     function: str | None = None
     function_site: Site | None = None
     others: tuple[int, ...] = ()
+    by_numbers: bool = False
+
+    @property
+    def called(self) -> str:
+        """Who is named: a hook, a custom Function, or else the operation."""
+        if self.function is None:
+            return self.op
+        return self.function if " on " in self.function else f"custom Function {self.function}"
 
 
 def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place | None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
-from chainrule.lens.tape import Node, RandomState, Subject, Tape, same_buffers, same_random_numbers
+from chainrule.lens.tape import Node, RandomState, Subject, Tape, leaves_before, same_random_numbers, same_state
 
 REMEDY = (
     "Draw random numbers from torch's own generator (or random, or numpy.random), which are put back before each run; "
@@ -16,12 +16,12 @@ def check_reproducible(subject: Subject, tape: Tape, state: RandomState, modules
     """Runs the subject once more from the same random numbers; raises LensError unless the loss has the same bits."""
     if tape.loss is None:
         return
-    with same_random_numbers(state), same_buffers(modules):
+    with same_random_numbers(state), same_state(modules), leaves_before(tape):
         second = subject.run().detach()
     first = _kept(tape, tape.loss)
     if same_bits(first, second):
         return
-    with same_random_numbers(state), same_buffers(modules):
+    with same_random_numbers(state), same_state(modules), leaves_before(tape):
         again = subject.record(level=tape.level)
     place = first_difference(tape, again)
     where = "a place that the tape does not show"

@@ -1,87 +1,44 @@
-"""The third way: derivatives by numbers, at sampled weights and along one direction through all of them."""
+"""The third way: derivatives by numbers, at sampled weights and along directions through all of them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from chainrule.lens.engine import (
-    FALSE_ALARM,
-    NOISE_ORDER,
-    NOISE_VALUES,
     UNIT_ROUNDOFF,
     Estimate,
+    Line,
+    Watched,
     along,
     computational_noise,
-    coordinate_derivative,
     first_step,
     largest,
-    ridders,
-    student_quantile,
+    moving,
+    one_sided,
+    settled,
+    slope,
 )
+from chainrule.lens.prove.number_checks import ROUNDING, WIDE, Engine, NumberCheck, Numbers, check_of
 from chainrule.lens.tape import Value
 
-Engine = Literal["autograd", "rules"]
 ALL_WEIGHTS = "all weights at once"
-# The direction moves every weight by this part of its tensor's root mean square, at first.
-FIRST_DISTANCE = 0.02
+N_DIRECTIONS = 3
+# Done whatever the time; the largest gradient of so many tensors.
+FEWEST = 8
+# A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
+NEAREST, FARTHEST = 1e-3, 2e-2
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
 NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
-# A derivative that says itself that it is worse than this is tried with steps so many times wider.
+# So many roundings of the loss are looked at again, with steps so many times shorter.
+SUSPICIOUS, SHORTER = 2.0**10, 2.0**6
+# A coordinate whose derivative says itself that it is worse than this is tried with steps so many times wider.
 POOR, WIDER = 1e-4, 16.0
-# One false alarm in a thousand verifications of a hundred checks; noise is known from so many third differences.
-ROUNDING = student_quantile(1 - FALSE_ALARM / 100, NOISE_VALUES - NOISE_ORDER)
-
-
-@dataclass(frozen=True)
-class NumberCheck:
-    """One derivative by numbers beside those of the engines (None where one was not asked).
-
-    `size` is the largest element of the tensor's gradient, or for the direction through all weights (`index` is empty)
-    the root of the summed squares of gradient times movement. `limit` is what rounding explains in the engines and,
-    times the quantile of Student's distribution for so many checks, in the numbers.
-    """
-
-    name: str
-    index: tuple[int, ...]
-    autograd: float | None
-    rules: float | None
-    numbers: Estimate
-    size: float
-    limit: float
-
-    def error(self, engine: Engine) -> float:
-        """How far the engine's derivative is from that by numbers, over `size`."""
-        theirs = self.autograd if engine == "autograd" else self.rules
-        return 0.0 if theirs is None or not self.size else abs(theirs - self.numbers.derivative) / self.size
-
-    @property
-    def own_error(self) -> float:
-        """How far off the numbers say they may be, over `size`."""
-        return self.numbers.error / self.size if self.size else 0.0
-
-    def agrees(self, engine: Engine) -> bool:
-        """Whether the difference is explained by the numbers' own error and by rounding."""
-        return self.error(engine) <= self.own_error + self.limit
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What was checked by numbers. `n_coordinates` of `n_asked` were done; `why` says what kept it from the rest."""
-
-    direction: NumberCheck
-    coordinates: tuple[NumberCheck, ...]
-    n_asked: int
-    why: str
-    n_runs: int
-
-    @property
-    def checks(self) -> tuple[NumberCheck, ...]:
-        """The direction and the coordinates."""
-        return (self.direction, *self.coordinates)
+# Nothing is asked of steps in which rounding makes up this part of the answer.
+ALL_ROUNDING = 1e-2
+NOTHING = Estimate(0.0, 0.0, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -95,8 +52,9 @@ class Weight:
     @property
     def tensor(self) -> Tensor:
         """The tensor that the program reads."""
-        assert self.value.tensor is not None
-        return self.value.tensor
+        found = self.value.in_program
+        assert found is not None
+        return found
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""
@@ -119,45 +77,124 @@ def check_by_numbers(
     seed: int,
     seconds: float,
     u: float = UNIT_ROUNDOFF,
+    watch: bool = True,
 ) -> Numbers:
-    """One direction through all weights, always; then coordinates, until they are done or the time is over.
+    """`N_DIRECTIONS` directions through all weights and `FEWEST` coordinates, always; then more, while there is time.
 
-    `u` is the unit roundoff of the narrowest number format that the loss is computed in.
-
-    A coordinate that contradicts an engine is measured a second time with other steps, and counts only when it
-    contradicts again: a kink of the loss may have lain within the first.
+    `u` is the unit roundoff of the narrowest number format that the loss is computed in. With `watch` the sides of
+    kinks are looked at in every run, and no step counts that crosses one.
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
-    direction, noise, n_runs = _direction(forward, weights, generator, min(NOISE_ROUNDINGS * u, LONGEST_NOISE))
+    watched = Watched(forward, watch=watch)
+    start = watched()
+    probe = Probe(watched, start, 0.0)
+    directions: list[NumberCheck] = []
+    for number in range(N_DIRECTIONS):
+        ways = _ways(weights, generator)
+        if not number:
+            with along(watched, [weight.tensor for weight in weights], ways) as loss:
+                probe = replace(probe, noise=_noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE)))
+        directions.append(_direction(probe, weights, ways))
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        if time.perf_counter() > end:
+        if time.perf_counter() > end and len(found) >= FEWEST:
             break
-        check = _coordinate(forward, weight, index, noise)
-        n_runs += check.numbers.n_evaluations
-        found.append(check)
+        found.append(_coordinate(probe, weight, index))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
     if len(found) < len(plan):
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
-    return Numbers(direction, tuple(found), n_coordinates, why, n_runs)
+    return Numbers(tuple(directions), tuple(found), n_coordinates, why, watched.n_runs)
 
 
-def _direction(
-    forward: Callable[[], float], weights: Sequence[Weight], generator: torch.Generator, noise_distance: float
-) -> tuple[NumberCheck, float, int]:
-    """The derivative along a random direction, and the noise of the loss, which was measured along it."""
+@dataclass(frozen=True)
+class Probe:
+    """The loss that is run, its value at the weights as they are, and the standard deviation of its rounding."""
+
+    forward: Watched
+    start: float
+    noise: float
+
+    def line(self, moved: Callable[[float], float], origin: float = 0.0) -> Line:
+        """A line through the weights as they are, where the loss is known."""
+        return Line(moved, lambda: self.forward.same, origin, self.start)
+
+    def check(self, line: Line, unit: float, h0: float, ask: Callable[[Estimate], NumberCheck]) -> NumberCheck:
+        """The slope beside the engines'; where it contradicts both, only what smaller steps confirm.
+
+        `unit` is the distance over which the line is settled, `h0` the first step.
+        """
+        size = ask(NOTHING).size
+        # A gradient that is nothing beside the rounding of the loss gets one look, with the first step.
+        smallest = min(max(1e-9 * h0, self.noise / (ALL_ROUNDING * size) if size else 0.0), h0)
+        estimate = slope(line, h0, smallest, self.noise, size)
+        if estimate is None:
+            return self._at_corner(line, unit, ask)
+        first = ask(estimate)
+        if _explained(first) and (first.own_error <= WIDE or not first.size):
+            return first
+        gap = max(_gap(first), WIDE * first.size)
+        again = settled(line, unit, self.noise, ROUNDING, gap)
+        if again is None:
+            return first if _explained(first) else replace(first, state="withdrawn", why=_unsettled(first))
+        second = ask(again)
+        if _explained(second) or again.error <= _gap(second) / 4:
+            return second
+        return replace(second, state="withdrawn", why=_unsettled(second))
+
+    def _at_corner(self, line: Line, unit: float, ask: Callable[[Estimate], NumberCheck]) -> NumberCheck:
+        """No step stays on the smooth piece: two slopes, or kinks so near that rounding hides what lies before them."""
+        sides = one_sided(line, unit, self.noise)
+        if sides is None:
+            return replace(ask(NOTHING), state="withdrawn", why="every step that rises above rounding crosses a kink")
+        left, right = sides
+        check = ask(Estimate((left + right) / 2, abs(right - left) / 2, 0.0, line.n_runs))
+        return replace(check, state="corner", why=f"slope {left:+.6g} to the left, {right:+.6g} to the right")
+
+
+def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
+    """The standard deviation of the rounding of the loss, which is one rounding at least.
+
+    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see.
+    """
+    least = UNIT_ROUNDOFF * abs(start)
+    found = computational_noise(loss, step)
+    if found > SUSPICIOUS * least:
+        found = min(found, computational_noise(loss, step / SHORTER))
+    return max(found, least)
+
+
+def _explained(check: NumberCheck) -> bool:
+    """Whether one of the engines asked agrees: then the number is right, and the other engine may be wrong."""
+    asked: dict[Engine, float | None] = {"autograd": check.autograd, "rules": check.rules}
+    return any(check.agrees(engine) for engine, found in asked.items() if found is not None)
+
+
+def _gap(check: NumberCheck) -> float:
+    theirs = [one for one in (check.autograd, check.rules) if one is not None]
+    return min((abs(one - check.numbers.derivative) for one in theirs), default=0.0)
+
+
+def _unsettled(check: NumberCheck) -> str:
+    return f"differences come to {check.numbers.derivative:+.6g} ± {check.numbers.error:.0e}, and no closer"
+
+
+def _ways(weights: Sequence[Weight], generator: torch.Generator) -> list[Tensor]:
+    """A random direction: normal numbers, as large in each tensor as its root mean square."""
     tensors = [weight.tensor for weight in weights]
     sizes = [float(tensor.detach().square().mean().sqrt()) if tensor.numel() else 0.0 for tensor in tensors]
     usual = sorted(size for size in sizes if size) or [1.0]
-    ways = [
+    return [
         torch.empty(tensor.shape, dtype=tensor.dtype).normal_(generator=generator) * (size or usual[len(usual) // 2])
         for tensor, size in zip(tensors, sizes, strict=True)
     ]
+
+
+def _direction(probe: Probe, weights: Sequence[Weight], ways: Sequence[Tensor]) -> NumberCheck:
     totals: dict[Engine, float] = {}
     square = limit = 0.0
     for weight, way in zip(weights, ways, strict=True):
@@ -167,24 +204,16 @@ def _direction(
         share = float(moved.square().sum())
         square += share
         limit += weight.limit**2 * share
-    with along(forward, tensors, ways) as loss:
-        noise = computational_noise(loss, noise_distance)
-        estimate = ridders(loss, FIRST_DISTANCE, noise=noise)
-    check = _check(ALL_WEIGHTS, (), totals, estimate, square**0.5, limit**0.5 / square**0.5 if square else 0.0)
-    return check, noise, estimate.n_evaluations + NOISE_VALUES
-
-
-def _check(
-    name: str,
-    index: tuple[int, ...],
-    found: Mapping[Engine, float | None],
-    estimate: Estimate,
-    size: float,
-    limit: float,
-) -> NumberCheck:
-    """With what rounding explains: in the engines, and in the numbers, whose noise was estimated from few values."""
-    allowed = limit + ROUNDING * estimate.rounding / size if size else 0.0
-    return NumberCheck(name, index, found.get("autograd"), found.get("rules"), estimate, size, allowed)
+    size, limit = square**0.5, (limit / square) ** 0.5 if square else 0.0
+    # The step at which rounding and what is left of the curvature after one extrapolation are about as large.
+    best = (probe.noise / size) ** 0.2 if size else FARTHEST
+    with along(probe.forward, [weight.tensor for weight in weights], ways) as loss:
+        return probe.check(
+            probe.line(loss),
+            1.0,
+            min(max(best, NEAREST), FARTHEST),
+            lambda estimate: check_of(ALL_WEIGHTS, (), totals, estimate, size, limit),
+        )
 
 
 def _coordinates(weights: Sequence[Weight], n: int, generator: torch.Generator) -> list[tuple[Weight, tuple[int, ...]]]:
@@ -211,18 +240,18 @@ def _largest(weight: Weight) -> int:
     return 0 if gradient is None else int(gradient.abs().argmax())
 
 
-def _coordinate(forward: Callable[[], float], weight: Weight, index: tuple[int, ...], noise: float) -> NumberCheck:
-    def check(h0: float) -> NumberCheck:
-        estimate = coordinate_derivative(forward, weight.tensor, index, h0=h0, noise=noise)
-        by = {engine: weight.gradient(engine, index) for engine in weight.gradients}
-        return _check(weight.value.name, index, by, estimate, weight.size, weight.limit)
+def _coordinate(probe: Probe, weight: Weight, index: tuple[int, ...]) -> NumberCheck:
+    origin = float(weight.tensor.detach()[index])
+    h0 = first_step(weight.tensor, origin)
+    by = {engine: weight.gradient(engine, index) for engine in weight.gradients}
 
-    h0 = first_step(weight.tensor, float(weight.tensor.detach()[index]))
-    found = check(h0)
-    if not all(found.agrees(engine) for engine in weight.gradients):
-        again = check(h0 / 3)
-        if again.own_error <= found.own_error or all(again.agrees(engine) for engine in weight.gradients):
-            found = again
-    if found.own_error > POOR:  # the loss is noisy, as with float32 in it: steps that rise above the noise
-        found = min(found, check(WIDER * h0), key=lambda one: one.own_error)
+    def ask(estimate: Estimate) -> NumberCheck:
+        return check_of(weight.value.name, index, by, estimate, weight.size, weight.limit)
+
+    with moving(probe.forward, weight.tensor, index) as moved:
+        line = probe.line(moved, origin)
+        found = probe.check(line, 100 * h0, h0, ask)
+        if found.own_error > POOR or found.state == "withdrawn":  # a noisy loss: steps that rise above the noise
+            wider = probe.check(line, 100 * WIDER * h0, WIDER * h0, ask)
+            found = min(found, wider, key=lambda one: (one.state == "withdrawn", one.own_error))
     return found

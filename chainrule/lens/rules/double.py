@@ -30,13 +30,15 @@ class Of:
     """Whose gradient a `*_backward` computes.
 
     `outputs` names the arguments that hold outputs of that operation, `gives` those of its arguments whose gradients
-    come out, in order. `more` makes arguments that the rule reads and that stand under another name.
+    come out, in order. `more` makes arguments that the rule reads and that stand under another name. `made` is the
+    gradient itself, where the rule reads an x and torch hands on only y.
     """
 
     operation: str
     outputs: Mapping[int, str] = field(default_factory=dict)
     gives: tuple[str, ...] = ("self",)
     more: Mapping[str, Callable[[Given], Any]] = field(default_factory=dict)
+    made: Callable[[Given], Tensor] | None = None
 
 
 class GivenCall(Call):
@@ -74,6 +76,8 @@ def double(of: Of, call: Call, *incoming: Tensor | None) -> Gradients:
 
 def _first(of: Of, given: Given, wanted: set[str]) -> Gradients:
     """The gradients themselves: the rule of the operation, on the arguments of its `*_backward`."""
+    if of.made is not None:
+        return {of.gives[0]: of.made(given)}
     arguments = {**given, **{name: make(given) for name, make in of.more.items()}}
     sizes = next((given[name] for name in SIZES if name in given), None)
     g = next(given[name] for name in ARRIVING if name in given)
@@ -123,6 +127,34 @@ def _bias(given: Given) -> Tensor | None:
     return g.new_zeros(()).expand(given["bias_sizes"] or [0])
 
 
+def _conjugate(y: Tensor) -> Tensor:
+    return y.conj() if y.is_complex() else y
+
+
+def _tanh(given: Given) -> Tensor:
+    y = _conjugate(given["output"])
+    g: Tensor = given["grad_output"]
+    return g * (1 - y * y)
+
+
+def _sigmoid(given: Given) -> Tensor:
+    y = _conjugate(given["output"])
+    g: Tensor = given["grad_output"]
+    return g * ((1 - y) * y)
+
+
+def _softmax(given: Given) -> Tensor:
+    y, g, dim = given["output"], given["grad_output"], given["dim"]
+    product: Tensor = g * y
+    return product - y * product.sum(dim, keepdim=True)
+
+
+def _log_softmax(given: Given) -> Tensor:
+    y, g, dim = given["output"], given["grad_output"], given["dim"]
+    found: Tensor = g - y.exp() * g.sum(dim, keepdim=True)
+    return found
+
+
 def _elu_input(given: Given) -> Tensor:
     """In place, what is kept is y; then x is what y was made of."""
     y: Tensor = given["self_or_result"]
@@ -137,7 +169,8 @@ def _places(n_axes: int) -> dict[str, Callable[[Given], Any]]:
 
 
 BY_NAME = {
-    **{f"{name}_backward": Of(name, Y, more={"self": itemgetter("output")}) for name in ("tanh", "sigmoid")},
+    "tanh_backward": Of("tanh", Y, made=_tanh),
+    "sigmoid_backward": Of("sigmoid", Y, made=_sigmoid),
     "elu_backward": Of("elu", more={"self": _elu_input}),
     **{
         f"{name}_backward": Of(name)
@@ -160,8 +193,8 @@ BY_NAME = {
         "_prelu_kernel", gives=("self", "weight"), more={"weight": lambda given: given["weight"].expand_as(given["self"])}
     ),
     "unfold_backward": Of("unfold", more={"dimension": itemgetter("dim")}),
-    "_softmax_backward_data": Of("_softmax", Y),
-    "_log_softmax_backward_data": Of("_log_softmax", Y),
+    "_softmax_backward_data": Of("_softmax", Y, made=_softmax),
+    "_log_softmax_backward_data": Of("_log_softmax", Y, made=_log_softmax),
     "native_layer_norm_backward": Of("native_layer_norm", NORM, WEIGHTS),
     "native_batch_norm_backward": Of(
         "native_batch_norm", {1: "save_mean", 2: "save_invstd"}, WEIGHTS,

@@ -80,6 +80,12 @@ class Value:
     edge: Any = None
 
     @property
+    def in_program(self) -> Tensor | None:
+        """The program's own tensor, also of a leaf that it has written to since; None of other overwritten values."""
+        variable = getattr(getattr(self.edge, "node", None), "variable", None)
+        return variable if self.overwritten else self.tensor
+
+    @property
     def differentiable(self) -> bool:
         """Whether a gradient can exist: integers and truth values have none."""
         return self.meta.dtype.is_floating_point or self.meta.dtype.is_complex
@@ -156,6 +162,7 @@ class Tape:
     modules: dict[str, str] = field(default_factory=dict)
     tied: dict[str, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
+    functions: list[Any] = field(default_factory=list)
     outputs: tuple[int, ...] = ()
     loss: int | None = None
 

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 # A longer list of plain numbers is data, and is not searched for tensors.
 LONGEST = 10_000
 
+# The mark of a tensor that was computed before the run; its copy has no graph behind it and must not be read.
+COMPUTED = "_chainrule_computed_before"
+
 Found = Tensor | nn.Module
 
 

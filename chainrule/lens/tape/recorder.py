@@ -1,6 +1,6 @@
 """Sees every tensor operation of a running program, and writes it on a tape."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from chainrule.base import LensError
 from chainrule.health import ModuleStack
+from chainrule.lens.tape.escapes import Escapes
 from chainrule.lens.tape.memory import Memory, Write, merged
 from chainrule.lens.tape.nodes import Node, Ref, Role, Tape, Value
-from chainrule.lens.tape.operations import by_schema, core_decompositions, is_composite, written_by
-from chainrule.lens.tape.reach import members
+from chainrule.lens.tape.operations import broken_up, by_schema, core_decompositions, written_by
+from chainrule.lens.tape.reach import COMPUTED, members
 from chainrule.lens.tape.sites import calling_site
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.tracking import settle
@@ -32,6 +34,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.clock: list[int] = []
         self.decompositions = core_decompositions() if tape.level == "core" else {}
         self.pausing = False
+        self.asked: set[int] = set()  # each `detach` of the program's own, where autograd also makes some
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -41,16 +44,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def following(self) -> Iterator[None]:
         """Records until the end of the block."""
-        with self.modules.following(), self:
+        with self.modules.following(), Escapes(self._detached, self._listed), self:
             yield
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if self.pausing:
             return func(*args, **kwargs)
-        broken_up = self._broken_up(func, args, kwargs)
-        if broken_up is not NotImplemented:
-            return broken_up
+        simpler = broken_up(self, func, args, kwargs)
+        if simpler is not NotImplemented:
+            return simpler
         arguments = by_schema(func, args, kwargs)
         written = written_by(func, arguments)
         found = {name: self._refer(argument) for name, argument in arguments.items()}
@@ -62,16 +65,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._add(func, found, made, written)
         return result
 
-    def _broken_up(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """The result by way of simpler operations, where the level asks for it or a composite came through whole."""
-        result = NotImplemented
-        if func in self.decompositions:
-            with self:
-                result = self.decompositions[func](*args, **kwargs)
-        if result is NotImplemented and is_composite(func):
-            with self:
-                result = func.decompose(*args, **kwargs)
+    def _detached(self, call: Callable[[], Tensor]) -> Tensor:
+        """The program asked for it: it stays on the tape, also where no operation reads it."""
+        before = len(self.tape.nodes)
+        result = call()
+        self.asked.update(range(before, len(self.tape.nodes)))
         return result
+
+    def _listed(self, tensor: Tensor, call: Callable[[], Any]) -> Any:
+        """Numbers leave for Python, as by `.item()`."""
+        self._add_node(torch.ops.aten._local_scalar_dense.default, "tolist", {"self": Ref(self._value(tensor))}, [])
+        return call()
 
     def register(self, arguments: Mapping[str, Any]) -> None:
         """Puts every tensor and module that the program was given on the tape, called by its place."""
@@ -163,6 +167,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value.tensor = tensor
 
     def _leaf(self, tensor: Tensor, name: str, role: Role) -> Value:
+        if hasattr(tensor, COMPUTED) and role == "constant":
+            raise LensError(
+                f"{getattr(tensor, COMPUTED)} was computed from weights before the run, and nothing is known of how; "
+                "compute it inside forward"
+            )
         value = self._new(tensor, name, role)
         value.requires_grad, value.is_leaf = tensor.requires_grad, True
         self.memory.hold(tensor, value)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -55,7 +55,7 @@ def record(
         result = target(*inputs, **named)
         answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
-    return without_saved_copies(tape)
+    return without_saved_copies(tape, recorder.asked)
 
 
 def _check(loss: object, level: object, keep: object) -> None:
@@ -119,13 +119,13 @@ def _devices(target: str) -> Iterator[None]:
         raise
 
 
-def without_saved_copies(tape: Tape) -> Tape:
+def without_saved_copies(tape: Tape, asked: Collection[int]) -> Tape:
     """The tape without the `detach` of results that autograd keeps for itself: nobody reads them.
 
-    A `detach` that the program asked for and then used stays.
+    A `detach` that the program used stays, or `asked` for: its numbers may have left for NumPy.
     """
     read = {value for node in tape.nodes for value in node.inputs} | set(tape.outputs)
-    nodes = [node for node in tape.nodes if node.rule_name != "detach" or node.outputs[0] in read]
+    nodes = [node for node in tape.nodes if node.rule_name != "detach" or node.outputs[0] in read or node.id in asked]
     made = {output for node in nodes for output in node.outputs}
     values = [value for value in tape.values if value.producer is None or value.id in made]
     node_number = {node.id: i for i, node in enumerate(nodes)}

@@ -138,9 +138,9 @@ def test_a_frozen_and_an_unused_weight_are_no_trouble():
 def test_without_time_for_all_coordinates_the_report_says_how_many_were_done():
     report = verify(small_gpt().loss, windows(), coordinates=400, seconds=0.05)
     assert len(report.numbers.coordinates) < 400
-    assert report.numbers.direction.agrees("rules")
+    assert all(one.agrees("rules") for one in report.numbers.directions)
     assert "seconds" in report.numbers.why
-    assert report.n_samples >= 1
+    assert report.n_samples >= 3
     assert report.ok
     assert any("of 400 weights" in line for line in proof_lines(report))
 
