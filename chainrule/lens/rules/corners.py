@@ -75,6 +75,16 @@ def fmin(call: Call, g: Tensor) -> Gradients:
     return wanted(call, {"self": lambda: g * first, "other": lambda: g * ~first})
 
 
+def neighbour(call: Call, g: Tensor) -> Gradients:
+    """The next number after a in the direction of b: slope 1, though it is a step of the last digit."""
+    return wanted(call, {"self": lambda: g, "other": lambda: torch.zeros_like(g)})
+
+
+def mantissa(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
+    """x = m·2ᵉ with ½ ≤ |m| < 1: the exponent goes in steps."""
+    return {} if g is None else {"self": torch.ldexp(g, -call.output(1))}
+
+
 def logit(call: Call, g: Tensor) -> Gradients:
     """The inverse of the sigmoid. With eps, x is first clamped to [eps, 1 − eps], and flat outside."""
     x, eps = wide(call["self"]), call["eps"]
@@ -202,6 +212,18 @@ CORNERS: dict[str, Rule] = {
         value("min(a, b)", r"\min(a, b)"),
         {"self": slope("a", "[a ≤ b]", r"[a \le b]"), "other": slope("b", "[b < a]", "[b < a]")},
         AB,
+    ),
+    "nextafter": Rule(
+        neighbour,
+        value("next after a towards b", r"\operatorname{next}(a, b)"),
+        {"self": slope("a", "1", "1"), "other": slope("b", "0", "0")},
+        AB,
+    ),
+    "frexp": Rule(
+        mantissa,
+        value("x·2⁻ᵉ, ½ ≤ |y| < 1", r"x 2^{-e}, \; \tfrac{1}{2} \le |y| < 1"),
+        {"self": slope("x", "2⁻ᵉ", "2^{-e}")},
+        {"self": "x"},
     ),
     "logit": Rule(
         logit,

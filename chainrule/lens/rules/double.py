@@ -22,7 +22,7 @@ from chainrule.lens.tape import Node, record_parts
 
 Given = Mapping[str, Any]
 SIZES = ("input_sizes", "input_size", "self_sizes", "sizes", "size")
-ARRIVING = ("grad_output", "grad_out", "grad", "grad_in", "grad_w")
+ARRIVING = ("grad_output", "grad_out", "grad", "grad_in")
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,9 @@ def _places(n_axes: int) -> dict[str, Callable[[Given], Any]]:
 BY_NAME = {
     "tanh_backward": Of("tanh", Y, made=_tanh),
     "sigmoid_backward": Of("sigmoid", Y, made=_sigmoid),
+    "native_dropout_backward": Of(
+        "native_dropout", gives=("input",), made=lambda given: given["grad_output"] * given["mask"] * given["scale"]
+    ),
     "elu_backward": Of("elu", more={"self": _elu_input}),
     **{
         f"{name}_backward": Of(name)

@@ -83,7 +83,7 @@ def symmetric_eigen(call: Call, g_values: Tensor | None, g_vectors: Tensor | Non
     inner = torch.zeros_like(vectors) if g_values is None else g_values.to(vectors.dtype).diag_embed()
     if g_vectors is not None:
         turned = vectors.mH @ g_vectors
-        inner = inner + (turned - turned.diagonal(dim1=-2, dim2=-1).diag_embed()) / _gaps(values)
+        inner = inner + (turned - turned.mH) / 2 / _gaps(values)
     return {"A": vectors @ inner @ vectors.mH}
 
 

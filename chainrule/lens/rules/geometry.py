@@ -21,7 +21,9 @@ def distance(call: Call, g: Tensor) -> Gradients:
     """The p-norm of every difference, p = 2 where none is given. Between equal points the gradient is 0."""
     a, b, y, p = call["x1"], call["x2"], call.out.unsqueeze(-1), float(call.get("p", 2))
     difference = a.unsqueeze(-2) - b.unsqueeze(-3)
-    if p == 1:
+    if p == 0:
+        unit = torch.zeros_like(difference)
+    elif p == 1:
         unit = difference.sign()
     elif math.isinf(p):
         unit = difference.sign() * (difference.abs() == y).to(y.dtype)

@@ -8,6 +8,7 @@ from chainrule.lens.rules.complex_numbers import COMPLEX
 from chainrule.lens.rules.connectionist import CONNECTIONIST
 from chainrule.lens.rules.convolution import CONVOLUTION
 from chainrule.lens.rules.corners import CORNERS
+from chainrule.lens.rules.drawn import DRAWN
 from chainrule.lens.rules.elementary import ELEMENTARY
 from chainrule.lens.rules.factorisations import FACTORISATIONS
 from chainrule.lens.rules.fourier import FOURIER
@@ -21,6 +22,7 @@ from chainrule.lens.rules.order import ORDER
 from chainrule.lens.rules.piece import PIECE
 from chainrule.lens.rules.pointwise import POINTWISE
 from chainrule.lens.rules.pooling import POOLING
+from chainrule.lens.rules.quantising import QUANTISING
 from chainrule.lens.rules.recurrent import RECURRENT
 from chainrule.lens.rules.reduce import REDUCE
 from chainrule.lens.rules.rule import Rule, conjugated
@@ -30,6 +32,11 @@ from chainrule.lens.rules.softmax import SOFTMAX
 from chainrule.lens.rules.special import SPECIAL
 from chainrule.lens.rules.write import WRITE
 
+VIEWS = (
+    *("alias", "as_strided", "diagonal", "expand", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t"),
+    *("transpose", "unbind", "unfold", "unsqueeze", "view", "view_as_complex", "view_as_real", "_conj", "_neg_view"),
+)
+
 # In the order of the book. A new chapter is a line here, a new rule a line in the table of its chapter.
 _WRITTEN: Mapping[str, Mapping[str, Rule]] = {
     "Arithmetic": POINTWISE,
@@ -38,6 +45,8 @@ _WRITTEN: Mapping[str, Mapping[str, Rule]] = {
     "Functions with corners and steps": CORNERS,
     "Smooth activations and dropout": ACTIVATION,
     "Complex numbers": COMPLEX,
+    "Quantisation": QUANTISING,
+    "Random draws": DRAWN,
     "Products of matrices": MATMUL,
     "Linear systems and determinants": LINEAR_SYSTEMS,
     "Factorisations of matrices": FACTORISATIONS,
@@ -67,5 +76,13 @@ def for_complex_numbers(chapters: Mapping[str, Mapping[str, Rule]]) -> dict[str,
     return {chapter: {name: made[id(rule)] for name, rule in rules.items()} for chapter, rules in chapters.items()}
 
 
-PRIMITIVE_CHAPTERS = for_complex_numbers(_WRITTEN)
+def with_copies(chapters: dict[str, dict[str, Rule]]) -> dict[str, dict[str, Rule]]:
+    """The chapters with torch's copying form of each view (`expand_copy`), whose rule is that of the view."""
+    return {
+        chapter: {**rules, **{f"{name}_copy": rules[name] for name in VIEWS if name in rules}}
+        for chapter, rules in chapters.items()
+    }
+
+
+PRIMITIVE_CHAPTERS = with_copies(for_complex_numbers(_WRITTEN))
 PRIMITIVES: dict[str, Rule] = {name: rule for rules in PRIMITIVE_CHAPTERS.values() for name, rule in rules.items()}

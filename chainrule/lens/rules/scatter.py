@@ -111,7 +111,7 @@ def segment_reduce(call: Call, g: Tensor) -> Gradients:
     index = segment.clamp(max=max(ends.shape[-1] - 1, 0)).reshape(*segment.shape, *[1] * rest).expand_as(data)
     initial, how = call["initial"], call["reduce"]
     neutral = {"prod": 1.0, "max": -torch.inf, "min": torch.inf}.get(how, 0.0)
-    counts = torch.full_like(y, initial is not None, dtype=torch.bool)
+    counts = torch.full_like(y, initial is not None and how != "mean", dtype=torch.bool)
     groups = Groups(torch.full_like(y, neutral if initial is None else initial), data, index, axis, counts)
     return {"data": groups.gradients(how, y, g)[1] * inside}
 
@@ -136,6 +136,40 @@ def diagonal_scatter(call: Call, g: Tensor) -> Gradients:
     rest = g.clone()
     rest.diagonal(*where).zero_()
     return {"self": rest, "src": g.diagonal(*where)}
+
+
+def put(call: Call, g: Tensor) -> Gradients:
+    """`y` is x with s's numbers at the places i, counted through all rows; added to what is there, or in its place."""
+    index = call["index"]
+    rest = g if call["accumulate"] else g.put(index, torch.zeros_like(call["source"]))
+    return {"self": rest, "source": g.take(index).reshape(call["source"].shape)}
+
+
+def strided_scatter(call: Call, g: Tensor) -> Gradients:
+    """`y` is x with the elements at offset + i·stride overwritten by s."""
+    where = (call["size"], call["stride"], call["storage_offset"])
+    rest = g.clone(memory_format=torch.contiguous_format)
+    rest.as_strided(*where).zero_()
+    return {"self": rest, "src": g.contiguous().as_strided(*where)}
+
+
+def masked_index(call: Call, g: Tensor) -> Gradients:
+    """`y` = x[i, j, …] where the mask holds, a number elsewhere."""
+    kept = g.masked_fill(~call["mask"], 0)
+    whole = g.new_zeros(call["self"].shape)
+    return {"self": torch.ops.aten._unsafe_index_put(whole, _inside(call), kept, True)}
+
+
+def masked_index_added(call: Call, g: Tensor) -> Gradients:
+    """`y` = x, y[i, j, …] += s where the mask holds."""
+    read = torch.ops.aten._unsafe_index(g, _inside(call)).masked_fill(~call["mask"], 0)
+    return {"self": g, "values": read.expand_as(call["values"])}
+
+
+def _inside(call: Call) -> list[Tensor | None]:
+    """The indices held inside, since those under the mask may lie anywhere."""
+    shape = call["self"].shape
+    return [None if i is None else i.clamp(0, n - 1) for i, n in zip(call["indices"], shape, strict=False)]
 
 
 def block_diagonal(call: Call, g: Tensor) -> Gradients:
@@ -189,6 +223,30 @@ SCATTER: dict[str, Rule] = {
         Formula("y = x, yᵢᵢ = sᵢ", r"y = x, \; y_{ii} = s_i"),
         {"self": onward("x", "g, 0 on the diagonal", r"g, \; 0 \text{ on the diagonal}"), "src": onward("s", "gᵢᵢ", "g_{ii}")},
         {"self": "x", "src": "s"},
+    ),
+    "as_strided_scatter": Rule(
+        strided_scatter,
+        Formula("y = x, s at offset + i·stride", r"y = x, \; y_{o + i \cdot s} = s_i"),
+        {"self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"), "src": onward("s", "g there", r"g_{o + i \cdot s}")},
+        {"self": "x", "src": "s"},
+    ),
+    "put": Rule(
+        put,
+        Formula("y = x, flat(y)[i] = s", r"y = x, \; \operatorname{flat}(y)_i = s"),
+        {"self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"), "source": onward("s", "g[i]", "g_i")},
+        {"self": "x", "source": "s", "index": "i"},
+    ),
+    "_unsafe_masked_index": Rule(
+        masked_index,
+        Formula("y = x[i] where m", "y = x_i [m]"),
+        {"self": onward("x", "Σ g, over the uses where m", r"\sum_{t:\, i_t = k} g_t [m_t]")},
+        {"self": "x", "mask": "m", "indices": "i"},
+    ),
+    "_unsafe_masked_index_put_accumulate": Rule(
+        masked_index_added,
+        Formula("y = x, y[i] += s where m", r"y = x, \; y_i \mathrel{+}= s [m]"),
+        {"self": onward("x", "g", "g"), "values": onward("s", "g[i] where m", "g_i [m]")},
+        {"self": "x", "values": "s", "mask": "m"},
     ),
     "block_diag": Rule(
         block_diagonal,

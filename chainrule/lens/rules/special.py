@@ -16,12 +16,20 @@ def lgamma(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def digamma(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The trigamma function ψ₁ is its derivative."""
-    return torch.polygamma(1, x).mul_(g)
+    return g * _trigamma(x)
+
+
+def _trigamma(x: Tensor) -> Tensor:
+    """ψ₁ as Hurwitz's ζ(2, x), by reflection where x < 0: torch's own polygamma(1, x) has ten digits only."""
+    right = torch.where(x > 0, x, 1 - x)
+    found = torch.special.zeta(2.0, right)
+    return torch.where(x > 0, found, (math.pi / torch.sin(math.pi * x)).square() - found)
 
 
 def polygamma(call: Call, g: Tensor) -> Gradients:
     """The n-th derivative of ψ has the next one as its derivative."""
-    return {"self": torch.polygamma(call["n"] + 1, call["self"]).mul_(g)}
+    x, n = call["self"], call["n"]
+    return {"self": g * (_trigamma(x) if n == 0 else torch.polygamma(n + 1, x))}
 
 
 def multivariate_lgamma(call: Call, g: Tensor) -> Gradients:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from chainrule.lens.rules.double import DOUBLE
+from chainrule.lens.rules.fused import FUSED
 from chainrule.lens.rules.margins import MARGINS
 from chainrule.lens.rules.primitives import PRIMITIVE_CHAPTERS, for_complex_numbers
 from chainrule.lens.rules.rule import Rule
@@ -14,6 +15,7 @@ COMPOSED: Mapping[str, Mapping[str, Rule]] = {
     "Solvers": SOLVERS,
     "Sampling": SAMPLING,
     "Margins and lengths": MARGINS,
+    "Fused operations": FUSED,
     "Gradients of gradients": DOUBLE,
 }
 CHAPTERS: Mapping[str, Mapping[str, Rule]] = {**PRIMITIVE_CHAPTERS, **for_complex_numbers(COMPOSED)}
