@@ -15,6 +15,15 @@ from chainrule.lens.tape import Parts, record_parts
 Outputs = Mapping[str, Tensor]
 
 
+class PartCall(Call):
+    """A call on the small tape: its tensors as they are, so that a recorder outside can follow them."""
+
+    def _tensor(self, value: int) -> Tensor:
+        tensor = self.tape.values[value].tensor
+        assert tensor is not None
+        return tensor
+
+
 def composed(parts: Callable[..., Any]) -> Pullback:
     """The pullback of an operation that `parts(**arguments)` computes in simpler ones, its outputs one after the other.
 
@@ -51,7 +60,7 @@ def walk_back(parts: Parts, incoming: Mapping[str, Tensor]) -> dict[str, Tensor]
         rule = PRIMITIVES.get(node.rule_name)
         if rule is None:
             raise LensError(f"no rule for {node.op}, which another operation is made of")
-        found = rule.pullback(Call(tape, node, live), *(gradients.pop(output, None) for output in node.outputs))
+        found = rule.pullback(PartCall(tape, node, live), *(gradients.pop(output, None) for output in node.outputs))
         for name, ref in node.references():
             argument, _, place = name.partition("[")
             given: Any = found.get(argument)

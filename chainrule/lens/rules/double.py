@@ -18,9 +18,11 @@ from chainrule.lens.rules.composed import walk_back
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.primitives import PRIMITIVES
 from chainrule.lens.rules.rule import Call, Formula, Gradients, Rule
+from chainrule.lens.rules.sampling import SAMPLING
 from chainrule.lens.tape import Node, record_parts
 
 Given = Mapping[str, Any]
+FIRST = {**PRIMITIVES, **SAMPLING}
 SIZES = ("input_sizes", "input_size", "self_sizes", "sizes", "size")
 ARRIVING = ("grad_output", "grad_out", "grad", "grad_in")
 
@@ -78,18 +80,19 @@ def _first(of: Of, given: Given, wanted: set[str]) -> Gradients:
     """The gradients themselves: the rule of the operation, on the arguments of its `*_backward`."""
     if of.made is not None:
         return {of.gives[0]: of.made(given)}
-    arguments = {**given, **{name: make(given) for name, make in of.more.items()}}
+    arguments = {name: one for name, one in given.items() if name not in (*ARRIVING, "output_mask")}
+    arguments |= {name: make(given) for name, make in of.more.items()}
     sizes = next((given[name] for name in SIZES if name in given), None)
     g = next(given[name] for name in ARRIVING if name in given)
     if sizes is not None and "self" not in arguments:
         arguments["self"] = g.new_zeros(()).expand(sizes)
     outputs = {slot: given[name] for slot, name in of.outputs.items()}
     call = GivenCall(of, arguments, outputs, wanted)
-    return PRIMITIVES[of.operation].pullback(call, g, *[None] * (len(call.node.outputs) - 1))
+    return FIRST[of.operation].pullback(call, g, *[None] * (len(call.node.outputs) - 1))
 
 
 def _rule(name: str, of: Of) -> Rule:
-    first = PRIMITIVES[of.operation]
+    first = FIRST[of.operation]
     packet = getattr(torch.ops.aten, name)
     schema = getattr(packet, packet.overloads()[0])._schema
     tensors = [a.name for a in schema.arguments if str(a.type) in ("Tensor", "Optional[Tensor]")]
@@ -155,6 +158,20 @@ def _log_softmax(given: Given) -> Tensor:
     return found
 
 
+def _rrelu(given: Given) -> Tensor:
+    x, g, noise = given["self"], given["grad_output"], given["noise"]
+    drawn = given["training"] and given["upper"] - given["lower"] > 1e-6
+    middle = (given["lower"] + given["upper"]) / 2
+    found: Tensor = g * noise if drawn else torch.where(x > 0, g, g * middle)
+    return found
+
+
+def _masked_scatter(given: Given) -> Tensor:
+    taken, sizes = given["grad_output"].masked_select(given["mask"]), given["sizes"]
+    rest = taken.new_zeros(max(math.prod(sizes) - len(taken), 0))
+    return torch.cat([taken, rest])[: math.prod(sizes)].reshape(sizes)
+
+
 def _elu_input(given: Given) -> Tensor:
     """In place, what is kept is y; then x is what y was made of."""
     y: Tensor = given["self_or_result"]
@@ -203,6 +220,16 @@ BY_NAME = {
         "native_batch_norm", {1: "save_mean", 2: "save_invstd"}, WEIGHTS,
         {"training": itemgetter("train"), "bias": itemgetter("weight")},
     ),
+    "batch_norm_backward": Of(
+        "native_batch_norm", {1: "save_mean", 2: "save_var"}, WEIGHTS,
+        {"training": itemgetter("update"), "bias": itemgetter("weight")},
+    ),
+    "fractional_max_pool2d_backward": Of("fractional_max_pool2d", {1: "indices"}),
+    "fractional_max_pool3d_backward": Of("fractional_max_pool3d", {1: "indices"}),
+    "rrelu_with_noise_backward": Of("rrelu_with_noise", made=_rrelu),
+    "masked_scatter_backward": Of("masked_scatter", gives=("source",), made=_masked_scatter),
+    "grid_sampler_2d_backward": Of("grid_sampler_2d", gives=("input", "grid")),
+    "grid_sampler_3d_backward": Of("grid_sampler_3d", gives=("input", "grid")),
     "convolution_backward": Of("convolution", {}, WEIGHTS, {"bias": _bias}),
     "embedding_dense_backward": Of("embedding", {}, ("weight",), {"weight": _weight}),
     "nll_loss_backward": Of("nll_loss_forward", {1: TOTAL}),

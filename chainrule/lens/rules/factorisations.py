@@ -20,10 +20,8 @@ def cholesky(call: Call, g: Tensor, _: Tensor | None = None) -> Gradients:
     y, upper = call.out, call["upper"]
     lower, g = (y.mH, g.mH) if upper else (y, g)
     product = (lower.mH @ g).tril()
-    half = product - product.diagonal(dim1=-2, dim2=-1).diag_embed() / 2
-    once = torch.linalg.solve_triangular(lower.mH, half, upper=True)
-    whole = torch.linalg.solve_triangular(lower, once, upper=False, left=False)
-    return {"self": (whole + whole.mH) / 2}
+    once = torch.linalg.solve_triangular(lower.mH, (product + product.tril(-1).mH) / 2, upper=True)
+    return {"self": torch.linalg.solve_triangular(lower, once, upper=False, left=False)}
 
 
 def qr(call: Call, g_q: Tensor | None, g_r: Tensor | None) -> Gradients:

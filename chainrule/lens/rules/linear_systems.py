@@ -51,11 +51,29 @@ def inverse(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
 
 def pseudoinverse(call: Call, g: Tensor) -> Gradients:
     """Golub and Pereyra, 1973, for a rank that does not change (ᴴ: transposed, for complex numbers conjugated)."""
-    a, y = call["self"], call.out
+    return {"self": _by_pseudoinverse(call["self"], call.out, g)}
+
+
+def _by_pseudoinverse(a: Tensor, y: Tensor, g: Tensor) -> Tensor:
     m, n = a.shape[-2:]
     across, down = _identity(m, a) - a @ y, _identity(n, a) - y @ a
     yh, gh = y.mH, g.mH
-    return {"self": -(yh @ g @ yh) + across @ gh @ (y @ yh) + (yh @ y) @ gh @ down}
+    return -(yh @ g @ yh) + across @ gh @ (y @ yh) + (yh @ y) @ gh @ down
+
+
+def least_squares(call: Call, g: Tensor | None, g_rest: Tensor | None = None, *_: Tensor | None) -> Gradients:
+    """X = A⁺B. What is left over, ‖A X − B‖², is smallest at X, and so does not move with X."""
+    a, b, x = call["self"], call["b"], call.out
+    vector = b.dim() == 1 or (b.dim() == a.dim() - 1 and b.shape == a.shape[:-1])
+    b, x, g = (one if one is None or not vector else one.unsqueeze(-1) for one in (b, x, g))
+    by_a, by_b = torch.zeros_like(a), torch.zeros_like(b)
+    if g is not None:
+        y = torch.linalg.pinv(a)
+        by_a, by_b = _by_pseudoinverse(a, y, g @ b.mH), y.mH @ g
+    if g_rest is not None and g_rest.numel():
+        rest = 2 * (a @ x - b) * (g_rest.unsqueeze(-1) if vector else g_rest).unsqueeze(-2)
+        by_a, by_b = by_a + rest @ x.mH, by_b - rest
+    return {"self": unbroadcast(by_a, call["self"].shape), "b": by_b.squeeze(-1) if vector else by_b}
 
 
 def _identity(n: int, like: Tensor) -> Tensor:
@@ -131,6 +149,16 @@ LINEAR_SYSTEMS: dict[str, Rule] = {
             )
         },
         {"self": "A"},
+        wirtinger=True,
+    ),
+    "linalg_lstsq": Rule(
+        least_squares,
+        Formula("X = A⁺B", "X = A^+ B"),
+        {
+            "self": onward("A", "that of A⁺ for G Bᴴ", r"\frac{\partial L}{\partial A^+} = G B^H"),
+            "b": onward("B", "A⁺ᴴ G", "A^{+H} G"),
+        },
+        {"self": "A", "b": "B"},
         wirtinger=True,
     ),
     "_linalg_det": Rule(

@@ -25,7 +25,8 @@ def learned(call: Call, g: Tensor) -> Gradients:
         shape[axis] = -1
     s, z = call["scale"].reshape(shape), call["zero_point"].reshape(shape)
     low, high, factor = call["quant_min"], call["quant_max"], call["grad_factor"]
-    zero = z.clamp(low, high).round()
+    # For one scale torch rounds by adding ½ and cutting off, which takes −1 to 0.
+    zero = z.clamp(low, high).round() if axis is not None else (z + 0.5).clamp(low, high).trunc()
     level = (x / s + zero).round()
     below, above = level < low, level > high
     inside = ~(below | above)

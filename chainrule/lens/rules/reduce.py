@@ -160,6 +160,8 @@ def cumprod(call: Call, g: Tensor) -> Gradients:
 def logcumsumexp(call: Call, g: Tensor) -> Gradients:
     """Positive and negative gradients are summed apart, as logarithms, so that nothing overflows."""
     x, y, dim = call["self"], call.out, call["dim"]
+    if x.is_complex():
+        return {"self": ((g.log() - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp()}
     found = [(((sign * g).clamp(min=0).log() - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp() for sign in (1, -1)]
     return {"self": found[0] - found[1]}
 
@@ -188,6 +190,7 @@ REDUCE: dict[str, Rule] = {
             r"\left(\frac{\sum_i (x_i - \bar x)^2}{n - c}, \bar x\right)",
             (f"({SPREAD[0]}, 1/n)", rf"\left({SPREAD[1]}, \frac{{1}}{{n}}\right)"),
         ),
+        wirtinger=True,
     ),
     "std": Rule(
         std, *_reduction("√(Σᵢ (xᵢ − x̄)²/(n − c))", r"\sqrt{\frac{1}{n - c} \sum_i (x_i - \bar x)^2}", DEVIATION)
@@ -199,6 +202,7 @@ REDUCE: dict[str, Rule] = {
             r"\left(\sqrt{\frac{\sum_i (x_i - \bar x)^2}{n - c}}, \bar x\right)",
             (f"({DEVIATION[0]}, 1/n)", rf"\left({DEVIATION[1]}, \frac{{1}}{{n}}\right)"),
         ),
+        wirtinger=True,
     ),
     "logsumexp": Rule(logsumexp, *_reduction("ln Σᵢ exp xᵢ", r"\ln \sum_i e^{x_i}", ("exp(xᵢ − y)", "e^{x_i - y}"))),
     "linalg_vector_norm": Rule(norm, *NORM),

@@ -26,18 +26,6 @@ def triangular_solve(*, self: Tensor, A: Tensor, upper: bool, transpose: bool, u
     return torch.linalg.solve_triangular(matrix, self, upper=up, unitriangular=unitriangular), A.clone()
 
 
-def least_squares(*, self: Tensor, b: Tensor, rcond: float | None, driver: str | None) -> tuple[Tensor, Tensor | None]:
-    """X = A⁺B, and the squares of what is left over, where A is higher than wide."""
-    vector = b.dim() == 1 or (b.dim() == self.dim() - 1 and b.shape == self.shape[:-1])
-    right = b.unsqueeze(-1) if vector else b
-    x = torch.linalg.pinv(self) @ right
-    if self.shape[-2] <= self.shape[-1] or driver in (None, "gelsy"):
-        return x.squeeze(-1) if vector else x, None
-    rest = self @ x - right
-    squares = (rest * rest.conj()).sum(-2)
-    return x.squeeze(-1) if vector else x, squares.real if squares.is_complex() else squares
-
-
 def lu_solve(*, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool) -> Tensor:
     """X = (P L U)⁻¹B: a permutation and two triangular systems."""
     p, lower, upper = torch.lu_unpack(LU, pivots)
@@ -94,13 +82,6 @@ SOLVERS: dict[str, Rule] = {
         Formula("X = A⁻¹B", "X = A^{-1} B"),
         {"self": onward("B", "A⁻ᵀ G", r"A^{-\top} G"), "A": onward("A", "−(A⁻ᵀ G) Xᵀ", r"-(A^{-\top} G) X^\top")},
         {"self": "B", "A": "A"},
-        wirtinger=True,
-    ),
-    "linalg_lstsq": Rule(
-        composed(least_squares),
-        Formula("X = A⁺B", "X = A^+ B"),
-        {"self": onward("A", *PARTS), "b": onward("B", "A⁺ᴴ G", "A^{+H} G")},
-        {"self": "A", "b": "B"},
         wirtinger=True,
     ),
     "linalg_lu_solve": Rule(

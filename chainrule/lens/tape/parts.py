@@ -25,8 +25,8 @@ def record_parts(function: Callable[..., Mapping[str, Tensor]], given: Mapping[s
     """The tape of `function(**given)`; `follow` names those of `given` whose way through it is wanted."""
     tape = Tape("parts", "op", "all")
     recorder = Recorder(tape, None)
-    # An alias of each, so that one tensor given twice counts as two.
-    arguments = {name: one.detach() if name in follow else one for name, one in given.items()}
+    # An alias of each, so that one tensor given twice counts as two; no `detach`, which a recorder outside would see.
+    arguments = {name: torch.ops.aten.alias(one) if name in follow else one for name, one in given.items()}
     recorder.register({name: arguments[name] for name in follow})
     with recorder:
         result = function(**arguments)

@@ -13,6 +13,10 @@ import lens.rules.samples_special as special
 from lens.rules.proof import Proof, prove
 
 from chainrule.lens.rules.double import DOUBLE
+from chainrule.lens.rules.drawn import DRAWN
+from chainrule.lens.rules.fused import FUSED
+from chainrule.lens.rules.primitives import VIEWS
+from chainrule.lens.rules.quantising import QUANTISING
 
 REAL = (pointwise, reduce, layers, shape, special, groups)
 SAMPLES = {name: samples for chapter in (*REAL, complexes, linalg) for name, samples in chapter.SAMPLES.items()}
@@ -22,6 +26,7 @@ AT_CORNERS = {**pointwise.AT_CORNERS, **special.AT_CORNERS}
 
 # The same rule under another name, for an operation that needs a GPU.
 SAME_AS = {
+    **{f"{name}_copy": name for name in VIEWS},
     "cudnn_batch_norm": "native_batch_norm",
     "_scaled_dot_product_flash_attention": "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_efficient_attention": "_scaled_dot_product_flash_attention_for_cpu",
@@ -33,6 +38,9 @@ ELSEWHERE = {
     "_fused_rms_norm": "test_norm.py",
     "convert_element_type": "test_index.py",
     "unseen_write": "test_shape.py",
+    **dict.fromkeys(DRAWN, "test_drawn.py"),
+    **dict.fromkeys(QUANTISING, "test_quantising.py"),
+    **{name: "test_fused.py" for name in FUSED if name.startswith("torch_nn")},
     **dict.fromkeys(DOUBLE, "test_double.py"),
 }
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from lens.rules.numbers import between, listed, normal
 from lens.rules.samples_reduce import each_reduction
 
+aten = torch.ops.aten
 MASK = torch.tensor([[True, False, True, False], [False] * 4, [True] * 4])
 X, SOURCE = between(-2, 2, 3, 4), between(-1.9, 2.1, 13)[:12].reshape(3, 4)
 PLACES = torch.tensor([[0, 2, 2, 0], [1, 1, 0, 3], [3, 3, 3, 3]])
@@ -85,6 +86,14 @@ SAMPLES = {
                           (lambda x: F.multi_margin_loss(x, TARGET, p=2, margin=0.7, weight=listed(0.5, 1.5, 2.0)), (SCORES,)),
                           (lambda x: F.multi_margin_loss(x, torch.tensor(1)), (listed(0.3, 0.9, -0.4),))],
     "multilabel_margin_loss_forward": [*each_reduction(lambda x, **how: F.multilabel_margin_loss(x, LABELS, **how), SCORES)],
+    "put": [(lambda x, s: x.put(torch.tensor([1, 5, 11]), s), (X, normal(3))),
+            (lambda x, s: x.put(torch.tensor([1, 1, 11]), s, accumulate=True), (X, normal(3)))],
+    "as_strided_scatter": [(lambda x, s: torch.as_strided_scatter(x, s, (2, 2), (4, 1), 1), (X, normal(2, 2)))],
+    "_unsafe_masked_index": [(lambda x: aten._unsafe_masked_index(x, MASK[:, :1], [ROWS[:, None], torch.tensor([[0, 1, 9, 2]])], 1.0), (X,))],
+    "_unsafe_masked_index_put_accumulate": [(lambda x, s: aten._unsafe_masked_index_put_accumulate(x, MASK, [PLACES.clamp(max=2), PLACES], s), (X, SOURCE))],
+    "dist": [(partial(torch.dist, p=p), (X, SOURCE)) for p in (2, 1, 3)],
+    "affine_grid_generator": [(lambda t, aligned=aligned: F.affine_grid(t, [2, 1, 3, 4], align_corners=aligned), (normal(2, 2, 3),)) for aligned in (True, False)]
+    + [(lambda t: F.affine_grid(t, [1, 1, 2, 3, 2], align_corners=False), (normal(1, 3, 4),))],
     "_pdist_forward": [(partial(F.pdist, p=p), (X,)) for p in (2, 1, 3)] + [(partial(F.pdist, p=float("inf")), (normal(3, 4),))],
     "renorm": [(lambda x, p=p: torch.renorm(x, p, 0, 1.5), (X,)) for p in (2, 1)],
     "grid_sampler_2d": [sample for how in ("bilinear", "bicubic", "nearest") for sample in sampled(how)],

@@ -24,6 +24,7 @@ SAMPLES = {
     "special_zeta": [(lambda q: special.zeta(between(1.5, 4, 3, 4), q), (POSITIVE,))],
     "copysign": [(torch.copysign, (A, B)), (lambda a: torch.copysign(a, -2.0), (A,))],
     "ldexp": [(torch.ldexp, (A, B)), (lambda a: torch.ldexp(a, torch.tensor([1, -2, 0, 3])), (A,))],
+    "nextafter": [(torch.nextafter, (A, B))], "frexp": [(lambda x: torch.frexp(x)[0], (A,))],
     "rrelu_with_noise": [(lambda x: torch.nn.functional.rrelu(x, 0.1, 0.5), (listed(-2.0, -0.5, 0.7, 1.5),))],
 }  # fmt: skip
 

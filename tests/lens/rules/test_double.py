@@ -36,10 +36,27 @@ def _squares(result):
     return [(y * y.conj()).real / 2 for y in given if y.requires_grad]
 
 
+# Samples whose operation torch takes by another way when its gradient is to be differentiated.
+MORE = {
+    "batch_norm_backward": [(lambda x, w, b: torch.ops.aten._batch_norm_with_update(x, w, b, *_still(), 0.1, 1e-5)[0],
+                             (normal(4, 3), normal(3), normal(3, seed=1)))],
+    "native_dropout_backward": [(lambda x: _dropped(x), (normal(4, 3),))],
+}  # fmt: skip
+
+
+def _dropped(x):
+    torch.manual_seed(0)
+    return torch.native_dropout(x, 0.3, True)[0]
+
+
+def _still():
+    return torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+
+
 def proofs(name):
     """The samples of the operation whose gradients use this `*_backward`, at most three."""
     found = []
-    for function, tensors in SAMPLES[BY_NAME[name].operation]:
+    for function, tensors in MORE.get(name) or SAMPLES[BY_NAME[name].operation]:
         proof = prove(slopes(function), tensors)
         if name in {node.rule_name for node in proof.tape.nodes}:
             found.append(proof)

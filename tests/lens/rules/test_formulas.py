@@ -23,7 +23,7 @@ from chainrule.lens.rules.special import SPECIAL
 
 OF_SEVERAL_NUMBERS = {"glu", "nll_loss_forward", "nll_loss2d_forward", "mvlgamma"}
 # Their formulas have a number that is drawn, or functions of two numbers that SymPy has no derivative of.
-BY_DIFFERENCES_ONLY = {"rrelu_with_noise", "polygamma", "igamma", "igammac", "special_zeta"}
+BY_DIFFERENCES_ONLY = {"rrelu_with_noise", "polygamma", "nextafter", "frexp", "igamma", "igammac", "special_zeta"}
 CHAPTERS = (POINTWISE, ELEMENTARY, SPECIAL, CORNERS, ACTIVATION, LOSSES)
 ELEMENTWISE = sorted({name for rules in CHAPTERS for name in rules} - OF_SEVERAL_NUMBERS - BY_DIFFERENCES_ONLY)
 POSITIVE_LETTERS = set("βδλ")
