@@ -11,7 +11,7 @@ from chainrule.lens.engine.autograd import (
 )
 from chainrule.lens.engine.backward import Contribution, ReverseStep, differentiable, loss_to_differentiate, reverse
 from chainrule.lens.engine.comparison import Comparison, Difference, compare, difference, largest
-from chainrule.lens.engine.cuts import Cut, cuts_of
+from chainrule.lens.engine.cuts import Cut, cuts_of, held_nodes
 from chainrule.lens.engine.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
@@ -25,6 +25,7 @@ from chainrule.lens.engine.differences import (
     ridders,
 )
 from chainrule.lens.engine.kinks import Watched, kinked
+from chainrule.lens.engine.finite import first_not_finite
 from chainrule.lens.engine.holding import Holding
 from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limits_from, reasons, sampled_limits
 from chainrule.lens.engine.lines import Line, one_sided, settled, slope
@@ -32,7 +33,7 @@ from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
-from chainrule.lens.engine.segments import Segment, narrower_segments
+from chainrule.lens.engine.segments import Segment, name_of, narrower_segments
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
 
 __all__ = [
@@ -67,9 +68,11 @@ __all__ = [
     "cuts_of",
     "difference",
     "differentiable",
+    "first_not_finite",
     "first_step",
     "function_name",
     "function_site",
+    "held_nodes",
     "kinked",
     "largest",
     "limits_from",
@@ -78,6 +81,7 @@ __all__ = [
     "loss_to_differentiate",
     "maker_of",
     "moving",
+    "name_of",
     "narrower_segments",
     "needed_constants",
     "number_formats",

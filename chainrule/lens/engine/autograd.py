@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import get_gradient_edge
 
+from chainrule.base import LensError
 from chainrule.lens.tape import Node, Ref, Site, Tape, Value, written_at
 
 
@@ -29,20 +30,67 @@ def autograd_gradients(
     edges = {value: edge for value, edge in edges.items() if edge is not None}
     assert tape.loss is not None
     loss = tape.values[tape.loss]
+    if _edge(loss) is None:
+        raise LensError(_without_derivative(tape))
+    ones = torch.ones(loss.meta.shape, dtype=loss.meta.dtype, device=loss.meta.device)
     with Arrivals(edges.values()) as arrivals:
-        found = torch.autograd.grad(
-            [_edge(loss)],
-            list(edges.values()),
-            grad_outputs=[torch.ones(loss.meta.shape, dtype=loss.meta.dtype, device=loss.meta.device)],
-            retain_graph=True,
-            allow_unused=True,
-        )
+        found = _back(_edge(loss), ones, list(edges.values()))
     if writers is not None:
         writers.extend(one for one in arrivals.writers if one not in writers)
     return {
         value: None if gradient is None else arrivals.at(edge, gradient)
         for (value, edge), gradient in zip(edges.items(), found, strict=True)
     }
+
+
+def _back(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...]:
+    """What `torch.autograd.grad` gives; or `backward` where that is refused, as inside reentrant checkpoints."""
+    try:
+        return torch.autograd.grad([loss], edges, grad_outputs=[ones], retain_graph=True, allow_unused=True)
+    except RuntimeError as fault:
+        words = str(fault).splitlines()[0]
+        if "use_reentrant" in words:
+            return _all_the_way(loss, ones, edges)
+        if any(word in words for word in ("ScalarType", "scalar_type", "dtype")):
+            raise LensError(
+                f"the way back does not run in float64: {words}. An operation that knows only float32 is in it; verify a "
+                "step as it runs, with capture()"
+            ) from fault
+        raise
+
+
+def _all_the_way(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...]:
+    """The gradients of leaves by `backward`, which sums them up in `.grad`; of others what the hooks have seen."""
+    leaves = [getattr(edge.node, "variable", None) for edge in edges]
+    before = [None if leaf is None else leaf.grad for leaf in leaves]
+    with Arrivals([edge for edge, leaf in zip(edges, leaves, strict=True) if leaf is None]) as arrivals:
+        for leaf in leaves:
+            if leaf is not None:
+                leaf.grad = None
+        torch.autograd.backward([loss], [ones], retain_graph=True)
+    found = [
+        arrivals.copies.get((edge.node, edge.output_nr)) if leaf is None else leaf.grad
+        for edge, leaf in zip(edges, leaves, strict=True)
+    ]
+    for leaf, gradient in zip(leaves, before, strict=True):
+        if leaf is not None:
+            leaf.grad = gradient
+    return tuple(found)
+
+
+def _without_derivative(tape: Tape) -> str:
+    """The operation at which autograd lost the way to the loss."""
+    live = {leaf.id for leaf in tape.leaves()}
+    for node in tape.nodes:
+        outputs = [tape.values[one] for one in node.outputs if tape.values[one].differentiable]
+        if live.intersection(node.inputs):
+            if node.grad_enabled and outputs and not any(one.requires_grad for one in outputs):
+                return (
+                    f"autograd has no derivative of {node.op} at {node.site}, so that the loss has no gradient; "
+                    "compute it in another way"
+                )
+            live.update(one.id for one in outputs if one.requires_grad)
+    return f"the loss of {tape.target} has no gradient: autograd does not lead from it to any weight"
 
 
 class Arrivals:
@@ -75,24 +123,30 @@ class Arrivals:
 
     def at(self, edge: Any, otherwise: Tensor) -> Tensor:
         """The gradient at a place: as it arrived, or `otherwise` where nothing goes on from it."""
-        return self.copies.get((edge.node, edge.output_nr), otherwise)
+        return self.copies.get((edge.node, edge.output_nr), _dense(otherwise))
 
     def _at_leaf(self, node: Any, gradient: Tensor | None) -> None:
         if gradient is not None:
-            self.copies[node, 0] = gradient.detach().clone()
+            self.copies[node, 0] = _dense(gradient).clone()
 
     def _arrived(self, node: Any, slots: set[int], gradients: tuple[Tensor | None, ...]) -> None:
         for slot in slots:
             given = gradients[slot] if slot < len(gradients) else None
             if given is not None:
-                self.copies[node, slot] = given.detach().clone()
+                self.copies[node, slot] = _dense(given).clone()
 
     def _left(self, node: Any, _made: Any, gradients: tuple[Tensor | None, ...]) -> None:
         for slot, given in enumerate(gradients):
             arrived = self.copies.get((node, slot))
-            if given is not None and arrived is not None and not _same(given.detach(), arrived):
+            if given is not None and arrived is not None and not _same(_dense(given), arrived):
                 self.writers.append(node)
                 return
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """An embedding may hand back a sparse one."""
+    gradient = gradient.detach()
+    return gradient if gradient.layout == torch.strided else gradient.to_dense()
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -165,27 +219,51 @@ def local_gradient(
 
     None when that cannot be told: the node leads to the value in a roundabout way (views that were written to).
     """
+    target = _edge(value)
+    found = [
+        answer
+        for place, answer in answers_of(tape, maker, outputs, gradients).items()
+        if maker.next_functions[place] == (target.node, target.output_nr)
+    ]
+    if not found:
+        return None
+    total = torch.zeros(value.meta.shape, dtype=value.meta.dtype, device=value.meta.device)
+    for answer in found:
+        if answer is not None:
+            total = total + answer
+    return total
+
+
+def answers_of(
+    tape: Tape, maker: Any, outputs: Iterable[int], gradients: Mapping[int, Tensor | None]
+) -> dict[int, Tensor | None]:
+    """What `maker` hands back, by the place of its inputs; nothing where it made none of the outputs."""
     incoming: dict[int, Tensor | None] = {}
     for output in outputs:
         edge = _edge(tape.values[output])
         if edge is not None and edge.node is maker:
-            incoming[edge.output_nr] = gradients.get(output)
-    target = _edge(value)
-    places = [
-        i for i, (node, slot) in enumerate(maker.next_functions) if (node, slot) == (target.node, target.output_nr)
-    ]
-    if not incoming or not places:
-        return None
+            given = gradients.get(output)
+            # A copy: it may write into what it is given.
+            incoming[edge.output_nr] = None if given is None else given.clone()
+    if not incoming:
+        return {}
     n_outputs = max(incoming) + 1 if not hasattr(maker, "_input_metadata") else len(maker._input_metadata)
-    given = [incoming.get(slot) for slot in range(n_outputs)]
     run = maker.apply if isinstance(maker, BackwardCFunction) else maker
-    answer = run(*given)
-    answers = answer if isinstance(answer, tuple) else (answer,)
-    total = torch.zeros(value.meta.shape, dtype=value.meta.dtype, device=value.meta.device)
-    for place in places:
-        if answers[place] is not None:
-            total = total + answers[place]
-    return total
+    answer = run(*[incoming.get(slot) for slot in range(n_outputs)])
+    return dict(enumerate(answer if isinstance(answer, tuple) else (answer,)))
+
+
+def whole_function(tape: Tape, node: Node, incoming: tuple[Tensor | None, ...]) -> dict[str, list[Tensor | None]]:
+    """What a custom Function that is one operation of the tape hands back to its arguments, by its own backward pass."""
+    maker = maker_of(tape, node)
+    if maker is None:
+        raise LensError(
+            f"{node.op.partition('.')[2]} at {node.site} leaves torch, and cannot be taken back alone in another format; "
+            "verify the model itself, not a step"
+        )
+    answers = answers_of(tape, maker, node.outputs, dict(zip(node.outputs, incoming, strict=True)))
+    # Autograd lists all arguments of `apply`, the tape only tensors.
+    return {"inputs": [answers.get(place) for place in node.func.places]}
 
 
 def maker_of(tape: Tape, node: Node) -> Any:

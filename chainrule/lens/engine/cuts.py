@@ -60,10 +60,9 @@ def held_nodes(tape: Tape) -> dict[int, Hold]:
     live, inside = differentiable(tape), CustomFunctions(tape).backward_of
     leaves = {tape.values[leaf.id].meta.storage for leaf in tape.leaves()}
     written = {tape.values[node.outputs[0]].meta.storage for node in tape.nodes if node.in_place and node.outputs}
-    opaque = [inside_of for one in tape.functions for inside_of in one.nodes]
     held: dict[int, Hold] = {}
     for node in tape.nodes:
-        if node.id in inside or node.id in opaque or node.func is None:
+        if node.id in inside or node.hidden or node.func is None:
             continue
         if node.rule_name in LEAVING:
             held[node.id] = "number"

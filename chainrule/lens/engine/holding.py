@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from chainrule.lens.engine.backward import ReverseStep
 from chainrule.lens.engine.cuts import LEAVING, Hold, held_nodes
-from chainrule.lens.tape import Escapes, Node, Ref, Tape, broken_up, core_decompositions
+from chainrule.lens.tape import Escapes, FunctionCall, Node, Ref, Tape, around_functions, broken_up, core_decompositions
 
 DETACH = torch.ops.aten.detach.default
 
@@ -25,6 +26,7 @@ class Holding:
     def __init__(self, tape: Tape) -> None:
         self.tape, self.held = tape, held_nodes(tape)
         self.lost: Node | None = None
+        self.bent: dict[int, _Bent] = {}
         self.plan = [node for node in tape.nodes if isinstance(node.func, torch._ops.OpOverload)]
         self.written = tuple(
             one for leaf in tape.leaves() if leaf.overwritten and (one := leaf.in_program) is not None
@@ -37,21 +39,61 @@ class Holding:
             if hold != "leaf" and (one := tape.values[value].tensor) is not None
         }
 
+    def bend(self, given: Mapping[int, ReverseStep]) -> None:
+        """From now on a custom Function whose gradient is what it says is replaced by a function that has this gradient.
+
+        Its result stays, plus what its own backward pass (as it was `given` the gradient on the real way back) makes of
+        how far its arguments have moved.
+        """
+        whole = {node.func.number: node.id for node in self.tape.nodes if isinstance(node.func, FunctionCall)}
+        allowed = {number: node for number, node in whole.items() if self.tape.nodes[node].func.allowed}
+        self.bent = {number: _Bent(self.tape, given[node]) for number, node in allowed.items() if node in given}
+
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """The context of one run."""
-        if not self.held or self.lost is not None:
+        if self.lost is not None or not (self.held or self.bent):
             yield
             return
         run = _Held(self)
         # A write that is left out has been counted before it comes here.
         counters = torch.autograd._unsafe_preserve_version_counter(self.written)  # type: ignore[attr-defined]
-        with counters, Escapes(None, run.listed), run:
+        with counters, Escapes(None, run.listed), run, around_functions(run.function):
             yield
         # A run that stops early is also one that went another way.
         run.past_copies()
         if self.lost is None and run.at < len(self.plan):
             self.lost = self.plan[run.at]
+
+
+class _Bent:
+    """A function with the results of a custom Function, and with the gradient that its backward pass gave."""
+
+    def __init__(self, tape: Tape, step: ReverseStep) -> None:
+        self.back = {}
+        for one in step.outgoing:
+            place = step.node.func.places[int(one.argument.partition("[")[2][:-1])]
+            self.back[place] = (_copy(tape, one.value), one.gradient)
+        self.made = [_copy(tape, output) for output in step.node.outputs]
+        slots = [(i, g) for i, g in enumerate(step.incoming) if g is not None and bool(g.any())]
+        self.slot, self.incoming = slots[0] if slots else (None, None)
+
+    def __call__(self, arguments: tuple[Any, ...], result: Any) -> Any:
+        """The results for arguments that have moved: weighed by the gradient, they move as it says."""
+        leaves, form = tree_flatten(result)
+        places = [i for i, one in enumerate(leaves) if isinstance(one, Tensor)]
+        for place, before in zip(places, self.made, strict=True):
+            leaves[place] = before.clone()
+        if self.slot is not None and self.incoming is not None:
+            moved = sum(float(((arguments[i] - at) * g).sum()) for i, (at, g) in self.back.items())
+            leaves[places[self.slot]] += self.incoming * (moved / float(self.incoming.square().sum()))
+        return tree_unflatten(leaves, form)
+
+
+def _copy(tape: Tape, value: int) -> Tensor:
+    kept = tape.values[value].tensor
+    assert kept is not None
+    return kept.detach().clone()
 
 
 class _Held(TorchDispatchMode):
@@ -60,11 +102,25 @@ class _Held(TorchDispatchMode):
     def __init__(self, holding: Holding) -> None:
         super().__init__()
         self.holding, self.at, self.pausing = holding, 0, False
+        self.n_functions = 0
         self.decompositions = core_decompositions() if holding.tape.level == "core" else {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
+
+    def function(self, _function: Any, arguments: tuple[Any, ...], call: Callable[[], Any]) -> Any:
+        """A custom Function, the next of the run."""
+        number, self.n_functions = self.n_functions, self.n_functions + 1
+        bent = self.holding.bent.get(number)
+        result = call()
+        if bent is None:
+            return result
+        self.pausing = True
+        try:
+            return bent(arguments, result)
+        finally:
+            self.pausing = False
 
     def listed(self, tensor: Tensor, call: Callable[[], Any]) -> Any:
         """`.tolist()`."""

@@ -12,6 +12,7 @@ from chainrule.lens.engine.comparison import apart, largest
 from chainrule.lens.engine.fallback import local_fallback
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
+from chainrule.lens.engine.stored import STORED, as_stored
 from chainrule.lens.engine.terms import terms_of_gradient
 from chainrule.lens.rules import Call, Formula, Gradients, Rule
 from chainrule.lens.tape import Tape
@@ -92,7 +93,11 @@ def _noisy(rule: Rule, noise: Noise, formats: Formats, call: Call, *incoming: Te
                 None if g is None else noise(g, n_terms**0.5 * unit_roundoff(accumulator(formats[output])))
                 for output, g in zip(call.node.outputs, incoming, strict=True)
             )
-        result = rule.pullback(NoisyCall(call, values, noise, formats), *given)
+        if call.node.rule_name in STORED:
+            rounded = partial(noise, relative=unit_roundoff(formats[call.node.outputs[0]]))
+            result = as_stored(Call(call.tape, call.node, values), rounded, given)
+        else:
+            result = rule.pullback(NoisyCall(call, values, noise, formats), *given)
         for name, ref in call.node.references():
             argument = name.split("[")[0]
             gradient = result.get(argument)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
-from chainrule.lens.engine import CustomFunctions, autograd_gradients, function_name, function_site
+from chainrule.lens.engine import CustomFunctions, autograd_gradients, function_name, function_site, held_nodes
 from chainrule.lens.prove.locate import Place
-from chainrule.lens.tape import Site, Tape, Value, WatchedHook, watch_tensor, watched_in
+from chainrule.lens.tape import Site, Tape, Value, WatchedHook, watch_tensor, watched_in, written_at
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Allowed:
                 self.used.add(entry)
                 return True
         return False
+
+    def whole(self, function: type, site: Site | None) -> bool:
+        """Whether a custom Function, called at `site`, is one whose gradient is what its backward pass says."""
+        lines = [site, *(written_at(one) for one in (function, function.forward, function.backward))]  # type: ignore[attr-defined]
+        return bool(self.entries) and (function.__name__, lines) in self
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -133,6 +138,23 @@ def place_of_function(tape: Tape, backward: Any, relative: float) -> Place:
     return Place(
         node.id, node.op, node.module, node.site, name, relative, function_name(backward), function_site(backward)
     )
+
+
+def place_of_unseen(tape: Tape) -> Place | None:
+    """The first write that autograd did not see, where there is one: it changes numbers, and the gradient says nothing.
+
+    Writes to weights themselves are none: their gradient is that of what they hold after it.
+    """
+    held = held_nodes(tape)
+    node = next((one for one in tape.nodes if one.unseen and one.id not in held), None)
+    if node is None:
+        return None
+    written = tape.values[node.outputs[0]]
+    maker = tape.nodes[written.producer] if node.func is None and written.producer is not None else node
+    for name, ref in node.references():  # `.data` was written to: the line is that of the write
+        producer = tape.values[ref.value].producer
+        maker = tape.nodes[producer] if name == "written" and producer is not None else maker
+    return Place(maker.id, maker.op, maker.module, maker.site, written.name, float("nan"), unseen=True)
 
 
 def _on_tensors(tape: Tape) -> list[WatchedHook]:

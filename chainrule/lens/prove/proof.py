@@ -147,7 +147,9 @@ class Report:
         return (f"rounding could hide an error of {worst.tolerance.limit:.0e} in {worst.name}{more}; {remedy}",)
 
     def _silent_numbers(self) -> tuple[str, ...]:
-        if "numbers" not in self.against:
+        if "numbers" not in self.against or not self.parameters:
+            return ()
+        if self.numbers is None and self.doubts:
             return ()
         if self.numbers is None:
             return ("no weight is in float64, and others cannot be moved by small steps; keep the weights in float64",)
@@ -209,16 +211,11 @@ class Report:
         if self.place is None and off:
             first = max((one for one in self.parameters if not one.ok), key=lambda one: one.difference_in_limits)
             return (
-                f"{self.name}: wrong, {len(off)} of {len(self.parameters)} gradients are further from float64 than rounding "
-                f"explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
+                f"{self.name}: wrong, {len(off)} of {len(self.parameters)} gradients are further from float64 than "
+                f"rounding explains, most of all {first.name}: {first.difference_in_limits:.2g} times the limit"
             )
         if self.place is None:
             n = len(self.contradictions)
             return f"{self.name}: wrong, {n} derivatives by numbers contradict the gradient"
-        what = self.place.called
-        module = f" in {self.place.module}" if self.place.module else ""
         site = self.place.function_site or self.place.site
-        return (
-            f"{self.name}: wrong, the gradient of {what}{module} is off by {self.place.relative:.1e}"
-            f"{'' if site is None else f', {site}'}"
-        )
+        return f"{self.name}: wrong, {self.place.told}{'' if site is None else f', {site}'}"

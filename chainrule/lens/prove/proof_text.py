@@ -195,8 +195,8 @@ def _against_both(report: Report) -> str:
     if report.place is not None:
         return "Autograd and the rules agree there, and numbers contradict both: each operation was moved by itself."
     return (
-        "Autograd and the rules agree with each other, and every recorded operation is right by itself. Look for numbers "
-        "that leave the recording (.tolist(), NumPy) and come back, or for a jump of the loss (rounding, argmax)."
+        "Autograd and the rules agree with each other, and every recorded operation is right by itself. Look for "
+        "numbers that leave the recording (.tolist(), NumPy) and come back, or for a jump of the loss (argmax)."
     )
 
 

@@ -27,7 +27,7 @@ def check_reproducible(subject: Subject, tape: Tape, state: RandomState, modules
     where = "a place that the tape does not show"
     if place is not None:
         module = f" in module {place.module!r}" if place.module else ""
-        where = f"{place.op} at {place.site}{module}: `{place.site.code if place.site else ''}`"
+        where = f"{place.op} at {place.site}{module}: `{place.site.shown if place.site else ''}`"
     raise LensError(
         f"two runs of {subject.name} from equal random numbers differ ({float(first)!r} and {float(second)!r}), first "
         f"in {where}. {REMEDY}"

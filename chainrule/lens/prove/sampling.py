@@ -28,8 +28,16 @@ ALL_WEIGHTS = "all weights at once"
 N_DIRECTIONS = 3
 # Done whatever the time; the largest gradient of so many tensors.
 FEWEST = 8
+# So many weights at which numbers contradict both engines are enough: each costs twenty runs.
+ENOUGH = 3
+# What three directions, the noise and eight coordinates usually take; with less time, three runs have to do for each.
+USUAL_RUNS = 80
+# These come out well at once from steps so many times shorter, where the loss is quiet enough.
+SHORTENED, QUIET = 8.0, 1e-9
 # A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
 NEAREST, FARTHEST = 1e-3, 2e-2
+# To move all weights of a model with more than so many takes as long as to run it.
+LARGE = 10_000_000
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
 NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
 # So many roundings of the loss are looked at again, with steps so many times shorter.
@@ -87,24 +95,29 @@ def check_by_numbers(
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
     watched = Watched(forward, watch=watch)
+    before = time.perf_counter()
     start = watched()
-    probe = Probe(watched, start, 0.0)
+    hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
+    probe = Probe(watched, start, 0.0, hasty=hasty)
     directions: list[NumberCheck] = []
     for number in range(N_DIRECTIONS):
         ways = _ways(weights, generator)
         if not number:
-            with along(watched, [weight.tensor for weight in weights], ways) as loss:
+            with along(watched, *_light(weights, ways)) as loss:
                 probe = replace(probe, noise=_noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE)))
         directions.append(_direction(probe, weights, ways))
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        if time.perf_counter() > end and len(found) >= FEWEST:
+        done = time.perf_counter() > end or sum(not _explained(one) for one in found) >= ENOUGH
+        if done and len(found) >= FEWEST:
             break
         found.append(_coordinate(probe, weight, index))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
-    if len(found) < len(plan):
+    if sum(not _explained(one) for one in found) >= ENOUGH:
+        why = "they contradict often enough"
+    elif len(found) < len(plan):
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
@@ -118,6 +131,7 @@ class Probe:
     forward: Watched
     start: float
     noise: float
+    hasty: bool = False
 
     def line(self, moved: Callable[[float], float], origin: float = 0.0) -> Line:
         """A line through the weights as they are, where the loss is known."""
@@ -129,15 +143,17 @@ class Probe:
         `unit` is the distance over which the line is settled, `h0` the first step.
         """
         size = ask(NOTHING).size
+        if self.hasty and self.noise <= QUIET * h0 * size:
+            h0 /= SHORTENED
         # A gradient that is nothing beside the rounding of the loss gets one look, with the first step.
         smallest = min(max(1e-9 * h0, self.noise / (ALL_ROUNDING * size) if size else 0.0), h0)
-        estimate = slope(line, h0, smallest, self.noise, size)
+        estimate = slope(line, h0, smallest, self.noise, size, hasty=self.hasty)
         if estimate is None:
             return self._at_corner(line, unit, ask)
         first = ask(estimate)
         if _explained(first) and (first.own_error <= WIDE or not first.size):
             return first
-        gap = max(_gap(first), WIDE * first.size)
+        gap = WIDE * first.size if _explained(first) else _gap(first)
         again = settled(line, unit, self.noise, ROUNDING, gap)
         if again is None:
             return first if _explained(first) else replace(first, state="withdrawn", why=_unsettled(first))
@@ -159,12 +175,16 @@ class Probe:
 def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
     """The standard deviation of the rounding of the loss, which is one rounding at least.
 
-    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see.
+    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see. Where the loss
+    does not move at all, a rounding within it is coarser than the loss: longer steps show how much.
     """
     least = UNIT_ROUNDOFF * abs(start)
     found = computational_noise(loss, step)
     if found > SUSPICIOUS * least:
         found = min(found, computational_noise(loss, step / SHORTER))
+    while not found and step < FARTHEST / SHORTER:
+        step *= SHORTER
+        found = computational_noise(loss, step)
     return max(found, least)
 
 
@@ -188,20 +208,30 @@ def _ways(weights: Sequence[Weight], generator: torch.Generator) -> list[Tensor]
     tensors = [weight.tensor for weight in weights]
     sizes = [float(tensor.detach().square().mean().sqrt()) if tensor.numel() else 0.0 for tensor in tensors]
     usual = sorted(size for size in sizes if size) or [1.0]
+    # Drawn as float32, several times as fast: of a large model a good part of the time.
     return [
-        torch.empty(tensor.shape, dtype=tensor.dtype).normal_(generator=generator) * (size or usual[len(usual) // 2])
+        torch.empty(tensor.shape).normal_(generator=generator).to(tensor.dtype).mul_(size or usual[len(usual) // 2])
         for tensor, size in zip(tensors, sizes, strict=True)
     ]
+
+
+def _light(weights: Sequence[Weight], ways: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """What is moved to see the rounding of the loss: of a large model the small tensors, which every layer has."""
+    pairs = [(weight.tensor, way) for weight, way in zip(weights, ways, strict=True)]
+    if sum(tensor.numel() for tensor, _ in pairs) > LARGE:
+        pairs = [pair for pair in pairs if pair[0].numel() <= LARGE / 100] or pairs
+    return [tensor for tensor, _ in pairs], [way for _, way in pairs]
 
 
 def _direction(probe: Probe, weights: Sequence[Weight], ways: Sequence[Tensor]) -> NumberCheck:
     totals: dict[Engine, float] = {}
     square = limit = 0.0
     for weight, way in zip(weights, ways, strict=True):
+        share = 0.0
         for engine, gradient in weight.gradients.items():
-            moved = way.new_zeros(()) if gradient is None else gradient * way
-            totals[engine] = totals.get(engine, 0.0) + float(moved.sum())
-        share = float(moved.square().sum())
+            moved = None if gradient is None else (gradient * way).flatten()
+            totals[engine] = totals.get(engine, 0.0) + (0.0 if moved is None else float(moved.sum()))
+            share = share if moved is None else max(share, float(torch.dot(moved, moved)))
         square += share
         limit += weight.limit**2 * share
     size, limit = square**0.5, (limit / square) ** 0.5 if square else 0.0

@@ -34,8 +34,9 @@ def verify_step(step: Step, *, policy: Policy, seed: int, seconds: float) -> Rep
     """The rules' gradients in float64 on the CPU, beside those that the step left.
 
     The step's operations are replayed with its weights, its batch and its dropout masks: exactly, and then N_SAMPLES
-    times (less when the time is over, FEWEST_SAMPLES at least) with every result and every gradient wrong by a random rounding of
-    the format that it really had. How far these samples are from the exact gradients is the error to expect.
+    times (less when the time is over, FEWEST_SAMPLES at least) with every result and every gradient wrong by a random
+    rounding of the format that it really had. How far these samples are from the exact gradients is the error to
+    expect.
 
     Raises LensError when the step drew other random numbers than the plain run beside it.
     """
@@ -154,7 +155,7 @@ def loss_of(tape: Tape) -> float:
     """The loss itself."""
     kept = tape.values[loss_number(tape)].tensor
     assert kept is not None
-    return float(kept)
+    return float(kept.detach())
 
 
 def _draws(tape: Tape) -> bool:

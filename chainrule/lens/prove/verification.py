@@ -20,6 +20,7 @@ from chainrule.lens.engine import (
     differentiable,
     kinked,
     loss_to_differentiate,
+    maker_of,
     narrower_segments,
     number_formats,
     reasons,
@@ -28,13 +29,16 @@ from chainrule.lens.engine import (
 )
 from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import Place, locate
+from chainrule.lens.prove.not_finite import not_finite_gradients, without_loss
 from chainrule.lens.prove.number_checks import Engine, Numbers
-from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, way_back
+from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, place_of_unseen, way_back
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
+from chainrule.lens.prove.same_program import not_the_same
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
+from chainrule.lens.prove.whole_functions import judge_functions
 from chainrule.lens.tape import (
     Forward,
     Level,
@@ -47,6 +51,7 @@ from chainrule.lens.tape import (
     WatchedHook,
     in_float64,
     modules_of,
+    random_state,
     same_random_numbers,
     same_state,
     subject_of,
@@ -100,16 +105,19 @@ def verify(
         return verify_step(step, policy=policy, seed=seed, seconds=seconds or SECONDS)
     assert target is not None
     settings = Settings(tuple(against), coordinates, seconds or SECONDS, seed, policy, Allowed(allow))
-    given = in_float64(subject_of(target, batch, loss))
+    original = subject_of(target, batch, loss)
+    given = in_float64(original)
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
-        state, modules = RandomState(), modules_of(given)
-        tape = _record(given, state, modules, level)
+        state, modules = random_state(given), modules_of(given)
+        tape = _record(given, state, modules, level, settings.allowed)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
         _seeded(seed + 1).restore()
-        forward = Forward(given, state, modules)
-        forward.holding = holding = Holding(tape)
+        forward, holding = Forward(given, state, modules), Holding(tape)
+        forward.holding = holding
+        doubt = not_the_same(original, tape, state, forward)
         report = settings.verify(given, tape, forward, everywhere)
+        report = replace(report, doubts=(*report.doubts, *([doubt] if doubt else ())))
         return report if holding.lost is None else without_numbers(report, holding.lost)
 
 
@@ -136,11 +144,13 @@ def _seeded(seed: int) -> RandomState:
         return RandomState()
 
 
-def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level) -> Tape:
+def _record(
+    subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed
+) -> Tape:
     """The run, in float64; says which line refuses that."""
     try:
         with same_random_numbers(state), same_state(modules):
-            return subject.record(level=level)
+            return subject.record(level=level, whole=allowed.whole)
     except RuntimeError as fault:
         words = str(fault).splitlines()[0]
         if any(word in words.lower() for word in ("dtype", "scalar type", "double", "float")):
@@ -165,6 +175,9 @@ class Settings:
     def verify(self, subject: Subject, tape: Tape, forward: Forward, everywhere: Sequence[WatchedHook]) -> Report:
         """The verification of a recorded run; `everywhere` are the hooks of all modules at once."""
         start, loss = time.perf_counter(), loss_to_differentiate(tape)
+        without = without_loss(subject.name, self.against, tape)
+        if without is not None:
+            return without
         leaves = [leaf for leaf in tape.leaves() if leaf.differentiable]
         back = WayBack({}, None, ())
         if "autograd" in self.against:
@@ -180,6 +193,15 @@ class Settings:
         comparison.ours.clear()
         place = self._place(tape, back, limits)
         formats, why = number_formats(tape), reasons(tape, number_formats(tape))
+        judged = judge_functions(tape, policy=self.policy, seed=self.seed)
+        if judged.wrong and place is None:
+            place = place_of_function(
+                tape, maker_of(tape, tape.nodes[judged.wrong[0]]), max(one.change for one in judged.changes)
+            )
+        if isinstance(forward.holding, Holding):
+            forward.holding.bend(judged.given)
+        endless = not_finite_gradients(tape, gradients, forward, policy=self.policy)
+        place = endless.place if endless.changes else place
         live = differentiable(tape)
         u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
         left = self.seconds - (time.perf_counter() - start)
@@ -205,10 +227,12 @@ class Settings:
             seconds=time.perf_counter() - start,
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
-            changes=back.changes,
+            changes=(*back.changes, *judged.changes, *endless.changes),
+            doubts=(*judged.open_points, *endless.doubts),
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
-            report = replace(report, place=blame(tape, policy=self.policy, seed=self.seed))
+            blamed = blame(tape, policy=self.policy, seed=self.seed)
+            report = replace(report, place=blamed or place_of_unseen(tape))
         return report
 
     def _place(self, tape: Tape, back: WayBack, limits: Limits) -> Place | None:
@@ -293,5 +317,5 @@ def _by_node(tape: Tape, limits: Limits) -> tuple[dict[int, float], dict[int, fl
         if node is None:
             continue
         if node not in errors or one.relative * allowed[node] >= errors[node] * limit:
-            errors[node], allowed[node] = one.relative, limit
+            errors[node], allowed[node] = one.relative + 0.0, limit
     return errors, allowed

@@ -50,8 +50,8 @@ def exp2(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def expm1(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = eˣ − 1`, exact near 0; its derivative is y + 1."""
-    return (y + 1).mul_(g)
+    """`y = eˣ − 1`, exact near 0. Its derivative is y + 1, but made from x: y has lost its digits near −1."""
+    return x.exp().mul_(g)
 
 
 def log(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -115,8 +115,12 @@ def cosh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def tanh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Flat where y is near ±1: gradients vanish there."""
-    return (y * y).neg_().add_(1).mul_(g)
+    """Flat where y is near ±1: gradients vanish there.
+
+    Made from x, as 4e/(1 + e)² with e = e^−2|x|: 1 − y² has lost its digits where y is near ±1.
+    """
+    e = x.abs().mul_(-2).exp_()
+    return (4 * e / (1 + e).square_()).mul_(g)
 
 
 def asinh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -137,8 +141,12 @@ def atanh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def sigmoid(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = 1/(1 + e⁻ˣ)`: at most ¼, so that gradients shrink on the way back."""
-    return (1 - y).mul_(y).mul_(g)
+    """`y = 1/(1 + e⁻ˣ)`: at most ¼, so that gradients shrink on the way back.
+
+    Made from x, as e/(1 + e)² with e = e^−|x|: 1 − y has lost its digits where y is near 1.
+    """
+    e = x.abs().neg_().exp_()
+    return (e / (1 + e).square_()).mul_(g)
 
 
 def logsigmoid(g: Tensor, x: Tensor, y: Tensor) -> Tensor:

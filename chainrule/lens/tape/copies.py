@@ -1,7 +1,6 @@
 """A copy of what is to be verified, in float64 on the CPU, that shares nothing with the caller's."""
 
 import copy
-import inspect
 from collections.abc import Callable
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
-from chainrule.lens.tape.reach import COMPUTED, around, by_name, members
+from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
+from chainrule.lens.tape.randomness import GENERATORS, RandomState, states_of
 from chainrule.lens.tape.subject import Subject
 from chainrule.lens.tape.watching import watch_module
 
@@ -50,6 +50,21 @@ def modules_of(subject: Subject) -> list[nn.Module]:
         one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)
     ]
     return list({id(one): one for one in found if isinstance(one, nn.Module)}.values())
+
+
+def tensors_of(subject: Subject) -> list[Tensor]:
+    """The tensors that it is given, and those that its functions name, without the modules'."""
+    given = by_name(subject.target, subject.inputs, subject.named)
+    loss = {} if subject.loss is None else around(subject.loss)
+    found = [one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)]
+    return list({id(one): one for one in found if isinstance(one, Tensor)}.values())
+
+
+def random_state(subject: Subject) -> RandomState:
+    """Where all generators stand, with those that the subject holds or names itself."""
+    things = [*subject.inputs, *subject.named.values(), *around(subject.target).values()]
+    loss = () if subject.loss is None else around(subject.loss).values()
+    return RandomState(own=states_of([*things, *loss], modules_of(subject)))
 
 
 class Copier:
@@ -92,7 +107,14 @@ class Copier:
         if isinstance(copied, nn.Module):
             for part in copied.modules():
                 self.memo[id(part)] = part
-                part._compiled_call_impl = None
+                if isinstance(part, torch.jit.ScriptModule):
+                    for tensor in [*part.parameters(recurse=False), *part.buffers(recurse=False)]:
+                        wanted, data = tensor.requires_grad, _wide(tensor.detach().cpu())
+                        # TorchScript's copies have the graph of their copying behind them.
+                        tensor.detach_().data = data
+                        tensor.requires_grad_(wanted)
+                else:
+                    part._compiled_call_impl = None
         return made
 
     def input(self, one: Any) -> Any:
@@ -117,10 +139,12 @@ class Copier:
     def _tensor(self, tensor: Tensor, computed: str | None = None) -> Tensor:
         """The copy; of an attribute (`computed`) with a graph behind it one that must not be read."""
         if id(tensor) not in self.memo:
+            _check_kind(tensor)
             grown = tensor.grad_fn is not None and computed is not None
             made = _wide(tensor.detach().to("cpu", copy=True)).requires_grad_(tensor.requires_grad and not grown)
             if isinstance(tensor, nn.Parameter):
                 made = nn.Parameter(made, tensor.requires_grad)
+            vars(made).update(vars(tensor))
             if grown:
                 setattr(made, COMPUTED, computed)
             self.memo[id(tensor)] = self.memo[id(made)] = made
@@ -144,7 +168,7 @@ class Copier:
                 cell.cell_contents = held(old.cell_contents, function)
             except ValueError:  # a variable that has no value yet
                 continue
-        for name in inspect.getclosurevars(made).globals:
+        for name in named_globals(function):
             variables[name] = held(variables[name], function)
         return made
 
@@ -152,6 +176,8 @@ class Copier:
         """A variable of a function: copied if it leads to a tensor; functions if they were written in the same file."""
         if isinstance(one, FunctionType):
             return self._function(one, self._held) if one.__module__ == holder.__module__ else one
+        if isinstance(one, GENERATORS):
+            return self._deep(one)
         return self.input(one) if next(members("", one), None) is not None else one
 
     def _held_by_hook(self, one: Any, holder: FunctionType) -> Any:
@@ -183,6 +209,17 @@ class Copier:
                 for key, hook in list(hooks.items()):
                     hooks[key] = self._hook(hook)
         watch_module(module, "")
+
+
+def _check_kind(tensor: Tensor) -> None:
+    """Raises LensError for a subclass of Tensor that does something of its own with operations."""
+    kind = type(tensor)
+    silent = getattr(kind, "__torch_function__", None) == torch._C._disabled_torch_function_impl
+    if kind is not Tensor and (not silent or hasattr(tensor, "__tensor_flatten__")):
+        raise LensError(
+            f"a tensor of shape {list(tensor.shape)} is a {kind.__name__}, a subclass of Tensor that the recording cannot "
+            "follow; verify with x.as_subclass(torch.Tensor), or what it wraps"
+        )
 
 
 def _hang(new: Tensor, old: Tensor, copied: Callable[[Any], Any]) -> None:

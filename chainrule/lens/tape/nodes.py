@@ -12,6 +12,10 @@ Keep = Literal["all", "stats", "boundary"]
 Role = Literal["parameter", "buffer", "input", "constant", "result"]
 
 
+# Of a longer line of the program a message has the beginning.
+LONGEST = 80
+
+
 @dataclass(frozen=True)
 class Site:
     """The line of the program, outside torch, that asked for an operation."""
@@ -23,6 +27,11 @@ class Site:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    @property
+    def shown(self) -> str:
+        """The line itself, of a long one the beginning."""
+        return self.code if len(self.code) <= LONGEST else self.code[: LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,8 @@ class Node:
     `module` is the path of the module that asked for it, from the recorded model ("" for the model itself), and `call`
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
-    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`).
+    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`), `hidden` an
+    operation in the forward pass of a custom Function that stands on the tape as a whole.
     """
 
     id: int
@@ -120,6 +130,7 @@ class Node:
     in_place: bool
     tracked: bool = True
     unseen: bool = False
+    hidden: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -162,7 +173,6 @@ class Tape:
     modules: dict[str, str] = field(default_factory=dict)
     tied: dict[str, str] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
-    functions: list[Any] = field(default_factory=list)
     outputs: tuple[int, ...] = ()
     loss: int | None = None
 

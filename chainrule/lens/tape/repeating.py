@@ -1,55 +1,19 @@
-"""Running the same thing again, exactly as the first time: random numbers and buffers are put back."""
+"""Running the same thing again, exactly as the first time: buffers, attributes and weights are put back."""
 
 import copy
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from chainrule.base import LensError
 from chainrule.lens.tape.nodes import Tape
+from chainrule.lens.tape.randomness import RandomState
 from chainrule.lens.tape.subject import Subject
-
-
-@dataclass(frozen=True)
-class RandomState:
-    """The state of the generators of torch (CPU and GPUs in use), of Python and of NumPy, when it was made."""
-
-    torch_cpu: Tensor = field(default_factory=torch.get_rng_state)
-    torch_gpu: tuple[Tensor, ...] = field(default_factory=lambda: tuple(_gpu_states()))
-    python: Any = field(default_factory=random.getstate)
-    numpy: Any = field(default_factory=np.random.get_state)
-
-    def restore(self) -> None:
-        """Puts all of them back."""
-        torch.set_rng_state(self.torch_cpu)
-        if self.torch_gpu:
-            torch.cuda.set_rng_state_all(list(self.torch_gpu))
-        random.setstate(self.python)
-        np.random.set_state(self.numpy)
-
-
-def _gpu_states() -> list[Tensor]:
-    in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return torch.cuda.get_rng_state_all() if in_use else []
-
-
-@contextmanager
-def same_random_numbers(state: RandomState) -> Iterator[None]:
-    """Inside, random numbers begin at `state`; outside, everything goes on as if nothing had been drawn."""
-    outside = RandomState()
-    state.restore()
-    try:
-        yield
-    finally:
-        outside.restore()
 
 
 @contextmanager
@@ -102,11 +66,18 @@ class _Attributes:
     """The buffers and plain attributes of a module as they were; lists and the like with what they held."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module, self.plain, self.buffers = module, dict(vars(module)), dict(module._buffers)
+        self.module, self.plain, self.buffers = module, dict(vars(module)), dict(module._buffers.items())
+        self.compiled = isinstance(module, torch.jit.ScriptModule)
+        self.before = [one.clone() for one in self.buffers.values() if one is not None] if self.compiled else []
         self.held = [(one, copy.copy(one)) for name, one in self.plain.items() if _is_container(name, one)]
 
     def swap(self, clones: dict[int, Tensor]) -> None:
-        """Puts clones in the place of tensors, one for each however many modules hold it."""
+        """Puts clones in the place of tensors, one for each however many modules hold it.
+
+        What TorchScript compiled keeps its own, and has its numbers put back.
+        """
+        if self.compiled:
+            return
         for holder in (self.module._buffers, vars(self.module)):
             for name, one in list(holder.items()):
                 if isinstance(one, Tensor) and not one.requires_grad:
@@ -116,6 +87,10 @@ class _Attributes:
 
     def restore(self) -> None:
         """Puts all back."""
+        if self.compiled:
+            for one, copy_ in zip((b for b in self.buffers.values() if b is not None), self.before, strict=True):
+                one.data.copy_(copy_)
+            return
         for one, contents in self.held:
             one.clear()
             (one.extend if isinstance(one, list | deque) else one.update)(contents)
@@ -143,17 +118,27 @@ class Forward:
     def __init__(self, subject: Subject, state: RandomState, modules: list[nn.Module]) -> None:
         self.subject, self.state, self.modules = subject, state, modules
         self.holding: Callable[[], AbstractContextManager[object]] = nullcontext
-        self.n_runs = 0
+        self.n_runs, self.keeping = 0, False
 
     def __call__(self) -> float:
         """The loss of one more run."""
         self.n_runs += 1
-        self.state.restore()
-        with same_state(self.modules), torch.enable_grad(), saved_tensors_hooks(_forget, _forget), self.holding():
-            loss = self.subject.run()
+        try:
+            loss = self._run()
+        except TypeError as fault:
+            if self.keeping or "unpack_hook" not in str(fault):
+                raise
+            self.keeping = True  # the program goes back in its forward pass
+            loss = self._run()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise LensError(f"{self.subject.name} returned no single number; pass loss=lambda output: …")
         return float(loss.detach())
+
+    def _run(self) -> Any:
+        self.state.restore()
+        kept = nullcontext() if self.keeping else saved_tensors_hooks(_forget, _forget)
+        with same_state(self.modules), torch.enable_grad(), kept, self.holding():
+            return self.subject.run()
 
 
 def _forget(_saved: object) -> None:

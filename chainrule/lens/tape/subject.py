@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.lens.tape.nodes import Keep, Level, Tape
-from chainrule.lens.tape.recording import Target, loss_in, name_of_target, record
+from chainrule.lens.tape.recording import Target, Whole, loss_in, name_of_target, record
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Subject:
         result = self.target(*self.inputs, **self.named)
         return self.loss(result) if self.loss is not None else loss_in(result)
 
-    def record(self, *, level: Level = "op", keep: Keep = "all") -> Tape:
+    def record(self, *, level: Level = "op", keep: Keep = "all", whole: Whole | None = None) -> Tape:
         """The tape of one run."""
-        return record(self.target, *self.inputs, loss=self.loss, level=level, keep=keep, **self.named)
+        return record(self.target, *self.inputs, loss=self.loss, level=level, keep=keep, whole=whole, **self.named)
 
 
 def subject_of(target: Target | Subject, batch: Any = (), loss: Callable[[Any], Tensor] | None = None) -> Subject:

@@ -62,15 +62,16 @@ class WatchedHook:
 
 
 def written_at(function: Any) -> Site | None:
-    """The line where a function begins: that of its `def` or `lambda`, not of what decorates it."""
+    """The line where a function or class begins: that of its `def`, not of what decorates it."""
     inner = inspect.unwrap(getattr(function, "func", function))
-    inner = inner if inspect.isfunction(inner) or inspect.ismethod(inner) else getattr(type(inner), "__call__", inner)
+    if not (inspect.isfunction(inner) or inspect.ismethod(inner) or inspect.isclass(inner)):
+        inner = getattr(type(inner), "__call__", inner)
     try:
         lines, first = inspect.getsourcelines(inner)
         file = Path(inspect.getsourcefile(inner) or "?")
     except (OSError, TypeError):
         return None
-    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "async def "))), 0)
+    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "class "))), 0)
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return Site(str(shown), first + start, inner.__qualname__, lines[start].strip())
 
