@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from chainrule.lens.engine import (
     Estimate,
     Line,
     Watched,
+    Widened,
     along,
     computational_noise,
     first_step,
@@ -35,7 +37,7 @@ USUAL_RUNS = 80
 # These come out well at once from steps so many times shorter, where the loss is quiet enough.
 SHORTENED, QUIET = 8.0, 1e-9
 # A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
-NEAREST, FARTHEST = 1e-3, 2e-2
+NEAREST, FARTHEST = 1e-3, 0.25
 # To move all weights of a model with more than so many takes as long as to run it.
 LARGE = 10_000_000
 # So small that the loss is a straight line but for its rounding, and still many roundings long.
@@ -93,25 +95,20 @@ def check_by_numbers(
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
-    watched = Watched(forward, watch=watch)
-    before = time.perf_counter()
-    start = watched()
-    hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
-    probe = Probe(watched, start, 0.0, hasty=hasty)
+    ways = _ways(weights, generator)
+    probes = _probes(forward, weights, ways, seconds=seconds, u=u, watch=watch)
     directions: list[NumberCheck] = []
     for number in range(N_DIRECTIONS):
-        ways = _ways(weights, generator)
-        if not number:
-            with along(watched, *_light(weights, ways)) as loss:
-                probe = replace(probe, noise=_noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE)))
-        directions.append(_direction(probe, weights, ways))
+        ways = ways if not number else _ways(weights, generator)
+        directions.append(_first_explained(probes, partial(_direction, weights=weights, ways=ways)))
+    del ways
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
         done = time.perf_counter() > end or sum(not _explained(one) for one in found) >= ENOUGH
         if done and len(found) >= FEWEST:
             break
-        found.append(_coordinate(probe, weight, index))
+        found.append(_first_explained(probes, partial(_coordinate, weight=weight, index=index)))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
     if sum(not _explained(one) for one in found) >= ENOUGH:
@@ -120,7 +117,47 @@ def check_by_numbers(
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
-    return Numbers(tuple(directions), tuple(found), n_coordinates, why, watched.n_runs)
+    n_runs = sum(probe.forward.n_runs for probe in probes)
+    return Numbers(tuple(directions), tuple(found), n_coordinates, why, n_runs)
+
+
+def _probes(
+    forward: Callable[[], float],
+    weights: Sequence[Weight],
+    ways: Sequence[Tensor],
+    *,
+    seconds: float,
+    u: float,
+    watch: bool,
+) -> "list[Probe]":
+    """The loss as it is run; where narrower formats round it, before that the loss in float64 throughout."""
+
+    def probe(forward: Callable[[], float], u: float) -> Probe:
+        watched = Watched(forward, watch=watch)
+        before = time.perf_counter()
+        start = watched()
+        hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
+        with along(watched, *_light(weights, ways)) as loss:
+            noise = _noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE))
+        return Probe(watched, start, noise, hasty=hasty)
+
+    if u <= UNIT_ROUNDOFF:
+        return [probe(forward, u)]
+    try:
+        wide = probe(Widened(forward), UNIT_ROUNDOFF)
+    except (RuntimeError, TypeError, ValueError, AssertionError):  # the program insists on its narrow format
+        return [probe(forward, u)]
+    return [wide, probe(forward, u)]
+
+
+def _first_explained(probes: "Sequence[Probe]", check: "Callable[[Probe], NumberCheck]") -> NumberCheck:
+    """What the first probe finds that agrees with an engine; what the last one finds where none does."""
+    *before, last = probes
+    for probe in before:
+        found = check(probe)
+        if found.state == "measured" and _explained(found):
+            return found
+    return check(last)
 
 
 @dataclass(frozen=True)
@@ -180,8 +217,10 @@ def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
     least = UNIT_ROUNDOFF * abs(start)
     found = computational_noise(loss, step)
     if found > SUSPICIOUS * least:
-        found = min(found, computational_noise(loss, step / SHORTER))
-    while not found and step < FARTHEST / SHORTER:
+        shorter = computational_noise(loss, step / SHORTER)
+        # Third differences of a curve fall with the third power of the step; rounding stays, or is not seen at all.
+        found = shorter if 0 < shorter * SHORTER**2 < found else found
+    while not found and step < LONGEST_NOISE / SHORTER:
         step *= SHORTER
         found = computational_noise(loss, step)
     return max(found, least)
