@@ -100,8 +100,7 @@ def tried(target: Callable[..., Any], inputs: Any, seconds: float, loss: Any = w
         return "not proved", str(fault)
     except Exception as fault:  # what torch itself refuses, or a fault of ours: said either way
         return "not proved", f"{type(fault).__name__}: {fault}"
-    summary = str(report).splitlines()[0]
-    return ("proved", "") if report.ok else ("wrong", summary)
+    return report.verdict, report.summary
 
 
 def operations(only: str) -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], Any]]]]:

@@ -40,18 +40,26 @@ POOR, WIDER = 1e-4, 16.0
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros."""
+    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros.
+
+    A complex one is moved, and looked at, as pairs of real numbers.
+    """
 
     value: Value
     gradients: Mapping[Engine, Tensor | None]
     limit: float
+
+    def __post_init__(self) -> None:
+        if self.value.meta.dtype.is_complex:
+            pairs = {e: None if g is None else torch.view_as_real(g.resolve_conj()) for e, g in self.gradients.items()}
+            object.__setattr__(self, "gradients", pairs)
 
     @property
     def tensor(self) -> Tensor:
         """The tensor that the program reads."""
         found = self.value.in_program
         assert found is not None
-        return found
+        return torch.view_as_real(found.data) if found.is_complex() else found
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""

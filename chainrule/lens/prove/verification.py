@@ -273,7 +273,7 @@ class Settings:
         if "numbers" not in self.against:
             return None
         # Weights in a narrower format cannot be moved by small steps.
-        wide = [leaf for leaf in leaves if leaf.meta.dtype == torch.float64]
+        wide = [leaf for leaf in leaves if leaf.meta.dtype in (torch.float64, torch.complex128)]
         weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
         if not weights:
             return None

@@ -24,7 +24,7 @@ class Parts:
 def record_parts(function: Callable[..., Mapping[str, Tensor]], given: Mapping[str, Any], follow: set[str]) -> Parts:
     """The tape of `function(**given)`; `follow` names those of `given` whose way through it is wanted."""
     tape = Tape("parts", "op", "all")
-    recorder = Recorder(tape, None)
+    recorder = Recorder(tape, None, lambda _function, _site: False)
     # An alias of each, so that one tensor given twice counts as two; no `detach`, which a recorder outside would see.
     arguments = {name: torch.ops.aten.alias(one) if name in follow else one for name, one in given.items()}
     recorder.register({name: arguments[name] for name in follow})
