@@ -35,6 +35,7 @@ from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, name_of, narrower_segments
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
+from chainrule.lens.engine.widened import Widened
 
 __all__ = [
     "FALSE_ALARM",
@@ -60,6 +61,7 @@ __all__ = [
     "Segment",
     "Tolerance",
     "Watched",
+    "Widened",
     "along",
     "autograd_gradients",
     "compare",

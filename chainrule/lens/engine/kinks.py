@@ -128,11 +128,11 @@ class Watched:
         return loss
 
 
-class _Sides(TorchDispatchMode):
+class _Sides(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects the sides of a run, or compares them with those of another."""
 
     def __init__(self, other: list[Tensor] | None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.other, self.sides = other, list[Tensor]()
         self.n, self.same = 0, True
 

@@ -25,7 +25,7 @@ from chainrule.lens.engine import (
 )
 from chainrule.lens.prove.locate import Place
 from chainrule.lens.prove.number_checks import NumberCheck, check_of
-from chainrule.lens.prove.sampling import Probe
+from chainrule.lens.prove.probe import Probe
 from chainrule.lens.tape import Tape
 
 # Less than this is left to rounding: a rule in a narrower format than float64 is compared in float64 here.

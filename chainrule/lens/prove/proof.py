@@ -157,10 +157,10 @@ class Report:
             return ("no weight is in float64, and others cannot be moved by small steps; keep the weights in float64",)
         if any(one.telling for one in self.numbers.checks):
             return ()
-        why = next((f" ({one.why})" for one in self.numbers.checks if one.why), "")
+        why = next((f" ({one.why})" for one in self.numbers.checks if one.why), " (rounding of the loss hides more)")
         return (
-            f"none of {len(self.numbers.checks)} derivatives by numbers is exact to a thousandth{why}; try a batch "
-            "away from the corners, or more in float64",
+            f"none of {len(self.numbers.checks)} derivatives by numbers is exact to a thousandth{why}; "
+            "try a batch away from corners and saturation, or a larger loss",
         )
 
     @property

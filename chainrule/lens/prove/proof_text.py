@@ -165,9 +165,9 @@ def _allowance(report: Report, width: int, *, of_step: bool) -> list[str]:
             width,
         )
     if report.zeros:
-        shown = ", ".join(one.name for one in report.zeros[:8]) + (", …" if len(report.zeros) > 8 else "")
+        names = ", ".join(one.name for one in report.zeros[:8]) + (", …" if len(report.zeros) > 8 else "")
         lines += wrapped(
-            f"Zero by construction, nothing but rounding, and left out of the largest error: {shown}", width
+            f"Zero by construction, nothing but rounding, and left out of the largest error: {names}", width
         )
     return lines
 

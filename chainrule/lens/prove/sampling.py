@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,18 +11,15 @@ from torch import Tensor
 from chainrule.lens.engine import (
     UNIT_ROUNDOFF,
     Estimate,
-    Line,
     Watched,
+    Widened,
     along,
-    computational_noise,
     first_step,
     largest,
     moving,
-    one_sided,
-    settled,
-    slope,
 )
-from chainrule.lens.prove.number_checks import ROUNDING, WIDE, Engine, NumberCheck, Numbers, check_of
+from chainrule.lens.prove.number_checks import Engine, NumberCheck, Numbers, check_of
+from chainrule.lens.prove.probe import Probe, explained, noise_of
 from chainrule.lens.tape import Value
 
 ALL_WEIGHTS = "all weights at once"
@@ -32,40 +30,36 @@ FEWEST = 8
 ENOUGH = 3
 # What three directions, the noise and eight coordinates usually take; with less time, three runs have to do for each.
 USUAL_RUNS = 80
-# These come out well at once from steps so many times shorter, where the loss is quiet enough.
-SHORTENED, QUIET = 8.0, 1e-9
 # A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
-NEAREST, FARTHEST = 1e-3, 2e-2
+NEAREST, FARTHEST = 1e-3, 0.25
 # To move all weights of a model with more than so many takes as long as to run it.
 LARGE = 10_000_000
-# So small that the loss is a straight line but for its rounding, and still many roundings long.
-NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
-# So many roundings of the loss are looked at again, with steps so many times shorter.
-SUSPICIOUS, SHORTER = 2.0**10, 2.0**6
 # A coordinate whose derivative says itself that it is worse than this is tried with steps so many times wider.
 POOR, WIDER = 1e-4, 16.0
-# Nothing is asked of steps in which rounding makes up this part of the answer.
-ALL_ROUNDING = 1e-2
-NOTHING = Estimate(0.0, 0.0, 0.0, 0)
 
 
 @dataclass(frozen=True)
 class Weight:
     """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros.
 
-    A complex one is moved as the real numbers that it is made of, two for each element.
+    A complex one is moved, and looked at, as pairs of real numbers.
     """
 
     value: Value
     gradients: Mapping[Engine, Tensor | None]
     limit: float
 
+    def __post_init__(self) -> None:
+        if self.value.meta.dtype.is_complex:
+            pairs = {e: None if g is None else torch.view_as_real(g.resolve_conj()) for e, g in self.gradients.items()}
+            object.__setattr__(self, "gradients", pairs)
+
     @property
     def tensor(self) -> Tensor:
         """The tensor that the program reads."""
         found = self.value.in_program
         assert found is not None
-        return _real(found)
+        return torch.view_as_real(found.data) if found.is_complex() else found
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""
@@ -77,17 +71,6 @@ class Weight:
     def size(self) -> float:
         """The largest element of any engine's gradient."""
         return max((largest(one) for one in self.gradients.values()), default=0.0)
-
-
-def weight_of(value: Value, gradients: Mapping[Engine, Tensor | None], limit: float) -> Weight:
-    """The tensor with its gradients, as it is moved."""
-    real = {engine: None if one is None else _real(one) for engine, one in gradients.items()}
-    return Weight(value, real, limit)
-
-
-def _real(tensor: Tensor) -> Tensor:
-    """Of a complex tensor its real and imaginary parts, in the same memory."""
-    return torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor
 
 
 def check_by_numbers(
@@ -107,113 +90,69 @@ def check_by_numbers(
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
-    watched = Watched(forward, watch=watch)
-    before = time.perf_counter()
-    start = watched()
-    hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
-    probe = Probe(watched, start, 0.0, hasty=hasty)
+    ways = _ways(weights, generator)
+    probes = _probes(forward, weights, ways, seconds=seconds, u=u, watch=watch)
     directions: list[NumberCheck] = []
     for number in range(N_DIRECTIONS):
-        ways = _ways(weights, generator)
-        if not number:
-            with along(watched, *_light(weights, ways)) as loss:
-                probe = replace(probe, noise=_noise(loss, start, min(NOISE_ROUNDINGS * u, LONGEST_NOISE)))
-        directions.append(_direction(probe, weights, ways))
+        ways = ways if not number else _ways(weights, generator)
+        directions.append(_first_explained(probes, partial(_direction, weights=weights, ways=ways)))
+    del ways
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        done = time.perf_counter() > end or sum(not _explained(one) for one in found) >= ENOUGH
+        done = time.perf_counter() > end or sum(not explained(one) for one in found) >= ENOUGH
         if done and len(found) >= FEWEST:
             break
-        found.append(_coordinate(probe, weight, index))
+        found.append(_first_explained(probes, partial(_coordinate, weight=weight, index=index)))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
-    if sum(not _explained(one) for one in found) >= ENOUGH:
+    if sum(not explained(one) for one in found) >= ENOUGH:
         why = "they contradict often enough"
     elif len(found) < len(plan):
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
-    return Numbers(tuple(directions), tuple(found), n_coordinates, why, watched.n_runs)
+    n_runs = sum(probe.forward.n_runs for probe in probes)
+    return Numbers(tuple(directions), tuple(found), n_coordinates, why, n_runs)
 
 
-@dataclass(frozen=True)
-class Probe:
-    """The loss that is run, its value at the weights as they are, and the standard deviation of its rounding."""
+def _probes(
+    forward: Callable[[], float],
+    weights: Sequence[Weight],
+    ways: Sequence[Tensor],
+    *,
+    seconds: float,
+    u: float,
+    watch: bool,
+) -> list[Probe]:
+    """The loss as it is run; where narrower formats round it, before that the loss in float64 throughout."""
 
-    forward: Watched
-    start: float
-    noise: float
-    hasty: bool = False
+    def probe(forward: Callable[[], float], u: float) -> Probe:
+        watched = Watched(forward, watch=watch)
+        before = time.perf_counter()
+        start = watched()
+        hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
+        with along(watched, *_light(weights, ways)) as loss:
+            noise = noise_of(loss, start, u)
+        return Probe(watched, start, noise, hasty=hasty)
 
-    def line(self, moved: Callable[[float], float], origin: float = 0.0) -> Line:
-        """A line through the weights as they are, where the loss is known."""
-        return Line(moved, lambda: self.forward.same, origin, self.start)
-
-    def check(self, line: Line, unit: float, h0: float, ask: Callable[[Estimate], NumberCheck]) -> NumberCheck:
-        """The slope beside the engines'; where it contradicts both, only what smaller steps confirm.
-
-        `unit` is the distance over which the line is settled, `h0` the first step.
-        """
-        size = ask(NOTHING).size
-        if self.hasty and self.noise <= QUIET * h0 * size:
-            h0 /= SHORTENED
-        # A gradient that is nothing beside the rounding of the loss gets one look, with the first step.
-        smallest = min(max(1e-9 * h0, self.noise / (ALL_ROUNDING * size) if size else 0.0), h0)
-        estimate = slope(line, h0, smallest, self.noise, size, hasty=self.hasty)
-        if estimate is None:
-            return self._at_corner(line, unit, ask)
-        first = ask(estimate)
-        if _explained(first) and (first.own_error <= WIDE or not first.size):
-            return first
-        gap = WIDE * first.size if _explained(first) else _gap(first)
-        again = settled(line, unit, self.noise, ROUNDING, gap)
-        if again is None:
-            return first if _explained(first) else replace(first, state="withdrawn", why=_unsettled(first))
-        second = ask(again)
-        if _explained(second) or again.error <= _gap(second) / 4:
-            return second
-        return replace(second, state="withdrawn", why=_unsettled(second))
-
-    def _at_corner(self, line: Line, unit: float, ask: Callable[[Estimate], NumberCheck]) -> NumberCheck:
-        """No step stays on the smooth piece: two slopes, or kinks so near that rounding hides what lies before them."""
-        sides = one_sided(line, unit, self.noise)
-        if sides is None:
-            return replace(ask(NOTHING), state="withdrawn", why="every step that rises above rounding crosses a kink")
-        left, right = sides
-        check = ask(Estimate((left + right) / 2, abs(right - left) / 2, 0.0, line.n_runs))
-        return replace(check, state="corner", why=f"slope {left:+.6g} to the left, {right:+.6g} to the right")
+    if u <= UNIT_ROUNDOFF:
+        return [probe(forward, u)]
+    try:
+        wide = probe(Widened(forward), UNIT_ROUNDOFF)
+    except (RuntimeError, TypeError, ValueError, AssertionError):  # the program insists on its narrow format
+        return [probe(forward, u)]
+    return [wide, probe(forward, u)]
 
 
-def _noise(loss: Callable[[float], float], start: float, step: float) -> float:
-    """The standard deviation of the rounding of the loss, which is one rounding at least.
-
-    Where it is much more, it may be the curvature of a stiff function, which shorter steps do not see. Where the loss
-    does not move at all, a rounding within it is coarser than the loss: longer steps show how much.
-    """
-    least = UNIT_ROUNDOFF * abs(start)
-    found = computational_noise(loss, step)
-    if found > SUSPICIOUS * least:
-        found = min(found, computational_noise(loss, step / SHORTER))
-    while not found and step < FARTHEST / SHORTER:
-        step *= SHORTER
-        found = computational_noise(loss, step)
-    return max(found, least)
-
-
-def _explained(check: NumberCheck) -> bool:
-    """Whether one of the engines asked agrees: then the number is right, and the other engine may be wrong."""
-    asked: dict[Engine, float | None] = {"autograd": check.autograd, "rules": check.rules}
-    return any(check.agrees(engine) for engine, found in asked.items() if found is not None)
-
-
-def _gap(check: NumberCheck) -> float:
-    theirs = [one for one in (check.autograd, check.rules) if one is not None]
-    return min((abs(one - check.numbers.derivative) for one in theirs), default=0.0)
-
-
-def _unsettled(check: NumberCheck) -> str:
-    return f"differences come to {check.numbers.derivative:+.6g} ± {check.numbers.error:.0e}, and no closer"
+def _first_explained(probes: Sequence[Probe], check: Callable[[Probe], NumberCheck]) -> NumberCheck:
+    """What the first probe finds that agrees with an engine; what the last one finds where none does."""
+    *before, last = probes
+    for probe in before:
+        found = check(probe)
+        if found.state == "measured" and explained(found):
+            return found
+    return check(last)
 
 
 def _ways(weights: Sequence[Weight], generator: torch.Generator) -> list[Tensor]:

@@ -35,7 +35,7 @@ from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function,
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.same_program import not_the_same
-from chainrule.lens.prove.sampling import check_by_numbers, weight_of
+from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
 from chainrule.lens.prove.whole_functions import judge_functions
@@ -275,8 +275,8 @@ class Settings:
         if "numbers" not in self.against:
             return None
         # Weights in a narrower format cannot be moved by small steps, nor leaves that each run makes anew.
-        wide = [leaf for leaf in leaves if leaf.meta.dtype in (torch.float64, torch.complex128) and leaf.producer is None]
-        weights = [weight_of(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
+        wide = [one for one in leaves if one.meta.dtype in (torch.float64, torch.complex128) and one.producer is None]
+        weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
         if not weights:
             return None
         return check_by_numbers(

@@ -129,7 +129,9 @@ def asinh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def acosh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(x − 1)(x + 1) is x² − 1 without cancellation near 1."""
+    """(x − 1)(x + 1) is x² − 1 without cancellation near 1. Of a complex x each factor has its own root."""
+    if x.is_complex():
+        return g * (x - 1).rsqrt() * (x + 1).rsqrt()
     return g * ((x - 1) * (x + 1)).rsqrt_()
 
 
@@ -175,7 +177,7 @@ def sinc(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 ELEMENTARY: dict[str, Rule] = {
     "deg2rad": unary(deg2rad, ("πx/180", r"\frac{\pi x}{180}"), ("π/180", r"\frac{\pi}{180}")),
     "rad2deg": unary(rad2deg, ("180x/π", r"\frac{180 x}{\pi}"), ("180/π", r"\frac{180}{\pi}")),
-    "neg": unary(neg, ("−x", "-x"), ("−1", "-1")),
+    **dict.fromkeys(("neg", "_neg_view"), unary(neg, ("−x", "-x"), ("−1", "-1"))),
     "reciprocal": unary(reciprocal, ("1/x", r"\frac{1}{x}"), ("−y²", "-y^2")),
     "sqrt": unary(sqrt, ("√x", r"\sqrt{x}"), ("1/(2y)", r"\frac{1}{2y}")),
     "rsqrt": unary(rsqrt, ("1/√x", r"\frac{1}{\sqrt{x}}"), ("−y³/2", r"-\frac{y^3}{2}")),

@@ -6,6 +6,7 @@ from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tape.operations import broken_up, core_decompositions
+from chainrule.lens.tape.parts import Parts, record_parts
 from chainrule.lens.tape.recorder import WHOLE
 from chainrule.lens.tape.recording import Target, record
 from chainrule.lens.tape.randomness import RandomState, same_random_numbers
@@ -21,6 +22,7 @@ __all__ = [
     "Level",
     "Meta",
     "Node",
+    "Parts",
     "RandomState",
     "Ref",
     "Site",
@@ -41,6 +43,7 @@ __all__ = [
     "places",
     "random_state",
     "record",
+    "record_parts",
     "same_buffers",
     "same_random_numbers",
     "same_state",

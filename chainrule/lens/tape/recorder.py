@@ -175,6 +175,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.tape.values[number].requires_grad = self.tape.values[number].is_leaf = False
             self.tape.values[number].edge = None
 
+    def value_of(self, tensor: Tensor) -> int:
+        """The number of the value that the tensor holds now."""
+        return self._value(tensor)
+
     def _refer(self, argument: Any) -> Any:
         if isinstance(argument, Tensor):
             return Ref(self._value(argument))
