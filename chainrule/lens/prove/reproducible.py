@@ -1,5 +1,6 @@
 """Whether two equal runs give the same loss; if not, the first operation that differs, and how to fix the seed."""
 
+import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError

@@ -38,7 +38,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, tape: Tape, root: nn.Module | None, whole: Whole) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.whole, self.n_functions = whole, 0
-        self.superseded: set[int] = set()  # values in the forward pass of a Function that stands as a whole
+        self.superseded: set[int] = set()  # values of tensors that stand for another value
         self.tape, self.memory = tape, Memory()
         self.modules = ModuleStack(root, self._register_module)
         self.used: dict[str, int] = {}
@@ -195,6 +195,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # Autograd hands out what it saved: the copy that it made of it is the result again.
             again = self.memory.again(tensor)
             if again is not None:
+                self.superseded.add(holding.value)
                 return again.id
         if self.memory.replaced(tensor):
             return self._replace(tensor, self.tape.values[holding.value])
