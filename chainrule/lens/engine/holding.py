@@ -28,9 +28,7 @@ class Holding:
         self.lost: Node | None = None
         self.bent: dict[int, _Bent] = {}
         self.plan = [node for node in tape.nodes if isinstance(node.func, torch._ops.OpOverload)]
-        self.written = tuple(
-            one for leaf in tape.leaves() if leaf.overwritten and (one := leaf.in_program) is not None
-        )
+        self.written = tuple(one for leaf in tape.leaves() if leaf.overwritten and (one := leaf.in_program) is not None)
         # A view of a weight moves with it, so what is held is copied.
         self.kept = {
             value: one.detach().clone()
@@ -209,4 +207,3 @@ def _read(node: Node) -> int:
     given = node.arguments["self"]
     assert isinstance(given, Ref)
     return given.value
-

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from chainrule.base import LensError
 from chainrule.lens.engine import CustomFunctions, autograd_gradients, function_name, function_site, held_nodes
 from chainrule.lens.prove.locate import Place
-from chainrule.lens.tape import Site, Tape, Value, WatchedHook, watch_tensor, watched_in, written_at
+from chainrule.lens.tape import Site, Tape, Value, WatchedHook, ends_with, is_line_of, watch_tensor, watched_in
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,22 @@ class Allowed:
         self.entries = tuple(entries)
         self.used: set[str] = set()
 
-    def __contains__(self, asked: tuple[str, Sequence[Site | None]]) -> bool:
-        """Whether (name, its lines) is allowed."""
-        name, sites = asked
+    def allows(self, name: str, written: Sequence[Any], site: Site | None = None) -> bool:
+        """Whether something of this name is allowed, or a line of what was `written`, or the line where it is called."""
         for entry in self.entries:
-            if _names(entry, name) or any(site is not None and _is_line(entry, site) for site in sites):
+            line = _line(entry)
+            here = line is not None and (
+                any(is_line_of(one, *line) for one in written)
+                or (site is not None and site.line == line[1] and ends_with(site.file, line[0]))
+            )
+            if here or _names(entry, name):
                 self.used.add(entry)
                 return True
         return False
 
     def whole(self, function: type, site: Site | None) -> bool:
         """Whether a custom Function, called at `site`, is one whose gradient is what its backward pass says."""
-        lines = [site, *(written_at(one) for one in (function, function.forward, function.backward))]  # type: ignore[attr-defined]
-        return bool(self.entries) and (function.__name__, lines) in self
+        return self.allows(function.__name__, [function], site)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -62,12 +65,10 @@ def _names(entry: str, name: str) -> bool:
     return last != "<lambda>" and re.search(rf"(?<![\w.]){re.escape(last)}(?!\w)", entry) is not None
 
 
-def _is_line(entry: str, site: Site) -> bool:
-    file, line = re.search(r"([\w./\\-]+\.\w+):(\d+)", entry), re.search(r"\bline (\d+)", entry)
-    if file is not None:
-        here = site.file.replace("\\", "/")
-        return int(file[2]) == site.line and (here == file[1] or here.endswith("/" + file[1].replace("\\", "/")))
-    return line is not None and int(line[1]) == site.line
+def _line(entry: str) -> tuple[str, int] | None:
+    """The file (or nothing) and the line that the entry names."""
+    found = re.search(r"([\w./\\-]+\.\w+):(\d+)", entry) or re.search(r"()\bline (\d+)", entry)
+    return None if found is None else (found[1], int(found[2]))
 
 
 @dataclass
@@ -101,7 +102,7 @@ def way_back(tape: Tape, modules: Sequence[nn.Module], everywhere: Sequence[Watc
     gradients = go_back()
     changing = [hook for hook in hooks if hook.change]
     changes = tuple(
-        Change(f"{hook.kind} {hook.name} on {hook.on}", hook.site, hook.change, (hook.name, [hook.site]) in allowed)
+        Change(f"{hook.kind} {hook.name} on {hook.on}", hook.site, hook.change, allowed.allows(hook.name, [hook.hook]))
         for hook in changing
     )
     for hook, change in zip(changing, changes, strict=True):

@@ -11,7 +11,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.lens.engine import first_not_finite, name_of, unit_roundoff
-from chainrule.lens.tape import Forward, RandomState, Subject, Tape, modules_of, same_random_numbers, same_state, tensors_of
+from chainrule.lens.tape import (
+    Forward,
+    RandomState,
+    Subject,
+    Tape,
+    modules_of,
+    random_state,
+    same_random_numbers,
+    same_state,
+    tensors_of,
+)
 
 # Losses that differ by fewer roundings are equal without a look at how the program answers to rounding.
 ROUNDINGS = 64
@@ -72,7 +82,7 @@ def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
     # Weights are many, and few programs write to theirs.
     if any(leaf.overwritten for leaf in tape.leaves()):
         loose += [weight for module in modules for weight in module.parameters()]
-    before = [one.detach().clone() for one in loose]
+    before, drawing = [one.detach().clone() for one in loose], random_state(subject)
     counted = tuple(one for one in loose if not one.is_inference())
     with (
         torch.autograd._unsafe_preserve_version_counter(counted),  # type: ignore[attr-defined,no-untyped-call]
@@ -82,6 +92,7 @@ def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
         try:
             yield
         finally:
+            drawing.restore_own()
             for one, copy in zip(loose, before, strict=True):
                 if not torch.equal(one.detach(), copy):
                     one.data.copy_(copy)

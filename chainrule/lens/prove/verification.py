@@ -31,14 +31,21 @@ from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import Place, locate
 from chainrule.lens.prove.not_finite import not_finite_gradients, without_loss
 from chainrule.lens.prove.number_checks import Engine, Numbers
-from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, place_of_unseen, way_back
+from chainrule.lens.prove.on_purpose import (
+    Allowed,
+    WayBack,
+    place_of_function,
+    place_of_hook,
+    place_of_unseen,
+    way_back,
+)
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.same_program import not_the_same
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
-from chainrule.lens.prove.whole_functions import judge_functions
+from chainrule.lens.prove.whole_functions import Judged, judge_functions
 from chainrule.lens.tape import (
     Forward,
     Level,
@@ -145,9 +152,7 @@ def _seeded(seed: int) -> RandomState:
         return RandomState()
 
 
-def _record(
-    subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed
-) -> Tape:
+def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed) -> Tape:
     """The run, in float64; says which line refuses that."""
     try:
         with same_random_numbers(state), same_state(modules):
@@ -234,7 +239,7 @@ class Settings:
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
             blamed = blame(tape, policy=self.policy, seed=self.seed)
-            report = replace(report, place=blamed or place_of_unseen(tape))
+            report = replace(report, place=blamed or _unmeasured(tape, judged, report) or place_of_unseen(tape))
         return report
 
     def _place(self, tape: Tape, back: WayBack, limits: Limits) -> Place | None:
@@ -288,6 +293,14 @@ class Settings:
             u=u,
             watch=kinked(tape),
         )
+
+
+def _unmeasured(tape: Tape, judged: Judged, report: Report) -> Place | None:
+    """A custom Function that cannot be judged by itself, where numbers contradict and no other operation is to blame."""
+    if not judged.unmeasured or not report.contradictions:
+        return None
+    error = max(one.error(engine) for one in report.contradictions for engine in ("autograd", "rules"))
+    return place_of_function(tape, maker_of(tape, tape.nodes[judged.unmeasured[0]]), error)
 
 
 def _check_of(leaf: Value, limits: Limits, why: Mapping[int, str]) -> ParameterCheck:

@@ -31,11 +31,15 @@ NOISE_STEP = 2.0**13 * UNIT_ROUNDOFF
 
 @dataclass(frozen=True)
 class Judged:
-    """`changes` are the Functions that are wrong or allowed to be, `wrong` their operations, `open_points` what could
-    not be measured. `given` has what each operation received and handed back, by number."""
+    """`changes` are the Functions that are wrong or allowed to be, `wrong` the operations of those that are not allowed.
+
+    `unmeasured` are those of which differences say nothing, `open_points` the same in words. `given` has what each
+    operation received and handed back, by number.
+    """
 
     changes: tuple[Change, ...]
     wrong: tuple[int, ...]
+    unmeasured: tuple[int, ...]
     open_points: tuple[str, ...]
     given: Mapping[int, ReverseStep]
 
@@ -46,7 +50,7 @@ def judge_functions(tape: Tape, *, policy: Policy, seed: int) -> Judged:
     That is its Jacobian, by differences of its own forward pass: autograd and the rules have nothing else to say of it.
     """
     if not any(node.rule_name == WHOLE for node in tape.nodes):
-        return Judged((), (), (), {})
+        return Judged((), (), (), (), {})
     generator = torch.Generator().manual_seed(seed)
     steps: dict[int, ReverseStep] = {}
 
@@ -57,12 +61,14 @@ def judge_functions(tape: Tape, *, policy: Policy, seed: int) -> Judged:
     reverse(tape, see, policy=policy)
     changes: list[Change] = []
     wrong: list[int] = []
+    unmeasured: list[int] = []
     doubts: dict[str, None] = {}
     for number, step in steps.items():
         name, allowed = step.node.op.partition(".")[2], step.node.func.allowed
         error = _error(tape, step, generator)
         if error is None:
             if not allowed:
+                unmeasured.append(number)
                 why = "its results jump, or are too coarse for differences; inputs away from its corners may do"
                 doubts[f"the custom Function {name} at {step.node.site} cannot be measured: {why}"] = None
         elif error:
@@ -70,7 +76,7 @@ def judge_functions(tape: Tape, *, policy: Policy, seed: int) -> Judged:
             site = None if backward is None else function_site(backward)
             changes.append(Change(f"custom Function {name}", site, error, allowed))
             wrong += [] if allowed else [number]
-    return Judged(tuple(changes), tuple(wrong), tuple(doubts), steps)
+    return Judged(tuple(changes), tuple(wrong), tuple(unmeasured), tuple(doubts), steps)
 
 
 def _error(tape: Tape, step: ReverseStep, generator: torch.Generator) -> float | None:

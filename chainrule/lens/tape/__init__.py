@@ -13,7 +13,15 @@ from chainrule.lens.tape.randomness import RandomState, same_random_numbers
 from chainrule.lens.tape.repeating import Forward, leaves_before, same_buffers, same_state
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
-from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, watching_everywhere, written_at
+from chainrule.lens.tape.watching import (
+    WatchedHook,
+    ends_with,
+    is_line_of,
+    watch_tensor,
+    watched_in,
+    watching_everywhere,
+    written_at,
+)
 
 __all__ = [
     "Escapes",
@@ -36,7 +44,9 @@ __all__ = [
     "around_functions",
     "broken_up",
     "core_decompositions",
+    "ends_with",
     "in_float64",
+    "is_line_of",
     "leaves_before",
     "measure",
     "modules_of",

@@ -35,6 +35,10 @@ class RandomState:
             torch.cuda.set_rng_state_all(list(self.torch_gpu))
         random.setstate(self.python)
         np.random.set_state(self.numpy)
+        self.restore_own()
+
+    def restore_own(self) -> None:
+        """Puts the program's own generators back."""
         for generator, state in self.own:
             _set_state(generator, state)
 

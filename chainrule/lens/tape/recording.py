@@ -54,7 +54,7 @@ def record(
     recorder.register(by_name(target, inputs, named))
     recorder.register(around(target))
     torch.clear_autocast_cache()  # else a weight that was converted before would come out of nowhere
-    with _devices(tape.target), torch.enable_grad(), _eager(), _unfused(level), recorder.following():
+    with _devices(tape.target), torch.enable_grad(), as_written(), _unfused(level), recorder.following():
         result = _branching(tape.target, lambda: target(*inputs, **named))
         answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
@@ -107,12 +107,11 @@ def loss_in(result: Any) -> Any:
 
 
 @contextmanager
-def _eager() -> Iterator[None]:
-    """Compiled functions run as they were written, so that their operations can be seen."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to ask would import the compiler
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
+def as_written() -> Iterator[None]:
+    """Compiled functions run as they were written, so that their operations can be seen; those of TorchScript too."""
+    # If torch._dynamo is not there, nothing was compiled, and to ask would import the compiler.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    with torch.jit.optimized_execution(False), eager:
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.lens.tape.nodes import Keep, Level, Tape
-from chainrule.lens.tape.recording import Target, Whole, loss_in, name_of_target, record
+from chainrule.lens.tape.recording import Target, Whole, as_written, loss_in, name_of_target, record
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Subject:
 
     def run(self) -> Any:
         """What one plain run answers: the loss, where there is one."""
-        result = self.target(*self.inputs, **self.named)
-        return self.loss(result) if self.loss is not None else loss_in(result)
+        with as_written():
+            result = self.target(*self.inputs, **self.named)
+            return self.loss(result) if self.loss is not None else loss_in(result)
 
     def record(self, *, level: Level = "op", keep: Keep = "all", whole: Whole | None = None) -> Tape:
         """The tape of one run."""

@@ -63,17 +63,43 @@ class WatchedHook:
 
 def written_at(function: Any) -> Site | None:
     """The line where a function or class begins: that of its `def`, not of what decorates it."""
+    found = _source(function)
+    if found is None:
+        return None
+    inner, lines, first, file = found
+    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "class "))), 0)
+    return Site(_shown(file), first + start, inner.__qualname__, lines[start].strip())
+
+
+def is_line_of(function: Any, file: str, line: int) -> bool:
+    """Whether a function or class has this line; the file may be given by the end of its path."""
+    found = _source(function)
+    if found is None:
+        return False
+    _, lines, first, where = found
+    return first <= line < first + len(lines) and ends_with(str(where), file)
+
+
+def ends_with(path: str, end: str) -> bool:
+    """Whether the path is `end`, or lies there; everything ends with nothing."""
+    path, end = path.replace("\\", "/"), end.replace("\\", "/")
+    return not end or path == end or path.endswith("/" + end.removeprefix("./"))
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+
+
+def _source(function: Any) -> tuple[Any, list[str], int, Path] | None:
+    """What was written, its lines, the number of the first, and the file; None of what is not written in Python."""
     inner = inspect.unwrap(getattr(function, "func", function))
     if not (inspect.isfunction(inner) or inspect.ismethod(inner) or inspect.isclass(inner)):
         inner = getattr(type(inner), "__call__", inner)
     try:
         lines, first = inspect.getsourcelines(inner)
-        file = Path(inspect.getsourcefile(inner) or "?")
+        return inner, lines, first, Path(inspect.getsourcefile(inner) or "?")
     except (OSError, TypeError):
         return None
-    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("def ", "class "))), 0)
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    return Site(str(shown), first + start, inner.__qualname__, lines[start].strip())
 
 
 def watched_in(modules: Iterable[nn.Module]) -> list[WatchedHook]:
