@@ -53,7 +53,7 @@ def _back(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...
             return _all_the_way(loss, ones, edges)
         if any(word in words for word in ("ScalarType", "scalar_type", "dtype")):
             raise LensError(
-                f"the way back does not run in float64: {words}. An operation that knows only float32 is in it; verify a "
+                f"the way back does not run in float64: {words}. One of its operations knows only float32; verify a "
                 "step as it runs, with capture()"
             ) from fault
         raise
@@ -108,7 +108,7 @@ class Arrivals:
         for node, slots in self.slots.items():
             leaf = getattr(node, "variable", None)
             if isinstance(leaf, Tensor):
-                self.handles.append(leaf.register_hook(partial(self._at_leaf, node)))
+                self.handles.append(leaf.register_hook(partial(self._at_leaf, node)))  # type: ignore[no-untyped-call]
                 continue
             custom = isinstance(node, BackwardCFunction)
             keep = set(range(len(node._input_metadata))) if custom else slots
@@ -150,7 +150,7 @@ def _dense(gradient: Tensor) -> Tensor:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return bool(((one == other) | ((one != one) & (other != other))).all())  # noqa: PLR0124
+    return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def written_in_parts(tape: Tape) -> frozenset[int]:
@@ -254,11 +254,11 @@ def answers_of(
 
 
 def whole_function(tape: Tape, node: Node, incoming: tuple[Tensor | None, ...]) -> dict[str, list[Tensor | None]]:
-    """What a custom Function that is one operation of the tape hands back to its arguments, by its own backward pass."""
+    """What a custom Function that is one operation of the tape hands back, by its own backward pass."""
     maker = maker_of(tape, node)
     if maker is None:
         raise LensError(
-            f"{node.op.partition('.')[2]} at {node.site} leaves torch, and cannot be taken back alone in another format; "
+            f"{node.op.partition('.')[2]} at {node.site} leaves torch, and cannot go back alone in another format; "
             "verify the model itself, not a step"
         )
     answers = answers_of(tape, maker, node.outputs, dict(zip(node.outputs, incoming, strict=True)))

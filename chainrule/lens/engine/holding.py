@@ -38,7 +38,7 @@ class Holding:
         }
 
     def bend(self, given: Mapping[int, ReverseStep]) -> None:
-        """From now on a custom Function whose gradient is what it says is replaced by a function that has this gradient.
+        """From now on a custom Function whose gradient is what it says is replaced by one that has this gradient.
 
         Its result stays, plus what its own backward pass (as it was `given` the gradient on the real way back) makes of
         how far its arguments have moved.
@@ -74,7 +74,8 @@ class _Bent:
             self.back[place] = (_copy(tape, one.value), one.gradient)
         self.made = [_copy(tape, output) for output in step.node.outputs]
         slots = [(i, g) for i, g in enumerate(step.incoming) if g is not None and bool(g.any())]
-        self.slot, self.incoming = slots[0] if slots else (None, None)
+        self.slot: int | None = slots[0][0] if slots else None
+        self.incoming: Tensor | None = slots[0][1] if slots else None
 
     def __call__(self, arguments: tuple[Any, ...], result: Any) -> Any:
         """The results for arguments that have moved: weighed by the gradient, they move as it says."""
@@ -94,11 +95,11 @@ def _copy(tape: Tape, value: int) -> Tensor:
     return kept.detach().clone()
 
 
-class _Held(TorchDispatchMode):
+class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """One run beside the tape."""
 
     def __init__(self, holding: Holding) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.holding, self.at, self.pausing = holding, 0, False
         self.n_functions = 0
         self.decompositions = core_decompositions() if holding.tape.level == "core" else {}
@@ -158,7 +159,7 @@ class _Held(TorchDispatchMode):
         return _hold(self.holding, node, hold, args, call)
 
     def past_copies(self) -> None:
-        """Goes on past copies of results that autograd makes for the way back; here there is none, and it makes none."""
+        """Goes on past copies of results that autograd makes for the way back: here it makes none."""
         plan, held = self.holding.plan, self.holding.held
         while self.at < len(plan) and plan[self.at].func is DETACH and plan[self.at].id not in held:
             self.at += 1

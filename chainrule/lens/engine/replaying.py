@@ -219,7 +219,7 @@ def _attention(call: RereadCall) -> tuple[list[Tensor], Node]:
 
 def _whole(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
     """A custom Function, by its own forward pass."""
-    return call.node.func.run([one for one in call["inputs"]]), call.node
+    return call.node.func.run(list(call["inputs"])), call.node
 
 
 SPECIAL: dict[str, Callable[[RereadCall, Tape], tuple[list[Tensor], Node]]] = {

@@ -44,7 +44,7 @@ def not_finite_gradients(
     *,
     policy: Policy,
 ) -> NotFinite:
-    """Looks at the first element that is not finite of each gradient: numbers say whether the loss has a slope there."""
+    """The first element of each gradient that is not finite: numbers say whether the loss has a slope there."""
     found = [(value, index) for value, one in gradients.items() if (index := _first(one)) is not None]
     if not found:
         return NotFinite()

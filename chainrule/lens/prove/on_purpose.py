@@ -37,7 +37,7 @@ class Allowed:
         self.used: set[str] = set()
 
     def allows(self, name: str, written: Sequence[Any], site: Site | None = None) -> bool:
-        """Whether something of this name is allowed, or a line of what was `written`, or the line where it is called."""
+        """Whether something of this name is allowed, or a line of what was `written`, or that where it is called."""
         for entry in self.entries:
             line = _line(entry)
             here = line is not None and (
@@ -176,7 +176,7 @@ def _accumulated(leaf: Value, gradient: Tensor | None, hooks: Sequence[WatchedHo
     tensor = leaf.tensor
     assert tensor is not None and gradient is not None
     data, before = tensor.data, tensor.grad
-    with torch.autograd._unsafe_preserve_version_counter(tensor):  # type: ignore[attr-defined,no-untyped-call]
+    with torch.autograd._unsafe_preserve_version_counter(tensor):  # type: ignore[attr-defined]
         tensor.data, tensor.grad = data.clone(), gradient.clone()
         try:
             for hook in hooks:

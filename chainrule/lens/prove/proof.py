@@ -6,8 +6,8 @@ from typing import Literal
 from chainrule.base import LensError
 from chainrule.lens.engine import Cut, Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
-from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.prove.number_checks import WIDE, NumberCheck, Numbers
+from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.tape import Tape
 
 Verdict = Literal["proved", "wrong", "not proved"]
@@ -67,7 +67,8 @@ class Report:
     `place` says more about it. `skipped` counts gradients that autograd does not know: inside custom Functions, and
     of tensors that were written to in parts. `not_independent` names operations that had no rule and were
     differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients:
-    what these handed on is held when numbers are taken. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
+    what these handed on is held when numbers are taken. Of a step as it ran no intermediate gradients are known;
+    `loss_check` holds its loss against
     float64, and `device` is where it ran. `doubts` are reasons for which gradients that agree are not proved;
     `changes` are hooks and custom Functions that change gradients, allowed or not; `unused` are entries of allow= that
     named none of them.

@@ -47,7 +47,7 @@ def not_the_same(original: Subject, tape: Tape, state: RandomState, forward: For
         return f"the model does not run in its own formats here ({str(fault).splitlines()[0]}), only in float64"
     formats = name_of(seen.coarsest)
     if not (math.isfinite(ours) and math.isfinite(theirs)):
-        if math.isnan(ours) and math.isnan(theirs) or ours == theirs:
+        if (math.isnan(ours) and math.isnan(theirs)) or ours == theirs:
             return ""  # the report says so itself
         where = f"; {first_not_finite(tape)}" if not math.isfinite(ours) else ""
         return f"the loss is {theirs:.6g} in {formats} and {ours:.6g} in float64{where}"
@@ -85,7 +85,7 @@ def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
     before, drawing = [one.detach().clone() for one in loose], random_state(subject)
     counted = tuple(one for one in loose if not one.is_inference())
     with (
-        torch.autograd._unsafe_preserve_version_counter(counted),  # type: ignore[attr-defined,no-untyped-call]
+        torch.autograd._unsafe_preserve_version_counter(counted),  # type: ignore[attr-defined]
         same_state(modules),
         torch.enable_grad(),
     ):
@@ -98,11 +98,11 @@ def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
                     one.data.copy_(copy)
 
 
-class _OwnFormats(TorchDispatchMode):
+class _OwnFormats(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the coarsest number format of a run, and draws random numbers as the float64 copy draws them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.coarsest = torch.float64
 
     @classmethod
@@ -141,11 +141,11 @@ def _widened(given: Any) -> Any:
     return tree_map_only(Tensor, lambda one: one.to("cpu", torch.float64) if one.is_floating_point() else one, given)
 
 
-class _Rounding(TorchDispatchMode):
+class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes every new result wrong by a random relative error of up to `u`."""
 
     def __init__(self, u: float, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.u, self.generator = u, generator
 
     @classmethod

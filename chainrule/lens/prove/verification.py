@@ -296,7 +296,7 @@ class Settings:
 
 
 def _unmeasured(tape: Tape, judged: Judged, report: Report) -> Place | None:
-    """A custom Function that cannot be judged by itself, where numbers contradict and no other operation is to blame."""
+    """A custom Function that cannot be judged by itself, where numbers contradict and no operation is to blame."""
     if not judged.unmeasured or not report.contradictions:
         return None
     error = max(one.error(engine) for one in report.contradictions for engine in ("autograd", "rules"))

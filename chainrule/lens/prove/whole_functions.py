@@ -31,7 +31,7 @@ NOISE_STEP = 2.0**13 * UNIT_ROUNDOFF
 
 @dataclass(frozen=True)
 class Judged:
-    """`changes` are the Functions that are wrong or allowed to be, `wrong` the operations of those that are not allowed.
+    """`changes` are the Functions that are wrong or allowed to be, `wrong` the operations of those not allowed.
 
     `unmeasured` are those of which differences say nothing, `open_points` the same in words. `given` has what each
     operation received and handed back, by number.

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from pickle import PicklingError
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
-from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.randomness import GENERATORS, RandomState, states_of
+from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.subject import Subject
 from chainrule.lens.tape.watching import watch_module
 
@@ -24,9 +25,9 @@ SHARED = (type, ModuleType, BuiltinFunctionType, str, int, float, bool, type(Non
 def in_float64(subject: Subject) -> Subject:
     """The subject with its own weights, buffers and inputs on the CPU: real ones in float64, complex in complex128.
 
-    Hooks of parameters, inputs and modules come with it, over copies of what they hold, and are watched (`WatchedHook`). A
-    compiled model is taken as it was written. Of a function the modules and tensors that it names from around it are
-    copied too. Integers and truth values stay what they are.
+    Hooks of parameters, inputs and modules come with it, over copies of what they hold, and are watched
+    (`WatchedHook`). A compiled model is taken as it was written. Of a function the modules and tensors that it names
+    from around it are copied too. Integers and truth values stay what they are.
 
     Raises LensError when something cannot be copied.
     """
@@ -134,9 +135,9 @@ class Copier:
                 if tensor is not None:
                     self._tensor(tensor)
             for name, one in vars(part).items():
-                for _, tensor in members(name, one):
-                    if isinstance(tensor, Tensor):
-                        self._tensor(tensor, computed=name)
+                for _, held in members(name, one):
+                    if isinstance(held, Tensor):
+                        self._tensor(held, computed=name)
 
     def _tensor(self, tensor: Tensor, computed: str | None = None) -> Tensor:
         """The copy; of an attribute (`computed`) with a graph behind it one that must not be read."""
@@ -187,7 +188,7 @@ class Copier:
 
         What refuses to be copied is shared.
         """
-        if isinstance(one, SHARED) or isinstance(one, FunctionType) and one.__module__ != holder.__module__:
+        if isinstance(one, SHARED) or (isinstance(one, FunctionType) and one.__module__ != holder.__module__):
             return one
         return self._hook(one) if callable(one) else self._deep(one)
 
@@ -201,8 +202,8 @@ class Copier:
     def _deep(self, one: Any) -> Any:
         try:
             return copy.deepcopy(one, self.memo)
-        except Exception:  # noqa: BLE001  # anything may refuse, in any words
-            return one
+        except (TypeError, RuntimeError, AttributeError, ValueError, NotImplementedError, PicklingError):
+            return one  # a file, a lock, a tensor with a graph behind it
 
     def _hooks_of_module(self, module: nn.Module) -> None:
         for part in module.modules():
@@ -219,18 +220,18 @@ def _check_kind(tensor: Tensor) -> None:
     silent = getattr(kind, "__torch_function__", None) == torch._C._disabled_torch_function_impl
     if kind is not Tensor and (not silent or hasattr(tensor, "__tensor_flatten__")):
         raise LensError(
-            f"a tensor of shape {list(tensor.shape)} is a {kind.__name__}, a subclass of Tensor that the recording cannot "
-            "follow; verify with x.as_subclass(torch.Tensor), or what it wraps"
+            f"a tensor of shape {list(tensor.shape)} is a {kind.__name__}, a subclass of Tensor that the recording "
+            "does not follow; verify with x.as_subclass(torch.Tensor), or what it wraps"
         )
 
 
 def _hang(new: Tensor, old: Tensor, copied: Callable[[Any], Any]) -> None:
     """The hooks of `old` on `new`."""
     for hook in (old._backward_hooks or {}).values():
-        new.register_hook(copied(hook))
+        new.register_hook(copied(hook))  # type: ignore[no-untyped-call]
     if new.is_leaf:
         for hook in (getattr(old, "_post_accumulate_grad_hooks", None) or {}).values():
-            new.register_post_accumulate_grad_hook(copied(hook))
+            new.register_post_accumulate_grad_hook(copied(hook))  # type: ignore[no-untyped-call]
 
 
 def _wide(tensor: Tensor) -> Tensor:

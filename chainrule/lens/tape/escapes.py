@@ -1,4 +1,4 @@
-"""Ways out of autograd as a program asks for them: `.tolist()`, which is no operation of torch, `.detach()` and `.data`.
+"""Ways out of autograd that a program asks for: `.tolist()`, which is no operation of torch, `.detach()` and `.data`.
 
 Of these last autograd makes some for itself.
 """
@@ -13,7 +13,7 @@ DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 Call = Callable[[], Any]
 
 
-class Escapes(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class Escapes(TorchFunctionMode):
     """Hands each to one who knows what to do: `detached(call)`, if there is one, and `listed(tensor, call)`."""
 
     def __init__(self, detached: Callable[[Call], Tensor] | None, listed: Callable[[Tensor, Call], Any]) -> None:

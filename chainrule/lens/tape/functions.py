@@ -1,4 +1,4 @@
-"""Custom autograd Functions as they run: whole ones, whose forward pass is not followed, and what is put in its place."""
+"""Custom autograd Functions as they run: taken as a whole, where their forward pass is not followed, or replaced."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ class FunctionCall:
             wanted = self.arguments[place].requires_grad
             given[place] = tensor.detach().clone().requires_grad_(wanted)
         with torch.enable_grad():
-            made = self.function.apply(*given)
+            made = self.function.apply(*given)  # type: ignore[no-untyped-call]
         return [one.detach() for one in tree_leaves(made) if isinstance(one, Tensor)]
 
 
@@ -49,12 +49,12 @@ def around_functions(around: Around) -> Iterator[None]:
     """Inside, `around` is asked for the result of each forward pass of a custom Function that is not torch's own."""
     patched = [(one, one.__dict__["forward"]) for one in _written(Function) if "forward" in one.__dict__]
     for one, forward in patched:
-        one.forward = staticmethod(_around(one, forward.__func__, around))  # type: ignore[method-assign]
+        one.forward = staticmethod(_around(one, forward.__func__, around))
     try:
         yield
     finally:
         for one, forward in patched:
-            one.forward = forward  # type: ignore[method-assign]
+            one.forward = forward
 
 
 def _around(owner: type[Function], forward: Callable[..., Any], around: Around) -> Callable[..., Any]:
@@ -68,8 +68,9 @@ def _around(owner: type[Function], forward: Callable[..., Any], around: Around) 
     return call
 
 
-def _written(base: type) -> Iterator[Any]:
+def _written(base: type[Any]) -> Iterator[Any]:
     """All classes of Functions but those of torch."""
+    one: Any
     for one in base.__subclasses__():
         if not one.__module__.startswith("torch."):
             yield one

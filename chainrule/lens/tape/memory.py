@@ -77,9 +77,11 @@ class Memory:
         place = _place(tensor)
         for value in self.storage(tensor).values:
             known = value.tensor
-            if known is not None and known.grad_fn is tensor.grad_fn and known.output_nr == tensor.output_nr:
-                if (value.meta.shape, value.meta.stride, value.meta.offset) == place:
-                    return value
+            same_place = (value.meta.shape, value.meta.stride, value.meta.offset) == place
+            if known is None or not same_place or known.output_nr != tensor.output_nr:
+                continue
+            if known.grad_fn is tensor.grad_fn:
+                return value
         return None
 
     def replaced(self, tensor: Tensor) -> bool:

@@ -65,7 +65,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         simpler = broken_up(self, func, args, kwargs)
         if simpler is not NotImplemented:
             return simpler
-        self.tape.goes_back |= torch._C._current_graph_task_id() != -1  # type: ignore[attr-defined]
+        self.tape.goes_back |= torch._C._current_graph_task_id() != -1
         arguments = by_schema(func, args, kwargs)
         written = written_by(func, arguments)
         found = {name: self._refer(argument) for name, argument in arguments.items()}

@@ -70,7 +70,7 @@ def _branching(name: str, call: Callable[[], Any]) -> Any:
         if asked is None:
             raise
         raise LensError(
-            f"{name} uses torch's {asked[1]}, whose body is no operation that can be recorded; write it with Python's if and "
+            f"{name} uses torch's {asked[1]}, whose body is no operation to record; write it with Python's if and "
             "for, which the recording follows"
         ) from None
 
@@ -111,7 +111,7 @@ def as_written() -> Iterator[None]:
     """Compiled functions run as they were written, so that their operations can be seen; those of TorchScript too."""
     # If torch._dynamo is not there, nothing was compiled, and to ask would import the compiler.
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
-    with torch.jit.optimized_execution(False), eager:
+    with torch.jit.optimized_execution(False), eager:  # type: ignore[attr-defined]
         yield
 
 

@@ -94,7 +94,7 @@ def _source(function: Any) -> tuple[Any, list[str], int, Path] | None:
     """What was written, its lines, the number of the first, and the file; None of what is not written in Python."""
     inner = inspect.unwrap(getattr(function, "func", function))
     if not (inspect.isfunction(inner) or inspect.ismethod(inner) or inspect.isclass(inner)):
-        inner = getattr(type(inner), "__call__", inner)
+        inner = type(inner).__call__
     try:
         lines, first = inspect.getsourcelines(inner)
         return inner, lines, first, Path(inspect.getsourcefile(inner) or "?")
