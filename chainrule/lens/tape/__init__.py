@@ -14,6 +14,7 @@ from chainrule.lens.tape.repeating import Forward, leaves_before, same_buffers, 
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
 from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, watching_everywhere, written_at
+from chainrule.lens.tape.widening import Widened, grouped_product
 
 __all__ = [
     "Escapes",
@@ -32,10 +33,12 @@ __all__ = [
     "Target",
     "Value",
     "WatchedHook",
+    "Widened",
     "WHOLE",
     "around_functions",
     "broken_up",
     "core_decompositions",
+    "grouped_product",
     "in_float64",
     "leaves_before",
     "measure",
