@@ -30,7 +30,8 @@ class Cut:
         n = len(self.weights)
         who = ", ".join(self.weights[:NAMED]) + (", …" if n > NAMED else "")
         behind = "" if not n else f": {n} weight{'s' * (n > 1)} behind it get no gradient through it ({who})"
-        return f"{self.what} at {self.site}{behind}"
+        where = "" if self.site is None else f" at {self.site}"
+        return f"{self.what}{where}{behind}"
 
 
 def cuts_of(tape: Tape) -> tuple[Cut, ...]:
@@ -60,10 +61,14 @@ def held_nodes(tape: Tape) -> dict[int, Hold]:
     live, inside = differentiable(tape), CustomFunctions(tape).backward_of
     leaves = {tape.values[leaf.id].meta.storage for leaf in tape.leaves()}
     written = {tape.values[node.outputs[0]].meta.storage for node in tape.nodes if node.in_place and node.outputs}
+    others = [node for node in tape.nodes if node.rule_name != "detach"]
+    read = {value for node in others for value in node.inputs} | set(tape.outputs)
     held: dict[int, Hold] = {}
     for node in tape.nodes:
         if node.id in inside or node.hidden or node.func is None:
             continue
+        if node.rule_name == "detach" and not node.asked and not read.intersection(node.outputs):
+            continue  # what autograd saved for a way back inside the program
         if node.rule_name in LEAVING:
             held[node.id] = "number"
         elif node.rule_name == "embedding" and int(node.arguments.get("padding_idx", -1)) >= 0:

@@ -32,7 +32,7 @@ class Place:
     is a part of, `function_site` where the backward pass of that is written. `others` are operations that might be
     meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart. `by_numbers`:
     autograd and the rules agree there, and numbers contradict both; `others` are then contradicted too. `unseen`: a
-    write in place that autograd did not see, for lack of a wrong operation.
+    write in place that autograd did not see, for lack of a wrong operation. `by_hook`: `function` is a hook.
     """
 
     node: int
@@ -46,13 +46,14 @@ class Place:
     others: tuple[int, ...] = ()
     by_numbers: bool = False
     unseen: bool = False
+    by_hook: bool = False
 
     @property
     def called(self) -> str:
         """Who is named: a hook, a custom Function, or else the operation."""
         if self.function is None:
             return self.op
-        return self.function if " on " in self.function else f"custom Function {self.function}"
+        return self.function if self.by_hook else f"custom Function {self.function}"
 
     @property
     def told(self) -> str:

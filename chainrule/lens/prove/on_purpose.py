@@ -127,7 +127,7 @@ def place_of_hook(tape: Tape, hook: WatchedHook) -> Place:
         node = readers[0] if value.producer is None else value.producer
     shown = tape.nodes[node]
     what = f"{hook.kind} {hook.name} on {hook.on}"
-    return Place(node, shown.op, shown.module, shown.site, hook.on, hook.change, what, hook.site)
+    return Place(node, shown.op, "", shown.site, hook.on, hook.change, what, hook.site, by_hook=True)
 
 
 def place_of_function(tape: Tape, backward: Any, relative: float) -> Place:

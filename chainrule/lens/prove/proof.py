@@ -69,7 +69,8 @@ class Report:
     differentiated by autograd on both sides. `cuts` are the lines where the program itself stops gradients:
     what these handed on is held when numbers are taken. Of a step as it ran no intermediate gradients are known; `loss_check` holds its loss against
     float64, and `device` is where it ran. `doubts` are reasons for which gradients that agree are not proved;
-    `changes` are hooks and custom Functions that change gradients, allowed or not.
+    `changes` are hooks and custom Functions that change gradients, allowed or not; `unused` are entries of allow= that
+    named none of them.
     `seconds_left_out` is about what the repetitions would have taken that there was no time for.
     """
 
@@ -94,6 +95,7 @@ class Report:
     doubts: tuple[str, ...] = ()
     seconds_left_out: float = 0.0
     changes: tuple[Change, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def suspect(self) -> int | None:
@@ -191,6 +193,12 @@ class Report:
         if not self.ok:
             raise LensError(self.summary)
 
+    def _given_way(self) -> str:
+        """What a reader of a ✓ has to know beside it."""
+        cuts = f"; {len(self.cuts)} line{'s' * (len(self.cuts) > 1)} stop gradients" if self.cuts else ""
+        allowed = f"; {len(self.changes)} changed on purpose" if self.changes else ""
+        return cuts + allowed
+
     @property
     def summary(self) -> str:
         """One sentence."""
@@ -200,6 +208,7 @@ class Report:
             return (
                 f"{self.name}: proved, the gradients of {len(self.parameters)} tensors agree, largest relative error "
                 f"{self.worst_parameter.error:.1e}, largest error over its limit {self.worst_in_limits:.2g}{zeros}"
+                f"{self._given_way()}"
             )
         if verdict == "not proved":
             return f"{self.name}: not proved: {'; '.join(self.open_points)}"

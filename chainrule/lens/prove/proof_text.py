@@ -13,6 +13,8 @@ from chainrule.show import WIDTH, cut, shape_text, table_lines, wrapped
 SHOWN = 24
 # Numbers that could not be taken, each with its reason.
 REMARKS = 4
+# Lines that stop gradients.
+CUTS = 12
 ENGINES: tuple[Engine, ...] = ("autograd", "rules")
 
 
@@ -25,6 +27,8 @@ def proof_lines(report: Report, width: int = WIDTH) -> list[str]:
         _nodes(report, width),
         _numbers(report, width),
         _allowance(report, width, of_step=of_step),
+        _changes(report, width),
+        _cuts(report, width),
         _verdict(report, width),
     ]
     lines: list[str] = []
@@ -174,11 +178,32 @@ def _narrower(report: Report) -> float:
     return student_quantile(confidence, report.n_samples) / student_quantile(confidence, N_SAMPLES)
 
 
+def _changes(report: Report, width: int) -> list[str]:
+    """Who changes gradients on the way back, on purpose or not."""
+    lines = []
+    for one in report.changes:
+        word = "allowed" if one.allowed else "not allowed (allow= or --allow names it, if it is on purpose)"
+        lines += wrapped(f"Changes a gradient: {one}; {word}", width)
+    for entry in report.unused:
+        lines += wrapped(f"allow {entry!r}: nothing there changed a gradient in this run", width)
+    return lines
+
+
+def _cuts(report: Report, width: int) -> list[str]:
+    """The lines that stop gradients: a warning, since a forgotten `.item()` looks like one that is meant."""
+    if not report.cuts:
+        return []
+    lines = wrapped("⚠ The program stops gradients itself. Numbers were taken with these held as they were:", width)
+    for one in report.cuts[:CUTS]:
+        lines += wrapped(f"  {one}", width)
+    if len(report.cuts) > CUTS:
+        lines.append(f"  … and {len(report.cuts) - CUTS} more such lines (--json has all)")
+    return lines
+
+
 def _verdict(report: Report, width: int) -> list[str]:
     if report.ok:
         lines = wrapped("✓ " + report.summary, width)
-        if report.contradictions:
-            lines += wrapped(f"Numbers differ, since the program cuts gradients: {', '.join(report.cuts)}", width)
         return lines
     if report.verdict == "not proved":
         return wrapped("? " + report.summary, width)
@@ -201,8 +226,10 @@ def _against_both(report: Report) -> str:
 
 
 def _place(place: Place, width: int) -> list[str]:
-    lines = [f"  wrong from here  gradient of {place.value}, error {place.relative:.1e}"]
-    if place.function is not None:
+    lines = [] if place.unseen else [f"  wrong from here  gradient of {place.value}, error {place.relative:.1e}"]
+    if place.by_hook:
+        lines.append(f"  hook             {place.function}, at {_at(place.function_site)}")
+    elif place.function is not None:
         lines.append(f"  custom Function  {place.function}, its backward at {_at(place.function_site)}")
     lines.append(f"  operation        {place.op}, number {place.node}{_in(place.module)}")
     if place.site is not None:

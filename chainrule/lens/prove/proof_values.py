@@ -41,7 +41,11 @@ def proof_facts(report: Report) -> dict[str, Any]:
         "n_values": report.n_values,
         "skipped": report.skipped,
         "not_independent": list(report.not_independent),
-        "cuts": [str(one) for one in report.cuts],
+        "cuts": [{"what": one.what, "site": _site(one.site), "weights": list(one.weights)} for one in report.cuts],
+        "changes": [
+            {"what": one.what, "site": _site(one.site), "change": one.change, "allowed": one.allowed}
+            for one in report.changes
+        ],
         "seconds": report.seconds,
         "seconds_left_out": report.seconds_left_out,
     }

@@ -111,11 +111,12 @@ def verify(
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
         state, modules = random_state(given), modules_of(given)
         given, tape = _record(given, state, modules, level, settings.allowed)
+        loss_to_differentiate(tape)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
         _seeded(seed + 1).restore()
         forward, holding = Forward(given, state, modules), Holding(tape)
-        forward.holding = holding
+        forward.holding, forward.goes_back = holding, tape.goes_back
         doubt = not_the_same(original, tape, state, forward)
         report = settings.verify(given, tape, forward, everywhere)
         report = replace(report, doubts=(*report.doubts, *([doubt] if doubt else ())))
@@ -235,6 +236,7 @@ class Settings:
             seconds_left_out=limits.seconds_left_out,
             changes=(*back.changes, *judged.changes, *endless.changes),
             doubts=(*judged.open_points, *endless.doubts),
+            unused=self.allowed.unused,
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
             blamed = blame(tape, policy=self.policy, seed=self.seed)
@@ -278,8 +280,8 @@ class Settings:
     ) -> Numbers | None:
         if "numbers" not in self.against:
             return None
-        # Weights in a narrower format cannot be moved by small steps.
-        wide = [leaf for leaf in leaves if leaf.meta.dtype in (torch.float64, torch.complex128)]
+        # Weights in a narrower format cannot be moved by small steps, nor leaves that each run makes anew.
+        wide = [one for one in leaves if one.meta.dtype in (torch.float64, torch.complex128) and one.producer is None]
         weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
         if not weights:
             return None

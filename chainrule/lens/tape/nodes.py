@@ -115,7 +115,8 @@ class Node:
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
     place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`), `hidden` an
-    operation in the forward pass of a custom Function that stands on the tape as a whole.
+    operation in the forward pass of a custom Function that stands on the tape as a whole, `asked` a `detach` that the
+    program wrote, where autograd makes some of its own.
     """
 
     id: int
@@ -131,6 +132,7 @@ class Node:
     tracked: bool = True
     unseen: bool = False
     hidden: bool = False
+    asked: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -161,7 +163,7 @@ class Tape:
     `target` says in words what was recorded, `modules` gives the class name of each module path. `versions` are the
     version counters of the kept tensors at the end of the recording: where one differs later, the tensor was written
     to. `loss` is the value that the recorded function returned, when that is a single floating-point number; `outputs`
-    are all tensors in what it returned.
+    are all tensors in what it returned. `goes_back`: the program asked autograd for gradients itself, as for a penalty.
     """
 
     target: str
@@ -175,6 +177,7 @@ class Tape:
     versions: dict[int, int] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     loss: int | None = None
+    goes_back: bool = False
 
     def named(self, name: str) -> Value | None:
         """The value of that name, or None. A tied parameter is found under each of its names."""

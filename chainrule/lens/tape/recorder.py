@@ -38,7 +38,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, tape: Tape, root: nn.Module | None, whole: Whole) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.whole, self.n_functions = whole, 0
-        self.superseded: set[int] = set()  # values in the forward pass of a Function that stands as a whole
+        self.superseded: set[int] = set()  # values of tensors that stand for another value
         self.tape, self.memory = tape, Memory()
         self.modules = ModuleStack(root, self._register_module)
         self.used: dict[str, int] = {}
@@ -65,6 +65,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         simpler = broken_up(self, func, args, kwargs)
         if simpler is not NotImplemented:
             return simpler
+        self.tape.goes_back |= torch._C._current_graph_task_id() != -1  # type: ignore[attr-defined]
         arguments = by_schema(func, args, kwargs)
         written = written_by(func, arguments)
         found = {name: self._refer(argument) for name, argument in arguments.items()}
@@ -189,6 +190,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if holding is None:
             again = self.memory.again(tensor)
             return self._leaf(tensor, "constant", "constant").id if again is None else again.id
+        maker = self.tape.producer(self.tape.values[holding.value])
+        if maker is not None and maker.rule_name == "detach" and tensor.grad_fn is not None:
+            # Autograd hands out what it saved: the copy that it made of it is the result again.
+            again = self.memory.again(tensor)
+            if again is not None:
+                self.superseded.add(holding.value)
+                return again.id
         if self.memory.replaced(tensor):
             return self._replace(tensor, self.tape.values[holding.value])
         number, missed = holding.value, self.memory.missed(tensor)

@@ -139,10 +139,17 @@ def _devices(target: str) -> Iterator[None]:
 def without_saved_copies(tape: Tape, asked: Collection[int]) -> Tape:
     """The tape without the `detach` of results that autograd keeps for itself: nobody reads them.
 
-    A `detach` that the program used stays, or `asked` for: its numbers may have left for NumPy.
+    A `detach` that the program used stays, or `asked` for: its numbers may have left for NumPy. All stay where the
+    program goes back itself, and so reads what was saved.
     """
+    for number in asked:
+        tape.nodes[number] = replace(tape.nodes[number], asked=True)
     read = {value for node in tape.nodes for value in node.inputs} | set(tape.outputs)
-    nodes = [node for node in tape.nodes if node.rule_name != "detach" or node.outputs[0] in read or node.id in asked]
+    nodes = [
+        node
+        for node in tape.nodes
+        if tape.goes_back or node.asked or node.rule_name != "detach" or node.outputs[0] in read
+    ]
     made = {output for node in nodes for output in node.outputs}
     values = [value for value in tape.values if value.producer is None or value.id in made]
     node_number = {node.id: i for i, node in enumerate(nodes)}

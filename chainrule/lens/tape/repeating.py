@@ -112,31 +112,26 @@ class Forward:
     """The loss of a subject as a function of whatever lies in its weights: each call draws the same random numbers.
 
     To be called inside `same_random_numbers`, which puts those of the outside back once, at the end. `holding` is the
-    context that each run happens in. Autograd is on, since a program may ask (or register a hook); it keeps nothing.
+    context that each run happens in. Autograd is on, since a program may ask (or register a hook); it keeps nothing,
+    unless the program `goes_back` itself, as for a gradient penalty.
     """
 
     def __init__(self, subject: Subject, state: RandomState, modules: list[nn.Module]) -> None:
         self.subject, self.state, self.modules = subject, state, modules
         self.holding: Callable[[], AbstractContextManager[object]] = nullcontext
-        self.n_runs, self.keeping = 0, False
+        self.n_runs, self.goes_back = 0, False
 
     def __call__(self) -> float:
         """The loss of one more run."""
         self.n_runs += 1
-        try:
-            loss = self._run()
-        except TypeError as fault:
-            if self.keeping or "unpack_hook" not in str(fault):
-                raise
-            self.keeping = True  # the program goes back in its forward pass
-            loss = self._run()
+        loss = self._run()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise LensError(f"{self.subject.name} returned no single number; pass loss=lambda output: …")
         return float(loss.detach())
 
     def _run(self) -> Any:
         self.state.restore()
-        kept = nullcontext() if self.keeping else saved_tensors_hooks(_forget, _forget)
+        kept = nullcontext() if self.goes_back else saved_tensors_hooks(_forget, _forget)
         with same_state(self.modules), torch.enable_grad(), kept, self.holding():
             return self.subject.run()
 

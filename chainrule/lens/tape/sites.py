@@ -17,8 +17,8 @@ from chainrule.lens.tape.nodes import Site
 LENS = Path(__file__).parent.parent
 OWN = tuple(f"{LENS / room}{os.sep}" for room in ("tape", "prove"))
 RECORDING = str(LENS / "tape" / "recording.py")
-LAYERS = str(Path(torch.nn.modules.__file__).parent)
-CONTAINERS = (str(Path(LAYERS) / "container.py"), str(Path(LAYERS) / "module.py"))
+LAYERS = f"{Path(torch.nn.__file__).parent}{os.sep}"
+CONTAINERS = tuple(LAYERS + str(Path(one)) for one in ("modules/container.py", "modules/module.py", "functional.py"))
 SKIPPED = (
     str(Path(torch.__file__).parent),
     str(Path(jaxtyping.__file__).parent),
@@ -41,7 +41,7 @@ def calling_site() -> Site | None:
         file, function = frame.f_code.co_filename, frame.f_code.co_name
         if file == RECORDING and function == "record":
             break
-        if layer is None and function == "forward" and file.startswith(LAYERS) and file not in CONTAINERS:
+        if layer is None and file.startswith(LAYERS) and file not in CONTAINERS:
             layer = frame
         if not file.startswith(SKIPPED):
             return _site(frame)
