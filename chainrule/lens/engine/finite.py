@@ -53,7 +53,9 @@ def _described(tape: Tape, node: Node) -> Iterator[str]:
             continue
         flat = tensor.detach().flatten().double()
         finite = flat[flat.isfinite()]
-        extent = f"from {float(finite.min()):.4g} to {float(finite.max()):.4g}" if len(finite) else "with nothing finite"
+        extent = (
+            f"from {float(finite.min()):.4g} to {float(finite.max()):.4g}" if len(finite) else "with nothing finite"
+        )
         counts = {"zero": (flat == 0).sum(), "infinite": flat.isinf().sum(), "NaN": flat.isnan().sum()}
         some = ", ".join(f"{int(n)} {word}" for word, n in counts.items() if n)
         yield f"{name} {extent}" + (f" ({some} of {len(flat)})" if some else "")

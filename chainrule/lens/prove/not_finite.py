@@ -58,7 +58,9 @@ def not_finite_gradients(
         if slope is None:
             doubts.append(f"the gradient of {what} is not finite, and the loss has no slope there{where}")
         else:
-            changes.append(Change(f"not finite: ∂L/∂{what}, where the loss has the slope {slope:.6g}", None, math.inf, False))
+            changes.append(
+                Change(f"not finite: ∂L/∂{what}, where the loss has the slope {slope:.6g}", None, math.inf, False)
+            )
     return NotFinite(tuple(changes), tuple(doubts), None if step is None else _place(tape, step))
 
 

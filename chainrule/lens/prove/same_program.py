@@ -11,7 +11,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.lens.engine import first_not_finite, name_of, unit_roundoff
-from chainrule.lens.tape import Forward, RandomState, Subject, Tape, modules_of, same_random_numbers, same_state, tensors_of
+from chainrule.lens.tape import (
+    Forward,
+    RandomState,
+    Subject,
+    Tape,
+    modules_of,
+    same_random_numbers,
+    same_state,
+    tensors_of,
+)
 
 # Losses that differ by fewer roundings are equal without a look at how the program answers to rounding.
 ROUNDINGS = 64

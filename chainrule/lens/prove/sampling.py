@@ -67,6 +67,7 @@ class Weight:
             return None
         found = self.gradients[engine]
         return 0.0 if found is None else float(found[index])
+
     @property
     def size(self) -> float:
         """The largest element of any engine's gradient."""

@@ -31,7 +31,14 @@ from chainrule.lens.prove.blame import blame
 from chainrule.lens.prove.locate import Place, locate
 from chainrule.lens.prove.not_finite import not_finite_gradients, without_loss
 from chainrule.lens.prove.number_checks import Engine, Numbers
-from chainrule.lens.prove.on_purpose import Allowed, WayBack, place_of_function, place_of_hook, place_of_unseen, way_back
+from chainrule.lens.prove.on_purpose import (
+    Allowed,
+    WayBack,
+    place_of_function,
+    place_of_hook,
+    place_of_unseen,
+    way_back,
+)
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.same_program import not_the_same

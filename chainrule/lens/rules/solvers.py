@@ -38,7 +38,9 @@ def _by_factor(call: Call, name: str, by_matrix: Tensor, *, upper: bool) -> Tens
     return unbroadcast(found if made else triangle(found, upper=upper), factor.shape)
 
 
-def triangular_solve(*, self: Tensor, A: Tensor, upper: bool, transpose: bool, unitriangular: bool) -> tuple[Tensor, Tensor]:
+def triangular_solve(
+    *, self: Tensor, A: Tensor, upper: bool, transpose: bool, unitriangular: bool
+) -> tuple[Tensor, Tensor]:
     """X = A⁻¹B, and A once more."""
     matrix, up = (A.mT, not upper) if transpose else (A, upper)
     return torch.linalg.solve_triangular(matrix, self, upper=up, unitriangular=unitriangular), A.clone()

@@ -56,7 +56,9 @@ def tensors_of(subject: Subject) -> list[Tensor]:
     """The tensors that it is given, and those that its functions name, without the modules'."""
     given = by_name(subject.target, subject.inputs, subject.named)
     loss = {} if subject.loss is None else around(subject.loss)
-    found = [one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)]
+    found = [
+        one for name, thing in {**given, **around(subject.target), **loss}.items() for _, one in members(name, thing)
+    ]
     return list({id(one): one for one in found if isinstance(one, Tensor)}.values())
 
 

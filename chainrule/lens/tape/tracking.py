@@ -69,7 +69,9 @@ def _read_through_saved_copies(tape: Tape) -> None:
                 same[output] = origin
     for number, node in enumerate(tape.nodes if same else []):
         # The second copy reads the result too, so that nobody reads the first.
-        arguments = {"self": Ref(same[node.outputs[0]])} if node.outputs[:1] and node.outputs[0] in same else node.arguments
+        arguments = (
+            {"self": Ref(same[node.outputs[0]])} if node.outputs[:1] and node.outputs[0] in same else node.arguments
+        )
         read_instead = tree_map_only(Ref, lambda ref: Ref(same.get(ref.value, ref.value)), arguments)
         tape.nodes[number] = replace(node, arguments=read_instead)
 

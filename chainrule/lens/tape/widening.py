@@ -25,7 +25,9 @@ class Widened(TorchFunctionMode):
         except RuntimeError as fault:
             if "without overflow" in str(fault):  # the least float64 as "minus infinity" in a float32 mask
                 return func(*_within_float32(args), **_within_float32(kwargs))
-            formats = {one.dtype for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor) and one.is_floating_point()}
+            formats = {
+                one.dtype for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor) and one.is_floating_point()
+            }
             if torch.float64 not in formats or len(formats) < 2:
                 raise
             return func(*_as_one(func, args, kwargs), **_in(torch.float64, kwargs))
@@ -50,7 +52,11 @@ def _within_float32(given: Any) -> Any:
 
 
 def grouped_product(
-    mat_a: Tensor, mat_b: Tensor, offs: Tensor | None = None, bias: Tensor | None = None, out_dtype: torch.dtype | None = None
+    mat_a: Tensor,
+    mat_b: Tensor,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Products of groups, as torch's `_grouped_mm` has them: `offs` says where each group of rows (or columns) ends.
 

@@ -10,7 +10,9 @@ from torch import nn
 from chainrule.lens import record, verify
 from chainrule.lens.tape import grouped_product
 
-fused = pytest.mark.skipif(not hasattr(F, "linear_cross_entropy"), reason="this torch has no fused linear cross-entropy")
+fused = pytest.mark.skipif(
+    not hasattr(F, "linear_cross_entropy"), reason="this torch has no fused linear cross-entropy"
+)
 TARGET = torch.tensor([2, 0, -100, 3, 1])
 
 
