@@ -44,13 +44,17 @@ def letters() -> dict[str, Tensor]:
     """The tensors that stand in the list."""
     eye = torch.eye(3, dtype=torch.float64)
     return {
-        "X": spread(-2.03, 1.97, 3, 4), "Y": normal(3, 4, seed=1), "P": spread(0.55, 2.5, 3, 4), "U": spread(0.1, 0.9, 3, 4),
+        "X": spread(-2.03, 1.97, 3, 4), "Y": normal(3, 4, seed=1), "P": spread(0.55, 2.5, 3, 4),
+        "U": spread(0.1, 0.9, 3, 4),
         "S": (normal(3, 3).detach() + 3 * eye).requires_grad_(), "M": normal(4, 3), "EYE": eye,
         "Z": torch.complex(normal(3, 4, seed=2).detach(), normal(3, 4, seed=3).detach()).requires_grad_(),
         "LINE": spread(-2, 2, 2, 2, 8), "IMG": spread(-2, 2, 2, 2, 6, 6), "VOL": spread(-2, 2, 1, 2, 4, 4, 4),
         "SEQ": normal(5, 2, 4), "HEADS": normal(1, 2, 5, 4), "GRID": spread(-0.93, 0.91, 2, 3, 2, 2),
         "GRID3": spread(-0.93, 0.91, 1, 2, 2, 2, 3), "IDS": torch.tensor([[1, 4, 1], [0, 2, 3]]),
-        "CLASSES": torch.tensor([2, 0, 3]), "SIGNS": torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=torch.float64).expand(3, 4),
+        "CLASSES": torch.tensor([2, 0, 3]),
+        "SIGNS": torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=torch.float64).expand(3, 4),
+        "ROWS": normal(5, 8).detach().float().requires_grad_(),
+        "EXPERTS": normal(2, 8, 4).detach().float().requires_grad_(),
         "MASK": torch.tensor([[True, False, True, False], [False] * 4, [True] * 4]),
         "PLACES": torch.tensor([[0, 2, 2, 0], [1, 1, 0, 3], [3, 3, 3, 3]]),
     }  # fmt: skip
@@ -85,7 +89,7 @@ def subject(line: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         line = line.replace(call, f"DRAWN{i}", 1)
     names = [*used, *(f"DRAWN{i}" for i in range(len(drawn)))]
     function = eval(f"lambda {', '.join(names)}: {line}", dict(NAMES))
-    return function, tuple([*(given[name] for name in used), *(eval(call, {"normal": normal}) for call in drawn)])
+    return function, (*(given[name] for name in used), *(eval(call, {"normal": normal}) for call in drawn))
 
 
 def _has_gradient(one: Any) -> bool:
@@ -122,7 +126,8 @@ def models() -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], Any]]
 
 SMALL = {
     "vocab_size": 61, "hidden_size": 16, "d_model": 16, "n_embd": 16, "intermediate_size": 24, "num_hidden_layers": 2,
-    "n_layer": 2, "n_layers": 2, "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_key_value_heads": 2, "head_dim": 4,
+    "n_layer": 2, "n_layers": 2, "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 4,
     "max_position_embeddings": 32, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_experts": 4,
     "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "use_cache": False,
 }  # fmt: skip

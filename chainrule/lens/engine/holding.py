@@ -14,6 +14,7 @@ from chainrule.lens.engine.cuts import LEAVING, Hold, held_nodes
 from chainrule.lens.tape import Escapes, FunctionCall, Node, Ref, Tape, around_functions, broken_up, core_decompositions
 
 DETACH = torch.ops.aten.detach.default
+COPIES = (DETACH, torch.ops.aten._to_copy.default)
 
 
 class Holding:
@@ -59,7 +60,7 @@ class Holding:
         with counters, Escapes(None, run.listed), run, around_functions(run.function):
             yield
         # A run that stops early is also one that went another way.
-        run.past_copies()
+        run.past_copies(None)
         if self.lost is None and run.at < len(self.plan):
             self.lost = self.plan[run.at]
 
@@ -158,16 +159,21 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.at += 1
         return _hold(self.holding, node, hold, args, call)
 
-    def past_copies(self) -> None:
-        """Goes on past copies of results that autograd makes for the way back: here it makes none."""
+    def past_copies(self, func: Any) -> None:
+        """Goes on past copies that this run does not make, to `func`, which it asks for.
+
+        Autograd makes some of results for the way back, and here there is none; and a run in float64 throughout makes
+        none where the program asks for another format.
+        """
         plan, held = self.holding.plan, self.holding.held
-        while self.at < len(plan) and plan[self.at].func is DETACH and plan[self.at].id not in held:
+        while self.at < len(plan) and plan[self.at].func in COPIES and plan[self.at].func is not func:
+            if plan[self.at].id in held:
+                return
             self.at += 1
 
     def _expected(self, func: Any, op: str = "") -> Node | None:
         """The next operation of the tape, if that is this one."""
-        if func is not DETACH:
-            self.past_copies()
+        self.past_copies(func)
         if self.holding.lost is not None or self.at >= len(self.holding.plan):
             return None
         node = self.holding.plan[self.at]

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from chainrule.lens.engine.kinks_of_groups import KINKS_OF_GROUPS
 from chainrule.lens.tape import Tape
 
 Given = Mapping[str, Any]
@@ -84,6 +85,7 @@ KINKS: dict[str, Callable[[Given], list[Tensor]]] = {
     "norm": _norm,
     "smooth_l1_loss": lambda given: _distance(given, "beta"),
     "huber_loss": lambda given: _distance(given, "delta"),
+    **KINKS_OF_GROUPS,
 }
 # div with a mode rounds, without it is smooth; its own results say nothing.
 _UNSET = ("empty", "new_empty")
@@ -169,5 +171,6 @@ def _whole(one: Tensor) -> bool:
 
 
 def _by_name(func: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    names = [argument.name for argument in func._schema.arguments]
-    return {**dict(zip(names, args, strict=False)), **kwargs}
+    schema = func._schema.arguments  # defaults are left out of the call
+    given = {a.name: a.default_value for a in schema if a.has_default_value()}
+    return {**given, **dict(zip((a.name for a in schema), args, strict=False)), **kwargs}

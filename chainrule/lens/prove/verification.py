@@ -56,6 +56,7 @@ from chainrule.lens.tape import (
     Target,
     Value,
     WatchedHook,
+    Widened,
     in_float64,
     modules_of,
     random_state,
@@ -116,7 +117,7 @@ def verify(
     given = in_float64(original)
     with same_random_numbers(_seeded(seed)), torch.enable_grad(), watching_everywhere() as everywhere:
         state, modules = random_state(given), modules_of(given)
-        tape = _record(given, state, modules, level, settings.allowed)
+        given, tape = _record(given, state, modules, level, settings.allowed)
         loss_to_differentiate(tape)
         check_reproducible(given, tape, state, modules)
         # A backward pass that draws random numbers must not happen to draw those of the forward pass.
@@ -152,14 +153,21 @@ def _seeded(seed: int) -> RandomState:
         return RandomState()
 
 
-def _record(subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed) -> Tape:
-    """The run, in float64; says which line refuses that."""
+def _record(
+    subject: Subject, state: RandomState, modules: list[nn.Module], level: Level, allowed: Allowed
+) -> tuple[Subject, Tape]:
+    """The run, in float64, and the subject as it did run; says which line refuses that.
+
+    What refuses at first is run once more with narrower formats widened where they meet float64.
+    """
     try:
         with same_random_numbers(state), same_state(modules):
-            return subject.record(level=level, whole=allowed.whole)
+            return subject, subject.record(level=level, whole=allowed.whole)
     except RuntimeError as fault:
         words = str(fault).splitlines()[0]
         if any(word in words.lower() for word in ("dtype", "scalar type", "double", "float")):
+            if subject.around is not Widened:
+                return _record(replace(subject, around=Widened), state, modules, level, allowed)
             raise LensError(
                 f"{subject.name} does not run in float64: {words}. Make the formats follow the weights "
                 "(x.to(weight.dtype)), or verify a step as it runs, with capture()"

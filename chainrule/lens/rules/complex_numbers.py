@@ -54,9 +54,7 @@ def inner_product(call: Call, g: Tensor) -> Gradients:
 
 
 X = {"self": "x"}
-CONJUGATE = Rule(
-    conjugate, Formula("y = x̄", r"y = \bar x"), {"self": onward("x", "ḡ", r"\bar g")}, X, wirtinger=True
-)
+CONJUGATE = Rule(conjugate, Formula("y = x̄", r"y = \bar x"), {"self": onward("x", "ḡ", r"\bar g")}, X, wirtinger=True)
 
 COMPLEX: dict[str, Rule] = {
     "complex": Rule(

@@ -69,7 +69,9 @@ def _moved(x: Tensor, by: int) -> Tensor:
 def alignment(call: Call) -> Alignment:
     """The labels of each example with a blank before, between and after them."""
     log_p, targets, blank = call["log_probs"], call["targets"], call["blank"]
-    frames, lengths = (torch.as_tensor(call[name], device=log_p.device).reshape(-1) for name in ("input_lengths", "target_lengths"))
+    frames, lengths = (
+        torch.as_tensor(call[name], device=log_p.device).reshape(-1) for name in ("input_lengths", "target_lengths")
+    )
     n, width = len(lengths), int(lengths.max()) if len(lengths) else 0
     place = torch.arange(width, device=log_p.device)
     used = place < lengths[:, None]

@@ -96,7 +96,9 @@ def _rule(name: str, of: Of) -> Rule:
     packet = getattr(torch.ops.aten, name)
     schema = getattr(packet, packet.overloads()[0])._schema
     tensors = [a.name for a in schema.arguments if str(a.type) in ("Tensor", "Optional[Tensor]")]
-    letters = {a: "g" if a in ARRIVING else first.names.get(a, "y" if a in of.outputs.values() else "x") for a in tensors}
+    letters = {
+        a: "g" if a in ARRIVING else first.names.get(a, "y" if a in of.outputs.values() else "x") for a in tensors
+    }
     text, latex = f"the gradient of {of.operation}", rf"\nabla \text{{ {of.operation.replace('_', ' ')}}}"
     return Rule(
         partial(double, of),
@@ -240,6 +242,4 @@ BY_NAME = {
     "adaptive_max_pool3d_backward": Of("adaptive_max_pool3d", {1: "indices"}),
 }  # fmt: skip
 
-DOUBLE: dict[str, Rule] = {
-    name: _rule(name, of) for name, of in BY_NAME.items() if hasattr(torch.ops.aten, name)
-}
+DOUBLE: dict[str, Rule] = {name: _rule(name, of) for name, of in BY_NAME.items() if hasattr(torch.ops.aten, name)}

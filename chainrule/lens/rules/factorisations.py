@@ -100,7 +100,9 @@ def eigen(call: Call, g_values: Tensor | None, g_vectors: Tensor | None) -> Grad
 def lu(call: Call, *gradients: Tensor | None) -> Gradients:
     """A = P L U with ones on L's diagonal: L⁻¹dL is a strict lower triangle, dU U⁻¹ an upper one."""
     p, lower, upper = (call.output(slot) for slot in range(3))
-    g_lower, g_upper = (torch.zeros_like(y) if g is None else g for y, g in zip((lower, upper), gradients[1:], strict=True))
+    g_lower, g_upper = (
+        torch.zeros_like(y) if g is None else g for y, g in zip((lower, upper), gradients[1:], strict=True)
+    )
     found = _lu(lower, upper, g_lower, g_upper)
     return {"A": p @ found if call["pivot"] else found}
 
@@ -125,7 +127,15 @@ def _lu(lower: Tensor, upper: Tensor, g_lower: Tensor, g_upper: Tensor) -> Tenso
     inner = (l_square.mH @ g_l).tril(-1) + (g_u @ u_square.mH).triu()
     once = torch.linalg.solve_triangular(l_square.mH, inner, upper=True, unitriangular=True)
     square = torch.linalg.solve_triangular(u_square.mH, once, upper=False, left=False)
-    return torch.cat([torch.cat([square, across], -1), torch.cat([down, down.new_zeros(down.shape[-2], across.shape[-1]).expand(*down.shape[:-1], across.shape[-1])], -1)], -2)
+    return torch.cat(
+        [
+            torch.cat([square, across], -1),
+            torch.cat(
+                [down, down.new_zeros(down.shape[-2], across.shape[-1]).expand(*down.shape[:-1], across.shape[-1])], -1
+            ),
+        ],
+        -2,
+    )
 
 
 def unpacked(call: Call, _p: Tensor | None, g_lower: Tensor | None, g_upper: Tensor | None) -> Gradients:

@@ -7,6 +7,7 @@ from torch import Tensor
 from chainrule.lens.rules.composed import composed
 from chainrule.lens.rules.notation import onward
 from chainrule.lens.rules.rule import Formula, Rule
+from chainrule.lens.tape import grouped_product
 
 
 def head_and_loss(
@@ -45,6 +46,18 @@ def affine_grid(*, theta: Tensor, size: list[int], align_corners: bool) -> Tenso
     return (base.reshape(1, -1, base.shape[-1]) @ theta.mT).reshape(size[0], *size[2:], len(size) - 2)
 
 
+def products_of_groups(
+    *, self: Tensor, mat2: Tensor, offs: Tensor | None, bias: Tensor | None, out_dtype: torch.dtype | None
+) -> Tensor:
+    """Each group of rows has a matrix of its own, as the experts of a mixture have: one product after the other."""
+    return grouped_product(self, mat2, offs, bias, out_dtype)
+
+
+def experts(*, input: Tensor, weight: Tensor, offs: Tensor) -> Tensor:
+    """The same, as transformers calls it where torch has no kernel."""
+    return grouped_product(input, weight, offs)
+
+
 LINEAR_LOSS = Rule(
     composed(head_and_loss),
     Formula("L = −ln softmax(X Wᵀ + b)[t]", r"L = -\ln \operatorname{softmax}(X W^\top + b)_t"),
@@ -64,6 +77,18 @@ FUSED: dict[str, Rule] = {
             "torch_nn._linear_cross_entropy_batch_chunked_no_reduction",
         ),
         LINEAR_LOSS,
+    ),
+    "_grouped_mm": Rule(
+        composed(products_of_groups),
+        Formula("Yₙ = AₙBₙ, n the group", "Y_n = A_n B_n"),
+        {"self": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"), "mat2": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n")},
+        {"self": "A", "mat2": "B"},
+    ),
+    "transformers.grouped_mm_fallback": Rule(
+        composed(experts),
+        Formula("Yₙ = AₙBₙ, n the group", "Y_n = A_n B_n"),
+        {"input": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"), "weight": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n")},
+        {"input": "A", "weight": "B"},
     ),
     "dist": Rule(
         composed(distance),

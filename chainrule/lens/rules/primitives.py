@@ -33,7 +33,19 @@ from chainrule.lens.rules.special import SPECIAL
 from chainrule.lens.rules.write import WRITE
 
 VIEWS = (
-    *("alias", "as_strided", "diagonal", "expand", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t"),
+    *(
+        "alias",
+        "as_strided",
+        "diagonal",
+        "expand",
+        "permute",
+        "select",
+        "slice",
+        "split",
+        "split_with_sizes",
+        "squeeze",
+        "t",
+    ),
     *("transpose", "unbind", "unfold", "unsqueeze", "view", "view_as_complex", "view_as_real", "_conj", "_neg_view"),
 )
 

@@ -15,15 +15,11 @@ ZEROS, BORDER, REFLECTION = 0, 1, 2
 SHARPNESS = -0.75  # of the cubic: that of torch
 
 
-def sample(
-    *, input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
-) -> Tensor:
+def sample(*, input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
     """Coordinates run from −1 to 1 over each axis, x first. At the border itself the gradient by the grid is 0."""
     sizes = list(input.shape[2:])
     # The grid's last axis counts backwards: x belongs to the last axis of the picture.
-    places = [
-        _unscaled(grid[..., len(sizes) - 1 - axis], n, aligned=align_corners) for axis, n in enumerate(sizes)
-    ]
+    places = [_unscaled(grid[..., len(sizes) - 1 - axis], n, aligned=align_corners) for axis, n in enumerate(sizes)]
     if interpolation_mode == CUBIC:
         return _cubic(input, places, padding_mode, aligned=align_corners)
     places = [_held(x, n, padding_mode, aligned=align_corners) for x, n in zip(places, sizes, strict=True)]
@@ -35,7 +31,9 @@ def sample(
         weight = torch.ones((), dtype=input.dtype)
         for x, start, step in zip(places, low, corner, strict=True):
             weight = weight * (x - start if step else start + 1 - x)
-        total = total + _read(input, [start + step for start, step in zip(low, corner, strict=True)]) * weight.unsqueeze(1)
+        total = total + _read(
+            input, [start + step for start, step in zip(low, corner, strict=True)]
+        ) * weight.unsqueeze(1)
     return total
 
 

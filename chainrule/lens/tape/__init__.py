@@ -22,6 +22,7 @@ from chainrule.lens.tape.watching import (
     watching_everywhere,
     written_at,
 )
+from chainrule.lens.tape.widening import Widened, grouped_product
 
 __all__ = [
     "WHOLE",
@@ -41,10 +42,12 @@ __all__ = [
     "Target",
     "Value",
     "WatchedHook",
+    "Widened",
     "around_functions",
     "broken_up",
     "core_decompositions",
     "ends_with",
+    "grouped_product",
     "in_float64",
     "is_line_of",
     "leaves_before",

@@ -67,14 +67,13 @@ def _read_through_saved_copies(tape: Tape) -> None:
             edge = _edge(made)
             if (edge.node, edge.output_nr) == (kept.node, kept.output_nr):
                 same[output] = origin
-    if same:
-        tape.nodes = [
-            replace(
-                node,
-                arguments=tree_map_only(Ref, lambda ref: Ref(same.get(ref.value, ref.value)), node.arguments),
-            )
-            for node in tape.nodes
-        ]
+    for number, node in enumerate(tape.nodes if same else []):
+        # The second copy reads the result too, so that nobody reads the first.
+        arguments = (
+            {"self": Ref(same[node.outputs[0]])} if node.outputs[:1] and node.outputs[0] in same else node.arguments
+        )
+        read_instead = tree_map_only(Ref, lambda ref: Ref(same.get(ref.value, ref.value)), arguments)
+        tape.nodes[number] = replace(node, arguments=read_instead)
 
 
 def _is_placeless(tensor: Tensor) -> bool:

@@ -40,7 +40,7 @@ ELSEWHERE = {
     "unseen_write": "test_shape.py",
     **dict.fromkeys(DRAWN, "test_drawn.py"),
     **dict.fromkeys(QUANTISING, "test_quantising.py"),
-    **{name: "test_fused.py" for name in FUSED if name.startswith("torch_nn")},
+    **{name: "test_fused.py" for name in FUSED if name.startswith("torch_nn") or "grouped" in name},
     **dict.fromkeys(DOUBLE, "test_double.py"),
 }
 
