@@ -82,11 +82,12 @@ def row(report: Report) -> str:
     """Largest errors, and the derivatives by numbers."""
     assert report.numbers is not None
     numbers = max((one.error("rules") for one in report.numbers.coordinates), default=0.0)
+    along = max(one.error("rules") for one in report.numbers.directions)
     own_error = max((one.own_error for one in report.numbers.coordinates), default=0.0)
     n_tensors, n_nodes, n_weights = len(report.parameters), len(report.node_errors), len(report.numbers.coordinates)
     return (
         f"{report.name:<22} {n_tensors:>4} {report.worst_parameter.error:>z9.1e} {n_nodes:>6} {report.worst_node:>9.1e}"
-        f" {n_weights:>6} {numbers:>z9.1e} {own_error:>9.1e} {report.numbers.direction.error('rules'):>9.1e}"
+        f" {n_weights:>6} {numbers:>z9.1e} {own_error:>9.1e} {along:>9.1e}"
         f"   {'ok' if report.ok else report.summary}"
     )
 

@@ -7,6 +7,9 @@ from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
 from chainrule.cli.output import say
 
+# 2 is a user's mistake, or nothing to verify, as of every command.
+EXIT_CODES = {"proved": 0, "wrong": 1, "not proved": 3}
+
 
 def verify(
     what: str,
@@ -21,12 +24,14 @@ def verify(
     layers: int | None = None,
     seed: int = 0,
     fallback: Flag = False,
+    allow: tuple[str, ...] = (),
     as_json: AsJson = False,
 ) -> int:
     """Prove the gradients: autograd, the rules of the lens and numerical differences must give one answer.
 
-    In float64, for every weight and at every operation. Where they part, the first operation with a wrong gradient is
-    named, with its line; the exit code is then 1.
+    In float64, for every weight and at every operation. The verdict is one of three. Proved: exit code 0. Wrong: the
+    first operation with a wrong gradient is named, with its line; exit code 1. Not proved: the reason is named, and
+    what would prove it; exit code 3. (2 is for what cannot be verified at all.)
 
     For example:
 
@@ -35,6 +40,7 @@ def verify(
     - `chainrule lens verify runs/NAME --step`
     - `chainrule lens verify smollm2 --layers 2`
     - `chainrule lens verify my_module.py:make_model --json`
+    - `chainrule lens verify my_module.py:make_model --allow "gradient reversal at line 12"`
 
     Parameters
     ----------
@@ -59,7 +65,12 @@ def verify(
         Which windows, which weights are checked, and the random weights of a demo or preset.
     fallback
         Differentiate operations without a rule by autograd, and say so.
+    allow
+        A hook or custom Function that changes a gradient on purpose (clipping, reversal, straight-through), by line or
+        name: "gradient reversal at line 12", layers.py:40. Several times for several.
     """
+    if step and allow:
+        raise LensError("--allow names hooks and Functions of a model; with --step gradients are held as they are")
     if seconds is not None and seconds <= 0:
         raise LensError(f"--seconds {seconds:g} is no time; use a number above 0")
     check_subject(what)
@@ -76,7 +87,7 @@ def verify(
             report = prove.verify(step=taken, seconds=seconds, seed=seed, policy=policy)
         else:
             report = prove.verify(
-                subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level
+                subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level, allow=allow
             )
     print(render(report, "json" if as_json else "text"))
-    return 0 if report.ok else 1
+    return EXIT_CODES[report.verdict]

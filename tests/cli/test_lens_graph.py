@@ -90,7 +90,7 @@ def test_a_wrong_gradient_is_marked_after_verifying(capsys, mine, tmp_path):
     path = tmp_path / "graph.json"
     graph(capsys, f"{mine}:wrong", "--verify", "--out", path)
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["verified"] is False
+    assert content["verdict"] == "wrong"
     assert content["ops"][content["suspect"]]["op"] == "mul.Tensor"
 
 

@@ -1,6 +1,7 @@
 """What a picture is: modules, operations, tensors and the steps of the reverse walk, as plain data."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from chainrule.lens.draw.layout import Row
 from chainrule.lens.draw.thumbnail import Look
@@ -58,6 +59,11 @@ class DrawnOp:
     independent: bool
     error: float | None = None
     tolerance: float | None = None
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether its error is more than its tolerance."""
+        return self.error is not None and self.tolerance is not None and self.error > self.tolerance
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,26 @@ class Picture:
     rules: dict[str, DrawnRule]
     unreached: tuple[int, ...]
     tied: tuple[tuple[str, str], ...]
-    verified: bool | None
+    verdict: str | None
+    summary: str | None
     suspect: int | None
     omitted: tuple[str, ...]
+
+    def state(self, op: DrawnOp) -> str | None:
+        """What a verification found at an operation: `wrong` at the culprit, `follows` where an error came from there.
+
+        Else `right`; and `agrees` where two ways agree and the verdict says that this is no proof, since numbers
+        contradict both of them or something is open. None without a verification.
+        """
+        if op.error is None:
+            return "wrong" if op.id == self.suspect and self.verdict else None
+        if op.id == self.suspect:
+            return "wrong"
+        if op.exceeds:
+            return "follows"
+        return "right" if self.verdict == "proved" or self.parted else "agrees"
+
+    @cached_property
+    def parted(self) -> bool:
+        """Whether autograd and the rules part at any operation."""
+        return any(one.exceeds for one in self.ops)

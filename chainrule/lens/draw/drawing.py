@@ -30,8 +30,12 @@ class Verified(Protocol):
     """What a picture reads of a verification: `lens.verify` returns such a report."""
 
     @property
-    def ok(self) -> bool:
-        """Whether every gradient is within its tolerance."""
+    def verdict(self) -> str:
+        """proved, wrong or not proved."""
+
+    @property
+    def summary(self) -> str:
+        """The verdict with its reason, in one sentence."""
 
     @property
     def suspect(self) -> int | None:
@@ -89,7 +93,8 @@ def picture(
         _rules(tape, policy.rules),
         book.unreached if book else (),
         tuple(tape.tied.items()),
-        None if verified is None else verified.ok,
+        None if verified is None else verified.verdict,
+        None if verified is None else verified.summary,
         None if verified is None else verified.suspect,
         (),
     )

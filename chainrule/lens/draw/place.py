@@ -146,10 +146,9 @@ class _Placer:
         return self._figures(Card(("op", number), [name], style=self._style(op)), value)
 
     def _style(self, op: DrawnOp) -> str:
-        if op.error is not None:
-            if op.id == self.picture.suspect:
-                return "op wrong"
-            return "op right" if op.tolerance is None or op.error <= op.tolerance else "op follows"
+        state = self.picture.state(op)
+        if state is not None:
+            return f"op {state}"
         return "op" if op.step is not None or not self.picture.steps else "op constant"
 
     def _leaf_card(self, number: int) -> Card:

@@ -21,7 +21,7 @@ text { font: 13px Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif
 .leaf { fill: var(--raised); } .leaf.parameter { stroke: var(--edge); stroke-width: 1.5; }
 .constant { fill: var(--paper); }
 .right { stroke: var(--good); } .wrong { stroke: var(--bad); stroke-width: 3; }
-.follows { stroke: var(--warn); stroke-width: 1.5; stroke-dasharray: 4 3; }
+.follows { stroke: var(--warn); stroke-width: 1.5; stroke-dasharray: 4 3; } .agrees { stroke: var(--edge); }
 .wire { fill: none; stroke: var(--edge); stroke-width: 1.4; } .wire.off { stroke: var(--line); }
 .tip { fill: var(--edge); } .met { fill: var(--card); stroke: var(--gradient); stroke-width: 1.5; }
 """

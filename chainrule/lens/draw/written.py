@@ -29,16 +29,19 @@ def to_terminal(picture: Picture, depth: int | None = None) -> str:
     """The tree of modules with shapes, values and gradients, at most 100 columns wide."""
     depth = shown_depth(picture, depth, MOST_LINES)
     head = [picture.title, title_facts(picture)]
-    if picture.verified is not None:
-        head.append("verified" if picture.verified else _not_verified(picture))
+    if picture.verdict is not None:
+        head.append(_verdict(picture))
     columns = _columns("", "shape", "value", "gradient")
     lines = [_columns(*row) for row in _tree(picture, picture.boxes[0], depth, 0)]
     return "\n".join([*(_cut(line) for line in head), "", columns, *lines]) + "\n"
 
 
-def _not_verified(picture: Picture) -> str:
+SIGNS = {"right": "✓ ", "wrong": "✗ ", "follows": "! ", "agrees": "= "}
+
+
+def _verdict(picture: Picture) -> str:
     suspect = "" if picture.suspect is None else f": look at {picture.ops[picture.suspect].saying}"
-    return f"not verified{suspect}"
+    return f"{picture.verdict}{suspect}"
 
 
 def _tree(picture: Picture, box: DrawnBox, depth: int, indent: int) -> Iterator[tuple[str, str, str, str]]:
@@ -49,9 +52,8 @@ def _tree(picture: Picture, box: DrawnBox, depth: int, indent: int) -> Iterator[
             value = picture.values[number]
             yield (f"{space}◦ {value.name}", *_figures(value))
         elif kind == "op":
-            op, sign = picture.ops[number], ""
-            if op.error is not None:
-                sign = "✗ " if op.id == picture.suspect else "✓ " if op.error <= (op.tolerance or op.error) else "! "
+            op = picture.ops[number]
+            sign = SIGNS.get(picture.state(op) or "", "")
             name = op.saying if len(picture.ops) <= SMALL else op_name(op)
             yield (f"{space}{sign}{name}", *_figures(through(picture, op)))
         elif kind == "box":

@@ -11,7 +11,7 @@ from chainrule.lens.engine.autograd import (
 )
 from chainrule.lens.engine.backward import Contribution, ReverseStep, differentiable, loss_to_differentiate, reverse
 from chainrule.lens.engine.comparison import Comparison, Difference, compare, difference, largest
-from chainrule.lens.engine.cuts import cuts_of
+from chainrule.lens.engine.cuts import Cut, cuts_of, held_nodes
 from chainrule.lens.engine.differences import (
     NOISE_ORDER,
     NOISE_VALUES,
@@ -21,18 +21,25 @@ from chainrule.lens.engine.differences import (
     computational_noise,
     coordinate_derivative,
     first_step,
+    moving,
     ridders,
 )
-from chainrule.lens.engine.limits import N_SAMPLES, Limits, limits_from, reasons, sampled_limits
+from chainrule.lens.engine.finite import first_not_finite
+from chainrule.lens.engine.holding import Holding
+from chainrule.lens.engine.kinks import Watched, kinked
+from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limits_from, reasons, sampled_limits
+from chainrule.lens.engine.lines import Line, one_sided, settled, slope
 from chainrule.lens.engine.noisy import Formats, number_formats, with_noise
 from chainrule.lens.engine.policy import OURS, Policy
-from chainrule.lens.engine.replaying import needed_constants, replay
+from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
-from chainrule.lens.engine.segments import Segment, narrower_segments
+from chainrule.lens.engine.segments import Segment, name_of, narrower_segments
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
+from chainrule.lens.engine.widened import Widened
 
 __all__ = [
     "FALSE_ALARM",
+    "FEWEST_SAMPLES",
     "NOISE_ORDER",
     "NOISE_VALUES",
     "N_SAMPLES",
@@ -41,15 +48,20 @@ __all__ = [
     "Comparison",
     "Contribution",
     "CustomFunctions",
+    "Cut",
     "Difference",
     "Estimate",
     "Formats",
+    "Holding",
     "Limits",
+    "Line",
     "Noise",
     "Policy",
     "ReverseStep",
     "Segment",
     "Tolerance",
+    "Watched",
+    "Widened",
     "along",
     "autograd_gradients",
     "compare",
@@ -58,22 +70,31 @@ __all__ = [
     "cuts_of",
     "difference",
     "differentiable",
+    "first_not_finite",
     "first_step",
     "function_name",
     "function_site",
+    "held_nodes",
+    "kinked",
     "largest",
     "limits_from",
     "local_gradient",
+    "local_run",
     "loss_to_differentiate",
     "maker_of",
+    "moving",
+    "name_of",
     "narrower_segments",
     "needed_constants",
     "number_formats",
+    "one_sided",
     "reasons",
     "replay",
     "reverse",
     "ridders",
     "sampled_limits",
+    "settled",
+    "slope",
     "student_quantile",
     "tolerance",
     "unit_roundoff",

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
+from chainrule.lens.engine.autograd import whole_function
 from chainrule.lens.engine.fallback import local_fallback
 from chainrule.lens.engine.policy import OURS, Policy
-from chainrule.lens.rules import CONSTANT, Call, Rule, check_value
-from chainrule.lens.tape import Node, Tape
+from chainrule.lens.rules import CONSTANT, Call, Gradients, Rule, check_value
+from chainrule.lens.tape import WHOLE, Node, Tape
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,11 @@ class ReverseStep:
 
     @property
     def independent(self) -> bool:
-        """Whether our own rule gave it; false for the local fallback, which is autograd."""
-        return self.rule is not None
+        """Whether our own rule gave it; false for the local fallback, which is autograd.
+
+        A custom Function that is one operation hands back what it says itself, and is judged by numbers.
+        """
+        return self.rule is not None or self.node.rule_name == WHOLE
 
 
 @torch.no_grad()
@@ -66,10 +70,9 @@ def reverse(
             continue
         incoming = tuple(gradients.pop(output, None) for output in node.outputs)
         rule = policy.rules.get(node.rule_name)
-        if rule is None and not policy.fallback:
+        if rule is None and not policy.fallback and node.rule_name != WHOLE:
             raise LensError(_no_rule(node))
-        call = Call(tape, node, wanted)
-        result = rule.pullback(call, *incoming) if rule is not None else local_fallback(call, incoming)
+        result = _handed_back(Call(tape, node, wanted), rule, incoming)
         outgoing = tuple(_contributions(tape, node, result, wanted))
         for one in outgoing:
             _accumulate(gradients, sums, one)
@@ -77,6 +80,15 @@ def reverse(
             each(ReverseStep(order, node, rule, incoming, outgoing))
         order += 1
     return {value: gradient for value, gradient in gradients.items() if value in leaves}
+
+
+def _handed_back(call: Call, rule: Rule | None, incoming: tuple[Tensor | None, ...]) -> Gradients:
+    """By the rule; without one by what a custom Function says itself, or by autograd."""
+    if rule is not None:
+        return rule.pullback(call, *incoming)
+    if call.node.rule_name == WHOLE:
+        return whole_function(call.tape, call.node, incoming)
+    return local_fallback(call, incoming)
 
 
 def _accumulate(gradients: dict[int, Tensor], sums: set[int], one: Contribution) -> None:
@@ -99,7 +111,7 @@ def differentiable(tape: Tape) -> frozenset[int]:
     live = {leaf.id for leaf in tape.leaves()}
     inside: set[int] = set()  # computed from live values in the forward pass of a custom Function
     for node in tape.nodes:
-        if node.rule_name in CONSTANT or not node.tracked:
+        if node.rule_name in CONSTANT or not node.tracked or node.hidden:
             continue
         from_live, update = any(value in live for value in node.inputs), node.func is None
         from_inside = (update or not node.grad_enabled) and any(value in inside for value in node.inputs)
@@ -160,8 +172,9 @@ def check_unchanged(tape: Tape, wanted: frozenset[int]) -> None:
 
 def _no_rule(node: Node) -> str:
     place = f" in module {node.module!r}" if node.module else ""
+    code = "" if node.site is None else f": `{node.site.shown}`"
     return (
-        f"no rule for {node.op}, asked for at {node.site}{place}: `{node.site.code if node.site else ''}`. "
+        f"no rule for {node.op}, asked for at {node.site}{place}{code}. "
         "Pass policy=Policy(fallback=True) (--fallback) to differentiate it by autograd, marked as not independent; "
         "or add one function to chainrule/lens/rules"
     )

@@ -38,11 +38,30 @@ class Difference:
 
 
 def difference(value: int, one: Tensor | None, other: Tensor | None, eps: float) -> Difference:
-    """Holds `one` against `other`; None is a gradient of zeros. `eps` is that of the number format."""
+    """Holds `one` against `other`; None is a gradient of zeros. `eps` is that of the number format.
+
+    NaN in both is agreement; the size is that of the finite elements.
+    """
     size = max(largest(one), largest(other))
-    absolute = size if one is None or other is None else largest(one.detach() - other.detach())
+    absolute = size if one is None or other is None else apart(one, other)
+    if size == math.inf:
+        size = max(largest(_finite(one)), largest(_finite(other)))
     spacing = eps * 2.0 ** math.floor(math.log2(size)) if 0 < size < math.inf else 0.0
     return Difference(value, absolute, size, spacing)
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference of an element; elements that are not finite in the same way in both are no difference."""
+    one, other = one.detach(), other.detach()
+    found = largest(one - other)
+    if found < math.inf:
+        return found
+    alike = (one == other) | (one.isnan() & other.isnan())
+    return largest(torch.where(alike, torch.zeros_like(one), one - other))
+
+
+def _finite(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else torch.where(tensor.isfinite(), tensor, torch.zeros_like(tensor)).detach()
 
 
 def largest(tensor: Tensor | None) -> float:

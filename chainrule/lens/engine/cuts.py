@@ -1,27 +1,122 @@
-"""Where a program stops gradients itself: detach, torch.no_grad(), .item(); numbers do not see these."""
+"""Where a program stops gradients itself: detach, .data, torch.no_grad(), .item(), .tolist(), padding_idx."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 from chainrule.lens.engine.autograd import CustomFunctions
 from chainrule.lens.engine.backward import differentiable
-from chainrule.lens.tape import Tape
+from chainrule.lens.tape import Node, Ref, Site, Tape
 
-CUTTING = ("detach", "_local_scalar_dense")
+# These hand numbers to Python.
+LEAVING = ("_local_scalar_dense", "tolist")
+CUTTING = ("detach", *LEAVING)
+# So many weights are named, of more the number.
+NAMED = 3
+
+# What is kept of an operation when the program runs again: its results; the number that it read; the rows of the
+# padding; or the leaf that it wrote to without autograd seeing it, which then is not written to again.
+Hold = Literal["results", "number", "padding", "leaf"]
 
 
-def cuts_of(tape: Tape) -> tuple[str, ...]:
-    """The operations that read a value with a gradient and give back one without, as `op at file:line`.
+@dataclass(frozen=True)
+class Cut:
+    """A line that stops gradients, and the weights that get none through it."""
 
-    An embedding with `padding_idx` is one: it says that the row of the padding has no gradient.
+    what: str
+    site: Site | None
+    weights: tuple[str, ...]
+
+    def __str__(self) -> str:
+        n = len(self.weights)
+        who = ", ".join(self.weights[:NAMED]) + (", …" if n > NAMED else "")
+        behind = "" if not n else f": {n} weight{'s' * (n > 1)} behind it get no gradient through it ({who})"
+        where = "" if self.site is None else f" at {self.site}"
+        return f"{self.what}{where}{behind}"
+
+
+def cuts_of(tape: Tape) -> tuple[Cut, ...]:
+    """The lines that read a value with a gradient and hand on one without, in the order of the program.
+
+    An embedding with `padding_idx` is one: it says that the row of the padding has no gradient. What the loss does not
+    come from (a number that is printed after it) is none.
+    """
+    live, held, heard = differentiable(tape), held_nodes(tape), _heard(tape)
+    lines: dict[tuple[str, Site | None], list[Node]] = {}
+    for node in tape.nodes:
+        hold = held.get(node.id)
+        if hold is None or not live.intersection(node.inputs) or not (node.id in heard or hold != "results"):
+            continue
+        if hold == "number" and _after_the_loss(tape, node):
+            continue
+        lines.setdefault((_called(node, hold), node.site), []).append(node)
+    return tuple(Cut(what, site, _behind(tape, nodes, live)) for (what, site), nodes in lines.items())
+
+
+def held_nodes(tape: Tape) -> dict[int, Hold]:
+    """The operations at which the program stops gradients, with what is held there for numbers to stop as well.
+
+    Every number that goes to Python is held, whatever it came from: the way that the program took with it is the way
+    that is differentiated.
     """
     live, inside = differentiable(tape), CustomFunctions(tape).backward_of
-    found: dict[str, None] = {}
+    leaves = {tape.values[leaf.id].meta.storage for leaf in tape.leaves()}
+    written = {tape.values[node.outputs[0]].meta.storage for node in tape.nodes if node.in_place and node.outputs}
+    others = [node for node in tape.nodes if node.rule_name != "detach"]
+    read = {value for node in others for value in node.inputs} | set(tape.outputs)
+    held: dict[int, Hold] = {}
     for node in tape.nodes:
-        if not live.intersection(node.inputs):
+        if node.id in inside or node.hidden or node.func is None:
             continue
-        if node.rule_name == "embedding" and int(node.arguments.get("padding_idx", -1)) >= 0:
-            found[f"padding_idx of {node.op} at {node.site}"] = None
-        if node.id in inside or live.intersection(node.outputs):
-            continue
-        numbers = not node.outputs or any(tape.values[output].differentiable for output in node.outputs)
-        if numbers and (not node.grad_enabled or node.rule_name in CUTTING):
-            found[f"{node.op} at {node.site}"] = None
-    return tuple(found)
+        if node.rule_name == "detach" and not node.asked and not read.intersection(node.outputs):
+            continue  # what autograd saved for a way back inside the program
+        if node.rule_name in LEAVING:
+            held[node.id] = "number"
+        elif node.rule_name == "embedding" and int(node.arguments.get("padding_idx", -1)) >= 0:
+            held[node.id] = "padding"
+        elif node.unseen or node.rule_name == "embedding_renorm":
+            target = node.arguments.get("self")
+            if isinstance(target, Ref) and tape.values[target.value].meta.storage in leaves:
+                held[node.id] = "leaf"
+        elif live.intersection(node.inputs) and not live.intersection(node.outputs):
+            numbers = any(tape.values[output].differentiable for output in node.outputs)
+            writes = node.rule_name == "detach" and tape.values[node.outputs[0]].meta.storage in written
+            if numbers and not writes and (not node.grad_enabled or node.rule_name in CUTTING):
+                held[node.id] = "results"
+    return held
+
+
+def _called(node: Node, hold: Hold) -> str:
+    if hold == "padding":
+        return f"padding_idx of {node.op}"
+    if hold == "leaf":
+        return f"{node.op}, which autograd does not see,"
+    if node.rule_name in LEAVING:
+        return ".tolist()" if node.rule_name == "tolist" else ".item()"
+    return node.op if node.rule_name in CUTTING else f"{node.op} under torch.no_grad()"
+
+
+def _heard(tape: Tape) -> frozenset[int]:
+    """The operations whose results the loss may come from: by the tape, or by leaving it."""
+    needed = set() if tape.loss is None else {tape.loss}
+    read = {value for node in tape.nodes for value in node.inputs}
+    heard = set()
+    for node in reversed(tape.nodes):
+        unread = node.rule_name == "detach" and not read.intersection(node.outputs)
+        if node.rule_name in LEAVING or unread or needed.intersection(node.outputs):
+            heard.add(node.id)
+            needed.update(node.inputs)
+    return frozenset(heard)
+
+
+def _after_the_loss(tape: Tape, node: Node) -> bool:
+    maker = None if tape.loss is None else tape.values[tape.loss].producer
+    return maker is not None and node.id > maker
+
+
+def _behind(tape: Tape, nodes: list[Node], live: frozenset[int]) -> tuple[str, ...]:
+    """The names of the leaves that the operations' values come from."""
+    needed = {value for node in nodes for value in node.inputs if value in live}
+    for node in reversed(tape.nodes[: nodes[-1].id]):
+        if needed.intersection(node.outputs):
+            needed.update(value for value in node.inputs if value in live)
+    return tuple(leaf.name for leaf in tape.leaves() if leaf.id in needed)

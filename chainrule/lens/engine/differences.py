@@ -29,7 +29,13 @@ class Estimate:
 
 
 def ridders(
-    f: Callable[[float], float], h0: float = 0.1, levels: int = LEVELS, at: float = 0.0, noise: float = 0.0
+    f: Callable[[float], float],
+    h0: float = 0.1,
+    levels: int = LEVELS,
+    at: float = 0.0,
+    noise: float = 0.0,
+    *,
+    enough: float = 0.0,
 ) -> Estimate:
     """The derivative of `f` at `at`, by Ridders' method: central differences at h0, h0/2, h0/4, … taken to h = 0.
 
@@ -37,7 +43,7 @@ def ridders(
     tableau differs from the two that it was made of), and at least what rounding alone does to a difference: u·|f|/h,
     u = 2⁻⁵³, or `noise`/h where the values of `f` are known to be less certain (the extrapolation adds up the noise of
     all steps to about that of the last). It stops early when that is all that is left, since a smaller step can then
-    only be worse.
+    only be worse, and when the error is `enough`.
 
     C. J. F. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Advances in Engineering Software 4 (1982) 75–76.
     """
@@ -58,7 +64,7 @@ def ridders(
             if error <= best.error:
                 best = Estimate(entry, error, floor, 0)
         best = replace(best, n_evaluations=2 * (level + 1))
-        if best.error <= floor:
+        if best.error <= max(floor, enough):
             break
         h /= SHRINK
     return best
@@ -107,6 +113,18 @@ def coordinate_derivative(
             n_evaluations = found.n_evaluations + closer.n_evaluations + 1
             found = replace(closer if closer.error < found.error else found, n_evaluations=n_evaluations)
     return found
+
+
+@contextmanager
+def moving(forward: Callable[[], float], tensor: Tensor, place: tuple[int, ...]) -> Iterator[Callable[[float], float]]:
+    """The loss as a function of one element; put back bit for bit at the end."""
+    with restored([tensor], place):
+
+        def moved(x: float) -> float:
+            tensor.data[place] = x
+            return forward()
+
+        yield moved
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,15 +17,21 @@ from chainrule.lens.tape import Tape
 
 # More samples would narrow the limits by less than a fifth.
 N_SAMPLES = 8
+# With fewer, Student's quantile is so large that a limit says nothing: they are made whatever the time.
+FEWEST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Tolerances for the differences of a comparison; `n_samples` walks with noise were made for them."""
+    """Tolerances for the differences of a comparison; `n_samples` walks with noise were made for them.
+
+    `seconds_left_out` is about what the walks would have taken that there was no time for.
+    """
 
     differences: Mapping[int, Difference]
     tolerances: Mapping[int, Tolerance]
     n_samples: int
+    seconds_left_out: float = 0.0
 
     def of(self, value: int) -> Tolerance:
         """The tolerance of one value; of one that was not compared, nothing is explained by rounding."""
@@ -45,7 +51,7 @@ def sampled_limits(
     seed: int,
     seconds: float,
 ) -> Limits:
-    """Walks back with noise, `N_SAMPLES` times or as often as the time allows (once at least), and sets the limits.
+    """Walks back with noise, `N_SAMPLES` times or as often as the time allows (`FEWEST_SAMPLES` times at least).
 
     The noise is 1/√u times as large as rounding, u being the unit roundoff of the narrowest format on the tape, and
     what it does is divided by as much. So it stands out from the rounding of the walk itself, and is still so small
@@ -58,9 +64,11 @@ def sampled_limits(
     for number in range(N_SAMPLES):
         noise = Noise(seed + number, u**-0.5)
         samples.append(sample_reverse(tape, ours, noise, formats, policy=policy))
-        if (time.perf_counter() - start) * (number + 2) / (number + 1) > seconds:
+        took = time.perf_counter() - start
+        if number + 1 >= FEWEST_SAMPLES and took * (number + 2) / (number + 1) > seconds:
             break
-    return limits_from(samples, differences, formats)
+    found = limits_from(samples, differences, formats)
+    return replace(found, seconds_left_out=(N_SAMPLES - len(samples)) * took / len(samples))
 
 
 def limits_from(

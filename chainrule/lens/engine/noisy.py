@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from chainrule.lens.engine.backward import ReverseStep, reverse
-from chainrule.lens.engine.comparison import largest
+from chainrule.lens.engine.comparison import apart, largest
 from chainrule.lens.engine.fallback import local_fallback
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
+from chainrule.lens.engine.stored import STORED, as_stored
 from chainrule.lens.engine.terms import terms_of_gradient
 from chainrule.lens.rules import Call, Formula, Gradients, Rule
 from chainrule.lens.tape import Tape
@@ -38,8 +39,7 @@ def sample_reverse(
     def compare(value: int, gradient: Tensor | None) -> None:
         exact = reference.get(value)
         if exact is not None and exact.numel():
-            moved = exact if gradient is None else exact - gradient
-            found[value] = largest(moved) / noise.scale
+            found[value] = (largest(exact) if gradient is None else apart(exact, gradient)) / noise.scale
 
     def see(step: ReverseStep) -> None:
         for value, gradient in zip(step.node.outputs, step.incoming, strict=True):
@@ -93,7 +93,11 @@ def _noisy(rule: Rule, noise: Noise, formats: Formats, call: Call, *incoming: Te
                 None if g is None else noise(g, n_terms**0.5 * unit_roundoff(accumulator(formats[output])))
                 for output, g in zip(call.node.outputs, incoming, strict=True)
             )
-        result = rule.pullback(NoisyCall(call, values, noise, formats), *given)
+        if call.node.rule_name in STORED:
+            rounded = partial(noise, relative=unit_roundoff(formats[call.node.outputs[0]]))
+            result = as_stored(Call(call.tape, call.node, values), rounded, given)
+        else:
+            result = rule.pullback(NoisyCall(call, values, noise, formats), *given)
         for name, ref in call.node.references():
             argument = name.split("[")[0]
             gradient = result.get(argument)

@@ -217,10 +217,32 @@ def _attention(call: RereadCall) -> tuple[list[Tensor], Node]:
     return [out, logsumexp], replace(call.node, op=name, func=func, arguments=arguments, outputs=call.node.outputs[:2])
 
 
+def _whole(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
+    """A custom Function, by its own forward pass."""
+    return call.node.func.run(list(call["inputs"])), call.node
+
+
 SPECIAL: dict[str, Callable[[RereadCall, Tape], tuple[list[Tensor], Node]]] = {
     "view": _view,
     "_unsafe_view": _view,
     "_reshape_alias": _view,
     "write_through": _write_through,
     "native_dropout": _dropout,
+    "custom_function": _whole,
 }
+
+
+@torch.no_grad()
+def local_run(tape: Tape, node: Node, moved: Mapping[int, Tensor]) -> list[Tensor]:
+    """The results of one operation alone in float64, with some of the values that it read moved.
+
+    Raises LensError for an operation that cannot be repeated by itself.
+    """
+    if node.func is None and node.rule_name not in SPECIAL:
+        raise LensError(f"{node.op} stands for what others wrote, and cannot be repeated by itself")
+    read = {}
+    for value in node.inputs:
+        kept = tape.values[value].tensor
+        if kept is not None:
+            read[value] = moved[value] if value in moved else _wide(kept)
+    return _compute(RereadCall(tape, node, read), tape)[0]

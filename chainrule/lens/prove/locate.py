@@ -1,5 +1,6 @@
 """Which operation is to blame for a wrong gradient: the one behind which everything is still right."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,9 @@ class Place:
 
     `value` is the tensor that received the wrong gradient from it. `function` is the custom autograd Function that it
     is a part of, `function_site` where the backward pass of that is written. `others` are operations that might be
-    meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart.
+    meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart. `by_numbers`:
+    autograd and the rules agree there, and numbers contradict both; `others` are then contradicted too. `unseen`: a
+    write in place that autograd did not see, for lack of a wrong operation. `by_hook`: `function` is a hook.
     """
 
     node: int
@@ -41,6 +44,26 @@ class Place:
     function: str | None = None
     function_site: Site | None = None
     others: tuple[int, ...] = ()
+    by_numbers: bool = False
+    unseen: bool = False
+    by_hook: bool = False
+
+    @property
+    def called(self) -> str:
+        """Who is named: a hook, a custom Function, or else the operation."""
+        if self.function is None:
+            return self.op
+        return self.function if self.by_hook else f"custom Function {self.function}"
+
+    @property
+    def told(self) -> str:
+        """What is wrong, with who is named, for the middle of a sentence."""
+        module = f" in {self.module}" if self.module else ""
+        if self.unseen:
+            return f"{self.op}{module} writes to a tensor without autograd seeing it"
+        if self.relative == math.inf:
+            return f"the gradient of {self.called}{module} is not finite"
+        return f"the gradient of {self.called}{module} is off by {self.relative:.1e}"
 
 
 def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place | None:

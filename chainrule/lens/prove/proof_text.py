@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+from chainrule.lens.engine import FALSE_ALARM, N_SAMPLES, student_quantile
 from chainrule.lens.prove.locate import Place
+from chainrule.lens.prove.number_checks import Engine, NumberCheck
 from chainrule.lens.prove.proof import ParameterCheck, Report
-from chainrule.lens.prove.sampling import Engine, NumberCheck
 from chainrule.lens.tape import Site
 from chainrule.show import WIDTH, cut, shape_text, table_lines, wrapped
 
 # A longer list of parameters is cut to those with the largest errors.
 SHOWN = 24
+# Numbers that could not be taken, each with its reason.
+REMARKS = 4
+# Lines that stop gradients.
+CUTS = 12
 ENGINES: tuple[Engine, ...] = ("autograd", "rules")
 
 
@@ -22,6 +27,8 @@ def proof_lines(report: Report, width: int = WIDTH) -> list[str]:
         _nodes(report, width),
         _numbers(report, width),
         _allowance(report, width, of_step=of_step),
+        _changes(report, width),
+        _cuts(report, width),
         _verdict(report, width),
     ]
     lines: list[str] = []
@@ -47,11 +54,13 @@ def _head(report: Report, *, of_step: bool) -> list[str]:
 
 
 def _table(report: Report, width: int, *, of_step: bool) -> list[str]:
-    rows = sorted(report.parameters, key=lambda one: (one.ok, -one.difference_in_limits))
+    rows = sorted(report.parameters, key=lambda one: (one.ok, one.zero, -one.difference_in_limits))
     shown = rows if len(rows) <= SHOWN else rows[:SHOWN]
     numbers = _by_name(report)
     heads = ["gradient of", "shape", "error"]
-    heads += ["expected", "noticed from", "scale", "scale from"] if of_step else ["ulps", "allowed", "numbers"]
+    heads += (
+        ["expected", "noticed from", "scale", "scale from"] if of_step else ["ulps", "allowed", "of limit", "numbers"]
+    )
     lines = table_lines(
         heads,
         [_row(one, numbers, of_step=of_step) for one in shown],
@@ -66,12 +75,14 @@ def _table(report: Report, width: int, *, of_step: bool) -> list[str]:
 
 def _row(one: ParameterCheck, numbers: dict[str, float], *, of_step: bool) -> Sequence[str]:
     mark = "" if one.ok else " ✗"
+    mark = " (zero)" if one.zero else mark or (" ?" if one.wide and not of_step else "")
     start = [one.name + mark, shape_text(one.shape), _error(one.error if one.difference is not None else None)]
     if of_step:
         scale = None if one.scale_tolerance is None else one.scale_tolerance.noticed
         return [*start, _error(one.tolerance.expected), _error(one.tolerance.noticed), _error(one.scale), _error(scale)]
     ulps = "" if one.difference is None else f"{one.difference.ulps:z.3g}"
-    return [*start, ulps, _error(one.tolerance.limit or None), _error(numbers.get(one.name))]
+    of_limit = "" if one.difference is None else f"{one.difference_in_limits + 0.0:.2g}"
+    return [*start, ulps, _error(one.tolerance.limit or None), of_limit, _error(numbers.get(one.name))]
 
 
 def _error(one: float | None) -> str:
@@ -111,15 +122,25 @@ def _numbers(report: Report, width: int) -> list[str]:
     if numbers is None:
         return []
     engines = [one for one in ENGINES if one in report.against]
-    worst = max((check.error(one) for check in numbers.coordinates for one in engines), default=0.0)
-    own = max((check.own_error for check in numbers.coordinates), default=0.0)
-    along = numbers.direction
-    text = (
-        f"Numbers: {len(numbers.coordinates)} of {numbers.n_asked} weights, largest difference {worst:.1e} "
-        f"(by their own estimate off by ≤ {own:.1e}); all weights at once, along a random direction: "
-        f"{max(along.error(one) for one in engines):.1e} (≤ {along.own_error:.1e}); {numbers.n_runs} runs"
-    )
-    return wrapped(text + (f". {numbers.why}" if numbers.why else ""), width)
+    parts = [
+        f"{len(numbers.coordinates)} of {numbers.n_asked} weights, {_furthest(numbers.coordinates, engines)}",
+        f"{len(numbers.directions)} random directions through all weights, {_furthest(numbers.directions, engines)}",
+    ]
+    text = f"Numbers: {'; '.join(parts)}; {numbers.n_runs} runs"
+    lines = wrapped(text + (f". {numbers.why}" if numbers.why else ""), width)
+    for one in numbers.remarks[:REMARKS]:
+        what = "on a corner" if one.state == "corner" else "withdrawn"
+        lines += wrapped(f"{what}, no fault: {_coordinate(one)}: {one.why}", width)
+    if len(numbers.remarks) > REMARKS:
+        lines.append(f"… and {len(numbers.remarks) - REMARKS} more such (--json has all)")
+    return lines
+
+
+def _furthest(checks: Sequence[NumberCheck], engines: Sequence[Engine]) -> str:
+    measured = [one for one in checks if one.state == "measured"]
+    worst = max((one.error(engine) for one in measured for engine in engines), default=0.0)
+    own = max((one.own_error for one in measured), default=0.0)
+    return f"largest difference {worst:.1e} (by their own estimate off by ≤ {own:.1e})"
 
 
 def _allowance(report: Report, width: int, *, of_step: bool) -> list[str]:
@@ -132,47 +153,96 @@ def _allowance(report: Report, width: int, *, of_step: bool) -> list[str]:
         return wrapped(f"Number formats: {formats}", width)
     what = "forward and backward" if of_step else "the way back"
     times = f"{report.n_samples} times" if report.n_samples > 1 else "once"
-    return wrapped(
+    lines = wrapped(
         f"Allowed: {what} repeated {times} with random roundings of the formats in use, and Student's quantile for one "
         f"false alarm in a thousand. Formats: {formats}",
         width,
     )
+    if report.seconds_left_out:
+        lines += wrapped(
+            f"More time would narrow the limits {_narrower(report):.2g} times: --seconds {report.seconds_for_all:.0f} "
+            f"is enough for {N_SAMPLES} repetitions",
+            width,
+        )
+    if report.zeros:
+        names = ", ".join(one.name for one in report.zeros[:8]) + (", …" if len(report.zeros) > 8 else "")
+        lines += wrapped(
+            f"Zero by construction, nothing but rounding, and left out of the largest error: {names}", width
+        )
+    return lines
+
+
+def _narrower(report: Report) -> float:
+    """How many times wider the limits are than those of all repetitions, by Student's distribution."""
+    confidence = 1 - FALSE_ALARM / max(report.n_values, 1)
+    return student_quantile(confidence, report.n_samples) / student_quantile(confidence, N_SAMPLES)
+
+
+def _changes(report: Report, width: int) -> list[str]:
+    """Who changes gradients on the way back, on purpose or not."""
+    lines = []
+    for one in report.changes:
+        word = "allowed" if one.allowed else "not allowed (allow= or --allow names it, if it is on purpose)"
+        lines += wrapped(f"Changes a gradient: {one}; {word}", width)
+    for entry in report.unused:
+        lines += wrapped(f"allow {entry!r}: nothing there changed a gradient in this run", width)
+    return lines
+
+
+def _cuts(report: Report, width: int) -> list[str]:
+    """The lines that stop gradients: a warning, since a forgotten `.item()` looks like one that is meant."""
+    if not report.cuts:
+        return []
+    lines = wrapped("⚠ The program stops gradients itself. Numbers were taken with these held as they were:", width)
+    for one in report.cuts[:CUTS]:
+        lines += wrapped(f"  {one}", width)
+    if len(report.cuts) > CUTS:
+        lines.append(f"  … and {len(report.cuts) - CUTS} more such lines (--json has all)")
+    return lines
 
 
 def _verdict(report: Report, width: int) -> list[str]:
     if report.ok:
         lines = wrapped("✓ " + report.summary, width)
-        if report.contradictions:
-            lines += wrapped(f"Numbers differ, since the program cuts gradients: {', '.join(report.cuts)}", width)
         return lines
+    if report.verdict == "not proved":
+        return wrapped("? " + report.summary, width)
     lines = wrapped("✗ " + report.summary, width)
     if report.place is not None:
         lines += _place(report.place, width)
     lines += _sides(report, width)
     if report.contradictions and report.gradients_agree:
-        lines += wrapped(
-            "Autograd and the rules agree with each other. Look for a jump of the loss (rounding, argmax, a "
-            "comparison), or for something that changes from run to run.",
-            width,
-        )
+        lines += wrapped(_against_both(report), width)
     return lines
 
 
+def _against_both(report: Report) -> str:
+    if report.place is not None:
+        return "Autograd and the rules agree there, and numbers contradict both: each operation was moved by itself."
+    return (
+        "Autograd and the rules agree with each other, and every recorded operation is right by itself. Look for "
+        "numbers that leave the recording (.tolist(), NumPy) and come back, or for a jump of the loss (argmax)."
+    )
+
+
 def _place(place: Place, width: int) -> list[str]:
-    lines = [f"  wrong from here  gradient of {place.value}, error {place.relative:.1e}"]
-    if place.function is not None:
+    lines = [] if place.unseen else [f"  wrong from here  gradient of {place.value}, error {place.relative:.1e}"]
+    if place.by_hook:
+        lines.append(f"  hook             {place.function}, at {_at(place.function_site)}")
+    elif place.function is not None:
         lines.append(f"  custom Function  {place.function}, its backward at {_at(place.function_site)}")
     lines.append(f"  operation        {place.op}, number {place.node}{_in(place.module)}")
     if place.site is not None:
         lines += [f"  line             {place.site}", f"                   {place.site.code}"]
     if place.others:
-        lines.append(f"  or one of        operations {', '.join(map(str, place.others))}")
+        what = "and also " if place.by_numbers else "or one of"
+        lines.append(f"  {what}        operations {', '.join(map(str, place.others))}")
     return [cut(line, width) for line in lines]
 
 
 def _sides(report: Report, width: int) -> list[str]:
     """Whom the numbers prove right, with the plainest example."""
-    if report.gradients_agree or not report.contradictions:
+    if not report.contradictions:
         return []
     worst = max(report.contradictions, key=lambda one: max(one.error("autograd"), one.error("rules")))
     right = [one for one in ENGINES if worst.agrees(one)]

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from chainrule.base import finite
 from chainrule.lens.prove.locate import Place
+from chainrule.lens.prove.number_checks import Numbers
 from chainrule.lens.prove.proof import ParameterCheck, Report
-from chainrule.lens.prove.sampling import Numbers
 from chainrule.lens.tape import Site
 
 
@@ -13,6 +14,9 @@ def proof_facts(report: Report) -> dict[str, Any]:
     return {
         "name": report.name,
         "ok": report.ok,
+        "verdict": report.verdict,
+        "open_points": list(report.open_points),
+        "largest_error_over_limit": finite(report.worst_in_limits),
         "summary": report.summary,
         "against": list(report.against),
         "loss": report.loss,
@@ -37,8 +41,13 @@ def proof_facts(report: Report) -> dict[str, Any]:
         "n_values": report.n_values,
         "skipped": report.skipped,
         "not_independent": list(report.not_independent),
-        "cuts": list(report.cuts),
+        "cuts": [{"what": one.what, "site": _site(one.site), "weights": list(one.weights)} for one in report.cuts],
+        "changes": [
+            {"what": one.what, "site": _site(one.site), "change": one.change, "allowed": one.allowed}
+            for one in report.changes
+        ],
         "seconds": report.seconds,
+        "seconds_left_out": report.seconds_left_out,
     }
 
 
@@ -53,6 +62,8 @@ def _parameter(one: ParameterCheck) -> dict[str, Any]:
         "tolerance": one.tolerance.limit,
         "expected": one.tolerance.expected,
         "noticed": one.tolerance.noticed,
+        "error_over_limit": finite(one.difference_in_limits),
+        "zero": one.zero,
         "scale": one.scale,
         "scale_tolerance": None if one.scale_tolerance is None else one.scale_tolerance.limit,
         "reason": one.reason,
@@ -74,6 +85,7 @@ def _place(one: Place) -> dict[str, Any]:
         "function": one.function,
         "function_site": _site(one.function_site),
         "others": list(one.others),
+        "by_numbers": one.by_numbers,
     }
 
 
@@ -86,6 +98,8 @@ def _numbers(one: Numbers) -> dict[str, Any]:
         "checks": [
             {
                 "name": check.name,
+                "state": check.state,
+                "why": check.why,
                 "index": list(check.index),
                 "autograd": check.autograd,
                 "rules": check.rules,

@@ -1,102 +1,65 @@
-"""The third way: derivatives by numbers, at sampled weights and along one direction through all of them."""
+"""The third way: derivatives by numbers, at sampled weights and along directions through all of them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from chainrule.lens.engine import (
-    FALSE_ALARM,
-    NOISE_ORDER,
-    NOISE_VALUES,
     UNIT_ROUNDOFF,
     Estimate,
+    Watched,
+    Widened,
     along,
-    computational_noise,
-    coordinate_derivative,
     first_step,
     largest,
-    ridders,
-    student_quantile,
+    moving,
 )
+from chainrule.lens.prove.number_checks import Engine, NumberCheck, Numbers, check_of
+from chainrule.lens.prove.probe import Probe, explained, noise_of
 from chainrule.lens.tape import Value
 
-Engine = Literal["autograd", "rules"]
 ALL_WEIGHTS = "all weights at once"
-# The direction moves every weight by this part of its tensor's root mean square, at first.
-FIRST_DISTANCE = 0.02
-# So small that the loss is a straight line but for its rounding, and still many roundings long.
-NOISE_ROUNDINGS, LONGEST_NOISE = 2.0**13, 2.0**-6
-# A derivative that says itself that it is worse than this is tried with steps so many times wider.
+N_DIRECTIONS = 3
+# Done whatever the time; the largest gradient of so many tensors.
+FEWEST = 8
+# So many weights at which numbers contradict both engines are enough: each costs twenty runs.
+ENOUGH = 3
+# What three directions, the noise and eight coordinates usually take; with less time, three runs have to do for each.
+USUAL_RUNS = 80
+# A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
+NEAREST, FARTHEST = 1e-3, 0.25
+# To move all weights of a model with more than so many takes as long as to run it.
+LARGE = 10_000_000
+# A coordinate whose derivative says itself that it is worse than this is tried with steps so many times wider.
 POOR, WIDER = 1e-4, 16.0
-# One false alarm in a thousand verifications of a hundred checks; noise is known from so many third differences.
-ROUNDING = student_quantile(1 - FALSE_ALARM / 100, NOISE_VALUES - NOISE_ORDER)
-
-
-@dataclass(frozen=True)
-class NumberCheck:
-    """One derivative by numbers beside those of the engines (None where one was not asked).
-
-    `size` is the largest element of the tensor's gradient, or for the direction through all weights (`index` is empty)
-    the root of the summed squares of gradient times movement. `limit` is what rounding explains in the engines and,
-    times the quantile of Student's distribution for so many checks, in the numbers.
-    """
-
-    name: str
-    index: tuple[int, ...]
-    autograd: float | None
-    rules: float | None
-    numbers: Estimate
-    size: float
-    limit: float
-
-    def error(self, engine: Engine) -> float:
-        """How far the engine's derivative is from that by numbers, over `size`."""
-        theirs = self.autograd if engine == "autograd" else self.rules
-        return 0.0 if theirs is None or not self.size else abs(theirs - self.numbers.derivative) / self.size
-
-    @property
-    def own_error(self) -> float:
-        """How far off the numbers say they may be, over `size`."""
-        return self.numbers.error / self.size if self.size else 0.0
-
-    def agrees(self, engine: Engine) -> bool:
-        """Whether the difference is explained by the numbers' own error and by rounding."""
-        return self.error(engine) <= self.own_error + self.limit
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What was checked by numbers. `n_coordinates` of `n_asked` were done; `why` says what kept it from the rest."""
-
-    direction: NumberCheck
-    coordinates: tuple[NumberCheck, ...]
-    n_asked: int
-    why: str
-    n_runs: int
-
-    @property
-    def checks(self) -> tuple[NumberCheck, ...]:
-        """The direction and the coordinates."""
-        return (self.direction, *self.coordinates)
 
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros."""
+    """A tensor that can be moved, with its gradients by the engines that were asked; None is a gradient of zeros.
+
+    A complex one is moved, and looked at, as pairs of real numbers.
+    """
 
     value: Value
     gradients: Mapping[Engine, Tensor | None]
     limit: float
 
+    def __post_init__(self) -> None:
+        if self.value.meta.dtype.is_complex:
+            pairs = {e: None if g is None else torch.view_as_real(g.resolve_conj()) for e, g in self.gradients.items()}
+            object.__setattr__(self, "gradients", pairs)
+
     @property
     def tensor(self) -> Tensor:
         """The tensor that the program reads."""
-        assert self.value.tensor is not None
-        return self.value.tensor
+        found = self.value.in_program
+        assert found is not None
+        return torch.view_as_real(found.data) if found.is_complex() else found
 
     def gradient(self, engine: Engine, index: tuple[int, ...]) -> float | None:
         """One element of the engine's gradient."""
@@ -119,72 +82,121 @@ def check_by_numbers(
     seed: int,
     seconds: float,
     u: float = UNIT_ROUNDOFF,
+    watch: bool = True,
 ) -> Numbers:
-    """One direction through all weights, always; then coordinates, until they are done or the time is over.
+    """`N_DIRECTIONS` directions through all weights and `FEWEST` coordinates, always; then more, while there is time.
 
-    `u` is the unit roundoff of the narrowest number format that the loss is computed in.
-
-    A coordinate that contradicts an engine is measured a second time with other steps, and counts only when it
-    contradicts again: a kink of the loss may have lain within the first.
+    `u` is the unit roundoff of the narrowest number format that the loss is computed in. With `watch` the sides of
+    kinks are looked at in every run, and no step counts that crosses one.
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
-    direction, noise, n_runs = _direction(forward, weights, generator, min(NOISE_ROUNDINGS * u, LONGEST_NOISE))
+    ways = _ways(weights, generator)
+    probes = _probes(forward, weights, ways, seconds=seconds, u=u, watch=watch)
+    directions: list[NumberCheck] = []
+    for number in range(N_DIRECTIONS):
+        ways = ways if not number else _ways(weights, generator)
+        directions.append(_first_explained(probes, partial(_direction, weights=weights, ways=ways)))
+    del ways
     plan = _coordinates(weights, n_coordinates, generator)
     found: list[NumberCheck] = []
     for weight, index in plan:
-        if time.perf_counter() > end:
+        done = time.perf_counter() > end or sum(not explained(one) for one in found) >= ENOUGH
+        if done and len(found) >= FEWEST:
             break
-        check = _coordinate(forward, weight, index, noise)
-        n_runs += check.numbers.n_evaluations
-        found.append(check)
+        found.append(_first_explained(probes, partial(_coordinate, weight=weight, index=index)))
     n_elements = sum(weight.tensor.numel() for weight in weights)
     why = ""
-    if len(found) < len(plan):
+    if sum(not explained(one) for one in found) >= ENOUGH:
+        why = "they contradict often enough"
+    elif len(found) < len(plan):
         why = f"{seconds:.0f} seconds were given for them; allow more with seconds= (--seconds)"
     elif len(plan) < n_coordinates:
         why = f"there are only {n_elements} weights"
-    return Numbers(direction, tuple(found), n_coordinates, why, n_runs)
+    n_runs = sum(probe.forward.n_runs for probe in probes)
+    return Numbers(tuple(directions), tuple(found), n_coordinates, why, n_runs)
 
 
-def _direction(
-    forward: Callable[[], float], weights: Sequence[Weight], generator: torch.Generator, noise_distance: float
-) -> tuple[NumberCheck, float, int]:
-    """The derivative along a random direction, and the noise of the loss, which was measured along it."""
+def _probes(
+    forward: Callable[[], float],
+    weights: Sequence[Weight],
+    ways: Sequence[Tensor],
+    *,
+    seconds: float,
+    u: float,
+    watch: bool,
+) -> list[Probe]:
+    """The loss as it is run; where narrower formats round it, before that the loss in float64 throughout."""
+
+    def probe(forward: Callable[[], float], u: float) -> Probe:
+        watched = Watched(forward, watch=watch)
+        before = time.perf_counter()
+        start = watched()
+        hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
+        with along(watched, *_light(weights, ways)) as loss:
+            noise = noise_of(loss, start, u)
+        return Probe(watched, start, noise, hasty=hasty)
+
+    if u <= UNIT_ROUNDOFF:
+        return [probe(forward, u)]
+    try:
+        wide = probe(Widened(forward), UNIT_ROUNDOFF)
+    except (RuntimeError, TypeError, ValueError, AssertionError):  # the program insists on its narrow format
+        return [probe(forward, u)]
+    return [wide, probe(forward, u)]
+
+
+def _first_explained(probes: Sequence[Probe], check: Callable[[Probe], NumberCheck]) -> NumberCheck:
+    """What the first probe finds that agrees with an engine; what the last one finds where none does."""
+    *before, last = probes
+    for probe in before:
+        found = check(probe)
+        if found.state == "measured" and explained(found):
+            return found
+    return check(last)
+
+
+def _ways(weights: Sequence[Weight], generator: torch.Generator) -> list[Tensor]:
+    """A random direction: normal numbers, as large in each tensor as its root mean square."""
     tensors = [weight.tensor for weight in weights]
     sizes = [float(tensor.detach().square().mean().sqrt()) if tensor.numel() else 0.0 for tensor in tensors]
     usual = sorted(size for size in sizes if size) or [1.0]
-    ways = [
-        torch.empty(tensor.shape, dtype=tensor.dtype).normal_(generator=generator) * (size or usual[len(usual) // 2])
+    # Drawn as float32, several times as fast: of a large model a good part of the time.
+    return [
+        torch.empty(tensor.shape).normal_(generator=generator).to(tensor.dtype).mul_(size or usual[len(usual) // 2])
         for tensor, size in zip(tensors, sizes, strict=True)
     ]
+
+
+def _light(weights: Sequence[Weight], ways: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """What is moved to see the rounding of the loss: of a large model the small tensors, which every layer has."""
+    pairs = [(weight.tensor, way) for weight, way in zip(weights, ways, strict=True)]
+    if sum(tensor.numel() for tensor, _ in pairs) > LARGE:
+        pairs = [pair for pair in pairs if pair[0].numel() <= LARGE / 100] or pairs
+    return [tensor for tensor, _ in pairs], [way for _, way in pairs]
+
+
+def _direction(probe: Probe, weights: Sequence[Weight], ways: Sequence[Tensor]) -> NumberCheck:
     totals: dict[Engine, float] = {}
     square = limit = 0.0
     for weight, way in zip(weights, ways, strict=True):
+        share = 0.0
         for engine, gradient in weight.gradients.items():
-            moved = way.new_zeros(()) if gradient is None else gradient * way
-            totals[engine] = totals.get(engine, 0.0) + float(moved.sum())
-        share = float(moved.square().sum())
+            moved = None if gradient is None else (gradient * way).flatten()
+            totals[engine] = totals.get(engine, 0.0) + (0.0 if moved is None else float(moved.sum()))
+            share = share if moved is None else max(share, float(torch.dot(moved, moved)))
         square += share
         limit += weight.limit**2 * share
-    with along(forward, tensors, ways) as loss:
-        noise = computational_noise(loss, noise_distance)
-        estimate = ridders(loss, FIRST_DISTANCE, noise=noise)
-    check = _check(ALL_WEIGHTS, (), totals, estimate, square**0.5, limit**0.5 / square**0.5 if square else 0.0)
-    return check, noise, estimate.n_evaluations + NOISE_VALUES
-
-
-def _check(
-    name: str,
-    index: tuple[int, ...],
-    found: Mapping[Engine, float | None],
-    estimate: Estimate,
-    size: float,
-    limit: float,
-) -> NumberCheck:
-    """With what rounding explains: in the engines, and in the numbers, whose noise was estimated from few values."""
-    allowed = limit + ROUNDING * estimate.rounding / size if size else 0.0
-    return NumberCheck(name, index, found.get("autograd"), found.get("rules"), estimate, size, allowed)
+    size, limit = square**0.5, (limit / square) ** 0.5 if square else 0.0
+    # The step at which rounding and what is left of the curvature after one extrapolation are about as large.
+    best = (probe.noise / size) ** 0.2 if size else FARTHEST
+    with along(probe.forward, [weight.tensor for weight in weights], ways) as loss:
+        return probe.check(
+            probe.line(loss),
+            1.0,
+            min(max(best, NEAREST), FARTHEST),
+            lambda estimate: check_of(ALL_WEIGHTS, (), totals, estimate, size, limit),
+        )
 
 
 def _coordinates(weights: Sequence[Weight], n: int, generator: torch.Generator) -> list[tuple[Weight, tuple[int, ...]]]:
@@ -211,18 +223,18 @@ def _largest(weight: Weight) -> int:
     return 0 if gradient is None else int(gradient.abs().argmax())
 
 
-def _coordinate(forward: Callable[[], float], weight: Weight, index: tuple[int, ...], noise: float) -> NumberCheck:
-    def check(h0: float) -> NumberCheck:
-        estimate = coordinate_derivative(forward, weight.tensor, index, h0=h0, noise=noise)
-        by = {engine: weight.gradient(engine, index) for engine in weight.gradients}
-        return _check(weight.value.name, index, by, estimate, weight.size, weight.limit)
+def _coordinate(probe: Probe, weight: Weight, index: tuple[int, ...]) -> NumberCheck:
+    origin = float(weight.tensor.detach()[index])
+    h0 = first_step(weight.tensor, origin)
+    by = {engine: weight.gradient(engine, index) for engine in weight.gradients}
 
-    h0 = first_step(weight.tensor, float(weight.tensor.detach()[index]))
-    found = check(h0)
-    if not all(found.agrees(engine) for engine in weight.gradients):
-        again = check(h0 / 3)
-        if again.own_error <= found.own_error or all(again.agrees(engine) for engine in weight.gradients):
-            found = again
-    if found.own_error > POOR:  # the loss is noisy, as with float32 in it: steps that rise above the noise
-        found = min(found, check(WIDER * h0), key=lambda one: one.own_error)
+    def ask(estimate: Estimate) -> NumberCheck:
+        return check_of(weight.value.name, index, by, estimate, weight.size, weight.limit)
+
+    with moving(probe.forward, weight.tensor, index) as moved:
+        line = probe.line(moved, origin)
+        found = probe.check(line, 100 * h0, h0, ask)
+        if found.own_error > POOR or found.state == "withdrawn":  # a noisy loss: steps that rise above the noise
+            wider = probe.check(line, 100 * WIDER * h0, WIDER * h0, ask)
+            found = min(found, wider, key=lambda one: (one.state == "withdrawn", one.own_error))
     return found

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from chainrule.base import LensError
 from chainrule.lens.engine import (
+    FEWEST_SAMPLES,
     N_SAMPLES,
     Formats,
     Noise,
@@ -33,8 +34,9 @@ def verify_step(step: Step, *, policy: Policy, seed: int, seconds: float) -> Rep
     """The rules' gradients in float64 on the CPU, beside those that the step left.
 
     The step's operations are replayed with its weights, its batch and its dropout masks: exactly, and then N_SAMPLES
-    times (less when the time is over, once at least) with every result and every gradient wrong by a random rounding of
-    the format that it really had. How far these samples are from the exact gradients is the error to expect.
+    times (less when the time is over, FEWEST_SAMPLES at least) with every result and every gradient wrong by a random
+    rounding of the format that it really had. How far these samples are from the exact gradients is the error to
+    expect.
 
     Raises LensError when the step drew other random numbers than the plain run beside it.
     """
@@ -123,7 +125,8 @@ def sample_step(
         found = {value: largest(gradients[value] - one) / scale for value, one in reference.items()}
         scales.append({value: along(gradients[value], one) / scale for value, one in reference.items()})
         samples.append(found | {loss_number(step.tape): abs(loss_of(rough) - loss) / scale})
-        if (time.perf_counter() - start) * (number + 2) / (number + 1) > seconds:
+        took = time.perf_counter() - start
+        if number + 1 >= FEWEST_SAMPLES and took * (number + 2) / (number + 1) > seconds:
             break
     return samples, scales
 
@@ -152,7 +155,7 @@ def loss_of(tape: Tape) -> float:
     """The loss itself."""
     kept = tape.values[loss_number(tape)].tensor
     assert kept is not None
-    return float(kept)
+    return float(kept.detach())
 
 
 def _draws(tape: Tape) -> bool:

@@ -38,7 +38,8 @@ def convolution(call: Call, g: Tensor) -> Gradients:
     steps = Steps(stride, padding, dilation, call["groups"])
     found = {}
     if call.needs("input") and transposed:
-        found["input"] = steps.over(g, w)
+        # More places than the input has, where the output was made longer by a whole step or more.
+        found["input"] = steps.over(g, w)[(..., *(slice(n) for n in x.shape[2:]))]
     elif call.needs("input"):
         found["input"] = _by_input(g, w, x.shape[2:], steps)
     if call.needs("weight"):

@@ -8,8 +8,15 @@ from chainrule.lens.rules.rule import Call, Gradients, Rule
 
 
 def absolute(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """At 0 the gradient is 0."""
-    return x.sign().mul_(g)
+    """At 0 the gradient is 0. Of a complex x it is g·x/|x|."""
+    return x.sgn().mul_(g)
+
+
+def sign(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """A step; of a complex x it is the direction x/|x|, which turns: g·(1 − projection on y)/|x|, and 0 at 0."""
+    if not x.is_complex():
+        return torch.zeros_like(g)
+    return torch.where(x == 0, 0.0, (g - y * (y.conj() * g).real) / x.abs())
 
 
 def flat(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -68,6 +75,16 @@ def fmin(call: Call, g: Tensor) -> Gradients:
     return wanted(call, {"self": lambda: g * first, "other": lambda: g * ~first})
 
 
+def neighbour(call: Call, g: Tensor) -> Gradients:
+    """The next number after a in the direction of b: slope 1, though it is a step of the last digit."""
+    return wanted(call, {"self": lambda: g, "other": lambda: torch.zeros_like(g)})
+
+
+def mantissa(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
+    """x = m·2ᵉ with ½ ≤ |m| < 1: the exponent goes in steps."""
+    return {} if g is None else {"self": torch.ldexp(g, -call.output(1))}
+
+
 def logit(call: Call, g: Tensor) -> Gradients:
     """The inverse of the sigmoid. With eps, x is first clamped to [eps, 1 − eps], and flat outside."""
     x, eps = wide(call["self"]), call["eps"]
@@ -116,6 +133,13 @@ def leaky_relu(call: Call, g: Tensor) -> Gradients:
     return {"self": torch.where(call["self"] > 0, g, g * call["negative_slope"])}
 
 
+def rrelu(call: Call, g: Tensor) -> Gradients:
+    """A leaky relu whose slope is drawn anew for each element in training, and is the middle in evaluation."""
+    x, middle = call["self"], (call["lower"] + call["upper"]) / 2
+    drawn = torch.where(x == 0, middle, call.out / x) if call["training"] else middle
+    return {"self": torch.where(x > 0, g, g * drawn)}
+
+
 def prelu(call: Call, g: Tensor) -> Gradients:
     """A leaky relu whose slope is learned. At 0 the gradient is the slope."""
     x, a = call["self"], call["weight"]
@@ -131,7 +155,7 @@ ZERO = ("0", "0")
 CORNERS: dict[str, Rule] = {
     "abs": unary(absolute, ("|x|", "|x|"), ("sign x", r"\operatorname{sign} x")),
     "sign": unary(flat, ("sign x", r"\operatorname{sign} x"), ZERO),
-    "sgn": unary(flat, ("sign x", r"\operatorname{sign} x"), ZERO),
+    "sgn": unary(sign, ("sign x", r"\operatorname{sign} x"), ZERO, wirtinger=True),
     "floor": unary(flat, ("⌊x⌋", r"\lfloor x \rfloor"), ZERO),
     "ceil": unary(flat, ("⌈x⌉", r"\lceil x \rceil"), ZERO),
     "trunc": unary(flat, ("trunc x", r"\operatorname{trunc} x"), ZERO),
@@ -189,6 +213,18 @@ CORNERS: dict[str, Rule] = {
         {"self": slope("a", "[a ≤ b]", r"[a \le b]"), "other": slope("b", "[b < a]", "[b < a]")},
         AB,
     ),
+    "nextafter": Rule(
+        neighbour,
+        value("next after a towards b", r"\operatorname{next}(a, b)"),
+        {"self": slope("a", "1", "1"), "other": slope("b", "0", "0")},
+        AB,
+    ),
+    "frexp": Rule(
+        mantissa,
+        value("x·2⁻ᵉ, ½ ≤ |y| < 1", r"x 2^{-e}, \; \tfrac{1}{2} \le |y| < 1"),
+        {"self": slope("x", "2⁻ᵉ", "2^{-e}")},
+        {"self": "x"},
+    ),
     "logit": Rule(
         logit,
         value("ln(x/(1 − x))", r"\ln(\frac{x}{1 - x})"),
@@ -236,6 +272,12 @@ CORNERS: dict[str, Rule] = {
         value("x[x > 0] + ax[x ≤ 0]", r"x [x > 0] + a x [x \le 0]"),
         {"self": slope("x", "[x > 0] + a[x ≤ 0]", r"[x > 0] + a [x \le 0]")},
         {"self": "x", "negative_slope": "a"},
+    ),
+    "rrelu_with_noise": Rule(
+        rrelu,
+        value("x[x > 0] + ax[x ≤ 0], a drawn", r"x [x > 0] + a x [x \le 0], \quad a \text{ drawn}"),
+        {"self": slope("x", "[x > 0] + a[x ≤ 0]", r"[x > 0] + a [x \le 0]")},
+        {"self": "x"},
     ),
     "_prelu_kernel": Rule(
         prelu,

@@ -50,8 +50,8 @@ def exp2(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def expm1(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = eˣ − 1`, exact near 0; its derivative is y + 1."""
-    return (y + 1).mul_(g)
+    """`y = eˣ − 1`, exact near 0. Its derivative is y + 1, but made from x: y has lost its digits near −1."""
+    return x.exp().mul_(g)
 
 
 def log(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -115,8 +115,12 @@ def cosh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def tanh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Flat where y is near ±1: gradients vanish there."""
-    return (y * y).neg_().add_(1).mul_(g)
+    """Flat where y is near ±1: gradients vanish there.
+
+    Made from x, as 4e/(1 + e)² with e = e^−2|x|: 1 − y² has lost its digits where y is near ±1.
+    """
+    e = x.abs().mul_(-2).exp_()
+    return (4 * e / (1 + e).square_()).mul_(g)
 
 
 def asinh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -125,7 +129,9 @@ def asinh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def acosh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(x − 1)(x + 1) is x² − 1 without cancellation near 1."""
+    """(x − 1)(x + 1) is x² − 1 without cancellation near 1. Of a complex x each factor has its own root."""
+    if x.is_complex():
+        return g * (x - 1).rsqrt() * (x + 1).rsqrt()
     return g * ((x - 1) * (x + 1)).rsqrt_()
 
 
@@ -135,8 +141,12 @@ def atanh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def sigmoid(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`y = 1/(1 + e⁻ˣ)`: at most ¼, so that gradients shrink on the way back."""
-    return (1 - y).mul_(y).mul_(g)
+    """`y = 1/(1 + e⁻ˣ)`: at most ¼, so that gradients shrink on the way back.
+
+    Made from x, as e/(1 + e)² with e = e^−|x|: 1 − y has lost its digits where y is near 1.
+    """
+    e = x.abs().neg_().exp_()
+    return (e / (1 + e).square_()).mul_(g)
 
 
 def logsigmoid(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -167,7 +177,7 @@ def sinc(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
 ELEMENTARY: dict[str, Rule] = {
     "deg2rad": unary(deg2rad, ("πx/180", r"\frac{\pi x}{180}"), ("π/180", r"\frac{\pi}{180}")),
     "rad2deg": unary(rad2deg, ("180x/π", r"\frac{180 x}{\pi}"), ("180/π", r"\frac{180}{\pi}")),
-    "neg": unary(neg, ("−x", "-x"), ("−1", "-1")),
+    **dict.fromkeys(("neg", "_neg_view"), unary(neg, ("−x", "-x"), ("−1", "-1"))),
     "reciprocal": unary(reciprocal, ("1/x", r"\frac{1}{x}"), ("−y²", "-y^2")),
     "sqrt": unary(sqrt, ("√x", r"\sqrt{x}"), ("1/(2y)", r"\frac{1}{2y}")),
     "rsqrt": unary(rsqrt, ("1/√x", r"\frac{1}{\sqrt{x}}"), ("−y³/2", r"-\frac{y^3}{2}")),

@@ -1,4 +1,4 @@
-"""Rules of vectors in space: cross product, distances between points, and the inverse of a matrix."""
+"""Rules of vectors in space: cross product and distances between points."""
 
 import math
 
@@ -21,7 +21,9 @@ def distance(call: Call, g: Tensor) -> Gradients:
     """The p-norm of every difference, p = 2 where none is given. Between equal points the gradient is 0."""
     a, b, y, p = call["x1"], call["x2"], call.out.unsqueeze(-1), float(call.get("p", 2))
     difference = a.unsqueeze(-2) - b.unsqueeze(-3)
-    if p == 1:
+    if p == 0:
+        unit = torch.zeros_like(difference)
+    elif p == 1:
         unit = difference.sign()
     elif math.isinf(p):
         unit = difference.sign() * (difference.abs() == y).to(y.dtype)
@@ -30,12 +32,6 @@ def distance(call: Call, g: Tensor) -> Gradients:
         unit = difference.sign() * torch.where(difference == 0, 0.0, torch.pow(ratio, p - 1))
     local = g.unsqueeze(-1) * unit
     return wanted(call, {"x1": lambda: local.sum(-2), "x2": lambda: -local.sum(-3)})
-
-
-def inverse(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
-    """From A A⁻¹ = 1 follows dY = −Y dA Y."""
-    y = call.output(0).mT
-    return {} if g is None else {"A": -(y @ g @ y)}
 
 
 DISTANCE = Rule(
@@ -63,10 +59,4 @@ GEOMETRY: dict[str, Rule] = {
     ),
     "_cdist_forward": DISTANCE,
     "_euclidean_dist": DISTANCE,
-    "linalg_inv_ex": Rule(
-        inverse,
-        Formula("Y = A⁻¹", "Y = A^{-1}"),
-        {"A": onward("A", "−Yᵀ G Yᵀ", r"-Y^\top G Y^\top")},
-        {"A": "A"},
-    ),
 }

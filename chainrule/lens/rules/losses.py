@@ -47,7 +47,12 @@ def binary_cross_entropy_with_logits(call: Call, g: Tensor) -> Gradients:
     g = g if weight is None else g * weight
     found = {}
     if call.needs("self"):
-        local = torch.sigmoid(x) - t if positive is None else (1 - t) - torch.sigmoid(-x) * (1 + (positive - 1) * t)
+        # Not σ(x) − t, of which nothing is left where both are near 1.
+        local = (
+            (1 - t) * torch.sigmoid(x) - t * torch.sigmoid(-x)
+            if positive is None
+            else (1 - t) - torch.sigmoid(-x) * (1 + (positive - 1) * t)
+        )
         found["self"] = g * local
     if call.needs("target"):
         local = -x if positive is None else -x - (1 - positive) * torch.nn.functional.softplus(-x)

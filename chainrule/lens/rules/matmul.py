@@ -67,8 +67,7 @@ def mv(call: Call, g: Tensor) -> Gradients:
 
 def dot(call: Call, g: Tensor) -> Gradients:
     """`y = aᵀb`: each vector's gradient is the other."""
-    other = "tensor" if "tensor" in call.node.arguments else "other"
-    return wanted(call, {"self": lambda: g * call[other], other: lambda: g * call["self"]})
+    return wanted(call, {"self": lambda: g * call["tensor"], "tensor": lambda: g * call["self"]})
 
 
 def trilinear(call: Call, g: Tensor) -> Gradients:
@@ -153,12 +152,6 @@ MATMUL: dict[str, Rule] = {
         Formula("y = aᵀb", r"y = a^\top b"),
         {"self": onward("a", "g b", "g b"), "tensor": onward("b", "g a", "g a")},
         {"self": "a", "tensor": "b"},
-    ),
-    "vdot": Rule(
-        dot,
-        Formula("y = aᵀb", r"y = a^\top b"),
-        {"self": onward("a", "g b", "g b"), "other": onward("b", "g a", "g a")},
-        {"self": "a", "other": "b"},
     ),
     "_trilinear": Rule(
         trilinear,

@@ -33,6 +33,8 @@ def unary(
     what: tuple[str, str],
     derivative: tuple[str, str],
     argument: str = "self",
+    *,
+    wirtinger: bool = False,
 ) -> Rule:
     """The rule of a function of one number; `gradient(g, x, y)` is handed on. Half precision is computed in float32."""
 
@@ -40,7 +42,7 @@ def unary(
     def pullback(call: Call, g: Tensor, *_: Tensor | None) -> Gradients:
         return {argument: gradient(wide(g), wide(call[argument]), wide(call.out))}
 
-    return Rule(pullback, value(*what), {argument: slope("x", *derivative)}, {argument: "x"})
+    return Rule(pullback, value(*what), {argument: slope("x", *derivative)}, {argument: "x"}, wirtinger)
 
 
 def wide(x: Tensor) -> Tensor:

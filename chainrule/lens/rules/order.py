@@ -73,6 +73,7 @@ ORDER: dict[str, Rule] = {
         ),
     ),
     "median": _picked(extreme, value("median of x", r"\operatorname{median} x")),
+    "nanmedian": _picked(extreme, value("median of x without NaN", r"\operatorname{median} x")),
     "mode": _picked(placed, value("most frequent xᵢ", r"\operatorname{mode} x")),
     "kthvalue": _picked(placed, value("k-th smallest xᵢ", "x_{(k)}")),
     "topk": _picked(placed, Formula("yⱼ = j-th largest xᵢ, j ≤ k", r"y_j = x_{i_j},\ j \le k"), RUNNING),

@@ -22,6 +22,13 @@ def select(call: Call, g: Tensor) -> Gradients:
     return {"self": whole}
 
 
+def narrow_copy(call: Call, g: Tensor) -> Gradients:
+    """`y` = a copy of x[start : start + length] along one axis."""
+    whole = g.new_zeros(call["self"].shape)
+    whole.narrow(call["dim"], call["start"], call["length"]).copy_(g)
+    return {"self": whole}
+
+
 def diagonal(call: Call, g: Tensor) -> Gradients:
     """`y` is a diagonal of x: what lies off it receives nothing."""
     whole = g.new_zeros(call["self"].shape)
@@ -123,6 +130,12 @@ PIECE: dict[str, Rule] = {
         select,
         Formula("y = x[i]", r"y = x_i"),
         {"self": onward("x", "g at i, 0 elsewhere", r"g \text{ at } i, 0 \text{ elsewhere}")},
+        X,
+    ),
+    "narrow_copy": Rule(
+        narrow_copy,
+        Formula("y = x[start:start + n]", "y = x_{a:a+n}"),
+        {"self": onward("x", "g there, 0 elsewhere", r"g \text{ there, } 0 \text{ elsewhere}")},
         X,
     ),
     "diagonal": Rule(

@@ -1,5 +1,6 @@
 """Rules of arithmetic between tensors, element by element: sums, products, powers, and mixtures."""
 
+import cmath
 import math
 
 import torch
@@ -26,12 +27,8 @@ def rsub(call: Call, g: Tensor) -> Gradients:
 
 
 def mul(call: Call, g: Tensor) -> Gradients:
-    """`y = ab`: each factor's gradient is the other's value, conjugated where that is complex."""
-    return wanted(call, {"self": lambda: g * _conjugate(call["other"]), "other": lambda: g * _conjugate(call["self"])})
-
-
-def _conjugate(x: Tensor | complex) -> Tensor | complex:
-    return x.conj() if isinstance(x, Tensor) else x.conjugate()
+    """`y = ab`: each factor's gradient is the other's value."""
+    return wanted(call, {"self": lambda: g * call["other"], "other": lambda: g * call["self"]})
 
 
 def div(call: Call, g: Tensor) -> Gradients:
@@ -66,10 +63,15 @@ def _by_base(g: Tensor, a: Tensor, n: Tensor | float) -> Tensor:
     return (2 * a).mul_(g) if n == 2 else a.pow(n - 1).mul_(n).mul_(g)
 
 
-def _by_exponent(g: Tensor, a: Tensor | float, n: Tensor, y: Tensor) -> Tensor:
+def _by_exponent(g: Tensor, a: Tensor | complex, n: Tensor, y: Tensor) -> Tensor:
+    rising = (n.real if n.is_complex() else n) >= 0
     if isinstance(a, Tensor):
-        return g * torch.where((a == 0) & (n >= 0), 0.0, y * a.log())
-    return g * torch.where(n >= 0, 0.0, y * -math.inf) if a == 0 else g * y * math.log(a)
+        return g * torch.where((a == 0) & rising, 0.0, y * a.log())
+    return g * torch.where(rising, 0.0, y * -math.inf) if a == 0 else g * y * _logarithm(a)
+
+
+def _logarithm(a: complex) -> complex:
+    return cmath.log(a) if isinstance(a, complex) or a < 0 else math.log(a)
 
 
 def addcmul(call: Call, g: Tensor) -> Gradients:
@@ -128,6 +130,13 @@ def xlogy(call: Call, g: Tensor) -> Gradients:
             "self": lambda: g * torch.where((a == 0) & (b <= 0), 0.0, torch.as_tensor(b, dtype=g.dtype).log()),
             "other": lambda: g * a / b,
         },
+    )
+
+
+def ldexp(call: Call, g: Tensor) -> Gradients:
+    """`y = a·2ᵇ`."""
+    return wanted(
+        call, {"self": lambda: g * torch.exp2(call["other"].to(g.dtype)), "other": lambda: g * call.out * math.log(2)}
     )
 
 
@@ -225,6 +234,12 @@ POINTWISE: dict[str, Rule] = {
         logaddexp2,
         value("log₂(2ᵃ + 2ᵇ)", r"\log_2(2^a + 2^b)"),
         {"self": slope("a", "2ᵃ⁻ʸ", "2^{a-y}"), "other": slope("b", "2ᵇ⁻ʸ", "2^{b-y}")},
+        AB,
+    ),
+    "ldexp": Rule(
+        ldexp,
+        value("a·2ᵇ", r"a 2^b"),
+        {"self": slope("a", "2ᵇ", "2^b"), "other": slope("b", "y ln 2", r"y \ln 2")},
         AB,
     ),
     "xlogy": Rule(

@@ -28,6 +28,12 @@ def max_pool(call: Call, g: Tensor, _: Tensor | None = None) -> Gradients:
     return {"self": flat.scatter_add_(-1, places.flatten(-n_axes), g.flatten(-n_axes)).reshape(x.shape)}
 
 
+def max_unpool(call: Call, g: Tensor) -> Gradients:
+    """Each number is put at the place that its index names, with zeros around; two at one place both read it."""
+    n_axes = _n_axes(call)
+    return {"self": g.flatten(-n_axes).gather(-1, call["indices"].flatten(-n_axes)).reshape(call["self"].shape)}
+
+
 def average_pool(call: Call, g: Tensor) -> Gradients:
     """Each window's gradient in equal parts; `count_include_pad` and `divisor_override` say how many parts."""
     x, n_axes = call["self"], _n_axes(call)
@@ -111,6 +117,10 @@ MAX = (
     value("max of x in each window", r"\max_{p \in \text{window}} x_p"),
     slope("xᵢ", "[i = argmax of the window]", r"[i = \operatorname{argmax}_{p \in \text{window}} x_p]", "x_i"),
 )
+UNPOOL = (
+    Formula("y[i] = x, 0 elsewhere", r"y_{i_p} = x_p, \; 0 \text{ elsewhere}"),
+    onward("x", "g[i]", "g_{i_p}"),
+)
 AVERAGE = (
     value("mean of x in each window", r"\frac{1}{n} \sum_{p \in \text{window}} x_p"),
     slope("xᵢ", "1/n, i in the window", r"\frac{1}{n} [i \in \text{window}]", "x_i"),
@@ -124,11 +134,14 @@ RESIZED = (
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
     "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d",
     "upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+    "_upsample_lanczos2d_aa",
 )  # fmt: skip
 
 POOLING: dict[str, Rule] = {
     **{name: _pool(*MAX) for name in ("max_pool2d_with_indices", "max_pool3d_with_indices")},
     **{name: _pool(*MAX) for name in ("adaptive_max_pool2d", "adaptive_max_pool3d")},
+    **{name: _pool(*MAX) for name in ("fractional_max_pool2d", "fractional_max_pool3d")},
+    **{name: _pool(max_unpool, *UNPOOL) for name in ("max_unpool2d", "max_unpool3d")},
     **{name: _pool(average_pool, *AVERAGE) for name in ("avg_pool2d", "avg_pool3d")},
     **{name: _pool(adaptive_average_pool, *AVERAGE) for name in ("_adaptive_avg_pool2d", "_adaptive_avg_pool3d")},
     **{name: _pool(*RESIZE) for name in RESIZED},

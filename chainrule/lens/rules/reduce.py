@@ -120,19 +120,19 @@ def norm(call: Call, g: Tensor) -> Gradients:
     x, y = call["self"], restore(call, call.out)
     p = call.get("ord", call.get("p", 2))
     p = 2 if p is None else float(p)
-    x = x.to(y.dtype)
+    x = x if x.is_complex() else x.to(y.dtype)
     if p == 2:
         return {"self": x * torch.where(y == 0, 0.0, restore(call, g) / y)}
     if p == 1:
-        return {"self": x.sign() * restore(call, g)}
+        return {"self": x.sgn() * restore(call, g)}
     if p == 0:
         return {"self": torch.zeros_like(x)}
     if math.isinf(p):
-        reached = (x.abs() == y).to(x.dtype)
+        reached = (x.abs() == y).to(y.dtype)
         share = reached / reached.sum(axes_of(call), keepdim=True) if x.dim() else reached
-        return {"self": x.sign() * share * restore(call, g)}
+        return {"self": x.sgn() * share * restore(call, g)}
     ratio = torch.where(y == 0, 0.0, x.abs() / y)
-    return {"self": torch.where(x == 0, 0.0, x.sign() * ratio.pow(p - 1)) * restore(call, g)}
+    return {"self": torch.where(x == 0, 0.0, x.sgn() * ratio.pow(p - 1)) * restore(call, g)}
 
 
 def cumsum(call: Call, g: Tensor) -> Gradients:
@@ -160,6 +160,8 @@ def cumprod(call: Call, g: Tensor) -> Gradients:
 def logcumsumexp(call: Call, g: Tensor) -> Gradients:
     """Positive and negative gradients are summed apart, as logarithms, so that nothing overflows."""
     x, y, dim = call["self"], call.out, call["dim"]
+    if x.is_complex():
+        return {"self": ((g.log() - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp()}
     found = [(((sign * g).clamp(min=0).log() - y).flip(dim).logcumsumexp(dim).flip(dim) + x).exp() for sign in (1, -1)]
     return {"self": found[0] - found[1]}
 
@@ -188,6 +190,7 @@ REDUCE: dict[str, Rule] = {
             r"\left(\frac{\sum_i (x_i - \bar x)^2}{n - c}, \bar x\right)",
             (f"({SPREAD[0]}, 1/n)", rf"\left({SPREAD[1]}, \frac{{1}}{{n}}\right)"),
         ),
+        wirtinger=True,
     ),
     "std": Rule(
         std, *_reduction("√(Σᵢ (xᵢ − x̄)²/(n − c))", r"\sqrt{\frac{1}{n - c} \sum_i (x_i - \bar x)^2}", DEVIATION)
@@ -199,6 +202,7 @@ REDUCE: dict[str, Rule] = {
             r"\left(\sqrt{\frac{\sum_i (x_i - \bar x)^2}{n - c}}, \bar x\right)",
             (f"({DEVIATION[0]}, 1/n)", rf"\left({DEVIATION[1]}, \frac{{1}}{{n}}\right)"),
         ),
+        wirtinger=True,
     ),
     "logsumexp": Rule(logsumexp, *_reduction("ln Σᵢ exp xᵢ", r"\ln \sum_i e^{x_i}", ("exp(xᵢ − y)", "e^{x_i - y}"))),
     "linalg_vector_norm": Rule(norm, *NORM),

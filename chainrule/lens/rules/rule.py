@@ -1,7 +1,8 @@
 """What a rule of differentiation is: a function for the gradient, and the formula that a person reads."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any
 
 import torch
@@ -31,12 +32,18 @@ class Rule:
     not used) and returns that with respect to each argument: the vector-Jacobian product. It uses neither autograd nor
     torch's backward operations. `value` says what the operation computes, `formulas` the local derivative by each
     argument. In formulas the arguments go by short names: `names` maps the schema's word to the letter.
+
+    Complex numbers: the gradient of x is ∂L/∂re x + i·∂L/∂im x, as torch has it. Where y is a function that can be
+    differentiated as a complex one (a product, exp), what is handed on is g times the conjugate of the local derivative:
+    such a rule knows nothing of it, and is called with ḡ and conjugated again (`conjugated`). A rule that minds complex
+    numbers itself (|x|, re x) is `wirtinger`.
     """
 
     pullback: Pullback
     value: Formula
     formulas: Mapping[str, Formula]
     names: Mapping[str, str] = field(default_factory=dict)
+    wirtinger: bool = False
 
 
 class Call:
@@ -96,6 +103,28 @@ def check_value(tape: Tape, number: int, why: str) -> None:
             f"{value.name} was changed in place after the recording{why}; "
             "ask for gradients before the weights are updated, or record again"
         )
+
+
+def conjugated(rule: Rule) -> Rule:
+    """The rule for complex numbers too: J̄ᵀg is the conjugate of Jᵀḡ."""
+    if rule.wirtinger:
+        return rule
+
+    @wraps(rule.pullback)
+    def pullback(call: Call, *incoming: Tensor | None) -> Gradients:
+        if not any(g is not None and g.is_complex() for g in incoming):
+            return rule.pullback(call, *incoming)
+        found = rule.pullback(call, *(None if g is None else torch.conj_physical(g) for g in incoming))
+        return {
+            name: _conjugate(one) if isinstance(one, Tensor) else [None if g is None else _conjugate(g) for g in one]
+            for name, one in found.items()
+        }
+
+    return replace(rule, pullback=pullback)
+
+
+def _conjugate(gradient: Tensor) -> Tensor:
+    return torch.conj_physical(gradient)
 
 
 def unbroadcast(gradient: Tensor, shape: Sequence[int] | torch.Size) -> Tensor:

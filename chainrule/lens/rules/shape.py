@@ -17,6 +17,7 @@ def converted(call: Call, g: Tensor) -> Gradients:
     """`y` is x in another type or on another device; the gradient goes back to x's."""
     name = "a" if "a" in call.node.arguments else "self"
     x = call[name]
+    g = g.real if g.is_complex() and not x.is_complex() else g
     return {name: g.to(device=x.device, dtype=x.dtype)}
 
 
@@ -96,21 +97,6 @@ def pixel_unshuffle(call: Call, g: Tensor) -> Gradients:
     return {"self": torch.pixel_shuffle(g, call["downscale_factor"])}
 
 
-def as_complex(_call: Call, g: Tensor) -> Gradients:
-    """`y` = x₀ + i·x₁: pairs become complex numbers, whose gradient is ∂L/∂re + i·∂L/∂im."""
-    return {"self": torch.view_as_real(g.resolve_conj())}
-
-
-def as_real(_call: Call, g: Tensor) -> Gradients:
-    """`y` = (re x, im x): complex numbers become pairs."""
-    return {"self": torch.view_as_complex(g.contiguous())}
-
-
-def conjugate(_call: Call, g: Tensor) -> Gradients:
-    """`y` is x with the sign of its imaginary part turned."""
-    return {"self": g.conj().resolve_conj()}
-
-
 X = {"self": "x"}
 SAME = Rule(
     same_numbers,
@@ -177,19 +163,6 @@ SHAPE: dict[str, Rule] = {
         {"self": onward("x", "g, the picture into channels", r"\operatorname{shuffle}_r^{-1}(g)")},
         X,
     ),
-    "view_as_complex": Rule(
-        as_complex,
-        Formula("y = x₀ + i·x₁", "y = x_0 + i x_1"),
-        {"self": onward("x", "(re g, im g)", r"(\operatorname{re} g, \operatorname{im} g)")},
-        X,
-    ),
-    "view_as_real": Rule(
-        as_real,
-        Formula("y = (re x, im x)", r"y = (\operatorname{re} x, \operatorname{im} x)"),
-        {"self": onward("x", "g₀ + i·g₁", "g_0 + i g_1")},
-        X,
-    ),
-    "_conj": Rule(conjugate, Formula("y = x̄", r"y = \bar x"), {"self": onward("x", "ḡ", r"\bar g")}, X),
     "pixel_unshuffle": Rule(
         pixel_unshuffle,
         Formula("y = x, the picture into channels", r"y = \operatorname{shuffle}_r^{-1}(x)"),

@@ -70,6 +70,20 @@ class Memory:
         found = self._holdings.get(id(tensor))
         return found if found is not None and found.tensor() is tensor else None
 
+    def again(self, tensor: Tensor) -> Value | None:
+        """The value of a tensor that autograd had saved and hands out anew: the same memory, at the same edge."""
+        if tensor.grad_fn is None or tensor.layout != torch.strided:
+            return None
+        place = _place(tensor)
+        for value in self.storage(tensor).values:
+            known = value.tensor
+            same_place = (value.meta.shape, value.meta.stride, value.meta.offset) == place
+            if known is None or not same_place or known.output_nr != tensor.output_nr:
+                continue
+            if known.grad_fn is tensor.grad_fn:
+                return value
+        return None
+
     def replaced(self, tensor: Tensor) -> bool:
         """Whether the tensor lies in other memory than when it was last seen: `tensor.data = …` does that unseen."""
         found = self.holding(tensor)

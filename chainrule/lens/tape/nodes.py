@@ -12,6 +12,10 @@ Keep = Literal["all", "stats", "boundary"]
 Role = Literal["parameter", "buffer", "input", "constant", "result"]
 
 
+# Of a longer line of the program a message has the beginning.
+LONGEST = 80
+
+
 @dataclass(frozen=True)
 class Site:
     """The line of the program, outside torch, that asked for an operation."""
@@ -23,6 +27,11 @@ class Site:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    @property
+    def shown(self) -> str:
+        """The line itself, of a long one the beginning."""
+        return self.code if len(self.code) <= LONGEST else self.code[: LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,12 @@ class Value:
     edge: Any = None
 
     @property
+    def in_program(self) -> Tensor | None:
+        """The program's own tensor, also of a leaf that it has written to since; None of other overwritten values."""
+        variable = getattr(getattr(self.edge, "node", None), "variable", None)
+        return variable if self.overwritten else self.tensor
+
+    @property
     def differentiable(self) -> bool:
         """Whether a gradient can exist: integers and truth values have none."""
         return self.meta.dtype.is_floating_point or self.meta.dtype.is_complex
@@ -99,7 +114,9 @@ class Node:
     `module` is the path of the module that asked for it, from the recorded model ("" for the model itself), and `call`
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
-    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`).
+    place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`), `hidden` an
+    operation in the forward pass of a custom Function that stands on the tape as a whole, `asked` a `detach` that the
+    program wrote, where autograd makes some of its own.
     """
 
     id: int
@@ -114,6 +131,8 @@ class Node:
     in_place: bool
     tracked: bool = True
     unseen: bool = False
+    hidden: bool = False
+    asked: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -144,7 +163,7 @@ class Tape:
     `target` says in words what was recorded, `modules` gives the class name of each module path. `versions` are the
     version counters of the kept tensors at the end of the recording: where one differs later, the tensor was written
     to. `loss` is the value that the recorded function returned, when that is a single floating-point number; `outputs`
-    are all tensors in what it returned.
+    are all tensors in what it returned. `goes_back`: the program asked autograd for gradients itself, as for a penalty.
     """
 
     target: str
@@ -158,6 +177,7 @@ class Tape:
     versions: dict[int, int] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()
     loss: int | None = None
+    goes_back: bool = False
 
     def named(self, name: str) -> Value | None:
         """The value of that name, or None. A tied parameter is found under each of its names."""

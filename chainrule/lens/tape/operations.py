@@ -42,6 +42,21 @@ def written_by(func: Any, arguments: dict[str, Any]) -> list[Tensor]:
     return [leaf for name in marked for leaf in tree_leaves(arguments[name]) if isinstance(leaf, Tensor)]
 
 
+def broken_up(mode: Any, func: Any, args: Any, kwargs: Any) -> Any:
+    """The result by way of simpler operations, seen by `mode` (which has `decompositions`); else NotImplemented.
+
+    That is where the level asks for it, or where a composite came through whole.
+    """
+    result = NotImplemented
+    if func in mode.decompositions:
+        with mode:
+            result = mode.decompositions[func](*args, **kwargs)
+    if result is NotImplemented and is_composite(func):
+        with mode:
+            result = func.decompose(*args, **kwargs)
+    return result
+
+
 def core_decompositions() -> dict[Any, Callable[..., Any]]:
     """How operations are made of those of core ATen; LensError when this torch cannot say."""
     table = dict(torch._decomp.core_aten_decompositions())

@@ -4,12 +4,18 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
+from types import CodeType, FunctionType
 from typing import Any
 
 from torch import Tensor, nn
 
+from chainrule.lens.tape.randomness import GENERATORS
+
 # A longer list of plain numbers is data, and is not searched for tensors.
 LONGEST = 10_000
+
+# The mark of a tensor that was computed before the run; its copy has no graph behind it and must not be read.
+COMPUTED = "_chainrule_computed_before"
 
 Found = Tensor | nn.Module
 
@@ -41,13 +47,30 @@ def around(target: Callable[..., Any]) -> dict[str, Any]:
         inner = inner.__func__
     if not inspect.isfunction(inner):
         return attributes | dict(getattr(inner, "__dict__", {}))
-    try:
-        seen = inspect.getclosurevars(inner)
-    except ValueError:  # a variable of the closure that has no value yet
-        return attributes
-    variables = {**seen.globals, **seen.nonlocals}
-    plain = (Tensor, nn.Module, list, tuple, dict)
+    variables = {**named_globals(inner), **_nonlocals(inner)}
+    plain = (Tensor, nn.Module, list, tuple, dict, *GENERATORS)
     return {name: one for name, one in {**attributes, **variables}.items() if isinstance(one, plain)}
+
+
+def named_globals(function: FunctionType) -> dict[str, Any]:
+    """The variables of its file that a function names, itself or in a function, lambda or comprehension inside it."""
+    waiting, names = [function.__code__], dict[str, None]()
+    while waiting:
+        code = waiting.pop()
+        names.update(dict.fromkeys(code.co_names))
+        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+    return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+def _nonlocals(function: FunctionType) -> dict[str, Any]:
+    """The variables of the functions around it, those that have a value."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
 
 
 def members(name: str, thing: Any) -> Iterator[tuple[str, Found]]:

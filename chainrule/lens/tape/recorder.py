@@ -1,37 +1,51 @@
 """Sees every tensor operation of a running program, and writes it on a tape."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from chainrule.base import LensError
 from chainrule.health import ModuleStack
+from chainrule.lens.tape.escapes import Escapes
+from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import Memory, Write, merged
-from chainrule.lens.tape.nodes import Node, Ref, Role, Tape, Value
-from chainrule.lens.tape.operations import by_schema, core_decompositions, is_composite, written_by
-from chainrule.lens.tape.reach import members
+from chainrule.lens.tape.nodes import Node, Ref, Role, Site, Tape, Value
+from chainrule.lens.tape.operations import broken_up, by_schema, core_decompositions, written_by
+from chainrule.lens.tape.reach import COMPUTED, members
 from chainrule.lens.tape.sites import calling_site
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.tracking import settle
 
 UPDATE = "write_through"
+# The operation that stands for a custom Function as a whole.
+WHOLE = "custom_function"
+# What these make does not move with what they read.
+STOPPING = ("detach", "new_zeros", "new_ones", "new_full")
+
+Whole = Callable[[type[Function], Site | None], bool]
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every operation below autograd, writes it on the tape and lets it happen."""
 
-    def __init__(self, tape: Tape, root: nn.Module | None) -> None:
+    def __init__(self, tape: Tape, root: nn.Module | None, whole: Whole) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.whole, self.n_functions = whole, 0
+        self.superseded: set[int] = set()  # values of tensors that stand for another value
         self.tape, self.memory = tape, Memory()
         self.modules = ModuleStack(root, self._register_module)
         self.used: dict[str, int] = {}
         self.clock: list[int] = []
         self.decompositions = core_decompositions() if tape.level == "core" else {}
         self.pausing = False
+        self.asked: set[int] = set()  # each `detach` of the program's own, where autograd also makes some
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -41,16 +55,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def following(self) -> Iterator[None]:
         """Records until the end of the block."""
-        with self.modules.following(), self:
+        with self.modules.following(), Escapes(self._detached, self._listed), around_functions(self._function), self:
             yield
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if self.pausing:
             return func(*args, **kwargs)
-        broken_up = self._broken_up(func, args, kwargs)
-        if broken_up is not NotImplemented:
-            return broken_up
+        simpler = broken_up(self, func, args, kwargs)
+        if simpler is not NotImplemented:
+            return simpler
+        self.tape.goes_back |= torch._C._current_graph_task_id() != -1
         arguments = by_schema(func, args, kwargs)
         written = written_by(func, arguments)
         found = {name: self._refer(argument) for name, argument in arguments.items()}
@@ -62,16 +77,58 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._add(func, found, made, written)
         return result
 
-    def _broken_up(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """The result by way of simpler operations, where the level asks for it or a composite came through whole."""
-        result = NotImplemented
-        if func in self.decompositions:
-            with self:
-                result = self.decompositions[func](*args, **kwargs)
-        if result is NotImplemented and is_composite(func):
-            with self:
-                result = func.decompose(*args, **kwargs)
+    def _detached(self, call: Callable[[], Tensor]) -> Tensor:
+        """The program asked for it: it stays on the tape, also where no operation reads it."""
+        before = len(self.tape.nodes)
+        result = call()
+        self.asked.update(range(before, len(self.tape.nodes)))
         return result
+
+    def _listed(self, tensor: Tensor, call: Callable[[], Any]) -> Any:
+        """Numbers leave for Python, as by `.item()`."""
+        self._add_node(torch.ops.aten._local_scalar_dense.default, "tolist", {"self": Ref(self._value(tensor))}, [])
+        return call()
+
+    def _function(self, function: type[Function], arguments: tuple[Any, ...], call: Callable[[], Any]) -> Any:
+        """A custom Function: taken as one operation if it is to be, or if its forward pass does what nobody saw."""
+        number, self.n_functions = self.n_functions, self.n_functions + 1
+        read = [self._value(one) for one in arguments if isinstance(one, Tensor)]
+        first_value, first_node = len(self.tape.values), len(self.tape.nodes)
+        result = call()
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        inside = self.tape.nodes[first_node:]
+        allowed = self.whole(function, calling_site())
+        if not allowed and not self._is_opaque([self._value(one) for one in made], read, inside, first_value):
+            return result
+        self.superseded.update(self._value(one) for one in made)
+        for node in inside:
+            self.tape.nodes[node.id] = replace(node, hidden=True)
+            self.superseded.update(node.outputs)
+        outputs = []
+        for slot, tensor in enumerate(made):
+            value = self._new(tensor, function.__name__, "result", producer=len(self.tape.nodes), slot=slot)
+            given = any(tensor is one for one in arguments)
+            (self.memory.wrote if given else self.memory.hold)(tensor, value)
+            outputs.append(value.id)
+        done = FunctionCall(function, arguments, number, allowed)
+        self._add_node(done, f"{WHOLE}.{function.__name__}", {"inputs": [Ref(one) for one in read]}, outputs)
+        return result
+
+    def _is_opaque(self, made: list[int], read: list[int], inside: list[Node], first_value: int) -> bool:
+        """Whether a result comes from numbers that no recorded operation made of the arguments."""
+        reached, blank = set(read), set[int]()
+        for node in inside:
+            inputs = set(node.inputs)
+            writes = {node.arguments["self"].value} if node.in_place and "self" in node.arguments else set()
+            unknown = [self.tape.values[one] for one in inputs if one >= first_value]
+            if any(one.role == "constant" for one in unknown) or blank.intersection(inputs - writes):
+                return True
+            if node.rule_name.startswith(("empty", "new_empty")):
+                blank.update(node.outputs)
+            elif node.rule_name not in STOPPING and not node.rule_name.endswith("_like") and reached & inputs:
+                reached.update(node.outputs)
+        numbers = [one for one in made if self.tape.values[one].differentiable]
+        return bool(read) and any(one not in reached for one in numbers)
 
     def register(self, arguments: Mapping[str, Any]) -> None:
         """Puts every tensor and module that the program was given on the tape, called by its place."""
@@ -114,6 +171,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.tape.loss = self._value(answer)
         self.tape.modules = dict(self.modules.classes)
         settle(self.tape, self.memory, self.clock)
+        for number in self.superseded:
+            self.tape.values[number].requires_grad = self.tape.values[number].is_leaf = False
+            self.tape.values[number].edge = None
+
+    def value_of(self, tensor: Tensor) -> int:
+        """The number of the value that the tensor holds now."""
+        return self._value(tensor)
 
     def _refer(self, argument: Any) -> Any:
         if isinstance(argument, Tensor):
@@ -124,7 +188,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The value that the tensor holds; a tensor never seen becomes a constant."""
         holding = self.memory.holding(tensor)
         if holding is None:
-            return self._leaf(tensor, "constant", "constant").id
+            again = self.memory.again(tensor)
+            return self._leaf(tensor, "constant", "constant").id if again is None else again.id
+        maker = self.tape.producer(self.tape.values[holding.value])
+        if maker is not None and maker.rule_name == "detach" and tensor.grad_fn is not None:
+            # Autograd hands out what it saved: the copy that it made of it is the result again.
+            again = self.memory.again(tensor)
+            if again is not None:
+                self.superseded.add(holding.value)
+                return again.id
         if self.memory.replaced(tensor):
             return self._replace(tensor, self.tape.values[holding.value])
         number, missed = holding.value, self.memory.missed(tensor)
@@ -159,6 +231,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value.tensor = tensor
 
     def _leaf(self, tensor: Tensor, name: str, role: Role) -> Value:
+        if hasattr(tensor, COMPUTED) and role == "constant":
+            raise LensError(
+                f"{getattr(tensor, COMPUTED)} was computed from weights before the run, and nothing is known of how; "
+                "compute it inside forward"
+            )
         value = self._new(tensor, name, role)
         value.requires_grad, value.is_leaf = tensor.requires_grad, True
         self.memory.hold(tensor, value)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map_only
 from chainrule.base import DeviceError, LensError
 from chainrule.lens.tape.nodes import Keep, Level, Ref, Tape
 from chainrule.lens.tape.reach import around, by_name
-from chainrule.lens.tape.recorder import Recorder
+from chainrule.lens.tape.recorder import Recorder, Whole
 
 Target = nn.Module | Callable[..., Any]
 
@@ -28,6 +28,7 @@ def record(
     loss: Callable[[Any], Tensor] | None = None,
     level: Level = "op",
     keep: Keep = "all",
+    whole: Whole | None = None,
     **named: Any,
 ) -> Tape:
     """Runs `target(*inputs, **named)`, then `loss` on what it returns, and returns the tape of all operations.
@@ -38,7 +39,9 @@ def record(
 
     `level` "op" has the operations as PyTorch names them, "core" breaks them into core ATen. `keep` "all" holds every
     tensor (needed to differentiate), "stats" a few numbers of each, "boundary" what modules take and return.
-    To give the target an argument of its own called loss, level or keep: `record(lambda: model(x, level=3))`.
+    A custom Function whose forward pass leaves torch (NumPy, a kernel called by pointer), or for which `whole` says so,
+    is one operation; others are looked into.
+    To give the target an argument of its own called loss, level, keep or whole: `record(lambda: model(x, level=3))`.
 
     Raises DeviceError when the program asks for a device that is not here, LensError for sparse tensors.
     """
@@ -47,15 +50,29 @@ def record(
     module = target if isinstance(target, nn.Module) else getattr(target, "__self__", None)
     root = module if isinstance(module, nn.Module) else None
     tape = Tape(name_of_target(target), level, keep, None if root is None else root.training)
-    recorder = Recorder(tape, root)
+    recorder = Recorder(tape, root, whole or (lambda _function, _site: False))
     recorder.register(by_name(target, inputs, named))
     recorder.register(around(target))
     torch.clear_autocast_cache()  # else a weight that was converted before would come out of nowhere
-    with _devices(tape.target), torch.enable_grad(), _eager(), _unfused(level), recorder.following():
-        result = target(*inputs, **named)
+    with _devices(tape.target), torch.enable_grad(), as_written(), _unfused(level), recorder.following():
+        result = _branching(tape.target, lambda: target(*inputs, **named))
         answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
-    return without_saved_copies(tape)
+    return without_saved_copies(tape, recorder.asked)
+
+
+def _branching(name: str, call: Callable[[], Any]) -> Any:
+    """Says in our words that `torch.cond` and its like cannot be recorded."""
+    try:
+        return call()
+    except NotImplementedError as fault:
+        asked = re.search(r"HigherOrderOperator (\w+)", str(fault))
+        if asked is None:
+            raise
+        raise LensError(
+            f"{name} uses torch's {asked[1]}, whose body is no operation to record; write it with Python's if and "
+            "for, which the recording follows"
+        ) from None
 
 
 def _check(loss: object, level: object, keep: object) -> None:
@@ -90,12 +107,11 @@ def loss_in(result: Any) -> Any:
 
 
 @contextmanager
-def _eager() -> Iterator[None]:
-    """Compiled functions run as they were written, so that their operations can be seen."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to ask would import the compiler
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
+def as_written() -> Iterator[None]:
+    """Compiled functions run as they were written, so that their operations can be seen; those of TorchScript too."""
+    # If torch._dynamo is not there, nothing was compiled, and to ask would import the compiler.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    with torch.jit.optimized_execution(False), eager:  # type: ignore[attr-defined]
         yield
 
 
@@ -119,13 +135,20 @@ def _devices(target: str) -> Iterator[None]:
         raise
 
 
-def without_saved_copies(tape: Tape) -> Tape:
+def without_saved_copies(tape: Tape, asked: Collection[int]) -> Tape:
     """The tape without the `detach` of results that autograd keeps for itself: nobody reads them.
 
-    A `detach` that the program asked for and then used stays.
+    A `detach` that the program used stays, or `asked` for: its numbers may have left for NumPy. All stay where the
+    program goes back itself, and so reads what was saved.
     """
+    for number in asked:
+        tape.nodes[number] = replace(tape.nodes[number], asked=True)
     read = {value for node in tape.nodes for value in node.inputs} | set(tape.outputs)
-    nodes = [node for node in tape.nodes if node.rule_name != "detach" or node.outputs[0] in read]
+    nodes = [
+        node
+        for node in tape.nodes
+        if tape.goes_back or node.asked or node.rule_name != "detach" or node.outputs[0] in read
+    ]
     made = {output for node in nodes for output in node.outputs}
     values = [value for value in tape.values if value.producer is None or value.id in made]
     node_number = {node.id: i for i, node in enumerate(nodes)}

@@ -1,33 +1,38 @@
 """What the lens is pointed at: something to run, what to run it on, and how its result becomes one number."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from chainrule.lens.tape.nodes import Keep, Level, Tape
-from chainrule.lens.tape.recording import Target, loss_in, name_of_target, record
+from chainrule.lens.tape.recorder import Whole
+from chainrule.lens.tape.recording import Target, as_written, loss_in, name_of_target, record
 
 
 @dataclass(frozen=True)
 class Subject:
-    """`target(*inputs, **named)`, then `loss` of that when it is not a scalar by itself."""
+    """`target(*inputs, **named)`, then `loss` of that when it is not a scalar by itself; `around` is where it runs."""
 
     name: str
     target: Target
     inputs: tuple[Any, ...] = ()
     loss: Callable[[Any], Tensor] | None = None
     named: Mapping[str, Any] = field(default_factory=dict)
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def run(self) -> Any:
         """What one plain run answers: the loss, where there is one."""
-        result = self.target(*self.inputs, **self.named)
-        return self.loss(result) if self.loss is not None else loss_in(result)
+        with self.around(), as_written():
+            result = self.target(*self.inputs, **self.named)
+            return self.loss(result) if self.loss is not None else loss_in(result)
 
-    def record(self, *, level: Level = "op", keep: Keep = "all") -> Tape:
+    def record(self, *, level: Level = "op", keep: Keep = "all", whole: Whole | None = None) -> Tape:
         """The tape of one run."""
-        return record(self.target, *self.inputs, loss=self.loss, level=level, keep=keep, **self.named)
+        with self.around():
+            return record(self.target, *self.inputs, loss=self.loss, level=level, keep=keep, whole=whole, **self.named)
 
 
 def subject_of(target: Target | Subject, batch: Any = (), loss: Callable[[Any], Tensor] | None = None) -> Subject:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
+from torch.utils._pytree import tree_map_only
 
 from chainrule.lens.tape.memory import Memory, version
 from chainrule.lens.tape.nodes import Node, Ref, Tape, Value
@@ -35,6 +36,7 @@ def settle(tape: Tape, memory: Memory, clock: Sequence[int]) -> None:
             value.requires_grad = value.is_leaf = False
         else:
             value.is_leaf, value.edge = True, get_gradient_edge(tensor)
+    _read_through_saved_copies(tape)
     for node in tape.nodes:
         if _unseen(tape, node, clock):
             tape.nodes[node.id] = replace(node, unseen=True, tracked=True)
@@ -45,6 +47,33 @@ def settle(tape: Tape, memory: Memory, clock: Sequence[int]) -> None:
     for node in tape.nodes:
         if not node.grad_enabled and not node.unseen:
             _follow(tape, node, clock)
+
+
+def _read_through_saved_copies(tape: Tape) -> None:
+    """What reads autograd's saved copy of a result reads the result: a gradient of a gradient goes on through it.
+
+    Autograd keeps a `detach` of what an operation made, and hands out a `detach` of that as a tensor with the place in
+    the graph of the first. (One that the program asked for has no place.)
+    """
+    copied: dict[int, int] = {}
+    same: dict[int, int] = {}
+    for node in tape.nodes:
+        if node.rule_name != "detach" or not isinstance(node.arguments.get("self"), Ref):
+            continue
+        read, output = node.arguments["self"].value, node.outputs[0]
+        origin = copied[output] = copied.get(read, read)
+        made, kept = tape.values[output], _edge(tape.values[origin])
+        if made.requires_grad and not made.is_leaf and kept is not None and node.grad_enabled:
+            edge = _edge(made)
+            if (edge.node, edge.output_nr) == (kept.node, kept.output_nr):
+                same[output] = origin
+    for number, node in enumerate(tape.nodes if same else []):
+        # The second copy reads the result too, so that nobody reads the first.
+        arguments = (
+            {"self": Ref(same[node.outputs[0]])} if node.outputs[:1] and node.outputs[0] in same else node.arguments
+        )
+        read_instead = tree_map_only(Ref, lambda ref: Ref(same.get(ref.value, ref.value)), arguments)
+        tape.nodes[number] = replace(node, arguments=read_instead)
 
 
 def _is_placeless(tensor: Tensor) -> bool:

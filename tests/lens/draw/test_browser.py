@@ -28,8 +28,17 @@ def pages(tmp_path_factory, of_neuron, of_network, of_gpt):
     folder = tmp_path_factory.mktemp("pages")
     tape = network().record()
     errors = {node.id: 0.0 if node.id > 4 else 0.2 for node in tape.nodes}
-    report = SimpleNamespace(ok=False, suspect=4, node_errors=errors, tolerance_of=dict.fromkeys(errors, 1e-12))
+    allowed = dict.fromkeys(errors, 1e-12)
+    report = SimpleNamespace(verdict="wrong", summary="wrong", suspect=4, node_errors=errors, tolerance_of=allowed)
+    unproved = SimpleNamespace(
+        verdict="not proved",
+        summary="gpt: not proved: no derivative by numbers is exact",
+        suspect=None,
+        node_errors=dict.fromkeys(errors, 0.0),
+        tolerance_of=allowed,
+    )
     found = {"neuron": of_neuron, "network": of_network, "gpt": of_gpt, "wrong": picture(tape, verified=report)}
+    found["unproved"] = picture(tape, verified=unproved)
     found["values"] = picture(tape, backward=False)
     for name, shown in found.items():
         (folder / f"{name}.html").write_text(render(shown, "html"), encoding="utf-8")
@@ -150,6 +159,15 @@ def test_where_gradients_meet_it_says_how_many(browser, pages):
     assert browser.js(mark) == "Σ 2"
     browser.js("document.querySelector('.card.leaf:has(.met)').click()")
     assert "2 contributions meet here" in browser.js("document.querySelector('#panel').textContent")
+
+
+def test_the_banner_and_the_operations_say_the_same(browser, pages):
+    browser.open(pages["unproved"])
+    notice = browser.js("document.getElementById('notices').textContent")
+    assert "Not proved." in notice
+    assert "no derivative by numbers is exact" in notice
+    assert browser.js("document.querySelectorAll('.card .proof.right').length") == 0
+    assert browser.js("document.querySelectorAll('.card .proof.agrees').length") > 0
 
 
 def test_a_wrong_gradient_is_shown_where_it_is(browser, pages):

@@ -59,7 +59,9 @@ def test_memory_that_was_never_set_has_no_value():
 
 def test_a_verification_is_carried_over():
     tape = network().record()
-    report = SimpleNamespace(ok=False, suspect=2, node_errors={2: 0.0, 1: 0.3}, tolerance_of={2: 1e-12, 1: 1e-12})
+    report = SimpleNamespace(
+        verdict="wrong", summary="wrong", suspect=2, node_errors={2: 0.0, 1: 0.3}, tolerance_of={2: 1e-12, 1: 1e-12}
+    )
     shown = picture(tape, verified=report)
-    assert (shown.verified, shown.suspect) == (False, 2)
+    assert (shown.verdict, shown.suspect) == ("wrong", 2)
     assert [(op.error, op.tolerance) for op in shown.ops][:3] == [(None, None), (0.3, 1e-12), (0.0, 1e-12)]

@@ -9,7 +9,8 @@ from torch import nn
 
 from chainrule.lens.engine import coordinate_derivative, ridders
 from chainrule.lens.engine.differences import computational_noise, directional_derivative, restored
-from chainrule.lens.tape.repeating import Forward, RandomState, same_buffers, same_random_numbers
+from chainrule.lens.tape.randomness import RandomState, same_random_numbers
+from chainrule.lens.tape.repeating import Forward, same_buffers
 from chainrule.lens.tape.subject import Subject
 
 CURVES = [

@@ -138,9 +138,9 @@ def test_a_frozen_and_an_unused_weight_are_no_trouble():
 def test_without_time_for_all_coordinates_the_report_says_how_many_were_done():
     report = verify(small_gpt().loss, windows(), coordinates=400, seconds=0.05)
     assert len(report.numbers.coordinates) < 400
-    assert report.numbers.direction.agrees("rules")
+    assert all(one.agrees("rules") for one in report.numbers.directions)
     assert "seconds" in report.numbers.why
-    assert report.n_samples >= 1
+    assert report.n_samples >= 3
     assert report.ok
     assert any("of 400 weights" in line for line in proof_lines(report))
 
@@ -188,18 +188,6 @@ def test_float32_inside_a_float64_model_is_named_and_widens_the_limits():
     assert str(report.segments[0].dtype) == "torch.float32"
 
 
-def test_where_the_program_cuts_the_gradient_numbers_may_differ_and_the_line_is_named():
-    layer = nn.Linear(3, 3)
-    report = verify(lambda x: (layer(x) * layer(x).detach()).sum(), torch.randn(2, 3), coordinates=6)
-    assert report.contradictions
-    assert report.ok
-    assert any("detach" in cut and "test_verify.py" in cut for cut in report.cuts)
-    padded = nn.Embedding(4, 3, padding_idx=0)
-    report = verify(lambda ids: padded(ids).sin().sum(), torch.tensor([0, 1, 2]), coordinates=12)
-    assert report.ok
-    assert any("padding_idx" in cut for cut in report.cuts)
-
-
 def test_an_operation_without_a_rule_is_an_error_or_on_request_not_independent():
     layer = nn.Linear(3, 3)
     rules = {name: rule for name, rule in RULES.items() if name != "tanh"}
@@ -237,28 +225,14 @@ def test_a_model_that_needs_a_gpu_is_told_apart():
 
 
 def test_a_model_that_differs_from_run_to_run_is_named_with_its_line():
-    class Noisy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear, self.source = nn.Linear(3, 3), torch.Generator().manual_seed(1)
-
-        def forward(self, x):
-            h = self.linear(x)
-            return (h + torch.rand(3, generator=self.source)).square().sum()
-
-    model = Noisy()
-    model.__deepcopy__ = None  # a generator cannot be copied
-    with pytest.raises(LensError):
-        verify(model, torch.randn(2, 3))
-    source = torch.Generator().manual_seed(1)
-    layer = nn.Linear(3, 3)
+    calls, layer = [], nn.Linear(3, 3)
 
     def program(x):
-        return (layer(x) + torch.rand(3, generator=source)).square().sum()
+        calls.append(0)
+        return (layer(x) + len(calls)).square().sum()
 
-    with pytest.raises(LensError, match=r"first in rand.*test_verify\.py.*generator") as fault:
+    with pytest.raises(LensError, match=r"first in add.*test_verify\.py.*no counters"):
         verify(program, torch.randn(2, 3))
-    assert "fixed seed" in str(fault.value)
 
 
 def test_writes_to_parts_of_a_tensor_are_no_false_alarm_and_a_fault_behind_them_is_named():
@@ -300,7 +274,7 @@ def test_a_report_is_json_and_fits_a_hundred_columns():
         assert all(math.isfinite(one["error"]) for one in content["parameters"])
         lines = proof_lines(report)
         assert max(map(len, lines)) <= 100
-        assert lines[-1].startswith("✓")
+        assert any(line.startswith("✓") and "proved" in line for line in lines)
 
 
 def test_the_numbers_of_nodes_are_those_of_a_recording():

@@ -9,7 +9,7 @@ import re
 
 FUNCTIONS = [
     "arcsin", "arccos", "arctan", "arsinh", "arcosh", "artanh", "sinh", "cosh", "tanh", "sin", "cos", "tan", "exp",
-    "ln", "log₂", "log₁₀", "erfinv", "erf", "sign", "trunc", "round", "atan2", "max", "min", "σ", "Φ", "φ",
+    "lnΓ", "ψ₁", "ψ", "I₀", "I₁", "ln", "log₂", "log₁₀", "erfinv", "erf", "sign", "trunc", "round", "atan2", "max", "min", "σ", "Φ", "φ",
 ]  # fmt: skip
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ˣʸᵃᵇⁿᵖ", "0123456789+−xyabnp", strict=True))
 TOKEN = re.compile(rf"\d+\.?\d*|½|{'|'.join(FUNCTIONS)}|[<>=≤≥]|\S")
@@ -17,7 +17,7 @@ LATEX = {
     r"\operatorname": "", r"\left": "", r"\right": "", r"\,": " ", r"\log_2": "log₂ ", r"\log_{10}": "log₁₀ ",
     r"\le": "≤", r"\ge": "≥", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\lceil": "⌈", r"\rceil": "⌉", "-": "−", r"\sqrt": "√",
     r"\alpha": "α", r"\beta": "β", r"\delta": "δ", r"\lambda": "λ", r"\pi": "π", r"\sigma": "σ", r"\Phi": "Φ",
-    r"\varphi": "φ", "{": "(", "}": ")",
+    r"\varphi": "φ", r"\psi_1": "ψ₁", r"\psi": "ψ", "I_0": "I₀", "I_1": "I₁", r"\ln\Gamma": "lnΓ", "{": "(", "}": ")",
 }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ SMOOTH = {
     "cos": sympy.cos, "tan": sympy.tan, "exp": sympy.exp, "ln": sympy.log, "sqrt": sympy.sqrt, "erf": sympy.erf,
     "erfinv": sympy.erfinv, "atan2": sympy.atan2,
     "log₂": lambda x: sympy.log(x) / sympy.log(2), "log₁₀": lambda x: sympy.log(x) / sympy.log(10),
+    "lnΓ": sympy.loggamma, "ψ": sympy.digamma, "ψ₁": lambda x: sympy.polygamma(1, x),
+    "I₀": lambda x: sympy.besseli(0, x), "I₁": lambda x: sympy.besseli(1, x),
     "σ": lambda x: 1 / (1 + sympy.exp(-x)),
     "Φ": lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
     "φ": lambda x: sympy.exp(-(x**2) / 2) / sympy.sqrt(2 * sympy.pi),

@@ -17,3 +17,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 def listed(*numbers: float) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64)
+
+
+def complex_normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.complex(normal(*shape, seed=seed), normal(*shape, seed=seed + 50))

@@ -59,9 +59,10 @@ class Proof:
 
 
 def weighted(result: object) -> Tensor:
-    """Σ u·y over every floating-point result, with fixed random u."""
-    outputs = [one for one in tree_leaves(result) if isinstance(one, Tensor) and one.is_floating_point()]
-    parts = [(y * weights(y, seed)).sum() for seed, y in enumerate(outputs)]
+    """Σ u·y over every floating-point result, with fixed random u; of complex ones over both parts."""
+    given = [one for one in tree_leaves(result) if isinstance(one, Tensor)]
+    outputs = [torch.view_as_real(one.resolve_conj()) if one.is_complex() else one for one in given]
+    parts = [(y * weights(y, seed)).sum() for seed, y in enumerate(y for y in outputs if y.is_floating_point())]
     return sum(parts[1:], parts[0])
 
 
@@ -89,12 +90,18 @@ def prove(function: Callable[..., object], tensors: tuple[Tensor, ...], rules=RU
 def direction(proof: Proof) -> list[Tensor]:
     """A random direction, no element of which moves by more than 1."""
     generator = torch.Generator().manual_seed(11)
-    return [2 * torch.rand(x.shape, dtype=x.dtype, generator=generator) - 1 for x in proof.inputs]
+    return [_within_one(x, generator) for x in proof.inputs]
+
+
+def _within_one(x: Tensor, generator: torch.Generator) -> Tensor:
+    shape = (*x.shape, 2) if x.is_complex() else x.shape
+    way = 2 * torch.rand(shape, dtype=torch.float64, generator=generator).to(x.dtype.to_real()) - 1
+    return torch.view_as_complex(way) if x.is_complex() else way
 
 
 def along(proof: Proof, ways: list[Tensor]) -> float:
     """The derivative in a direction that our gradients say."""
-    return float(sum((g * way).sum() for g, way in zip(proof.rules, ways, strict=True)))
+    return float(sum((g.conj() * way).real.sum() for g, way in zip(proof.rules, ways, strict=True)))
 
 
 def scale(proof: Proof, ways: list[Tensor]) -> float:

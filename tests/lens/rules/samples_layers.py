@@ -201,6 +201,7 @@ RESIZING = {
     "upsample_bicubic2d": resized("bicubic", FLAT) + resized("bicubic", FLAT, align_corners=True),
     "_upsample_bilinear2d_aa": resized("bilinear", FLAT, antialias=True),
     "_upsample_bicubic2d_aa": resized("bicubic", FLAT, antialias=True),
+    "_upsample_lanczos2d_aa": resized("lanczos", FLAT, antialias=True),
 }
 
 SAMPLES = {**MATMUL, **GEOMETRY, **SOFTMAX, **NORM, **ATTENTION, **CONVOLUTION, **POOLING, **RESIZING}

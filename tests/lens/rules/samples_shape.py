@@ -43,6 +43,7 @@ SHAPE = {
     "_reshape_alias": [of(aten._reshape_alias, A, size=[2, 6], stride=[6, 1])],
     "squeeze": [of(torch.squeeze, normal(3, 1, 2, 1)), (lambda x: x.squeeze(1), (normal(3, 1),)),
                 (lambda x: x.squeeze((0, 2)), (normal(1, 3, 1),))],
+    "narrow_copy": [(lambda x: torch.narrow_copy(x, 1, 1, 2), (A,))],
     "unsqueeze": [of(torch.unsqueeze, A, dim=d) for d in (0, -1)],
     "alias": [of(aten.alias, A)],
     "clone": [of(torch.clone, A), (lambda x: x.t().contiguous(), (A,))],

@@ -19,9 +19,13 @@ from chainrule.lens.rules.elementary import ELEMENTARY
 from chainrule.lens.rules.losses import LOSSES
 from chainrule.lens.rules.pointwise import POINTWISE
 from chainrule.lens.rules.rule import Call, unbroadcast
+from chainrule.lens.rules.special import SPECIAL
 
-OF_SEVERAL_NUMBERS = {"glu", "nll_loss_forward", "nll_loss2d_forward"}
-ELEMENTWISE = sorted({*POINTWISE, *ELEMENTARY, *CORNERS, *ACTIVATION, *LOSSES} - OF_SEVERAL_NUMBERS)
+OF_SEVERAL_NUMBERS = {"glu", "nll_loss_forward", "nll_loss2d_forward", "mvlgamma"}
+# Their formulas have a number that is drawn, or functions of two numbers that SymPy has no derivative of.
+BY_DIFFERENCES_ONLY = {"rrelu_with_noise", "polygamma", "nextafter", "frexp", "igamma", "igammac", "special_zeta"}
+CHAPTERS = (POINTWISE, ELEMENTARY, SPECIAL, CORNERS, ACTIVATION, LOSSES)
+ELEMENTWISE = sorted({name for rules in CHAPTERS for name in rules} - OF_SEVERAL_NUMBERS - BY_DIFFERENCES_ONLY)
 POSITIVE_LETTERS = set("βδλ")
 RANGES = ((-4.5, 4.5), (0.1, 0.9), (0.5, 3), (1.2, 3))
 # Arguments that turn an operation into another one than its formula says.
@@ -45,10 +49,14 @@ def plain_calls(name):
     """The sampled calls that the formula describes, each with the gradient that arrives and those handed on."""
     for tape in (proof.tape for proof in proofs(name)):
         for node in tape.nodes:
-            if node.rule_name == name and node.func is not None and described(name, node):
+            if node.rule_name == name and node.func is not None and real(tape, node) and described(name, node):
                 call = Call(tape, node, frozenset(node.inputs))
                 g = weights(call.out)
                 yield call, g, RULES[name].pullback(call, *[g, None, None][: len(node.outputs)])
+
+
+def real(tape, node):
+    return not any(tape.values[value].meta.dtype.is_complex for value in (*node.inputs, *node.outputs))
 
 
 def described(name, node):

@@ -12,8 +12,17 @@ from chainrule.lens.rules import RULES
 
 # Torch's own float64 gradients of these pass through single precision: differences agree with the
 # rules, and not with autograd.
-INEXACT_IN_TORCH = {"hardsigmoid": 1e-7, "celu": 1e-8}
+# Its polygamma(1, x) has ten digits.
+INEXACT_IN_TORCH = {"hardsigmoid": 1e-7, "celu": 1e-8, "digamma": 1e-8, "polygamma": 1e-8}
+# With whole exponents torch's 2ᵇ is a whole number, so that 2⁻² is 0 in its gradient: differences agree with the rule.
+# And it hands on, past what a strided write put there, whatever the memory had.
+WRONG_IN_TORCH = {"ldexp", "as_strided_scatter"}
+# Forward mode of torch 2.13 differs from its own backward mode, from differences and from the rules.
+WRONG_FORWARD_IN_TORCH = {"cholesky_inverse", "scatter_reduce", "triangular_solve"} | WRONG_IN_TORCH
 EXACT = 1e-13
+
+# Torch says of some that they are old, and of others that they are new.
+pytestmark = pytest.mark.filterwarnings("ignore:.*(deprecated|beta)")
 
 each_rule = pytest.mark.parametrize("name", sorted(SAMPLES))
 
@@ -61,7 +70,7 @@ def test_the_rule_is_the_adjoint_of_forward_mode(name):
             if "forward" not in str(fault):
                 raise
             continue
-        if proof.autograd_sees_all:
+        if proof.autograd_sees_all and name not in WRONG_FORWARD_IN_TORCH:
             tolerance = INEXACT_IN_TORCH.get(name, EXACT)
             assert abs(along(proof, ways) - theirs) <= tolerance * scale(proof, ways)
 
@@ -69,7 +78,7 @@ def test_the_rule_is_the_adjoint_of_forward_mode(name):
 @each_rule
 def test_the_rule_is_what_autograd_says(name):
     for proof in proofs(name):
-        if proof.autograd_sees_all:
+        if proof.autograd_sees_all and name not in WRONG_IN_TORCH:
             assert largest_error(proof.rules, proof.autograd) <= INEXACT_IN_TORCH.get(name, EXACT)
 
 

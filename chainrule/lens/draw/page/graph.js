@@ -69,13 +69,16 @@ const marks = (op, value) => [
   value && value.met && el("span", { class: "met", title: `${value.met.length} contributions meet here` }, `Σ ${value.met.length}`),
   op && !op.independent && el("span", { class: "sign", title: "differentiated by autograd: not independent" }, "autograd"),
   op && op.in_place && el("span", { class: "sign", title: "writes in place" }, "in place"),
-  op && op.error !== undefined && el("span", { class: `proof ${verdict(op)}` }, proofMark(op)),
+  op && verdict(op) && el("span", { class: `proof ${verdict(op)}` }, proofMark(op)),
 ];
 // The culprit's own gradient may be right: wrong is what it hands on.
 const proofMark = (op) => verdict(op) === "wrong" ? "✗ wrong here" : `${SIGNS[verdict(op)]} ${number(op.error, 2)}`;
-const SIGNS = { right: "✓", wrong: "✗", follows: "!" };
-// After a verification: within its tolerance, the culprit, or wrong because of what came before.
-const verdict = (op) => op.id === picture.suspect ? "wrong" : op.tolerance === undefined || op.error <= op.tolerance ? "right" : "follows";
+const SIGNS = { right: "✓", agrees: "=", wrong: "✗", follows: "!" };
+// After a verification: within its tolerance, the culprit, or wrong because of what came before. Where two ways agree
+// everywhere and nothing is proved for all that, no operation is called right.
+const exceeds = (op) => op.tolerance !== undefined && op.error > op.tolerance;
+const parted = picture.ops.some(exceeds);
+const verdict = (op) => op.id === picture.suspect ? "wrong" : op.error === undefined ? "" : exceeds(op) ? "follows" : picture.verdict === "proved" || parted ? "right" : "agrees";
 
 const toggle = (id, open = !unfolded.has(id)) => {
   if (open) unfolded.add(id); else unfolded.delete(id);

@@ -45,7 +45,7 @@ const opPanel = (op) => {
   return [
     el("h2", { class: op.saying.length > 48 ? "long" : null }, ...soft(op.saying)),
     el("p", { class: "quiet" }, [op.op, pathOf(op.box), op.step === undefined ? "no gradient goes through" : `step ${op.step + 1} back`].filter(Boolean).join(" · ")),
-    op.error !== undefined && el("p", { class: `proof ${verdict(op)}` }, proofWords(op)),
+    verdict(op) && el("p", { class: `proof ${verdict(op)}` }, proofWords(op)),
     !op.independent && el("p", { class: "note" }, "No rule of our own: autograd differentiated this operation, so this step is not independent."),
     rule && formulas(op, rule),
     value && tensorParts(value),
@@ -61,7 +61,8 @@ const opPanel = (op) => {
 const readersOf = (ids) => ids.length ? ids.flatMap((id, i) => [i ? ", " : "", opLink(ops[id])]) : "nothing after it";
 const proofWords = (op) => ({
   right: `Proved: relative error ${number(op.error, 2)}` + (op.tolerance === undefined ? "" : `, allowed ${number(op.tolerance, 2)}`),
-  wrong: "The gradients that this operation hands on are wrong: autograd and the rules give different ones.",
+  agrees: `Autograd and the rules agree: relative error ${number(op.error, 2)}`,
+  wrong: "The gradients that this operation hands on are wrong: " + (parted ? "autograd and the rules give different ones." : "autograd and the rules agree, and numbers contradict both."),
   follows: `Relative error ${number(op.error, 2)}, more than ${number(op.tolerance, 2)}: it follows from an operation nearer to the loss`,
 })[verdict(op)];
 const formulas = (op, rule) => [

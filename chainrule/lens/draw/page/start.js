@@ -14,26 +14,28 @@ $("key").append(...[el("span", { class: "value" }, "value"), steps.length && el(
   values.some((value) => value.met) && el("span", {}, el("span", { class: "gradient" }, "Σ "), "gradients meet and add up")].filter(Boolean));
 
 const notice = (...parts) => $("notices").append(el("p", { class: "notice" }, ...parts));
-if (picture.verified !== undefined) {
+if (picture.verdict !== undefined) {
   const suspect = picture.suspect === undefined ? null : ops[picture.suspect];
-  notice(el("b", { class: picture.verified ? "right" : "wrong" }, picture.verified ? "Verified. " : "Not verified. "),
-    picture.verified ? "Every gradient is within its tolerance. " : suspect ? "The first wrong gradient comes out of " : "A gradient differs. ", suspect && opLink(suspect),
-    el("span", { class: "legend" }, ["right", "wrong", "follows"].map((kind) => el("span", { class: `proof ${kind}` }, `${SIGNS[kind]} ${{ right: "within tolerance", wrong: "wrong here", follows: "wrong as a consequence" }[kind]}`))));
+  const heads = { proved: ["right", "Proved. "], wrong: ["wrong", "Wrong. "], "not proved": ["follows", "Not proved. "] };
+  const [kind, word] = heads[picture.verdict], kinds = ["right", "agrees", "wrong", "follows"].filter((one) => ops.some((op) => verdict(op) === one));
+  notice(el("b", { class: kind }, word),
+    suspect ? ["The first wrong gradient comes out of ", opLink(suspect), ". "] : picture.summary,
+    el("span", { class: "legend" }, kinds.map((one) => el("span", { class: `proof ${one}` }, `${SIGNS[one]} ${{ right: "within tolerance", agrees: "two ways agree", wrong: "wrong here", follows: "wrong as a consequence" }[one]}`))));
 }
 if (picture.omitted)
   notice(el("b", {}, "Left out to keep this file small: "), picture.omitted.join(" "));
 
 // All operations as a table: the same content without the drawing.
 const drawTable = () => {
-  const words = ["#", "module", "operation", "shape", "value", "gradient", ...(picture.verified === undefined ? [] : ["error"]), "source"];
+  const words = ["#", "module", "operation", "shape", "value", "gradient", ...(picture.verdict === undefined ? [] : ["error"]), "source"];
   $("table").replaceChildren(el("table", { class: "grid all" }, el("caption", {}, "All operations in the order in which they ran"),
     el("thead", {}, el("tr", {}, words.map((word) => el("th", { scope: "col" }, word)))),
     el("tbody", {}, ops.map((op) => {
       const value = throughOf(op) || output(op), site = siteOf(op);
-      return el("tr", { class: op.error !== undefined ? verdict(op) : "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
+      return el("tr", { class: verdict(op) || "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
         el("th", { scope: "row" }, el("button", { class: "link", type: "button", onclick: () => choose("op", op.id) }, op.saying)),
         el("td", {}, value ? shapeOf(value) : ""), el("td", { class: "value" }, value ? figure(value.value) : ""), el("td", { class: "gradient" }, value ? figure(value.gradient) : ""),
-        picture.verified !== undefined && el("td", {}, op.error === undefined ? "" : proofMark(op)),
+        picture.verdict !== undefined && el("td", {}, verdict(op) ? proofMark(op) : ""),
         el("td", { class: "quiet" }, site ? `${site.file.split("/").pop()}:${site.line}` : ""));
     }))));
 };
