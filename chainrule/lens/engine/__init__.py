@@ -24,9 +24,9 @@ from chainrule.lens.engine.differences import (
     moving,
     ridders,
 )
-from chainrule.lens.engine.kinks import Watched, kinked
 from chainrule.lens.engine.finite import first_not_finite
 from chainrule.lens.engine.holding import Holding
+from chainrule.lens.engine.kinks import Watched, kinked
 from chainrule.lens.engine.limits import FEWEST_SAMPLES, N_SAMPLES, Limits, limits_from, reasons, sampled_limits
 from chainrule.lens.engine.lines import Line, one_sided, settled, slope
 from chainrule.lens.engine.noisy import Formats, number_formats, with_noise

@@ -150,7 +150,7 @@ def _dense(gradient: Tensor) -> Tensor:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return bool(((one == other) | ((one != one) & (other != other))).all())  # noqa: PLR0124
+    return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def written_in_parts(tape: Tape) -> frozenset[int]:

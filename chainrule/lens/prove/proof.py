@@ -6,8 +6,8 @@ from typing import Literal
 from chainrule.base import LensError
 from chainrule.lens.engine import Cut, Difference, Segment, Tolerance
 from chainrule.lens.prove.locate import Place
-from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.prove.number_checks import WIDE, NumberCheck, Numbers
+from chainrule.lens.prove.on_purpose import Change
 from chainrule.lens.tape import Tape
 
 Verdict = Literal["proved", "wrong", "not proved"]

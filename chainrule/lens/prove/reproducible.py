@@ -18,8 +18,8 @@ REMEDY = (
 def check_reproducible(subject: Subject, tape: Tape, state: RandomState, modules: list[nn.Module]) -> None:
     """Runs the subject once more from the same random numbers; raises LensError unless the loss is the same.
 
-    A recording in core ATen rounds otherwise than a plain run, and is held against another recording. Linear algebra may
-    round otherwise by where its tensors lie in memory: a few units in the last place are no other random numbers.
+    A recording in core ATen rounds otherwise than a plain run, and is held against another recording. Linear algebra
+    may round otherwise by where its tensors lie in memory: a few units in the last place are no other random numbers.
     """
     if tape.loss is None:
         return

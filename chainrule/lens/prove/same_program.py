@@ -46,7 +46,7 @@ def not_the_same(original: Subject, tape: Tape, state: RandomState, forward: For
         return f"the model does not run in its own formats here ({str(fault).splitlines()[0]}), only in float64"
     formats = name_of(seen.coarsest)
     if not (math.isfinite(ours) and math.isfinite(theirs)):
-        if math.isnan(ours) and math.isnan(theirs) or ours == theirs:
+        if (math.isnan(ours) and math.isnan(theirs)) or ours == theirs:
             return ""  # the report says so itself
         where = f"; {first_not_finite(tape)}" if not math.isfinite(ours) else ""
         return f"the loss is {theirs:.6g} in {formats} and {ours:.6g} in float64{where}"

@@ -32,7 +32,8 @@ NOISE_STEP = 2.0**13 * UNIT_ROUNDOFF
 @dataclass(frozen=True)
 class Judged:
     """`changes` are the Functions that are wrong or allowed to be, `wrong` their operations, `open_points` what could
-    not be measured. `given` has what each operation received and handed back, by number."""
+    not be measured. `given` has what each operation received and handed back, by number.
+    """
 
     changes: tuple[Change, ...]
     wrong: tuple[int, ...]

@@ -7,9 +7,9 @@ from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
 from chainrule.lens.tape.operations import broken_up, core_decompositions
 from chainrule.lens.tape.parts import Parts, record_parts
+from chainrule.lens.tape.randomness import RandomState, same_random_numbers
 from chainrule.lens.tape.recorder import WHOLE
 from chainrule.lens.tape.recording import Target, record
-from chainrule.lens.tape.randomness import RandomState, same_random_numbers
 from chainrule.lens.tape.repeating import Forward, leaves_before, same_buffers, same_state
 from chainrule.lens.tape.statistics import measure
 from chainrule.lens.tape.subject import Subject, subject_of
@@ -17,6 +17,7 @@ from chainrule.lens.tape.watching import WatchedHook, watch_tensor, watched_in, 
 from chainrule.lens.tape.widening import Widened, grouped_product
 
 __all__ = [
+    "WHOLE",
     "Escapes",
     "Forward",
     "FunctionCall",
@@ -34,7 +35,6 @@ __all__ = [
     "Value",
     "WatchedHook",
     "Widened",
-    "WHOLE",
     "around_functions",
     "broken_up",
     "core_decompositions",

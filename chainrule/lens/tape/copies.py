@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
-from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.randomness import GENERATORS, RandomState, states_of
+from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.subject import Subject
 from chainrule.lens.tape.watching import watch_module
 
@@ -187,7 +187,7 @@ class Copier:
 
         What refuses to be copied is shared.
         """
-        if isinstance(one, SHARED) or isinstance(one, FunctionType) and one.__module__ != holder.__module__:
+        if isinstance(one, SHARED) or (isinstance(one, FunctionType) and one.__module__ != holder.__module__):
             return one
         return self._hook(one) if callable(one) else self._deep(one)
 
@@ -201,7 +201,7 @@ class Copier:
     def _deep(self, one: Any) -> Any:
         try:
             return copy.deepcopy(one, self.memo)
-        except Exception:  # noqa: BLE001  # anything may refuse, in any words
+        except Exception:  # anything may refuse, in any words
             return one
 
     def _hooks_of_module(self, module: nn.Module) -> None:
