@@ -142,7 +142,7 @@ def test_numbers_that_leave_the_recording_have_no_place_but_a_hint():
         return (layer(x) * torch.tensor(layer(x).tolist(), dtype=x.dtype)).sum()
 
     report = verify(program, torch.randn(8, 6), coordinates=4)
-    assert report.verdict != "proved"
+    assert report.verdict != "proved" or report.cuts
 
 
 class Scaled(torch.autograd.Function):
