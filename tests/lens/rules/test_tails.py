@@ -12,7 +12,7 @@ FAR = [-700.0, -40.0, -25.0, 25.0, 40.0, 300.0]
 
 
 def by_rules(function, x):
-    tape = record(function, x.requires_grad_())
+    tape = record(function, x.clone().requires_grad_())
     return reverse(tape)[tape.leaves()[0].id]
 
 
