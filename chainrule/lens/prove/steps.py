@@ -61,7 +61,7 @@ def capture(
     loss_to_differentiate(tape)
     tensors = {leaf.id: leaf.tensor for leaf in tape.leaves() if leaf.tensor is not None}
     with same_random_numbers(state), same_buffers(modules), _gradients_put_back(list(tensors.values())):
-        found = run() if run is not None else _plain(subject)
+        found = run() if run is not None else forward_and_backward(subject)
         gradients = {number: _copied(tensor.grad) for number, tensor in tensors.items()}
     if all(gradient is None for gradient in gradients.values()):
         raise LensError("the step left no gradient in any .grad; run= has to call backward() on the loss of this model")
@@ -76,8 +76,8 @@ def capture(
     )
 
 
-def _plain(subject: Subject) -> Tensor:
-    """Forward under the caller's autocast, backward outside it, as it should be."""
+def forward_and_backward(subject: Subject) -> Tensor:
+    """The loss of one step: forward under the caller's autocast, backward outside it, as it should be."""
     loss = subject.run()
     with ExitStack() as outside:
         for device in ("cpu", "cuda"):

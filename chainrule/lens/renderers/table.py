@@ -34,7 +34,7 @@ from chainrule.lens.ledgers import (
     token_facts,
     token_lines,
 )
-from chainrule.lens.prove import Report, proof_facts, proof_lines
+from chainrule.lens.prove import Checked, Report, checking_facts, checking_lines, proof_facts, proof_lines
 from chainrule.lens.rules import RuleBook, RuleEntry, book_facts, book_lines, in_full, rule_facts, rules_page
 from chainrule.lens.tensors import (
     Sharing,
@@ -84,6 +84,7 @@ RENDERERS: dict[type, dict[str, Renderer]] = {
     },
     CoordinatePath: {"text": joined(path_lines), "json": figures(path_facts)},
     TokenLook: {"text": joined(token_lines), "json": figures(token_facts)},
+    Checked: {"text": joined(checking_lines), "json": figures(checking_facts)},
     Report: {"text": joined(proof_lines), "json": figures(proof_facts)},
     Picture: {
         "text": to_terminal,
