@@ -26,6 +26,8 @@ FAILURES = (
     ImportError,
     OSError,
 )
+# What was compiled of the same code before counts towards torch's limit of versions, beyond which it goes on uncompiled.
+LIMITS = {"recompile_limit": 1000, "accumulated_recompile_limit": 10_000, "fail_on_recompile_limit_hit": True}
 NO_COMPILER = "no C++ compiler is here, which torch.compile needs: install g++ or clang++ (on Windows MSVC's cl)"
 
 
@@ -122,7 +124,7 @@ def _compiled(subject: Subject, backend: str) -> Callable[[], Tensor]:
         fast = subject
         if not isinstance(subject.target, nn.Module) or not hasattr(subject.target, "_orig_mod"):
             fast = replace(subject, target=torch.compile(subject.target, backend=counting))
-        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True), warnings.catch_warnings():
+        with torch._dynamo.config.patch(LIMITS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the compiler's, of its own inside
             loss = forward_and_backward(fast)
         if fast is not subject and not graphs:
