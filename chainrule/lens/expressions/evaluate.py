@@ -60,8 +60,8 @@ class BrokenAt(Exception):  # noqa: N818  (control flow of this file and of `exp
 class Walk:
     """Evaluates a tree; `done` is told of every operation with its result and torch's warnings.
 
-    `arrays` are the names of values that were NumPy arrays when they were given. What is asked about a tensor (`x.shape`)
-    is an operation only where it is the `whole` expression.
+    `arrays` are the names of values that were NumPy arrays when they were given. What is asked about a tensor
+    (`x.shape`) is an operation only where it is the `whole` expression.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ FAILURES = (
     ImportError,
     OSError,
 )
-# What was compiled of the same code before counts towards torch's limit of versions, beyond which it goes on uncompiled.
+# What was compiled of the same code before counts towards torch's limit, beyond which it goes on uncompiled in silence.
 LIMITS = {"recompile_limit": 1000, "accumulated_recompile_limit": 10_000, "fail_on_recompile_limit_hit": True}
 NO_COMPILER = "no C++ compiler is here, which torch.compile needs: install g++ or clang++ (on Windows MSVC's cl)"
 
