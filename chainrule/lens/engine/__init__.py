@@ -29,6 +29,7 @@ from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.replaying import needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, narrower_segments
+from chainrule.lens.engine.terms import terms_of_value
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "ridders",
     "sampled_limits",
     "student_quantile",
+    "terms_of_value",
     "tolerance",
     "unit_roundoff",
     "with_noise",

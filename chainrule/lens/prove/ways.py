@@ -128,7 +128,10 @@ def _compiled(subject: Subject, backend: str) -> Callable[[], Tensor]:
             warnings.simplefilter("ignore")  # the compiler's, of its own inside
             loss = forward_and_backward(fast)
         if fast is not subject and not graphs:
-            raise LensError("torch.compile compiled nothing of it, so this would be the eager run once more")
+            raise LensError(
+                "torch.compile compiled nothing of it, so this would be the eager run once more; where it was compiled "
+                "many times in this process before, torch.compiler.reset() lets it begin anew"
+            )
         return loss
 
     return run

@@ -100,6 +100,7 @@ class Node:
     how many times that module had been called before. `grad_enabled` is false inside `torch.no_grad()` and inside the
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
     place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`).
+    `seconds` is what it took when it was recorded, of which nothing is the recording.
     """
 
     id: int
@@ -114,6 +115,7 @@ class Node:
     in_place: bool
     tracked: bool = True
     unseen: bool = False
+    seconds: float = 0.0
 
     @property
     def inputs(self) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.health import ModuleStack
+from chainrule.lens.tape.clocking import timed
 from chainrule.lens.tape.memory import Memory, Write, merged
 from chainrule.lens.tape.nodes import Node, Ref, Role, Tape, Value
 from chainrule.lens.tape.operations import by_schema, core_decompositions, is_composite, written_by
@@ -56,10 +59,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = {name: self._refer(argument) for name, argument in arguments.items()}
         for tensor in written:
             self.memory.before_write(tensor)
-        result = func(*args, **kwargs)
+        result, seconds = timed(partial(func, *args, **kwargs))
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if written or not made or any(all(one is not a for a in tree_leaves(arguments)) for one in made):
             self._add(func, found, made, written)
+            self.tape.nodes[-1] = replace(self.tape.nodes[-1], seconds=seconds)
         return result
 
     def _broken_up(self, func: Any, args: Any, kwargs: Any) -> Any:

@@ -30,13 +30,22 @@ const meetingLines = (step) => {
   return [el("div", {}, el("span", { class: "met" }, `Σ ${value.met.length}`), " ", partial(value.name), " = ", el("span", { class: "gradient" }, `${summands.join(" + ").replaceAll("+ −", "− ")}${more}`), " → ", el("b", { class: "gradient" }, total))];
 };
 
+// The followed element at this step: its largest product, and the sum.
+const followedLines = (step) => {
+  const term = termsOf.get(step.op);
+  if (!term || term.output === undefined) return [];
+  return [el("div", { class: "way" }, el("span", { class: "met" }, "followed"), " ", partial(placed(term.value, term.index)), " = ",
+    term.n_terms > 1 && el("small", {}, `Σ of ${term.n_terms.toLocaleString("en")}, largest `), el("span", { class: "gradient" }, number(term.gradient)), " · ", el("span", { class: "value" }, number(term.local)),
+    term.n_terms > 1 && " → ", el("b", { class: "gradient" }, term.n_terms > 1 ? number(term.number) : ` = ${number(term.number)}`))];
+};
+
 const walkTo = (wanted, { scroll = true } = {}) => {
   at = Math.min(steps.length, Math.max(0, wanted));
   slider.value = at;
   const step = at ? steps[at - 1] : null;
   $("step").textContent = at ? `${at} of ${steps.length}` : plural(steps.length, "step");
   slider.setAttribute("aria-valuetext", step ? `step ${at} of ${steps.length}: ${ops[step.op].saying}` : "all gradients shown");
-  $("line").replaceChildren(...(step ? [el("div", { class: "said" }, el("b", {}, ops[step.op].saying)), ...meetingLines(step), ...chainLines(step)]
+  $("line").replaceChildren(...(step ? [el("div", { class: "said" }, el("b", {}, ops[step.op].saying)), ...meetingLines(step), ...chainLines(step), ...followedLines(step)]
     : [el("div", { class: "said" }, "The chain rule, from the loss back to every weight."), el("div", { class: "quiet" }, "Step with the arrow keys, the slider, or play.")]));
   $("back").disabled = $("first").disabled = at === 0;
   $("forth").disabled = at === steps.length;
@@ -63,6 +72,7 @@ const markAll = () => {
     const inside = kind === "op" ? [ops[id]] : kind === "box" && !unfolded.has(+id) ? ops.filter((op) => lineOf(op.box).includes(+id)) : [];
     const now = !!step && inside.some((op) => op.id === step.op);
     element.classList.toggle("now", now);
+    element.classList.toggle("followed", inside.some((op) => termsOf.has(op.id)) || (kind === "leaf" && !!followed && followed.value === +id));
     element.classList.toggle("ahead", !!step && !now && inside.length > 0 && inside.every((op) => op.step === undefined || op.step >= at));
   }
   for (const cell of canvas.querySelectorAll("[data-of]")) cell.classList.toggle("hidden", !!step && !reached.has(+cell.dataset.of));
@@ -86,6 +96,7 @@ const lightWires = () => {
     const isPicked = !isLit && chosen && (readers.includes(picked) || (picked !== null && source === picked) || (chosen[0] === "leaf" && value === chosen[1]));
     path.classList.toggle("lit", isLit);
     path.classList.toggle("picked", !!isPicked);
+    path.classList.toggle("followed", readers.some((op) => termsOf.has(op) && termsOf.get(op).value === value));
     // The gradient runs the other way: its arrow is at the upper end.
     if (isLit) path.setAttribute("marker-start", "url(#arrow-lit)"); else path.removeAttribute("marker-start");
     if (isLit) path.removeAttribute("marker-end"); else path.setAttribute("marker-end", `url(#arrow-${isPicked ? "picked" : "plain"})`);
