@@ -5,7 +5,7 @@ const facts = [
   boxes[0].n_parameters > 0 && `${compact(boxes[0].n_parameters)} parameters`,
   picture.loss !== undefined && `loss ${number(values[picture.loss].value && values[picture.loss].value.number, 6)}`,
   picture.seconds > 0 && `${secondsOf(picture.seconds)} forwards`,
-  picture.flops > 0 && `${compact(picture.flops)}FLOPs`.replace(/(\d)FLOPs/, "$1 FLOPs"),
+  picture.flops > 0 && `${compact(picture.flops).replace(/[A-Z]?$/i, " $&")}FLOPs`,
   picture.saved_bytes > 0 && `${bytesOf(picture.saved_bytes)} kept for backward`,
   picture.training !== undefined && (picture.training ? "training mode" : "evaluation mode"),
   picture.level === "core" && "core ATen",
