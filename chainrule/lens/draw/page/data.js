@@ -55,6 +55,9 @@ const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "
 const shapeOf = (value) => value.shape ? `[${value.shape.join(", ")}]` : "scalar";
 // Long names may break after an underscore or a dot.
 const soft = (text) => text.split(/(?<=[_.])/).flatMap((word) => [word, el("wbr")]).slice(0, -1);
+// A long name by its two ends; the whole of it is the tooltip.
+const LONGEST = 30;
+const brief = (text) => text.length <= LONGEST ? soft(text) : [el("span", { title: text }, soft(`${text.slice(0, 17)}…${text.slice(-11)}`))];
 const isWhole = (value) => !/float|complex/.test(value.dtype);
 const isNumber = (look) => !!look && look.number !== undefined;
 // A tensor in one figure: the number itself, or its norm.

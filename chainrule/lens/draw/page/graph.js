@@ -54,7 +54,7 @@ const opCard = (op) => {
   const value = throughOf(op) || output(op);
   return el("button", { class: `card op${op.step === undefined ? " constant" : ""}`, type: "button", "data-item": keyOf("op", op.id),
     title: [op.saying, boxes[op.box].path].filter(Boolean).join(" · "), onclick: () => choose("op", op.id) },
-    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, opName(op)), " ", value && value.name !== opName(op) && el("small", {}, value.name)]),
+    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, brief(opName(op))), " ", value && value.name !== opName(op) && el("small", {}, brief(value.name))]),
     value && figures(value), marks(op, value));
 };
 const leafCard = (value) => el("button", { class: `card leaf ${value.role}`, type: "button", "data-item": keyOf("leaf", value.id),

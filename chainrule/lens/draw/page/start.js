@@ -36,7 +36,7 @@ const drawTable = () => {
     el("thead", {}, el("tr", {}, words.map((word) => el("th", { scope: "col" }, word)))),
     el("tbody", {}, ops.map((op) => {
       const value = throughOf(op) || output(op), site = siteOf(op);
-      return el("tr", { class: op.error !== undefined ? verdict(op) : "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
+      return el("tr", { class: op.error !== undefined ? verdict(op) : "" }, el("td", {}, `${op.id + 1}`), el("td", { title: boxes[op.box].path }, boxes[op.box].path),
         el("th", { scope: "row" }, el("button", { class: "link", type: "button", title: op.saying, onclick: () => choose("op", op.id) }, op.saying)),
         el("td", {}, value ? shapeOf(value) : ""), el("td", { class: "value" }, value ? figure(value.value) : ""), el("td", { class: "gradient" }, value ? figure(value.gradient) : ""),
         (op.cost ? [secondsOf(op.cost.seconds), op.cost.bytes ? bytesOf(op.cost.bytes) : "", op.cost.flops ? compact(op.cost.flops) : "", ...(picture.saved_bytes === undefined ? [] : [keptOf(op) ? bytesOf(keptOf(op)) : ""])] : ["", "", "", ...(picture.saved_bytes === undefined ? [] : [""])]).map((text) => el("td", { class: "n" }, text)),

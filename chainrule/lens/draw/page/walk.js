@@ -4,7 +4,7 @@ const TAB = "\u2002";
 let at = 0;                         // 0: everything is shown; n: the n-th step back
 
 // Names stand whole, and may break behind a dot or an underscore.
-const partial = (name) => ["∂L/∂", ...soft(name)];
+const partial = (name) => ["∂L/∂", ...brief(name)];
 // So many letters fit in the bar in large type.
 const LONG = 60;
 // One line for each input: ∂L/∂w = ∂L/∂u · ∂u/∂w = −0.08 · 1.1 = −0.09; for tensors shapes and norms.
@@ -14,8 +14,8 @@ const chainLines = (step) => {
     const to = values[part.value];
     const scalar = step.incoming !== undefined && part.local !== undefined && part.number !== undefined;
     const made = through.name === "" ? opName(op) : through.name;
-    const long = 2 * (made.length + to.name.length) > LONG ? "long" : null;
-    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", ["∂", ...soft(made)], ["/∂", ...soft(to.name)])];
+    const long = 2 * (Math.min(made.length, LONGEST) + Math.min(to.name.length, LONGEST)) > LONG ? "long" : null;
+    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", ["∂", ...brief(made)], ["/∂", ...brief(to.name)])];
     if (scalar) return el("div", { class: long }, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
     const from = step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`;
     return el("div", { class: long }, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
@@ -109,10 +109,10 @@ const drawLedger = () => {
     const op = ops[step.op], value = values[step.through];
     return el("tr", { "data-step": step.order, class: op.error !== undefined ? verdict(op) : "", onclick: () => { stop(); walkTo(step.order + 1); } },
       el("td", { class: "quiet" }, `${step.order + 1}`),
-      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, soft(small ? op.saying : opName(op))), !small && el("small", {}, " ", soft(boxes[op.box].path))),
+      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, small ? soft(op.saying) : brief(opName(op))), !small && el("small", {}, " ", soft(boxes[op.box].path))),
       el("td", { class: "n value" }, figure(value.value)),
       el("td", { class: "n gradient" }, value.met && el("span", { class: "met" }, `Σ ${value.met.length}`), " ", el("span", {}, step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`)),
-      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, soft(shortName(values[part.value].name))), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
+      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, brief(shortName(values[part.value].name))), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
   });
   $("ledger").replaceChildren(steps.length
     ? el("table", { class: "ledger" }, el("caption", {}, "The chain rule, from the loss back"), el("thead", {}, head), el("tbody", {}, lines))
