@@ -169,7 +169,7 @@ class _Page:
 
     def meeting(self, one: Meeting) -> Html:
         """Gradients of several uses that are added."""
-        came = []
+        came: list[object] = []
         for node, _, part in one.contributions[:8]:
             came += [" + " if came else "", _gradient(part), " from ", self.link(node)]
         more = f" + {len(one.contributions) - 8} more" if len(one.contributions) > 8 else ""

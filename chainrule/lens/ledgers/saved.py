@@ -59,10 +59,10 @@ def kept_for_backward(tape: Tape) -> Kept:
             return Kept({}, None)
         saved = []
         for word, tensor in held_by:
-            value = where.get(_place(tensor))
+            known = where.get(_place(tensor))
             storage = _storage(tensor)
-            held = storage in lasting or (value is not None and roles[value] != "result")
-            saved.append(Saved(word, value, tuple(tensor.shape), tensor.numel() * tensor.element_size(), held))
+            held = storage in lasting or (known is not None and roles[known] != "result")
+            saved.append(Saved(word, known, tuple(tensor.shape), tensor.numel() * tensor.element_size(), held))
             if not held:
                 storages[storage] = tensor.untyped_storage().nbytes()
         if saved:
@@ -84,7 +84,7 @@ def _saved_by(maker: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _place(tensor: Tensor) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
-    return _storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+    return _storage(tensor), int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride()
 
 
 def _storage(tensor: Tensor) -> int:

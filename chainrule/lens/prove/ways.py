@@ -72,7 +72,7 @@ USUAL = ("eager", "compiled", "bfloat16", "device")
 
 def device_of(subject: Subject) -> str:
     """Where the model's weights are; where there are none, its inputs."""
-    tensors = [one for module in modules_of(subject) for one in module.parameters()]
+    tensors: list[Tensor] = [one for module in modules_of(subject) for one in module.parameters()]
     tensors += [one for one in (*subject.inputs, *subject.named.values()) if isinstance(one, Tensor)]
     return str(tensors[0].device) if tensors else "cpu"
 

@@ -1,8 +1,10 @@
 """A step in several ways: right ones are not accused, a wrong backward is found in each, and a wrong compiler named."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +13,10 @@ from torch.nn import functional
 
 from chainrule import lens
 from chainrule.base import LensError
+from chainrule.cli import main
 from chainrule.lens.prove import USUAL, WAYS
 
+HERE = Path(__file__).resolve().parents[3]
 # The compiler without its code generator: seconds instead of minutes, and the way through torch is the same.
 QUICK = {name: replace(way, backend="aot_eager") for name, way in WAYS.items() if name != "device"}
 needs_compiler = pytest.mark.skipif(not shutil.which("g++") and not shutil.which("clang++"), reason="needs C++")
@@ -234,3 +238,17 @@ def test_silently_wrong_compiled_gradients_that_were_reported_are_found_where_th
     if function is least_angle and torch.__version__.startswith("2.13.0"):
         assert not same
         assert "not your model" in found.advice
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
+def test_the_story_on_the_page_is_what_the_command_prints(capsys):
+    torch.compiler.reset()
+    code = main(["lens", "check", str(HERE / "examples" / "lens_compiled.py") + ":make_model"])
+    printed = capsys.readouterr().out
+    if not torch.__version__.startswith("2.13.0+cpu") or code == 0:
+        pytest.skip("the page tells of torch 2.13.0 on a CPU")
+    page = (HERE / "docs" / "lens" / "check.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```text\n(.*?)\n```", page, re.S):
+        assert block in printed

@@ -86,7 +86,5 @@ def test_a_format_or_an_option_that_is_not_there_is_refused_with_those_that_are(
 
 
 def test_what_no_instrument_found_is_refused():
-    with pytest.raises(
-        LensError, match="nothing that an instrument found; these are shown: Checked, CoordinatePath"
-    ):
+    with pytest.raises(LensError, match="nothing that an instrument found; these are shown: Checked, CoordinatePath"):
         lens.render({})
