@@ -54,7 +54,7 @@ def check(
         A function of yours, my_module.py:make_model, that returns (model, inputs) or (model, inputs, loss); a run
         folder, a checkpoint, a Hugging Face folder or a GGUF file; smollm2; a preset; neuron, network or gpt.
     seconds
-        Time for sampling rounding errors, for each way. Default: 10.
+        Time for sampling rounding errors, for each way. Default: 20.
     batch
         Windows of text that a GPT is given.
     tokens

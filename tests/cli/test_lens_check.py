@@ -62,7 +62,7 @@ def test_right_steps_exit_with_0_and_wrong_ones_with_1(capsys, module):
 
 
 def test_the_small_gpt_is_right(capsys):
-    assert "✓ proved" in checked(capsys, 0, "gpt", "--way", "eager", "--seconds", "0.5").out
+    assert "✓ proved" in checked(capsys, 0, "gpt", "--way", "eager").out
 
 
 def test_mistakes_are_told_in_one_line(capsys, module):

@@ -1,5 +1,6 @@
 """A user's own training step in several ways, each against float64, before a long run goes on with one of them."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError, nearest
-from chainrule.lens.engine import OURS, Policy
+from chainrule.lens.engine import N_SAMPLES, OURS, Policy
 from chainrule.lens.prove.custom_operations import with_custom_operations
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.step_verification import verify_step
@@ -17,9 +18,11 @@ from chainrule.lens.prove.ways import FAILURES, NO_COMPILER, USUAL, WAYS, NotHer
 from chainrule.lens.tape import Subject, Target, subject_of
 
 Word = Literal["proved", "wrong", "not proved", "left out"]
-SECONDS = 10.0
-# An error of the whole size of the gradient, hidden by rounding.
-HIDDEN = 1.0
+SECONDS = 20.0
+# No gradient is proved by a limit above a thousandth, nor, in bfloat16 (whose roundings are 4 ‰), above a half.
+WIDE, WIDE_IN_ROUNDINGS = 1e-3, 64
+# So much of all weights may be left open by a way that is proved.
+MOST_OPEN = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,33 @@ class WayChecked:
         """Why it is not proved; empty where it is."""
         if self.report is None or not self.report.gradients_agree:
             return self.why
-        hidden = self.hidden
-        n = len([one for one in self.report.parameters if one.difference is not None and one.difference.size])
-        if n and len(hidden) == n:
-            return "rounding in this format hides an error of the size of every gradient: take a larger batch"
+        sizes = {one.name: math.prod(one.shape) for one in self.report.parameters}
+        open_ = sum(sizes[one.name] for one in self.hidden)
+        if self.hidden and (open_ > MOST_OPEN * sum(sizes.values()) or self.report.n_samples < N_SAMPLES):
+            return self._too_wide()
         return "" if self.report.ok else self.report.summary
+
+    def _too_wide(self) -> str:
+        """What limits that prove nothing leave open, and what would help."""
+        assert self.report is not None
+        worst = max(self.hidden, key=lambda one: one.tolerance.limit)
+        n, seconds = self.report.n_samples, self.report.seconds
+        more = "rounding is that large beside this gradient, which a larger batch may help"
+        if n < N_SAMPLES:
+            more = f"only {n} of {N_SAMPLES} repetitions had time: --seconds {math.ceil(seconds / n * N_SAMPLES)}"
+        return f"an error of {worst.tolerance.limit:.1g} in {worst.name} would not be seen; {more}"
 
     @property
     def hidden(self) -> tuple[ParameterCheck, ...]:
-        """The gradients that are nothing but rounding in this format, such as those of a bias before a norm."""
-        of_report = () if self.report is None else self.report.parameters
-        return tuple(one for one in of_report if one.tolerance.expected >= HIDDEN)
+        """The gradients of which nothing is proved, since rounding in this format is too large beside them.
+
+        Such are those that cancel: of a bias before a norm, of a bias that moves all scores alike.
+        """
+        if self.report is None:
+            return ()
+        eps = max((torch.finfo(one.dtype).eps for one in self.report.segments), default=torch.finfo(torch.float64).eps)
+        allowed = max(WIDE, WIDE_IN_ROUNDINGS * eps)
+        return tuple(one for one in self.report.parameters if one.ok and one.tolerance.limit > allowed)
 
     @property
     def worst(self) -> ParameterCheck | None:
@@ -158,7 +177,7 @@ def check(
     `target`, `batch` and `loss` as for `verify`. `ways` are words out of eager, compiled (torch.compile), bfloat16
     (autocast), compiled-bfloat16 and device (the accelerator, or the CPU for a model that is on one); without it all
     but compiled-bfloat16, and what this machine cannot do is left out and said. A way that was named and cannot be
-    judged is "not proved". `seconds` (10 when not given) is the time for sampling rounding errors, for each way.
+    judged is "not proved". `seconds` (20 when not given) is the time for sampling rounding errors, for each way.
     Operations that a program brings along are differentiated by differences of themselves, whatever backward they have.
 
     The model, its gradients and the random numbers stay as they are. Raises LensError for an unknown way, and when the
@@ -209,6 +228,10 @@ def _judged(name: str, way: Way, subject: Subject, settings: Settings) -> WayChe
             if "InvalidCxxCompiler" in f"{type(fault).__name__} {fault}":
                 return WayChecked(name, way.words, None, NO_COMPILER, left_out=not settings.named)
             return WayChecked(name, way.words, None, _first_lines(fault))
+    if step.loss is not None and not math.isfinite(step.loss):
+        return WayChecked(
+            name, way.words, None, f"the loss is {step.loss}, so that no gradient can be held against another"
+        )
     words = f"{way.words} ({step.device})" if way.other_device else way.words
     try:
         policy = with_custom_operations(step.tape, settings.policy)

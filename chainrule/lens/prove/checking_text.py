@@ -87,12 +87,9 @@ def _explained(judged: list[WayChecked], width: int) -> list[str]:
     ]
     for one in judged:
         if one.hidden and not one.reason:
-            shown = ", ".join(p.name for p in one.hidden[:4]) + (" …" if len(one.hidden) > 4 else "")
-            lines += wrapped(
-                f"{one.name}: {len(one.hidden)} gradients are nothing but rounding in this format, "
-                f"so nothing is proved of them: {shown}",
-                width,
-            )
+            n, shown = len(one.hidden), ", ".join(p.name for p in one.hidden[:4]) + (" …" if one.hidden[4:] else "")
+            what = "1 gradient is" if n == 1 else f"{n} gradients are"
+            lines += wrapped(f"{one.name}: {what} too small beside rounding for anything to be proved: {shown}", width)
     return lines
 
 

@@ -115,6 +115,23 @@ def test_what_cannot_be_judged_has_a_reason_and_exit_code_3():
     assert "a smaller batch" in large.advice
 
 
+def test_recurrent_layers_are_judged_and_a_loss_that_is_no_number_is_not():
+    torch.manual_seed(0)
+    found = lens.check(nn.LSTM(4, 5), torch.randn(3, 2, 4), lambda out: out[0].square().mean(), ways=["eager"])
+    assert found.verdict == "proved", found.advice
+    found = lens.check(nn.Linear(3, 3), torch.full((2, 3), torch.nan), lambda y: y.square().mean(), ways=["eager"])
+    assert (found.exit_code, found["eager"].reason[:15]) == (3, "the loss is nan")
+
+
+def test_limits_from_too_few_repetitions_prove_nothing():
+    found = checked(Small(functional.gelu), ["eager", "bfloat16"], seconds=1e-6)
+    if found["bfloat16"].report.n_samples == 1:
+        assert (found.exit_code, found["bfloat16"].verdict) == (3, "not proved")
+        assert "of 8 repetitions had time: --seconds" in found["bfloat16"].reason
+    for one in found.ways:
+        assert one.verdict == "not proved" or one.worst.tolerance.limit <= 0.5
+
+
 def test_what_is_not_here_is_left_out_unless_it_was_named():
     if torch.accelerator.is_available():
         pytest.skip("there is another device")
