@@ -51,7 +51,7 @@ def classes_trouble(doing: Doing) -> Trouble | None:
         )
         return Trouble(why)
     n = shape[axis] if shape else 0
-    if not target.is_floating_point() and target.numel() and not target.is_meta:
+    if target.dtype in (torch.int64, torch.uint8) and target.numel() and not target.is_meta:
         low, high = int(target.min()), int(target.max())
         if high >= n or (low < 0 and low != doing.named.get("ignore_index", -100)):
             bad = high if high >= n else low
@@ -107,9 +107,9 @@ def embedding_words(doing: Doing) -> Words:
 def embedding_trouble(doing: Doing) -> Trouble | None:
     """Ids are whole numbers below the number of rows."""
     ids, table = doing.get("input", 0), doing.get("weight", 1)
-    if not isinstance(ids, Tensor) or not isinstance(table, Tensor):
+    if not isinstance(ids, Tensor) or not isinstance(table, Tensor) or table.dim() != 2:
         return None
-    if ids.is_floating_point():
+    if ids.is_floating_point() or ids.is_complex():
         return Trouble(f"ids are whole numbers, and these are {dtype_name(ids.dtype)}")
     if ids.numel() and not ids.is_meta and not 0 <= int(ids.min()) <= int(ids.max()) < table.shape[0]:
         bad = int(ids.max()) if int(ids.max()) >= table.shape[0] else int(ids.min())

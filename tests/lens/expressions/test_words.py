@@ -211,6 +211,29 @@ def test_what_is_rightly_spelled_is_not_taken_for_another_word(call):
     assert "explain what it gives" in str(caught.value)
 
 
+ODD = {
+    "x": torch.arange(6.0).view(2, 3),
+    "i": torch.arange(6, dtype=torch.int8).view(2, 3),
+    "c": torch.ones(2, 3, dtype=torch.complex64),
+    "s": torch.tensor(3),
+    "e": torch.zeros(0, 3),
+    "meta": torch.empty(2, 3, device="meta"),
+    "n": torch.tensor([torch.nan, torch.inf, 1.0]),
+}
+CALLS_ON_ODD = """
+F.cross_entropy({0}, {0}) | F.embedding({0}, x) | F.embedding(i.long(), {0}) | F.layer_norm({0}, (3,)) | {0} // 2
+F.scaled_dot_product_attention({0}, x, {0}) | torch.einsum('ij->iz', {0}) | {0}.expand(4, 3) | {0}.squeeze((0, 1))
+np.array({0}) | torch.from_numpy({0}) | len({0}) | {0}.as_strided((2, 2), (0, 1)) | {0} ** 99 | {0}.sum(dtype=torch.int8)
+"""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_tensors_break_or_not_and_never_the_explanation(name):
+    for call in CALLS_ON_ODD.replace("\n", "|").split("|"):
+        if call.strip():
+            lens.explain(call.strip().format(name), **ODD).text()
+
+
 CUTS = {"as_strided": "(2,), (1,)", "unbind": "", "narrow": "1, 0, 2", "select": "1, 0", "repeat": "2, 2"}
 
 
