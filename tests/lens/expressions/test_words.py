@@ -223,7 +223,8 @@ ODD = {
 CALLS_ON_ODD = """
 F.cross_entropy({0}, {0}) | F.embedding({0}, x) | F.embedding(i.long(), {0}) | F.layer_norm({0}, (3,)) | {0} // 2
 F.scaled_dot_product_attention({0}, x, {0}) | torch.einsum('ij->iz', {0}) | {0}.expand(4, 3) | {0}.squeeze((0, 1))
-np.array({0}) | torch.from_numpy({0}) | len({0}) | {0}.as_strided((2, 2), (0, 1)) | {0} ** 99 | {0}.sum(dtype=torch.int8)
+np.array({0}) | torch.from_numpy({0}) | len({0}) | {0}.as_strided((2, 2), (0, 1)) | {0} ** 99
+{0}.sum(dtype=torch.int8) | {0}.repeat(0, 2) | {0}.chunk(5)
 """
 
 
