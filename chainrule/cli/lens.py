@@ -9,6 +9,7 @@ INSTRUMENTS = {
     "graph": "The recorded operations as a picture.",
     "ledger": "The chain rule, line by line, from the loss back to a weight.",
     "verify": "Prove the gradients: rules, autograd and numbers.",
+    "check": "One training step eager, compiled, in bfloat16, on a GPU: right or not.",
     "token": "What the probability of one token of a text hangs on.",
     "tensor": "One tensor: form, memory, values.",
     "explain": "The shapes of an expression, step by step.",

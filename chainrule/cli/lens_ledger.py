@@ -6,7 +6,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from chainrule.base import LensError
-from chainrule.cli.lens_options import Flag, Level, PictureFormat, check_json_alone, format_asked
+from chainrule.cli.lens_options import (
+    Flag,
+    Level,
+    PictureFormat,
+    check_coordinate,
+    check_json_alone,
+    format_asked,
+)
 from chainrule.cli.lens_output import deliver
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import check_subject
@@ -22,6 +29,7 @@ def ledger(
     coordinate: str | None = None,
     module: str | None = None,
     depth: int | None = None,
+    costs: Flag = False,
     level: Level = "op",
     batch: int = 2,
     tokens: int | None = None,
@@ -42,6 +50,7 @@ def ledger(
     - `chainrule lens ledger neuron`
     - `chainrule lens ledger gpt --module blocks.0.attention`
     - `chainrule lens ledger runs/NAME --weight blocks.0.attention.qkv --coordinate 3,7`
+    - `chainrule lens ledger gpt --costs`
     - `chainrule lens ledger my_module.py:make_model --out ledger.html`
 
     Parameters
@@ -57,6 +66,8 @@ def ledger(
         Only the operations of this module and those below it.
     depth
         Levels of modules that are told apart; 0 shows every operation. Default: what fits a screen.
+    costs
+        What each operation took instead: time, memory, FLOPs, and what autograd keeps of it for the way back.
     level
         op: the operations as PyTorch names them. core: broken into core ATen, more and simpler ones.
     batch
@@ -78,10 +89,13 @@ def ledger(
     """
     check_json_alone(out, as_format, as_json=as_json)
     chosen = "json" if as_json else format_asked(as_format, out)
-    if coordinate is not None and weight is None:
-        raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
-    if chosen not in ("text", "json") and (weight, module, depth) != (None, None, None):
-        raise LensError(f"a picture ({chosen}) shows all operations; leave out --weight, --module and --depth")
+    check_coordinate(weight, coordinate)
+    if chosen not in ("text", "json") and (module, depth) != (None, None):
+        raise LensError(f"a page or picture ({chosen}) shows all operations; leave out --module and --depth")
+    if weight is not None and chosen not in ("text", "json", "html"):
+        raise LensError(f"a followed weight is told as text, json or html, not as {chosen}")
+    if costs and (weight is not None or chosen not in ("text", "json")):
+        raise LensError("--costs tells what each operation took, as text or json; leave out --weight, --out page.html")
     check_subject(what)
     load_torch()
     from chainrule.lens import Policy, ledgers, opening
@@ -90,10 +104,15 @@ def ledger(
     subject = opening.fitted(subject, layers=layers, say=say)
     tape = opening.recorded(subject, level, say=say)
     place = None if weight is None else (weight, None if coordinate is None else ledgers.parse_coordinate(coordinate))
+    if costs:
+        found = ledgers.costs_of(tape)
+        told = ledgers.CostTable(tape, found, subject.name)
+        deliver(told, chosen, out, depth=None if chosen == "json" else depth)
+        return
     book = ledgers.ledger(tape, policy=Policy(fallback=fallback), coordinate=place, stats=False)
     if chosen == "json":
         deliver(book, chosen, out)
-    elif book.coordinate is not None:
+    elif book.coordinate is not None and chosen == "text":
         deliver(book.coordinate, chosen, out)
     else:
         deliver(book, chosen, out, module=module, depth=depth, title=subject.name)

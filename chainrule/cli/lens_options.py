@@ -38,6 +38,12 @@ def page_wanted(out: Path | None, as_format: PictureFormat | None, *, as_json: b
     return format_asked(as_format, out) != "text" or out is not None
 
 
+def check_coordinate(weight: str | None, coordinate: str | None) -> None:
+    """Raises LensError for a place without the weight that it is a place in."""
+    if coordinate is not None and weight is None:
+        raise LensError("--coordinate needs --weight: the name of the weight that it is a place in")
+
+
 def check_json_alone(out: Path | None, as_format: PictureFormat | None, *, as_json: bool) -> None:
     """Raises LensError when --json, which prints figures, comes with the options of a file."""
     if as_json and (out is not None or as_format is not None):

@@ -8,19 +8,21 @@ from chainrule.lens.draw import Picture, picture
 from chainrule.lens.engine import Policy, reverse
 from chainrule.lens.expressions import explain
 from chainrule.lens.ledgers import ledger
-from chainrule.lens.prove import Report, capture, verify
+from chainrule.lens.prove import Checked, Report, capture, check, verify
 from chainrule.lens.renderers import formats_of, render, save
 from chainrule.lens.rules import find_rule, rule_book
 from chainrule.lens.tape import Subject, record
 from chainrule.lens.tensors import TensorView, shares, tensor, viewing
 
 __all__ = [
+    "Checked",
     "Picture",
     "Policy",
     "Report",
     "Subject",
     "TensorView",
     "capture",
+    "check",
     "explain",
     "find_rule",
     "formats_of",

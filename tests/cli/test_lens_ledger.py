@@ -99,7 +99,28 @@ def test_the_ledger_goes_into_a_file_of_the_format_that_its_ending_says(ending, 
 
 
 def test_a_setting_that_a_picture_would_not_show_is_refused(tmp_path, capsys):
-    assert "leave out --weight" in refused(capsys, "gpt", "--module", "blocks.0", "--out", tmp_path / "gpt.html")
+    page, drawing = tmp_path / "gpt.html", tmp_path / "gpt.svg"
+    assert "leave out --module" in refused(capsys, "gpt", "--module", "blocks.0", "--out", page)
+    assert "not as svg" in refused(capsys, "neuron", "--weight", "w", "--out", drawing)
+    assert "leave out --weight" in refused(capsys, "neuron", "--weight", "w", "--costs")
+    assert "leave out --weight" in refused(capsys, "neuron", "--costs", "--out", page)
+
+
+def test_a_page_of_its_own_with_the_followed_element(tmp_path, capsys):
+    page = tmp_path / "neuron.html"
+    assert main(["lens", "ledger", "neuron", "--weight", "w", "--out", str(page)]) == 0
+    capsys.readouterr()
+    text = page.read_text(encoding="utf-8")
+    assert "Followed: w = 2.2" in text and "-0.089826281" in text
+    assert main(["lens", "graph", "neuron", "--weight", "w", "--out", str(tmp_path / "graph.html")]) == 0
+    assert (tmp_path / "graph.html").read_text(encoding="utf-8") != text
+
+
+def test_costs_are_told_as_a_table_and_as_json(capsys):
+    assert main(["lens", "ledger", "network", "--costs"]) == 0
+    assert "kept for backward" in capsys.readouterr().out
+    assert main(["lens", "ledger", "network", "--costs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["saved_bytes"] == 48
 
 
 def test_progress_is_said_on_standard_error(capsys):

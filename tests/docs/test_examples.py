@@ -14,6 +14,7 @@ WORDS = "the tide brings boats and gulls home before the lamps are lit along the
 TRIED = {"pretrain_from_python.py", "continue_on_special_text.py", "panel_picture.py"}
 TRIED |= {"lens_tensors.py", "lens_neuron.py", "lens_network.py", "lens_gpt.py"}
 TRIED |= {"closed_answer_rows.py"}  # the rows of docs/finetune.md, made by tests/finetune/test_page.py
+TRIED |= {"lens_compiled.py"}  # the story of docs/lens/check.md, run by tests/lens/prove/test_checking.py
 TRIED |= {"lens_fault.py", "lens_hardsigmoid.py"}  # the stories of docs/lens/proof.md, run by test_proof.py
 
 pytestmark = pytest.mark.xdist_group("docs")

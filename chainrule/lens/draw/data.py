@@ -38,6 +38,57 @@ class DrawnRule:
 
 
 @dataclass(frozen=True)
+class DrawnSaved:
+    """A tensor that autograd keeps until the way back, by its own word; `held` ones live on anyway."""
+
+    word: str
+    value: int | None
+    bytes: int
+    held: bool
+
+
+@dataclass(frozen=True)
+class DrawnCost:
+    """Seconds in the recorded run, bytes newly made, FLOPs, and what autograd keeps of the operation."""
+
+    seconds: float
+    bytes: int
+    flops: int
+    saved: tuple[DrawnSaved, ...]
+
+
+@dataclass(frozen=True)
+class DrawnTerm:
+    """A followed element at one operation: element `index` of `value`, and the largest product of its sum.
+
+    `number` is what this operation gives to its gradient, `total` the whole gradient, with other uses of the element.
+    """
+
+    op: int
+    value: int
+    index: tuple[int, ...]
+    n_terms: int
+    number: float
+    total: float
+    output: int | None
+    output_index: tuple[int, ...]
+    gradient: float | None
+    local: float | None
+
+
+@dataclass(frozen=True)
+class DrawnPath:
+    """One element of a weight, followed from the loss: `terms` from there down to it."""
+
+    name: str
+    value: int
+    index: tuple[int, ...]
+    number: float
+    gradient: float
+    terms: tuple[DrawnTerm, ...]
+
+
+@dataclass(frozen=True)
 class DrawnOp:
     """One operation. `saying` is it in words, `reads` pairs its arguments with values, `given` are its other arguments.
 
@@ -59,6 +110,7 @@ class DrawnOp:
     independent: bool
     error: float | None = None
     tolerance: float | None = None
+    cost: DrawnCost | None = None
 
     @property
     def exceeds(self) -> bool:
@@ -139,6 +191,10 @@ class Picture:
     summary: str | None
     suspect: int | None
     omitted: tuple[str, ...]
+    seconds: float | None = None
+    flops: int | None = None
+    saved_bytes: int | None = None
+    followed: DrawnPath | None = None
 
     def state(self, op: DrawnOp) -> str | None:
         """What a verification found at an operation: `wrong` at the culprit, `follows` where an error came from there.

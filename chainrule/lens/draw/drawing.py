@@ -14,12 +14,13 @@ from chainrule.lens.draw.data import (
     DrawnValue,
     Picture,
 )
+from chainrule.lens.draw.instruments import drawn_cost, followed
 from chainrule.lens.draw.layout import lay_out
 from chainrule.lens.draw.saying import given, saying
 from chainrule.lens.draw.thumbnail import Look, look
 from chainrule.lens.draw.tree import Box, Tree, grow, parameters_in
 from chainrule.lens.engine import OURS, Policy, ReverseStep, reverse
-from chainrule.lens.ledgers import Ledger, LedgerRow, ledger, shown_names
+from chainrule.lens.ledgers import Ledger, LedgerRow, costs_of, ledger, shown_names
 from chainrule.lens.rules import Rule
 from chainrule.lens.tape import Node, Site, Tape, Value
 
@@ -67,6 +68,7 @@ def picture(
 
     Raises LensError as `reverse` does.
     """
+    costs = costs_of(tape)  # before any walk back: autograd's graph is whole
     if backward and book is None:
         book = ledger(tape, policy=policy, stats=False)
     tree, names = grow(tape), shown_names(tape)
@@ -86,7 +88,10 @@ def picture(
         tape.training,
         tape.loss,
         _boxes(tape, tree),
-        tuple(_op(tree, node, names, rows.get(node.id), sites, verified) for node in tape.nodes),
+        tuple(
+            replace(_op(tree, node, names, rows.get(node.id), sites, verified), cost=drawn_cost(costs.of[node.id]))
+            for node in tape.nodes
+        ),
         tuple(values),
         tuple(_step(row, tape.nodes[row.node], gradients) for row in book.rows) if book else (),
         tuple(sites),
@@ -97,6 +102,10 @@ def picture(
         None if verified is None else verified.summary,
         None if verified is None else verified.suspect,
         (),
+        costs.seconds,
+        costs.flops,
+        costs.saved_bytes,
+        None if book is None or book.coordinate is None else followed(book.coordinate),
     )
 
 

@@ -68,6 +68,9 @@ def fitted(picture: Picture, most_bytes: int) -> Picture:
         )
         picture = replace(picture, values=values, omitted=(*picture.omitted, sentence))
     if len(packed(picture).encode()) > most_bytes:
+        ops = tuple(replace(op, cost=replace(op.cost, saved=()) if op.cost else None) for op in picture.ops)
+        picture = replace(picture, ops=ops, saved_bytes=None, omitted=(*picture.omitted, KEPT))
+    if len(packed(picture).encode()) > most_bytes:
         return replace(picture, omitted=(*picture.omitted, TOO_MANY))
     return picture
 
@@ -95,6 +98,7 @@ def _without(*names: str) -> Change:
     return lambda look: replace(look, **gone)
 
 
+KEPT = "What autograd keeps for the way back is not told."
 TOO_MANY = "With so many operations the file is still larger than it should be; record a part of the program."
 STEPS: tuple[tuple[str, bool, Change], ...] = (
     ("Heatmaps have 16 × 16 squares instead of 32 × 32.", False, _heat(16)),

@@ -34,6 +34,7 @@ from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.replaying import local_run, needed_constants, replay
 from chainrule.lens.engine.rounding import Noise, unit_roundoff
 from chainrule.lens.engine.segments import Segment, name_of, narrower_segments
+from chainrule.lens.engine.terms import terms_of_value
 from chainrule.lens.engine.tolerances import FALSE_ALARM, Tolerance, student_quantile, tolerance
 from chainrule.lens.engine.widened import Widened
 
@@ -96,6 +97,7 @@ __all__ = [
     "settled",
     "slope",
     "student_quantile",
+    "terms_of_value",
     "tolerance",
     "unit_roundoff",
     "with_noise",

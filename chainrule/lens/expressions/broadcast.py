@@ -13,13 +13,21 @@ COMPARISONS = frozenset(
 )
 KINDS = ("a truth value", "an integer", "a float", "a complex number")
 LABEL = 24
+# In `x * 2` and `x ** 2` nobody wonders.
+QUIET_WITH_INTEGERS = frozenset(("add", "sub", "mul", "div", "pow", "subtract", "multiply", "divide", "true_divide"))
+ROUNDED = {
+    "floor_divide": ", rounded down (towards −∞)",
+    "remainder": ", what is left of a division that is rounded down: its sign is the divisor's",
+    "fmod": ", what is left of a division that is rounded towards 0: its sign is the dividend's",
+}
 
 
 def broadcast_words(doing: Doing) -> Words:
     """What broadcasting did: nothing, or a drawing of the columns."""
     shapes = [tuple(one.shape) for one in doing.tensors]
+    rounded = ROUNDED.get(doing.operation, "")
     if len(shapes) < 2 or len(set(shapes)) == 1:
-        return Words("element by element; the shape stays")
+        return Words(f"element by element{rounded}; the shape stays")
     result = broadcast_shape(*shapes)
     rows = [*named_shapes(doing), ("result", result)]
     why = "element by element, aligned from the right: equal sizes go together, a 1 or a missing axis is repeated"
@@ -84,7 +92,7 @@ def promotion(doing: Doing, result: Tensor) -> str:
     if doing.operation in COMPARISONS:
         return f"{names} compared give bool" if result.dtype == torch.bool else ""
     if dtypes == [result.dtype]:
-        return ""
+        return _stays(doing, numbers, result.dtype)
     if doing.operation in ("div", "divide", "true_divide") and not any(map(_has_fractions, dtypes)):
         if result.dtype == torch.get_default_dtype():
             return f"true division of {names} leaves the integers: {made}, the default dtype"
@@ -101,6 +109,21 @@ def promotion(doing: Doing, result: Tensor) -> str:
     if len({_kind(dtype) for dtype in dtypes}) > 1:
         return f"{names} → {made}: {_article(result.dtype)} wins"
     return f"{names} → {made}: the type that holds both"
+
+
+def _stays(doing: Doing, numbers: Sequence[int | float | complex], dtype: torch.dtype) -> str:
+    """Why a Python number of another kind, or a division that rounds, leaves the number type as it is."""
+    name = dtype_name(dtype)
+    if dtype == torch.bool and doing.operation in ("add", "mul", "multiply"):
+        return f"truth values stay bool: {'+ is or' if doing.operation == 'add' else '* is and'}; .int() counts them"
+    if doing.operation == "floor_divide":
+        whole = "" if not _has_fractions(dtype) else ": whole numbers, as a float; .long() makes them integers"
+        return f"// keeps the number type of its operands, {name}{whole}"
+    other = next((one for one in numbers if _number_kind(one) < _kind(dtype)), None)
+    if other is None or (type(other) is int and doing.operation in QUIET_WITH_INTEGERS):
+        return ""
+    value = f", {other} counting as {int(other)}" if isinstance(other, bool) else ""
+    return f"a Python {type(other).__name__} takes the type of the tensor beside it{value}: {name} stays"
 
 
 def _kind(dtype: torch.dtype) -> int:

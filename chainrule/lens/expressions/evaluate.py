@@ -5,16 +5,18 @@ import inspect
 import math
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from chainrule.base import LensError, bytes_text
 from chainrule.lens.expressions.names import FIELDS
-from chainrule.lens.expressions.parse import function_path
+from chainrule.lens.expressions.parse import function_path, homes, is_length
 from chainrule.lens.expressions.steps import Doing, flat
+from chainrule.lens.expressions.wrong_programs import wrong_program
 
 MOST_BYTES = 2**30
 MOST_NUMBER = 2**63
@@ -43,6 +45,7 @@ OPERATORS: dict[type, tuple[str, Callable[..., Any]]] = {
     ast.Gt: ("gt", operator.gt),
     ast.GtE: ("ge", operator.ge),
 }
+ARRAY_FACTS = ("shape", "dtype", "ndim", "itemsize", "nbytes")
 FACTS = ("shape", "dtype", "device", "ndim", "requires_grad", "is_leaf", "itemsize", "nbytes", "layout")
 
 
@@ -55,10 +58,20 @@ class BrokenAt(Exception):  # noqa: N818  (control flow of this file and of `exp
 
 
 class Walk:
-    """Evaluates a tree; `done` is told of every operation with its result and torch's warnings."""
+    """Evaluates a tree; `done` is told of every operation with its result and torch's warnings.
 
-    def __init__(self, values: Mapping[str, Any], done: Callable[[Doing, Any, list[str]], None]) -> None:
-        self.values, self.done = values, done
+    `arrays` are the names of values that were NumPy arrays when they were given. What is asked about a tensor
+    (`x.shape`) is an operation only where it is the `whole` expression.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        done: Callable[[Doing, Any, list[str]], None],
+        arrays: Collection[str] = (),
+        whole: ast.expr | None = None,
+    ) -> None:
+        self.values, self.done, self.arrays, self.whole = values, done, arrays, whole
 
     def value(self, node: ast.expr) -> Any:
         """What the tree stands for. Raises BrokenAt at the first operation that cannot be done."""
@@ -118,18 +131,28 @@ class Walk:
     def _attribute(self, node: ast.Attribute) -> Any:
         where = function_path(node, self.values)
         if where is not None:
-            return getattr(torch, where[1]) if where[1] != "newaxis" else None
+            return getattr(homes()[where[0]], where[1]) if where[1] != "newaxis" else None
         whole = self.value(node.value)
         doing = Doing(node.attr, (whole,), {}, (ast.unparse(node.value),), node)
         if node.attr in FIELDS and isinstance(whole, tuple) and hasattr(whole, node.attr):
             return getattr(whole, node.attr)
+        if isinstance(whole, np.ndarray) and node.attr in ARRAY_FACTS:
+            return self._fact(doing, getattr(whole, node.attr))
         if not isinstance(whole, Tensor):
             raise BrokenAt(doing, TypeError(f".{node.attr} is read of a tensor, not of a {type(whole).__name__}"))
         if node.attr in FACTS:
-            return getattr(whole, node.attr)
+            return self._fact(doing, getattr(whole, node.attr))
         return self._do(doing, operator.attrgetter(node.attr))
 
+    def _fact(self, doing: Doing, found: Any) -> Any:
+        """What is asked about a tensor; told only when nothing else is asked."""
+        if doing.node is self.whole:
+            self.done(doing, found, [])
+        return found
+
     def _call(self, node: ast.Call) -> Any:
+        if is_length(node):
+            return self._length(node)
         where = function_path(node.func, self.values)
         if where is None:
             assert isinstance(node.func, ast.Attribute)
@@ -141,12 +164,29 @@ class Walk:
         arguments = (*whole, *self._several(node.args))
         named = {keyword.arg: self.value(keyword.value) for keyword in node.keywords if keyword.arg}
         sources = tuple(ast.unparse(one) for one in (*before, *node.args))
+        if name in ("from_numpy", "as_tensor", "array", "asarray"):  # a name that was an array is one again
+            arguments = tuple(
+                one.numpy() if isinstance(part, ast.Name) and part.id in self.arrays else one
+                for part, one in zip(node.args, arguments, strict=False)
+            )
         doing = Doing(name, arguments, named, sources, node, room)
+        wrong = wrong_program(doing)
+        if wrong is not None:
+            raise BrokenAt(doing, ValueError(wrong))
         if where is not None:
             return self._do(doing, _function(doing))
         if not isinstance(whole[0], Tensor):
             raise BrokenAt(doing, TypeError(f".{name}() is a method of tensors, not of a {type(whole[0]).__name__}"))
         return self._do(doing, lambda one, *rest, **also: getattr(one, name)(*rest, **also))
+
+    def _length(self, node: ast.Call) -> Any:
+        one = self.value(node.args[0])
+        doing = Doing("len", (one,), {}, (ast.unparse(node.args[0]),), node)
+        if isinstance(one, Tensor) and not one.dim():
+            raise BrokenAt(doing, TypeError("len() of a tensor without axes"))
+        if not isinstance(one, Tensor | np.ndarray | tuple | list):
+            raise BrokenAt(doing, TypeError(f"len() counts places, and a {type(one).__name__} has none"))
+        return self._fact(doing, len(one))
 
     def _do(self, doing: Doing, function: Callable[..., Any]) -> Any:
         """Does one operation, after a look at what its result would need."""
@@ -157,6 +197,7 @@ class Walk:
                 result = function(*doing.arguments, **doing.named)
         except BROKEN as fault:
             raise BrokenAt(doing, fault) from fault
+        heard = [one for one in heard if "__array__ implementation" not in str(one.message)]  # NumPy's, about torch
         self.done(doing, result, [str(one.message).split(" (Triggered")[0].split("\n")[0] for one in heard])
         return result
 
@@ -204,9 +245,9 @@ def _device(named: Mapping[str, Any]) -> dict[str, str]:
 
 def _function(doing: Doing) -> Callable[..., Any]:
     """The function of torch; raises LensError where a switch in the call would make it write in place."""
-    home = {"F": torch.nn.functional, "torch.nn.functional": torch.nn.functional, "torch.linalg": torch.linalg}
-    function: Callable[..., Any] = getattr(home.get(doing.room, torch), doing.operation)
-    if home.get(doing.room) is torch.nn.functional and inspect.isfunction(function):
+    home = homes()[doing.room]
+    function: Callable[..., Any] = getattr(home, doing.operation)
+    if home is torch.nn.functional and inspect.isfunction(function):
         try:
             bound = inspect.signature(function).bind(*doing.arguments, **doing.named).arguments
         except TypeError as fault:
@@ -221,6 +262,8 @@ def _on_numbers(node: ast.expr, name: str, function: Callable[..., Any], argumen
     """Arithmetic without a tensor, as in `x.view(2 * 3)`: on numbers of sensible size, and tuples put together."""
     joined = name == "add" and all(isinstance(one, tuple) for one in arguments)
     if not joined and not all(isinstance(one, int | float | complex) for one in arguments):
+        if any(isinstance(one, np.ndarray) for one in arguments):
+            raise LensError(f"{ast.unparse(node)} computes with a NumPy array; torch.from_numpy makes a tensor of it")
         raise LensError(f"{ast.unparse(node)} has no tensor in it; only numbers are computed beside tensors")
     if not joined and (name in ("pow", "bitwise_left_shift") and abs(arguments[1]) > 64):
         raise LensError(f"{ast.unparse(node)} is too large a number")

@@ -5,16 +5,21 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from chainrule.lens.expressions.evaluate import BrokenAt, Walk
 from chainrule.lens.expressions.hints import hints
 from chainrule.lens.expressions.parse import parse
+from chainrule.lens.expressions.range_words import range_said
 from chainrule.lens.expressions.steps import Breakage, Doing, Operand, Step, flat, operand
 from chainrule.lens.expressions.text import explanation_text
 from chainrule.lens.expressions.words import diagnosed, dtype_said, memory_said, said
 from chainrule.lens.tensors import as_tensor, require_strided
+
+# Of a list of numbers (`x.tolist()`) a step tells no more.
+MOST_RESULTS = 64
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +68,7 @@ def explain(expression: str, /, **values: Any) -> Explanation:
     """
     tensors = {name: as_given(name, value) for name, value in values.items()}
     line, tree = parse(expression, tensors.keys())
+    arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
     steps: list[Step] = []
 
     def done(doing: Doing, result: Any, notes: list[str]) -> None:
@@ -72,7 +78,7 @@ def explain(expression: str, /, **values: Any) -> Explanation:
     given = tuple(operand(name, value) for name, value in tensors.items() if name in used)
     with torch.random.fork_rng(devices=[]):
         try:
-            value = Walk(tensors, done).value(tree)
+            value = Walk(tensors, done, arrays, tree).value(tree)
         except BrokenAt as broken:
             return Explanation(line, given, tuple(steps), _breakage(line, len(steps) + 1, broken, tensors), None)
     return Explanation(line, given, tuple(steps), None, value)
@@ -104,10 +110,12 @@ def _step(line: str, number: int, doing: Doing, result: Any, notes: Iterable[str
         end,
         doing.operation,
         _operands(doing),
-        tuple(operand("", one) for one in flat(result)),
+        tuple(
+            operand("", one) for one in ([result] if isinstance(result, torch.Size) else flat(result))[:MOST_RESULTS]
+        ),
         words.rule,
         words.drawing,
-        dtype_said(doing),
+        "; ".join(said for said in (dtype_said(doing), range_said(doing)) if said),
         memory_said(doing),
         tuple(notes),
     )
@@ -127,11 +135,13 @@ def _breakage(line: str, number: int, broken: BrokenAt, values: dict[str, Any]) 
         trouble.why,
         trouble.sizes,
         trouble.drawing,
-        hints(doing, values),
+        hints(doing, values, str(broken.fault)),
         str(broken.fault).strip().split("\n")[0],
     )
 
 
 def _operands(doing: Doing) -> tuple[Operand, ...]:
     pairs = [*zip(doing.sources, doing.arguments, strict=False), *doing.named.items()]
-    return tuple(operand(source, one) for source, value in pairs for one in flat(value) if isinstance(one, Tensor))
+    return tuple(
+        operand(source, one) for source, value in pairs for one in flat(value) if isinstance(one, Tensor | np.ndarray)
+    )

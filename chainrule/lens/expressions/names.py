@@ -55,6 +55,8 @@ LINEAR_ALGEBRA = _words(
     matrix_exp matrix_power outer pinverse slogdet trace
     """
 )
+NUMPY = _words("numpy tolist")
+"""Methods that lead out of torch."""
 OTHERS = _words(
     """
     allclose bincount equal histc index_add index_copy index_fill kthvalue masked_scatter mode multinomial
@@ -68,7 +70,17 @@ FACTS = _words(
     """
 )
 METHODS = (
-    POINTWISE | BROADCAST | REDUCTIONS | ALONG | PRODUCTS | CONVERSIONS | SHAPES | LINEAR_ALGEBRA | OTHERS | FACTS
+    POINTWISE
+    | BROADCAST
+    | REDUCTIONS
+    | ALONG
+    | PRODUCTS
+    | CONVERSIONS
+    | SHAPES
+    | LINEAR_ALGEBRA
+    | OTHERS
+    | FACTS
+    | NUMPY
 ) - {"std_mean", "var_mean"}
 ATTRIBUTES = _words("T H mT mH real imag shape dtype device ndim grad requires_grad is_leaf itemsize nbytes layout")
 FIELDS = _words("values indices sign logabsdet")
@@ -90,7 +102,7 @@ NOT_FUNCTIONS = _words(
     """
     bool byte bfloat16 cdouble cfloat char contiguous cpu cuda double expand expand_as float half int long
     repeat short size stride to type_as view view_as reshape_as nelement dim element_size is_contiguous
-    item ndimension storage_offset unfold
+    item ndimension storage_offset unfold numpy tolist
     """
 )
 FUNCTIONS = (
@@ -101,6 +113,7 @@ FUNCTIONS = (
         """
     atleast_1d atleast_2d atleast_3d broadcast_tensors cdist einsum tensordot chain_matmul complex polar
     view_as_real view_as_complex std_mean var_mean isin bucketize searchsorted conv1d conv2d conv3d bilinear
+    from_numpy as_tensor
     """
     )
 )
@@ -128,10 +141,14 @@ DTYPES = _words(
     complex64 complex128
     """
 )
+NUMPY_FUNCTIONS = _words("array asarray")
+NUMPY_DTYPES = _words("bool_ uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128")
 ROOMS = {
     "torch": FUNCTIONS,
     "F": NN_FUNCTIONS,
     "torch.nn.functional": NN_FUNCTIONS,
     "torch.linalg": LINALG_FUNCTIONS,
+    "np": NUMPY_FUNCTIONS,
+    "numpy": NUMPY_FUNCTIONS,
 }
 """Where functions may come from, and which."""

@@ -2,10 +2,15 @@
 
 import ast
 from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
 
 from chainrule.base import LensError, nearest
-from chainrule.lens.expressions.names import ATTRIBUTES, CONSTANTS, DTYPES, FIELDS, METHODS, ROOMS
+from chainrule.lens.expressions.names import ATTRIBUTES, CONSTANTS, DTYPES, FIELDS, METHODS, NUMPY_DTYPES, ROOMS
 
+STARTS = ("torch", "F", "np", "numpy")
 MOST_LETTERS = 2000
 MOST_DEPTH = 100
 NODES = (
@@ -33,9 +38,10 @@ REFUSED = {
     ast.Is: "`is`",
     ast.IsNot: "`is not`",
 }
+PURE = "only read tensors and make new ones; run such a call by yourself and explain what it gives"
 ALLOWED = (
     "allowed are tensors by name, numbers, operators, indexing, tuples and lists, methods of tensors, and functions of "
-    "torch, torch.nn.functional (also as F) and torch.linalg"
+    "torch, torch.nn.functional (also as F) and torch.linalg; np.array and np.asarray"
 )
 
 
@@ -75,10 +81,16 @@ def dotted(node: ast.expr) -> str | None:
 def function_path(node: ast.expr, names: Collection[str]) -> tuple[str, str] | None:
     """(room, name) of a tree that stands for something of torch; None for one that begins with a tensor."""
     path = dotted(node)
-    if path is None or path.split(".")[0] in names or path.split(".")[0] not in ("torch", "F"):
+    if path is None or path.split(".")[0] in names or path.split(".")[0] not in STARTS:
         return None
     room, _, name = path.rpartition(".")
     return room, name
+
+
+def is_length(node: ast.Call) -> bool:
+    """Whether the call is `len(one)`."""
+    named = isinstance(node.func, ast.Name) and node.func.id == "len"
+    return named and len(node.args) == 1 and not node.keywords
 
 
 def _check(node: ast.AST, names: frozenset[str]) -> None:
@@ -113,6 +125,8 @@ def _check_call(node: ast.Call, names: frozenset[str]) -> None:
     where = function_path(node.func, names)
     if where is not None:
         _check_function(*where)
+    elif is_length(node):
+        pass
     elif isinstance(node.func, ast.Attribute):
         _check_member(node.func.attr, METHODS, "method")
         _check(node.func.value, names)
@@ -127,6 +141,8 @@ def _check_attribute(node: ast.Attribute, names: frozenset[str]) -> None:
     if where is None:
         _check_member(node.attr, ATTRIBUTES | FIELDS, "attribute")
         _check(node.value, names)
+    elif where[0] in ("np", "numpy") and where[1] in NUMPY_DTYPES:
+        return
     elif where[0] != "torch" or where[1] not in CONSTANTS | DTYPES:
         call = f"; call it: {ast.unparse(node)}(…)" if where[1] in ROOMS.get(where[0], ()) else ""
         known = CONSTANTS | DTYPES
@@ -136,12 +152,30 @@ def _check_attribute(node: ast.Attribute, names: frozenset[str]) -> None:
         )
 
 
+def homes() -> dict[str, Any]:
+    """The modules that functions may come from, by the words for them."""
+    functional = torch.nn.functional
+    return {
+        "torch": torch,
+        "F": functional,
+        "torch.nn.functional": functional,
+        "torch.linalg": torch.linalg,
+        "np": np,
+        "numpy": np,
+    }
+
+
 def _check_function(room: str, name: str) -> None:
     if room not in ROOMS:
         raise LensError(f"{room or name} is not open to explain; functions may come from {', '.join(ROOMS)}")
     if name not in ROOMS[room]:
         elsewhere = next((other for other, known in ROOMS.items() if name in known), None)
-        hint = f" It is in {elsewhere}." if elsewhere else nearest(name, ROOMS[room])
+        hint = f" It is in {elsewhere}." if elsewhere else nearest(name, ROOMS[room] | METHODS)
+        hint = f" As a method it is there: x.{name}(…)" if not elsewhere and name in METHODS else hint
+        if (
+            not elsewhere and name not in METHODS and hasattr(homes()[room], name)
+        ):  # rightly spelled: a word that looks like it helps nobody
+            hint = f" It is none of the functions that {PURE}"
         raise LensError(f"explain does not call {room}.{name}{_reason(name)}.{hint}")
 
 
@@ -152,7 +186,10 @@ def _check_member(name: str, known: Collection[str], kind: str) -> None:
         raise LensError(f".{name} is a method: write .{name}()")
     if name in ATTRIBUTES and kind == "method":
         raise LensError(f".{name} is an attribute: write it without brackets")
-    raise LensError(f"explain does not take the {kind} .{name}{_reason(name)}.{nearest(name, known)}")
+    hint = nearest(name, known)
+    if hasattr(torch.Tensor, name) and not _reason(name):
+        hint = f" It is none of those that {PURE}"
+    raise LensError(f"explain does not take the {kind} .{name}{_reason(name)}.{hint}")
 
 
 def _check_name(name: str, names: frozenset[str]) -> None:

@@ -1,6 +1,6 @@
 """Products of matrices: which sizes must be equal, which go, which stay."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
@@ -102,6 +102,22 @@ def einsum_trouble(doing: Doing) -> Trouble | None:
             if before[0] != size and 1 not in (before[0], size):
                 why = f"the letter {letter!r} is {before[0]} in operand {before[1]} and {size} in operand {place}"
                 return Trouble(why, (before[0], size))
+    return _output_trouble(doing, known)
+
+
+def _output_trouble(doing: Doing, known: Collection[str]) -> Trouble | None:
+    """A letter behind the arrow that no operand has, or that stands there twice; operands that were not given."""
+    if len(_terms(doing)) != len(doing.tensors):
+        why = f"the equation names {len(_terms(doing))} operands, and {len(doing.tensors)} were given"
+        return Trouble(why, (len(_terms(doing)), len(doing.tensors)))
+    output = str(doing.arguments[0]).replace(" ", "").partition("->")[2]
+    for letter in output:
+        if letter not in known:
+            return Trouble(f"the letter {letter!r} of the output is in no operand; there are {', '.join(known)}")
+        if output.count(letter) > 1:
+            return Trouble(
+                f"the letter {letter!r} stands twice in the output; each axis of it has one letter of its own"
+            )
     return None
 
 

@@ -14,6 +14,8 @@ def view_words(doing: Doing) -> Words:
     """The number of elements stays."""
     before = tuple(doing.tensors[0].shape)
     after = tuple(doing.result.shape) if isinstance(doing.result, Tensor) else ()
+    if before == after:
+        return Words(f"nothing happened: the shape was {shape_words(before)} already")
     return Words(f"the number of elements stays: {_dots(before)} = {_dots(after)}; they are read row by row")
 
 
@@ -45,6 +47,13 @@ def transpose_words(doing: Doing) -> Words:
     before = doing.tensors[0]
     if not isinstance(doing.result, Tensor):
         return Words("")
+    if tuple(doing.result.shape) == tuple(before.shape) and doing.result.stride() == before.stride():
+        few = (
+            f"a tensor of rank {before.dim()} has no two axes to change"
+            if before.dim() < 2
+            else "each axis keeps its place"
+        )
+        return Words(f"nothing happened: {few}")
     moved = f"stride {before.stride()} becomes {doing.result.stride()}"
     if doing.operation == "permute" or (doing.operation in "TH" and before.dim() > 2):
         return Words(f"the axes are put in another order, no element moves: {moved}")
@@ -63,6 +72,8 @@ def permute_trouble(doing: Doing) -> Trouble | None:
 
 def expand_words(doing: Doing) -> Words:
     """Sizes of 1 repeated by a stride of 0."""
+    if isinstance(doing.result, Tensor) and doing.result.shape == doing.tensors[0].shape:
+        return Words(f"nothing happened: the shape was {shape_words(tuple(doing.result.shape))} already")
     return Words("axes of size 1, and new axes in front, are repeated without a copy: their stride is 0")
 
 
@@ -75,15 +86,40 @@ def expand_trouble(doing: Doing) -> Trouble | None:
     for back, size in enumerate(reversed(shape), 1):
         if wanted[-back] not in (-1, size) and size != 1:
             why = f"only an axis of size 1 can be expanded; axis {-back} has {size}, and {wanted[-back]} is wanted"
+            if size and wanted[-back] > 0 and wanted[-back] % size == 0:
+                why += "; repeat copies larger ones"
             return Trouble(why, (size, wanted[-back]))
     return None
 
 
 def squeeze_words(doing: Doing) -> Words:
-    """Axes of size 1 come or go."""
+    """Axes of size 1 come or go; which went, and which stayed because they are larger."""
     if doing.operation == "unsqueeze":
         return Words(f"a new axis of size 1 at place {doing.get('dim', 1)}")
-    return Words("axes of size 1 go; others stay")
+    shape = tuple(doing.tensors[0].shape)
+    asked = _asked(doing.get("dim", 1), shape)
+    gone = [axis for axis in asked if shape[axis] == 1]
+    kept = (
+        [axis for axis in asked if shape[axis] != 1]
+        if len(asked) < len(shape) or doing.get("dim", 1) is not None
+        else []
+    )
+    if not gone and not kept:
+        return Words(f"nothing happened: no axis has size 1 ({shape_words(shape)})")
+    sizes = " and ".join(f"axis {axis} has size {shape[axis]}" for axis in kept)
+    if not gone:
+        return Words(f"nothing happened: {sizes}, and only an axis of size 1 can go")
+    names = " and ".join(map(str, gone))
+    told = f"axis {names}, of size 1, goes" if len(gone) == 1 else f"axes {names}, of size 1, go"
+    return Words(f"{told}; {sizes} and stays" if kept else f"{told}; no element moves")
+
+
+def _asked(axes: Any, shape: tuple[int, ...]) -> list[int]:
+    """The axes that squeeze is to remove, from 0."""
+    if axes is None:
+        return list(range(len(shape)))
+    given = axes if isinstance(axes, tuple | list) else (axes,)
+    return [axis % len(shape) for axis in given if isinstance(axis, int)] if shape else []
 
 
 def cat_words(doing: Doing) -> Words:

@@ -4,6 +4,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from chainrule.lens.tensors import dtype_name, shape_words
@@ -123,5 +124,7 @@ def operand(source: str, value: Any) -> Operand:
     """A value as an operand."""
     if isinstance(value, Tensor):
         return Operand(source, tuple(value.shape), dtype_name(value.dtype), "")
+    if isinstance(value, np.ndarray):
+        return Operand(source, tuple(value.shape), f"NumPy {value.dtype}", "")
     text = repr(value)
     return Operand(source, None, None, text if len(text) <= 40 else text[:37] + "…")

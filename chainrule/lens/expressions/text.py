@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from chainrule.lens.expressions.steps import Breakage, Operand, Step, flat, operand
 from chainrule.lens.tensors import WHOLE_ELEMENTS, numbers_text
 
 INDENT = 4
+MOST_LETTERS = 1000
 
 
 def explanation_text(
@@ -84,8 +86,13 @@ def _kind(one: Operand) -> str:
 
 
 def _value(value: Any, width: int) -> list[str]:
+    if isinstance(value, np.ndarray):
+        lines = [f"result: {_kind(operand('', value))}"]
+        whole = 0 < value.size <= WHOLE_ELEMENTS and value.dtype.kind in "biufc"
+        return lines + (numbers_text(value.tolist(), value.shape, width) if whole else [])
     if not any(isinstance(one, Tensor) for one in flat(value)):
-        return wrap(f"result: {value!r}", width)
+        shown = repr(value)
+        return wrap(f"result: {shown if len(shown) <= MOST_LETTERS else shown[:MOST_LETTERS] + ' …'}", width)
     lines = []
     for one in flat(value):
         lines.append(f"result: {_kind(operand('', one))}")

@@ -9,6 +9,22 @@ from torch import Tensor
 
 from chainrule.lens.expressions import names
 from chainrule.lens.expressions.broadcast import broadcast_trouble, broadcast_words, promotion
+from chainrule.lens.expressions.fact_words import fact_words
+from chainrule.lens.expressions.functional_words import (
+    CLASSES,
+    NORMS,
+    attention_trouble,
+    attention_words,
+    bits_trouble,
+    classes_trouble,
+    embedding_trouble,
+    embedding_words,
+    groups_trouble,
+    mask_trouble,
+    norm_trouble,
+    norm_words,
+)
+from chainrule.lens.expressions.numpy_words import IN, OUT, numpy_dtype, numpy_trouble, numpy_words, shared
 from chainrule.lens.expressions.products import (
     einsum_trouble,
     einsum_words,
@@ -17,6 +33,7 @@ from chainrule.lens.expressions.products import (
     product_trouble,
     product_words,
 )
+from chainrule.lens.expressions.sentences import SENTENCES
 from chainrule.lens.expressions.shapes import (
     cat_trouble,
     cat_words,
@@ -102,8 +119,29 @@ def item_trouble(doing: Doing) -> Trouble | None:
     return None if n == 1 else Trouble(f"a Python number is made of one element, and there are {n:,}", (n, 1))
 
 
+def length_trouble(doing: Doing) -> Trouble | None:
+    """A scalar has no axis to count."""
+    return None if doing.tensors[0].dim() else Trouble("len counts the places of axis 0, and a scalar has no axis")
+
+
+def either(*each: Diagnose) -> Diagnose:
+    """The first trouble that is found."""
+
+    def diagnose(doing: Doing) -> Trouble | None:
+        return next((found for one in each if (found := one(doing)) is not None), None)
+
+    return diagnose
+
+
+FACTS = ("shape", "dtype", "device", "ndim", "requires_grad", "is_leaf", "itemsize", "nbytes", "layout")
 FRACTIONS = ("mean", "std", "var", "norm", "softmax", "log_softmax", "median")
 SAY: dict[str, Say] = {
+    **SENTENCES,
+    **dict.fromkeys((*names.FACTS - {"item"}, *FACTS, "len"), fact_words),
+    **dict.fromkeys((*OUT, *IN, "tolist"), numpy_words),
+    **dict.fromkeys(NORMS, norm_words),
+    "embedding": embedding_words,
+    "scaled_dot_product_attention": attention_words,
     **dict.fromkeys(names.POINTWISE | {"gelu", "silu", "elu", "leaky_relu", "softplus", "dropout"}, broadcast_words),
     **dict.fromkeys(names.BROADCAST, broadcast_words),
     **dict.fromkeys(names.PRODUCTS - {"inner"}, product_words),
@@ -135,6 +173,18 @@ DIAGNOSE: dict[str, Diagnose] = {
     **dict.fromkeys(("view", "reshape", "view_as", "reshape_as"), view_trouble),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), expand_trouble),
     **dict.fromkeys(("cat", "concat", "concatenate"), cat_trouble),
+    **dict.fromkeys(
+        ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), either(bits_trouble, broadcast_trouble)
+    ),
+    **dict.fromkeys(OUT + IN, numpy_trouble),
+    **dict.fromkeys(CLASSES, classes_trouble),
+    **dict.fromkeys(NORMS, norm_trouble),
+    "masked_fill": either(mask_trouble, broadcast_trouble),
+    "masked_select": either(mask_trouble, broadcast_trouble),
+    "group_norm": groups_trouble,
+    "embedding": embedding_trouble,
+    "len": length_trouble,
+    "scaled_dot_product_attention": attention_trouble,
     "permute": permute_trouble,
     "stack": stack_trouble,
     "linear": linear_trouble,
@@ -163,13 +213,14 @@ CAUSES = (
 def said(doing: Doing) -> Words:
     """The rule of what was done; empty where there are no words for it."""
     say = SAY.get(doing.operation)
-    return say(doing) if say is not None and (doing.tensors or say is creation_words) else Words("")
+    alone = say in (creation_words, numpy_words, fact_words)
+    return say(doing) if say is not None and (doing.tensors or alone) else Words("")
 
 
 def diagnosed(doing: Doing, fault: BaseException) -> Trouble:
     """Why it broke, in our words where there are any, else in torch's."""
     diagnose = DIAGNOSE.get(doing.operation)
-    found = diagnose(doing) if diagnose is not None and doing.tensors else None
+    found = diagnose(doing) if diagnose is not None and (doing.tensors or doing.operation in OUT + IN) else None
     if found is not None:
         return found
     message = str(fault).strip().split("\n")[0]
@@ -182,6 +233,8 @@ def diagnosed(doing: Doing, fault: BaseException) -> Trouble:
 
 def dtype_said(doing: Doing) -> str:
     """How the number type of the result came to be; empty where it is that of the operands."""
+    if doing.operation in OUT + IN:
+        return numpy_dtype(doing)
     results = [one for one in flat(doing.result) if isinstance(one, Tensor)]
     if not results or not doing.tensors or doing.operation in names.CONVERSIONS:
         return ""
@@ -198,6 +251,12 @@ def dtype_said(doing: Doing) -> str:
 
 def memory_said(doing: Doing) -> str:
     """Whether the result is a view of an operand, the operand itself, or new memory."""
+    if doing.operation in OUT + IN:
+        other = next(
+            (source for source, one in zip(doing.sources, doing.arguments, strict=False) if shared(one, doing.result)),
+            "",
+        )
+        return f"shares the memory of {other}" if other else "new memory"
     results = [one for one in flat(doing.result) if isinstance(one, Tensor) and one.layout is torch.strided]
     if not results:
         return ""

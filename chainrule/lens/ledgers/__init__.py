@@ -3,9 +3,13 @@
 from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, parse_coordinate
-from chainrule.lens.ledgers.facts import ledger_facts, path_facts
+from chainrule.lens.ledgers.costs import Cost, Costs, costs_of
+from chainrule.lens.ledgers.facts import cost_facts, ledger_facts, path_facts
 from chainrule.lens.ledgers.folding import Fold
+from chainrule.lens.ledgers.html import ledger_html
+from chainrule.lens.ledgers.saved import Saved
 from chainrule.lens.ledgers.text import ledger_lines
+from chainrule.lens.ledgers.text_costs import CostTable, cost_lines
 from chainrule.lens.ledgers.text_path import path_lines
 from chainrule.lens.ledgers.token_look import (
     Depth,
@@ -19,6 +23,9 @@ from chainrule.lens.ledgers.token_look import (
 __all__ = [
     "Cell",
     "CoordinatePath",
+    "Cost",
+    "CostTable",
+    "Costs",
     "Depth",
     "Fold",
     "Ledger",
@@ -26,10 +33,15 @@ __all__ = [
     "Meeting",
     "Part",
     "PathStep",
+    "Saved",
     "Term",
     "TokenLook",
+    "cost_facts",
+    "cost_lines",
+    "costs_of",
     "ledger",
     "ledger_facts",
+    "ledger_html",
     "ledger_lines",
     "look_at_token",
     "parse_coordinate",

@@ -6,6 +6,7 @@ from typing import Any
 from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, shown_names
 from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath
+from chainrule.lens.ledgers.text_costs import CostTable
 
 
 def ledger_facts(ledger: Ledger) -> dict[str, Any]:
@@ -25,6 +26,40 @@ def ledger_facts(ledger: Ledger) -> dict[str, Any]:
         },
         "unreached": [tape.values[value].name for value in ledger.unreached],
         "coordinate": None if ledger.coordinate is None else path_facts(ledger.coordinate),
+    }
+
+
+def cost_facts(table: CostTable) -> dict[str, Any]:
+    """Each operation with its costs, and their sums; what autograd saved by its own word and by the value's name."""
+    tape, costs = table.tape, table.costs
+    names = shown_names(tape)
+    return {
+        "target": table.title or tape.target,
+        "seconds": costs.seconds,
+        "bytes": costs.n_bytes,
+        "flops": costs.flops,
+        "saved_bytes": costs.saved_bytes,
+        "operations": [
+            {
+                "node": node.id,
+                "op": node.op,
+                "module": node.module,
+                "seconds": costs.of[node.id].seconds,
+                "bytes": costs.of[node.id].n_bytes,
+                "flops": costs.of[node.id].flops,
+                "saved": [
+                    {
+                        "word": one.word,
+                        "name": None if one.value is None else names[one.value],
+                        "shape": list(one.shape),
+                        "bytes": one.n_bytes,
+                        "held": one.held,
+                    }
+                    for one in costs.of[node.id].saved
+                ],
+            }
+            for node in tape.nodes
+        ],
     }
 
 

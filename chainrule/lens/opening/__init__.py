@@ -1,7 +1,7 @@
 """What turns a word into something to look at: demos, runs, presets, model folders, files, the user's own code."""
 
 from chainrule.lens.opening.size import fitted
-from chainrule.lens.opening.steps import captured
+from chainrule.lens.opening.steps import captured, ready_to_train
 from chainrule.lens.opening.subjects import open_subject, recorded
 from chainrule.lens.opening.tensors import named_tensor, open_tensor
 from chainrule.lens.opening.tokens import token_look, token_subject
@@ -13,6 +13,7 @@ __all__ = [
     "named_tensor",
     "open_subject",
     "open_tensor",
+    "ready_to_train",
     "recorded",
     "running",
     "token_look",

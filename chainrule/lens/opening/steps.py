@@ -35,6 +35,18 @@ def captured(what: str, subject: Subject, *, say: Say = quiet) -> Step:
         return capture(moved, run=_compiled(moved) if compiled else None)
 
 
+def ready_to_train(subject: Subject, *, ours: bool) -> None:
+    """A GPT as its training runs it: in training mode where it is `ours`, and without its loop over portions compiled.
+
+    A model of the user's own stays in the mode in which it was handed over.
+    """
+    owner = subject.target if isinstance(subject.target, nn.Module) else getattr(subject.target, "__self__", None)
+    if isinstance(owner, GPT):
+        owner.keep_portions_uncompiled()
+        if ours:
+            owner.train()
+
+
 def _machine(source: Path) -> MachineConfig:
     """The machine settings of the run that a folder belongs to; the defaults where there is none."""
     run = run_of(source)

@@ -1,12 +1,13 @@
 """A training step as it really ran: its weights, batch and number formats, and the gradients that it left behind."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chainrule.base import LensError
 from chainrule.lens.engine import loss_to_differentiate, needed_constants, number_formats
@@ -56,12 +57,12 @@ def capture(
     """
     subject = subject_of(target, batch, loss)
     modules, state = modules_of(subject), RandomState()
-    with same_random_numbers(state), same_buffers(modules):
+    with same_random_numbers(state), same_buffers(modules), _unfused(modules):
         tape = subject.record()
     loss_to_differentiate(tape)
     tensors = {leaf.id: leaf.tensor for leaf in tape.leaves() if leaf.tensor is not None}
     with same_random_numbers(state), same_buffers(modules), _gradients_put_back(list(tensors.values())):
-        found = run() if run is not None else _plain(subject)
+        found = run() if run is not None else forward_and_backward(subject)
         gradients = {number: _copied(tensor.grad) for number, tensor in tensors.items()}
     if all(gradient is None for gradient in gradients.values()):
         raise LensError("the step left no gradient in any .grad; run= has to call backward() on the loss of this model")
@@ -76,14 +77,26 @@ def capture(
     )
 
 
-def _plain(subject: Subject) -> Tensor:
-    """Forward under the caller's autocast, backward outside it, as it should be."""
+def forward_and_backward(subject: Subject) -> Tensor:
+    """The loss of one step: forward under the caller's autocast, backward outside it, as it should be."""
     loss = subject.run()
     with ExitStack() as outside:
         for device in ("cpu", "cuda"):
             outside.enter_context(torch.autocast(device, enabled=False))
         torch.autograd.backward(loss)
     return loss
+
+
+@contextmanager
+def _unfused(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, recurrent layers are plain products: MKLDNN's fused ones know no float64, in which they are replayed."""
+    if not any(isinstance(one, nn.RNNBase) for one in modules):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of settings for Intel's GPUs, which are not touched
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
 
 
 def _copied(gradient: Tensor | None) -> Tensor | None:

@@ -25,16 +25,20 @@ from chainrule.lens.draw import Picture, picture, to_html, to_json, to_latex, to
 from chainrule.lens.expressions import Explanation, explanation_facts
 from chainrule.lens.ledgers import (
     CoordinatePath,
+    CostTable,
     Ledger,
     TokenLook,
+    cost_facts,
+    cost_lines,
     ledger_facts,
+    ledger_html,
     ledger_lines,
     path_facts,
     path_lines,
     token_facts,
     token_lines,
 )
-from chainrule.lens.prove import Report, proof_facts, proof_lines
+from chainrule.lens.prove import Checked, Report, checking_facts, checking_lines, proof_facts, proof_lines
 from chainrule.lens.rules import RuleBook, RuleEntry, book_facts, book_lines, in_full, rule_facts, rules_page
 from chainrule.lens.tensors import (
     Sharing,
@@ -77,13 +81,15 @@ RENDERERS: dict[type, dict[str, Renderer]] = {
     Ledger: {
         "text": joined(ledger_lines),
         "json": figures(ledger_facts),
-        "html": drawn(to_html),
+        "html": ledger_html,
         "svg": drawn(to_svg),
         "md": drawn(to_markdown),
         "tex": drawn(to_latex),
     },
+    CostTable: {"text": joined(cost_lines), "json": figures(cost_facts)},
     CoordinatePath: {"text": joined(path_lines), "json": figures(path_facts)},
     TokenLook: {"text": joined(token_lines), "json": figures(token_facts)},
+    Checked: {"text": joined(checking_lines), "json": figures(checking_facts)},
     Report: {"text": joined(proof_lines), "json": figures(proof_facts)},
     Picture: {
         "text": to_terminal,

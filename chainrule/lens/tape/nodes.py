@@ -116,7 +116,8 @@ class Node:
     forward pass of a custom autograd Function; `tracked` is false in the first case only. `unseen` marks a write in
     place that autograd does not notice (under `torch.no_grad()`, or by way of `.data` or `.detach()`), `hidden` an
     operation in the forward pass of a custom Function that stands on the tape as a whole, `asked` a `detach` that the
-    program wrote, where autograd makes some of its own.
+    program wrote, where autograd makes some of its own. `seconds` is what it took when it was recorded, of which
+    nothing is the recording.
     """
 
     id: int
@@ -133,6 +134,7 @@ class Node:
     unseen: bool = False
     hidden: bool = False
     asked: bool = False
+    seconds: float = 0.0
 
     @property
     def inputs(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.base import LensError
 from chainrule.health import ModuleStack
+from chainrule.lens.tape.clocking import timed
 from chainrule.lens.tape.escapes import Escapes
 from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import Memory, Write, merged
@@ -71,10 +73,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = {name: self._refer(argument) for name, argument in arguments.items()}
         for tensor in written:
             self.memory.before_write(tensor)
-        result = func(*args, **kwargs)
+        result, seconds = timed(partial(func, *args, **kwargs))
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if written or not made or any(all(one is not a for a in tree_leaves(arguments)) for one in made):
             self._add(func, found, made, written)
+            self.tape.nodes[-1] = replace(self.tape.nodes[-1], seconds=seconds)
         return result
 
     def _detached(self, call: Callable[[], Tensor]) -> Tensor:

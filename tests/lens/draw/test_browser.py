@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from browser import CONTRAST, Browser, needs_browser
 
-from chainrule.lens import network, picture, render
+from chainrule.lens import ledger, network, picture, render
 
 pytestmark = needs_browser
 
@@ -43,6 +43,48 @@ def pages(tmp_path_factory, of_neuron, of_network, of_gpt):
     for name, shown in found.items():
         (folder / f"{name}.html").write_text(render(shown, "html"), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in found}
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory, gpt):
+    book = ledger(gpt, coordinate=("blocks.0.attention.qkv", (3, 7)), stats=False)
+    page = tmp_path_factory.mktemp("followed") / "gpt.html"
+    page.write_text(render(picture(gpt, book), "html"), encoding="utf-8")
+    return book.coordinate, page
+
+
+def test_a_followed_element_is_drawn_from_the_loss_to_the_weight(browser, followed):
+    path, page = followed
+    browser.open(page)
+    assert "blocks.0.attention.qkv.weight[3, 7]" in browser.js("document.querySelector('.notice').textContent")
+    assert browser.js("document.querySelectorAll('#panel .followed-list li').length") == len(path.steps)
+    for _ in range(4):
+        browser.js(CLICK.format("unfold"))
+    assert browser.js("document.querySelectorAll('.card.op.followed').length") == len(path.steps)
+    assert browser.js("document.querySelectorAll('.card.leaf.followed').length") == 1
+    assert browser.js("document.querySelectorAll('#wires > path.followed').length") >= len(path.steps)
+    browser.press("ArrowRight")
+    assert "followed" in browser.js("document.querySelector('#line .way').textContent")
+
+
+def test_what_autograd_keeps_is_told_of_each_operation(browser, pages):
+    browser.open(pages["network"])
+    browser.js("[...document.querySelectorAll('.card.op')].find(c => /relu/.test(c.textContent)).click()")
+    told = browser.js("[...document.querySelectorAll('#panel dl')].map(d => d.textContent).join(' ')")
+    assert "of the run forwards" in told
+    assert "result" in told and "40 B" in told
+    assert "kept for backward" in browser.js("document.getElementById('facts').textContent")
+
+
+def test_long_names_are_cut_and_their_tooltip_has_them_whole(browser, pages):
+    browser.open(pages["gpt"])
+    titles = browser.js("[...document.querySelectorAll('.card')].map(c => c.title)")
+    assert all(titles)
+    cut = browser.js(
+        "[...document.querySelectorAll('#ledger span[title]')].filter(s => /…/.test(s.textContent))"
+        ".map(s => [s.textContent.length, s.title.length])"
+    )
+    assert all(short < whole for short, whole in cut)
 
 
 def press(browser, key, place="document.body"):
@@ -146,7 +188,7 @@ def test_the_panel_tells_value_gradient_formula_source_and_pictures(browser, pag
     browser.js(CLICK.format("unfold"))
     browser.js("[...document.querySelectorAll('.card.op')].find(c => /layer_norm/.test(c.textContent)).click()")
     heads = browser.js("[...document.querySelectorAll('#panel h3')].map(h => h.textContent.split(' ')[0])")
-    assert heads == ["Formula", "Value", "Gradient", "Source", "Joined"]
+    assert heads == ["Formula", "Value", "Gradient", "Cost", "Source", "Joined"]
     assert browser.js("document.querySelectorAll('#panel canvas.heat').length") == 2
     painted = "[...document.querySelector('canvas.heat').getContext('2d').getImageData(0, 0, 8, 8).data]"
     assert len(set(browser.js(painted))) > 8
@@ -188,7 +230,9 @@ def test_the_table_says_the_same_as_the_graph(browser, pages, of_gpt):
     browser.open(pages["gpt"])
     browser.js(CLICK.format("as-table"))
     assert browser.js("document.querySelectorAll('#table tbody tr').length") == len(of_gpt.ops)
-    assert browser.js("document.querySelectorAll('#table thead th[scope=col]').length") == 7
+    assert browser.js("document.querySelectorAll('#table thead th[scope=col]').length") == 11
+    heads = browser.js("[...document.querySelectorAll('#table thead th')].map(h => h.textContent)")
+    assert [one for one in heads if one in ("time", "memory", "FLOPs", "kept")] == ["time", "memory", "FLOPs", "kept"]
     assert browser.js("getComputedStyle(document.getElementById('graph')).display") == "none"
 
 

@@ -13,7 +13,7 @@ from chainrule.base import LensError
 from chainrule.lens import formats_of, picture, record, render
 from chainrule.lens.draw import to_html, to_json, to_latex, to_markdown, to_svg, to_terminal
 from chainrule.lens.draw.html import MOST_BYTES
-from chainrule.lens.draw.plain import STEPS, TOO_MANY, fitted, packed
+from chainrule.lens.draw.plain import KEPT, STEPS, TOO_MANY, fitted, packed
 from chainrule.lens.tape import Site
 
 NASTY = "</script><b onclick=x>&\"'\u2028\ud800 {{script}} $&"
@@ -132,7 +132,7 @@ def test_a_page_that_is_too_large_says_what_was_left_out(of_gpt):
 
 def test_leaving_out_takes_pictures_first_and_numbers_last(of_gpt):
     smallest = fitted(of_gpt, 0)
-    assert smallest.omitted == (*(sentence for sentence, *_ in STEPS), TOO_MANY)
+    assert smallest.omitted == (*(sentence for sentence, *_ in STEPS), KEPT, TOO_MANY)
     assert all(value.gradient is None or value.gradient.heat is None for value in smallest.values)
     assert [step.incoming_norm for step in smallest.steps] == [step.incoming_norm for step in of_gpt.steps]
     sizes = [len(packed(fitted(of_gpt, limit))) for limit in (10**7, 300_000, 200_000, 0)]

@@ -65,3 +65,12 @@ def test_a_verification_is_carried_over():
     shown = picture(tape, verified=report)
     assert (shown.verdict, shown.suspect) == ("wrong", 2)
     assert [(op.error, op.tolerance) for op in shown.ops][:3] == [(None, None), (0.3, 1e-12), (0.0, 1e-12)]
+
+
+def test_a_followed_element_is_drawn_with_the_numbers_of_the_ledger(gpt):
+    book = ledger(gpt, coordinate=("blocks.0.attention.qkv", (3, 7)), stats=False)
+    drawn = picture(gpt, book).followed
+    assert (drawn.index, drawn.gradient) == ((3, 7), book.coordinate.gradient)
+    assert [term.op for term in drawn.terms] == [step.node for step in book.coordinate.steps]
+    assert drawn.terms[-1].total == book.coordinate.gradient
+    assert picture(gpt).followed is None

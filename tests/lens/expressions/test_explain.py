@@ -307,8 +307,16 @@ x if x else x
 x and x
 not x
 x.data
-x.numpy()
-x.tolist()
+x.numpy().tofile('f')
+x.numpy().data
+x.numpy() + 1
+np.load('f')
+np.save('f', x)
+np.fromfile('f')
+np.lib
+np.array
+len(x, x)
+len
 x.register_hook(print)
 x.apply_(print)
 x.map_(x, print)
@@ -387,6 +395,8 @@ def test_nearest_names_and_remedies_are_in_the_message():
         ("torch.relu6(x)", "It is in F"),
         ("xx + 1", "no tensor is called 'xx'; given are"),
         ("sum(x)", r"write x.sum\(\)"),
+        ("torch.view(x, 6)", "As a method it is there"),
+        ("torch.veiw(x, 6)", "Did you mean 'view'"),
         ("x and x", "& and | work element by element"),
     ):
         with pytest.raises(LensError, match=remedy):

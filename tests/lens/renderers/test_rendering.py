@@ -10,7 +10,7 @@ from chainrule import lens
 from chainrule.base import ChainruleError, LensError
 from chainrule.config import ModelConfig
 from chainrule.lens.classics import Tour
-from chainrule.lens.ledgers import look_at_token
+from chainrule.lens.ledgers import CostTable, costs_of, look_at_token
 from chainrule.lens.renderers.table import RENDERERS
 from chainrule.lens.tensors import TensorList
 from chainrule.model import GPT
@@ -31,6 +31,8 @@ def found():
         *(TensorList("here", {"x": x}), lens.shares(x, x), lens.explain("x + 1", x=x)),
         *(lens.rule_book(), lens.find_rule("gelu"), lens.neuron_demo(), lens.network_demo(lens.network())),
         *(lens.gpt_demo(gpt, gpt.record(), "weight"), lens.tour_of_tensors()),
+        lens.check(subject, ways=["eager"]),
+        CostTable(tape, costs_of(tape)),
         look_at_token(GPT(ModelConfig(**MODERN)), [5, 9, 2]),
     ]
     return {type(one): one for one in results}
@@ -84,5 +86,5 @@ def test_a_format_or_an_option_that_is_not_there_is_refused_with_those_that_are(
 
 
 def test_what_no_instrument_found_is_refused():
-    with pytest.raises(LensError, match="a dict is nothing that an instrument found; these are shown: CoordinatePath"):
+    with pytest.raises(LensError, match="nothing that an instrument found; these are shown: Checked, CoordinatePath"):
         lens.render({})

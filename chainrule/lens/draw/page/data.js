@@ -38,10 +38,26 @@ const compact = (n) => {
     if (n >= size) return `${+(n / size).toPrecision(3)}${suffix}`;
   return `${n}`;
 };
+const bytesOf = (n) => {
+  for (const [size, suffix] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])
+    if (n >= size) return `${+(n / size).toPrecision(3)} ${suffix}`;
+  return `${n} B`;
+};
+const secondsOf = (s) => s >= 1 ? `${+s.toPrecision(3)} s` : s >= 1e-3 ? `${+(s * 1e3).toPrecision(3)} ms` : `${+(s * 1e6).toPrecision(3)} µs`;
+// What autograd keeps of an operation and nothing else would.
+const keptOf = (op) => op.cost ? (op.cost.saved || []).reduce((sum, one) => sum + (one.held ? 0 : one.bytes), 0) : 0;
+const shareOf = (seconds) => picture.seconds ? `${+(100 * seconds / picture.seconds).toPrecision(2)} %` : "";
+// The followed element at each operation.
+const followed = picture.followed;
+const termsOf = new Map((followed && followed.terms || []).map((term) => [term.op, term]));
+const placed = (value, index) => `${values[value].name}${index && index.length ? `[${index.join(", ")}]` : ""}`;
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 const shapeOf = (value) => value.shape ? `[${value.shape.join(", ")}]` : "scalar";
 // Long names may break after an underscore or a dot.
 const soft = (text) => text.split(/(?<=[_.])/).flatMap((word) => [word, el("wbr")]).slice(0, -1);
+// A long name by its two ends; the whole of it is the tooltip.
+const LONGEST = 30;
+const brief = (text) => text.length <= LONGEST ? soft(text) : [el("span", { title: text }, soft(`${text.slice(0, 17)}…${text.slice(-11)}`))];
 const isWhole = (value) => !/float|complex/.test(value.dtype);
 const isNumber = (look) => !!look && look.number !== undefined;
 // A tensor in one figure: the number itself, or its norm.

@@ -32,7 +32,7 @@ const boxHead = (box, open) => {
   return el("div", { class: "head" },
     el("button", { class: "chevron", type: "button", "aria-expanded": String(open), "aria-label": `${box.label}: ${open ? "fold" : "unfold"}`,
       onclick: () => toggle(box.id) }, open ? "▾" : "▸"),
-    el("button", { class: "card module", type: "button", "data-item": keyOf("box", box.id), onclick: () => choose("box", box.id),
+    el("button", { class: "card module", type: "button", "data-item": keyOf("box", box.id), title: `${box.path} · ${box.kind}`, onclick: () => choose("box", box.id),
       ondblclick: () => toggle(box.id) },
       el("span", { class: "title" }, el("b", {}, box.label), " ", el("small", {}, box.kind)),
       !open && el("span", { class: "quiet" }, [plural(box.n_ops, "op"), box.n_parameters ? `${compact(box.n_parameters)} parameters` : null]
@@ -53,12 +53,12 @@ const itemElement = (box, place, kind, id) => {
 const opCard = (op) => {
   const value = throughOf(op) || output(op);
   return el("button", { class: `card op${op.step === undefined ? " constant" : ""}`, type: "button", "data-item": keyOf("op", op.id),
-    onclick: () => choose("op", op.id) },
-    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, opName(op)), " ", value && value.name !== opName(op) && el("small", {}, value.name)]),
+    title: [op.saying, boxes[op.box].path].filter(Boolean).join(" · "), onclick: () => choose("op", op.id) },
+    el("span", { class: "title" }, small ? el("b", {}, op.saying) : [el("b", {}, brief(opName(op))), " ", value && value.name !== opName(op) && el("small", {}, brief(value.name))]),
     value && figures(value), marks(op, value));
 };
 const leafCard = (value) => el("button", { class: `card leaf ${value.role}`, type: "button", "data-item": keyOf("leaf", value.id),
-  onclick: () => choose("leaf", value.id) },
+  title: `${value.name} · ${value.role} ${shapeOf(value)}`, onclick: () => choose("leaf", value.id) },
   el("span", { class: "title" }, el("b", {}, small ? value.name : value.name.split(".").slice(-2).join("."))), figures(value), marks(null, value));
 // Value to the left, gradient to the right.
 const figures = (value) => el("span", { class: "figures" },

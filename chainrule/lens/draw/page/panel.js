@@ -47,8 +47,10 @@ const opPanel = (op) => {
     el("p", { class: "quiet" }, [op.op, pathOf(op.box), op.step === undefined ? "no gradient goes through" : `step ${op.step + 1} back`].filter(Boolean).join(" · ")),
     verdict(op) && el("p", { class: `proof ${verdict(op)}` }, proofWords(op)),
     !op.independent && el("p", { class: "note" }, "No rule of our own: autograd differentiated this operation, so this step is not independent."),
+    termsOf.has(op.id) && followedPart(termsOf.get(op.id)),
     rule && formulas(op, rule),
     value && tensorParts(value),
+    op.cost && costPart(op),
     site && [el("h3", {}, "Source"), el("p", { class: "quiet" }, `${site.file}:${site.line}, in ${site.function}`), el("pre", {}, site.code)],
     el("h3", {}, "Joined to"),
     el("dl", { class: "joined" },
@@ -58,6 +60,30 @@ const opPanel = (op) => {
       el("dt", {}, "read by"), el("dd", {}, readersOf(op.makes.flatMap((id) => values[id].read_by || [])))),
   ];
 };
+const costPart = (op) => {
+  const { seconds, bytes, flops, saved } = op.cost;
+  return [
+    el("h3", {}, "Cost"),
+    el("dl", { class: "joined" },
+      el("dt", {}, "time"), el("dd", {}, `${secondsOf(seconds)}, ${shareOf(seconds)} of the run forwards`),
+      el("dt", {}, "memory"), el("dd", {}, bytes ? `${bytesOf(bytes)} newly made` : "none of its own"),
+      el("dt", {}, "FLOPs"), el("dd", {}, flops ? flops.toLocaleString("en") : "none"),
+      picture.saved_bytes !== undefined && [el("dt", {}, "kept"), el("dd", {}, saved ? saved.map((one, i) => [i ? "; " : "", el("i", {}, one.word), " ", one.value === undefined ? "of autograd's own" : link(values[one.value]),
+        ` ${bytesOf(one.bytes)}`, one.held && el("small", {}, " lives on anyway")]).flat() : "nothing: autograd needs none of it on the way back")]),
+  ];
+};
+const followedPart = (term) => [
+  el("h3", { class: "gradient" }, `Followed: ${placed(term.value, term.index)}`),
+  el("p", { class: "quiet" }, term.output === undefined ? "Nothing that goes out depends on this element: the way ends here."
+    : [`its largest term: ∂L/∂${placed(term.output, term.output_index)} · local = `, el("span", { class: "gradient" }, number(term.gradient)), " · ", el("span", { class: "value" }, number(term.local)),
+      term.n_terms > 1 ? ` = ${number(term.gradient * term.local)}, one of ${term.n_terms.toLocaleString("en")} products` : ""]),
+  el("p", {}, "sum ", el("b", { class: "gradient" }, number(term.number, 6)), term.total !== term.number && [", with its other uses ", el("b", { class: "gradient" }, number(term.total, 6))]),
+];
+const followedList = () => [
+  el("h3", { class: "gradient" }, `Followed: ${placed(followed.value, followed.index)}`),
+  el("p", {}, `its value is ${number(followed.number, 6)}, and ∂L/∂${placed(followed.value, followed.index)} = `, el("b", { class: "gradient" }, number(followed.gradient, 6))),
+  el("ol", { class: "followed-list" }, (followed.terms || []).map((term) => el("li", {}, opLink(ops[term.op]), " ", el("span", { class: "quiet" }, placed(term.value, term.index)), " ", el("span", { class: "gradient" }, number(term.total))))),
+];
 const readersOf = (ids) => ids.length ? ids.flatMap((id, i) => [i ? ", " : "", opLink(ops[id])]) : "nothing after it";
 const proofWords = (op) => ({
   right: `Proved: relative error ${number(op.error, 2)}` + (op.tolerance === undefined ? "" : `, allowed ${number(op.tolerance, 2)}`),
@@ -78,6 +104,7 @@ const leafPanel = (value) => [
   el("p", { class: "quiet" }, [value.role, shapeOf(value), value.dtype, value.device].join(" · ")),
   (picture.unreached || []).includes(value.id) && el("p", { class: "note" }, "The loss does not depend on it."),
   (picture.tied || []).filter(([, to]) => to === value.name).map(([other]) => el("p", { class: "note" }, `Tied: ${other} is the same tensor.`)),
+  followed && followed.value === value.id && followedList(),
   tensorParts(value),
   el("h3", {}, "Joined to"), el("dl", { class: "joined" }, el("dt", {}, "read by"), el("dd", {}, readersOf(value.read_by || []))),
 ];

@@ -4,6 +4,9 @@ const facts = [
   boxes.length > 1 && plural(boxes.length - 1, "module"),
   boxes[0].n_parameters > 0 && `${compact(boxes[0].n_parameters)} parameters`,
   picture.loss !== undefined && `loss ${number(values[picture.loss].value && values[picture.loss].value.number, 6)}`,
+  picture.seconds > 0 && `${secondsOf(picture.seconds)} forwards`,
+  picture.flops > 0 && `${compact(picture.flops).replace(/[A-Z]?$/i, " $&")}FLOPs`,
+  picture.saved_bytes > 0 && `${bytesOf(picture.saved_bytes)} kept for backward`,
   picture.training !== undefined && (picture.training ? "training mode" : "evaluation mode"),
   picture.level === "core" && "core ATen",
 ].filter(Boolean);
@@ -22,19 +25,23 @@ if (picture.verdict !== undefined) {
     suspect ? ["The first wrong gradient comes out of ", opLink(suspect), ". "] : picture.summary,
     el("span", { class: "legend" }, kinds.map((one) => el("span", { class: `proof ${one}` }, `${SIGNS[one]} ${{ right: "within tolerance", agrees: "two ways agree", wrong: "wrong here", follows: "wrong as a consequence" }[one]}`))));
 }
+if (followed)
+  notice(el("b", { class: "gradient" }, "Followed: "), link(values[followed.value], placed(followed.value, followed.index)), ` = ${number(followed.number)}, ∂L/∂ = `,
+    el("b", { class: "gradient" }, number(followed.gradient)), `, by way of ${plural((followed.terms || []).length, "operation")}`);
 if (picture.omitted)
   notice(el("b", {}, "Left out to keep this file small: "), picture.omitted.join(" "));
 
 // All operations as a table: the same content without the drawing.
 const drawTable = () => {
-  const words = ["#", "module", "operation", "shape", "value", "gradient", ...(picture.verdict === undefined ? [] : ["error"]), "source"];
+  const words = ["#", "module", "operation", "shape", "value", "gradient", "time", "memory", "FLOPs", ...(picture.saved_bytes === undefined ? [] : ["kept"]), ...(picture.verdict === undefined ? [] : ["error"]), "source"];
   $("table").replaceChildren(el("table", { class: "grid all" }, el("caption", {}, "All operations in the order in which they ran"),
     el("thead", {}, el("tr", {}, words.map((word) => el("th", { scope: "col" }, word)))),
     el("tbody", {}, ops.map((op) => {
       const value = throughOf(op) || output(op), site = siteOf(op);
-      return el("tr", { class: verdict(op) || "" }, el("td", {}, `${op.id + 1}`), el("td", {}, boxes[op.box].path),
-        el("th", { scope: "row" }, el("button", { class: "link", type: "button", onclick: () => choose("op", op.id) }, op.saying)),
+      return el("tr", { class: verdict(op) || "" }, el("td", {}, `${op.id + 1}`), el("td", { title: boxes[op.box].path }, boxes[op.box].path),
+        el("th", { scope: "row" }, el("button", { class: "link", type: "button", title: op.saying, onclick: () => choose("op", op.id) }, op.saying)),
         el("td", {}, value ? shapeOf(value) : ""), el("td", { class: "value" }, value ? figure(value.value) : ""), el("td", { class: "gradient" }, value ? figure(value.gradient) : ""),
+        (op.cost ? [secondsOf(op.cost.seconds), op.cost.bytes ? bytesOf(op.cost.bytes) : "", op.cost.flops ? compact(op.cost.flops) : "", ...(picture.saved_bytes === undefined ? [] : [keptOf(op) ? bytesOf(keptOf(op)) : ""])] : ["", "", "", ...(picture.saved_bytes === undefined ? [] : [""])]).map((text) => el("td", { class: "n" }, text)),
         picture.verdict !== undefined && el("td", {}, verdict(op) ? proofMark(op) : ""),
         el("td", { class: "quiet" }, site ? `${site.file.split("/").pop()}:${site.line}` : ""));
     }))));
@@ -127,5 +134,6 @@ drawGraph();
 fitWidth();
 walkTo(0);
 if (picture.suspect !== undefined) goTo("op", picture.suspect);
+else if (followed) choose("leaf", followed.value, { sheet: false });
 else if (picture.loss !== undefined && values[picture.loss].made_by !== undefined) choose("op", values[picture.loss].made_by, { sheet: false });
 new ResizeObserver(drawWires).observe(pane);

@@ -4,7 +4,7 @@ const TAB = "\u2002";
 let at = 0;                         // 0: everything is shown; n: the n-th step back
 
 // Names stand whole, and may break behind a dot or an underscore.
-const partial = (name) => ["∂L/∂", ...soft(name)];
+const partial = (name) => ["∂L/∂", ...brief(name)];
 // So many letters fit in the bar in large type.
 const LONG = 60;
 // One line for each input: ∂L/∂w = ∂L/∂u · ∂u/∂w = −0.08 · 1.1 = −0.09; for tensors shapes and norms.
@@ -14,8 +14,8 @@ const chainLines = (step) => {
     const to = values[part.value];
     const scalar = step.incoming !== undefined && part.local !== undefined && part.number !== undefined;
     const made = through.name === "" ? opName(op) : through.name;
-    const long = 2 * (made.length + to.name.length) > LONG ? "long" : null;
-    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", ["∂", ...soft(made)], ["/∂", ...soft(to.name)])];
+    const long = 2 * (Math.min(made.length, LONGEST) + Math.min(to.name.length, LONGEST)) > LONG ? "long" : null;
+    const head = [el("b", {}, partial(to.name)), el("span", { class: scalar ? "" : "middle" }, " = ", partial(made), " · ", ["∂", ...brief(made)], ["/∂", ...brief(to.name)])];
     if (scalar) return el("div", { class: long }, head, " = ", el("span", { class: "gradient" }, number(step.incoming)), " · ", el("span", { class: "value" }, number(part.local)), " = ", el("b", { class: "gradient" }, number(part.number)));
     const from = step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`;
     return el("div", { class: long }, head, TAB, el("small", {}, derivativeOf(op, part.argument) || ""), TAB,
@@ -30,13 +30,22 @@ const meetingLines = (step) => {
   return [el("div", {}, el("span", { class: "met" }, `Σ ${value.met.length}`), " ", partial(value.name), " = ", el("span", { class: "gradient" }, `${summands.join(" + ").replaceAll("+ −", "− ")}${more}`), " → ", el("b", { class: "gradient" }, total))];
 };
 
+// The followed element at this step: its largest product, and the sum.
+const followedLines = (step) => {
+  const term = termsOf.get(step.op);
+  if (!term || term.output === undefined) return [];
+  return [el("div", { class: "way" }, el("span", { class: "met" }, "followed"), " ", partial(placed(term.value, term.index)), " = ",
+    term.n_terms > 1 && el("small", {}, `Σ of ${term.n_terms.toLocaleString("en")}, largest `), el("span", { class: "gradient" }, number(term.gradient)), " · ", el("span", { class: "value" }, number(term.local)),
+    term.n_terms > 1 && " → ", el("b", { class: "gradient" }, term.n_terms > 1 ? number(term.number) : ` = ${number(term.number)}`))];
+};
+
 const walkTo = (wanted, { scroll = true } = {}) => {
   at = Math.min(steps.length, Math.max(0, wanted));
   slider.value = at;
   const step = at ? steps[at - 1] : null;
   $("step").textContent = at ? `${at} of ${steps.length}` : plural(steps.length, "step");
   slider.setAttribute("aria-valuetext", step ? `step ${at} of ${steps.length}: ${ops[step.op].saying}` : "all gradients shown");
-  $("line").replaceChildren(...(step ? [el("div", { class: "said" }, el("b", {}, ops[step.op].saying)), ...meetingLines(step), ...chainLines(step)]
+  $("line").replaceChildren(...(step ? [el("div", { class: "said" }, el("b", {}, ops[step.op].saying)), ...meetingLines(step), ...chainLines(step), ...followedLines(step)]
     : [el("div", { class: "said" }, "The chain rule, from the loss back to every weight."), el("div", { class: "quiet" }, "Step with the arrow keys, the slider, or play.")]));
   $("back").disabled = $("first").disabled = at === 0;
   $("forth").disabled = at === steps.length;
@@ -63,6 +72,7 @@ const markAll = () => {
     const inside = kind === "op" ? [ops[id]] : kind === "box" && !unfolded.has(+id) ? ops.filter((op) => lineOf(op.box).includes(+id)) : [];
     const now = !!step && inside.some((op) => op.id === step.op);
     element.classList.toggle("now", now);
+    element.classList.toggle("followed", inside.some((op) => termsOf.has(op.id)) || (kind === "leaf" && !!followed && followed.value === +id));
     element.classList.toggle("ahead", !!step && !now && inside.length > 0 && inside.every((op) => op.step === undefined || op.step >= at));
   }
   for (const cell of canvas.querySelectorAll("[data-of]")) cell.classList.toggle("hidden", !!step && !reached.has(+cell.dataset.of));
@@ -86,6 +96,7 @@ const lightWires = () => {
     const isPicked = !isLit && chosen && (readers.includes(picked) || (picked !== null && source === picked) || (chosen[0] === "leaf" && value === chosen[1]));
     path.classList.toggle("lit", isLit);
     path.classList.toggle("picked", !!isPicked);
+    path.classList.toggle("followed", readers.some((op) => termsOf.has(op) && termsOf.get(op).value === value));
     // The gradient runs the other way: its arrow is at the upper end.
     if (isLit) path.setAttribute("marker-start", "url(#arrow-lit)"); else path.removeAttribute("marker-start");
     if (isLit) path.removeAttribute("marker-end"); else path.setAttribute("marker-end", `url(#arrow-${isPicked ? "picked" : "plain"})`);
@@ -98,10 +109,10 @@ const drawLedger = () => {
     const op = ops[step.op], value = values[step.through];
     return el("tr", { "data-step": step.order, class: op.error !== undefined ? verdict(op) : "", onclick: () => { stop(); walkTo(step.order + 1); } },
       el("td", { class: "quiet" }, `${step.order + 1}`),
-      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, soft(small ? op.saying : opName(op))), !small && el("small", {}, " ", soft(boxes[op.box].path))),
+      el("th", { scope: "row" }, el("button", { class: "link", type: "button" }, small ? soft(op.saying) : brief(opName(op))), !small && el("small", {}, " ", soft(boxes[op.box].path))),
       el("td", { class: "n value" }, figure(value.value)),
       el("td", { class: "n gradient" }, value.met && el("span", { class: "met" }, `Σ ${value.met.length}`), " ", el("span", {}, step.incoming !== undefined ? number(step.incoming) : `‖${number(step.incoming_norm)}‖`)),
-      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, soft(shortName(values[part.value].name))), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
+      el("td", {}, (step.parts || []).map((part) => el("span", { class: "part", title: values[part.value].name }, el("span", {}, brief(shortName(values[part.value].name))), el("span", { class: "gradient" }, part.number !== undefined ? number(part.number) : `‖${number(part.norm)}‖`)))));
   });
   $("ledger").replaceChildren(steps.length
     ? el("table", { class: "ledger" }, el("caption", {}, "The chain rule, from the loss back"), el("thead", {}, head), el("tbody", {}, lines))
