@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Optional, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token
 from pydantic import TypeAdapter, ValidationError
@@ -21,7 +21,7 @@ def _flag(field: FieldInfo) -> tuple[Any, Any]:
     negative = None if field.annotation is bool else ()
     convert = None if field.annotation is bool else _typed
     told = Parameter(negative=negative, converter=convert, help=f"{field.description}{default}")
-    return Annotated[field.annotation | None, told], dataclasses.field(default=None)
+    return Annotated[Optional[field.annotation], told], dataclasses.field(default=None)  # noqa: UP045
 
 
 def _typed(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -68,8 +68,8 @@ SettingFlags = _made("SettingFlags", [(name, *_section(name, place)) for place, 
 # What says how text is read, and nothing of what is done with it afterwards.
 READING = ("field", "template", "separator", "on_bad")
 ReadingFlags = _made("ReadingSettingFlags", [("text", *_section("text", 0, READING))])
-TextFlags = Annotated[ReadingFlags | None, Parameter(name="*", show_default=False)]
-Flags = Annotated[SettingFlags | None, Parameter(name="*", show_default=False)]
+TextFlags = Annotated[ReadingFlags | None, Parameter(name="*", show_default=False)]  # type: ignore[valid-type]
+Flags = Annotated[SettingFlags | None, Parameter(name="*", show_default=False)]  # type: ignore[valid-type]
 
 
 def flag_layer(flags: Any, shortcuts: dict[str, Any] | None = None) -> Layer:

@@ -39,7 +39,10 @@ def convolution(call: Call, g: Tensor) -> Gradients:
     found = {}
     if call.needs("input") and transposed:
         # More places than the input has, where the output was made longer by a whole step or more.
-        found["input"] = steps.over(g, w)[(..., *(slice(n) for n in x.shape[2:]))]
+        whole = steps.over(g, w)
+        for axis, n in enumerate(x.shape[2:], start=2):
+            whole = whole.narrow(axis, 0, n)
+        found["input"] = whole
     elif call.needs("input"):
         found["input"] = _by_input(g, w, x.shape[2:], steps)
     if call.needs("weight"):
