@@ -51,7 +51,7 @@ def svd(call: Call, g_u: Tensor | None, g_s: Tensor | None, g_vh: Tensor | None)
     k = call.output(1).shape[-1]
     u, s, vh = call.output(0)[..., :k], call.output(1), call.output(2)[..., :k, :]
     inner = (torch.zeros_like(s) if g_s is None else g_s).to(u.dtype).diag_embed()
-    outside = 0
+    outside = torch.zeros_like(call["A"])
     gap = _gaps(s * s)
     columns, rows = s.unsqueeze(-2), s.unsqueeze(-1)
     if g_u is not None:

@@ -65,7 +65,8 @@ def least_squares(call: Call, g: Tensor | None, g_rest: Tensor | None = None, *_
     """X = A⁺B. What is left over, ‖A X − B‖², is smallest at X, and so does not move with X."""
     a, b, x = call["self"], call["b"], call.out
     vector = b.dim() == 1 or (b.dim() == a.dim() - 1 and b.shape == a.shape[:-1])
-    b, x, g = (one if one is None or not vector else one.unsqueeze(-1) for one in (b, x, g))
+    if vector:
+        b, x, g = b.unsqueeze(-1), x.unsqueeze(-1), None if g is None else g.unsqueeze(-1)
     by_a, by_b = torch.zeros_like(a), torch.zeros_like(b)
     if g is not None:
         y = torch.linalg.pinv(a)

@@ -119,7 +119,7 @@ def segment_reduce(call: Call, g: Tensor) -> Gradients:
 def masked_select(call: Call, g: Tensor) -> Gradients:
     """`y` has the elements where the mask is true, one after the other; the others receive nothing."""
     x, mask = call["self"], call["mask"]
-    shape = torch.broadcast_shapes(x.shape, mask.shape)
+    shape = torch.broadcast_shapes(x.shape, mask.shape)  # type: ignore[no-untyped-call]
     whole = g.new_zeros(shape).masked_scatter(mask.expand(shape), g)
     return {"self": _summed(whole, x)}
 

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.lens.tape.nodes import Keep, Level, Tape
-from chainrule.lens.tape.recording import Target, Whole, loss_in, name_of_target, record
+from chainrule.lens.tape.recorder import Whole
+from chainrule.lens.tape.recording import Target, loss_in, name_of_target, record
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def grouped_product(
     Rows with a matrix for each group [N, K]·[G, K, M], a matrix for each group of columns [G, N, K]·[K, M], groups of
     what is summed over [N, K]·[K, M], or a batch. Rows that lie in no group are 0.
     """
-    with torch._C.DisableTorchFunction():  # type: ignore[attr-defined]
+    with torch._C.DisableTorchFunction():
         ends = [] if offs is None else offs.tolist()
     spans = list(zip([0, *ends], ends, strict=False))
     if offs is None:
