@@ -39,10 +39,7 @@ def convolution(call: Call, g: Tensor) -> Gradients:
     found = {}
     if call.needs("input") and transposed:
         # More places than the input has, where the output was made longer by a whole step or more.
-        whole = steps.over(g, w)
-        for axis, n in enumerate(x.shape[2:], start=2):
-            whole = whole.narrow(axis, 0, n)
-        found["input"] = whole
+        found["input"] = _cropped(steps.over(g, w), x.shape[2:])
     elif call.needs("input"):
         found["input"] = _by_input(g, w, x.shape[2:], steps)
     if call.needs("weight"):
@@ -51,6 +48,12 @@ def convolution(call: Call, g: Tensor) -> Gradients:
     if call.needs("bias"):
         found["bias"] = g.sum([0, *range(2, g.dim())])
     return found
+
+
+def _cropped(whole: Tensor, shape: Sequence[int]) -> Tensor:
+    for axis, n in enumerate(shape, 2):
+        whole = whole.narrow(axis, 0, n)
+    return whole
 
 
 def _each(numbers: Sequence[int], n_axes: int) -> list[int]:

@@ -51,7 +51,7 @@ def svd(call: Call, g_u: Tensor | None, g_s: Tensor | None, g_vh: Tensor | None)
     k = call.output(1).shape[-1]
     u, s, vh = call.output(0)[..., :k], call.output(1), call.output(2)[..., :k, :]
     inner = (torch.zeros_like(s) if g_s is None else g_s).to(u.dtype).diag_embed()
-    outside = torch.zeros_like(u @ vh)
+    outside = torch.zeros_like(call["A"])
     gap = _gaps(s * s)
     columns, rows = s.unsqueeze(-2), s.unsqueeze(-1)
     if g_u is not None:
@@ -191,9 +191,8 @@ FACTORISATIONS: dict[str, Rule] = {
             "A": onward(
                 "A",
                 "U (skew(UᴴG_U)/E S + S skew(VᴴG_V)/E + G_S) Vᴴ + …, Eᵢⱼ = sⱼ² − sᵢ²",
-                r"U \left(\frac{\operatorname{skew}(U^H G_U)}{E} S"
-                r" + S \frac{\operatorname{skew}(V^H G_V)}{E} + G_S\right) V^H"
-                r" + \ldots, \quad E_{ij} = s_j^2 - s_i^2",
+                r"U \left(\frac{\operatorname{skew}(U^H G_U)}{E} S + S \frac{\operatorname{skew}(V^H G_V)}{E}"
+                r" + G_S\right) V^H + \ldots, \quad E_{ij} = s_j^2 - s_i^2",
             )
         },
         A_BIG,
@@ -219,9 +218,8 @@ FACTORISATIONS: dict[str, Rule] = {
             "self": onward(
                 "A",
                 "V⁻ᴴ (G_Λ + (VᴴG_V − VᴴV re diag(VᴴG_V))/Ē) Vᴴ",
-                r"V^{-H} \left(G_\Lambda"
-                r" + \frac{V^H G_V - V^H V \operatorname{re} \operatorname{diag}(V^H G_V)}{\bar E}\right)"
-                r" V^H",
+                r"V^{-H} \left(G_\Lambda + \frac{V^H G_V - V^H V \operatorname{re} \operatorname{diag}(V^H G_V)}"
+                r"{\bar E}\right) V^H",
             )
         },
         A,
