@@ -23,7 +23,7 @@ class Widened:
 
     def __call__(self) -> float:
         """One more run."""
-        with _Wide():
+        with _Wide():  # type: ignore[no-untyped-call]
             return self.forward()
 
 

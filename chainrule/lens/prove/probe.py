@@ -16,7 +16,7 @@ from chainrule.lens.engine import (
 from chainrule.lens.prove.number_checks import ROUNDING, WIDE, Engine, NumberCheck
 
 # These come out well at once from steps so many times shorter, where the loss is quiet enough.
-SHORTENED, QUIET = 8.0, 1e-9
+SHORTENED, QUIET = 16.0, 5e-10
 # So many roundings of the loss are looked at again, with steps so many times shorter.
 SUSPICIOUS, SHORTER = 2.0**10, 2.0**6
 # Nothing is asked of steps in which rounding makes up this part of the answer.
