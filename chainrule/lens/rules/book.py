@@ -40,7 +40,9 @@ def rule_book() -> RuleBook:
 
 def find_rule(name: str) -> RuleEntry:
     """The rule of an operation, by PyTorch's name (`mul`, `mul.Tensor`, `mul_`); LensError with the nearest name."""
-    plain = name.removeprefix("aten.").removeprefix("aten::").split(".")[0]
+    whole = name.removeprefix("aten.").removeprefix("aten::").replace("::", ".")
+    # An operation of another library is called `library.name`.
+    plain = next((one for one in (whole, whole.rpartition(".")[0]) if one in RULES), whole.split(".")[0])
     known = plain if plain in RULES else plain.removesuffix("_")
     for entry in rule_book():
         if known in entry.names:

@@ -1,7 +1,7 @@
 """Rules of operations that make complex numbers, take them apart or measure them.
 
 The gradient of a complex x is ∂L/∂re x + i·∂L/∂im x: the direction in which L grows most, as torch has it (twice the
-derivative by x̄ in Wirtinger's calculus). These functions have no complex derivative, so that each says what it hands on.
+derivative by x̄ in Wirtinger's calculus). These functions have no complex derivative: each says what it hands on.
 """
 
 import torch

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError
+from chainrule.lens.rules.constants import CONSTANT
 from chainrule.lens.rules.primitives import PRIMITIVES
 from chainrule.lens.rules.rule import Call, Gradients, Pullback
-from chainrule.lens.rules.constants import CONSTANT
 from chainrule.lens.tape import Parts, record_parts
 
 Outputs = Mapping[str, Tensor]

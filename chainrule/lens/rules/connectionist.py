@@ -1,7 +1,8 @@
 """The rule of CTC, the loss of an alignment that nobody knows: forward and backward variables of our own.
 
-A. Graves et al., "Connectionist temporal classification", 2006. Labels l have blanks put around and between them; α(t, s)
-is the probability of all ways that read l up to s in the first t + 1 frames, β(t, s) that of all ways on from there.
+A. Graves et al., "Connectionist temporal classification", 2006. Labels l have blanks put around and between them;
+α(t, s) is the probability of all ways that read l up to s in the first t + 1 frames, β(t, s) that of all ways on from
+there.
 ∂L/∂ln p(t, k) = −Σ α(t, s)β(t, s)/p(l), over the s with lₛ = k: the share of the ways that say k at t.
 
 Torch adds p(t, k) to that, which is right for the scores in front of a log-softmax, and for these alone: a log-softmax
@@ -35,7 +36,7 @@ class Alignment:
     states: Tensor
 
     def ways_so_far(self) -> Tensor:
-        """ln α."""
+        """Ln α."""
         state = torch.arange(self.scores.shape[-1], device=self.scores.device)
         begins = (state < 2) & (state < self.states[:, None])
         found = [self.scores[0].masked_fill(~begins, -torch.inf)]
@@ -46,7 +47,7 @@ class Alignment:
         return torch.stack(found)
 
     def ways_on(self) -> Tensor:
-        """ln β, without the frame itself; 0 in the last two states of the last frame."""
+        """Ln β, without the frame itself; 0 in the last two states of the last frame."""
         n_frames, _, n_states = self.scores.shape
         state = torch.arange(n_states, device=self.scores.device)
         ends = (state < self.states[:, None]) & (state >= self.states[:, None] - 2)

@@ -81,7 +81,7 @@ def neighbour(call: Call, g: Tensor) -> Gradients:
 
 
 def mantissa(call: Call, g: Tensor | None, _: Tensor | None = None) -> Gradients:
-    """x = m·2ᵉ with ½ ≤ |m| < 1: the exponent goes in steps."""
+    """X = m·2ᵉ with ½ ≤ |m| < 1: the exponent goes in steps."""
     return {} if g is None else {"self": torch.ldexp(g, -call.output(1))}
 
 

@@ -1,7 +1,8 @@
 """Rules of torch's `*_backward` operations, for gradients of gradients: our own rules, differentiated by our rules.
 
 The gradient that a rule computes is itself made of operations. `tanh_backward(g, y)` is what the rule of tanh makes of
-g and y: its arithmetic is recorded and walked back, and so there is a rule for each `*_backward` whose operation has one.
+g and y: its arithmetic is recorded and walked back, so that there is a rule for each `*_backward` whose operation has
+one.
 """
 
 import math
@@ -103,11 +104,15 @@ def _rule(name: str, of: Of) -> Rule:
     return Rule(
         partial(double, of),
         Formula(f"h = {text}", f"h = {latex}"),
-        {a: onward(letters[a], f"Σ u·∂h/∂{letters[a]}", rf"\sum u \frac{{\partial h}}{{\partial {latex_of(letters[a])}}}")
-         for a in tensors},
+        {
+            a: onward(
+                letters[a], f"Σ u·∂h/∂{letters[a]}", rf"\sum u \frac{{\partial h}}{{\partial {latex_of(letters[a])}}}"
+            )
+            for a in tensors
+        },
         letters,
         wirtinger=True,
-    )  # fmt: skip
+    )
 
 
 def latex_of(letter: str) -> str:
@@ -196,15 +201,44 @@ BY_NAME = {
     "elu_backward": Of("elu", more={"self": _elu_input}),
     **{
         f"{name}_backward": Of(name)
-        for name in (
-            "threshold gelu softplus hardswish hardtanh hardshrink softshrink leaky_relu glu "
-            "mse_loss smooth_l1_loss huber_loss soft_margin_loss avg_pool2d avg_pool3d "
-            "slice select diagonal reflection_pad1d reflection_pad2d reflection_pad3d "
-            "replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d upsample_nearest2d "
-            "upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d "
-            "upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa "
-            "_upsample_bicubic2d_aa"
-        ).split()
+        for name in [
+            "threshold",
+            "gelu",
+            "softplus",
+            "hardswish",
+            "hardtanh",
+            "hardshrink",
+            "softshrink",
+            "leaky_relu",
+            "glu",
+            "mse_loss",
+            "smooth_l1_loss",
+            "huber_loss",
+            "soft_margin_loss",
+            "avg_pool2d",
+            "avg_pool3d",
+            "slice",
+            "select",
+            "diagonal",
+            "reflection_pad1d",
+            "reflection_pad2d",
+            "reflection_pad3d",
+            "replication_pad1d",
+            "replication_pad2d",
+            "replication_pad3d",
+            "upsample_nearest1d",
+            "upsample_nearest2d",
+            "upsample_nearest3d",
+            "_upsample_nearest_exact1d",
+            "_upsample_nearest_exact2d",
+            "_upsample_nearest_exact3d",
+            "upsample_linear1d",
+            "upsample_bilinear2d",
+            "upsample_trilinear3d",
+            "upsample_bicubic2d",
+            "_upsample_bilinear2d_aa",
+            "_upsample_bicubic2d_aa",
+        ]
     },
     "_adaptive_avg_pool2d_backward": Of("_adaptive_avg_pool2d", more=_places(2)),
     "_adaptive_avg_pool3d_backward": Of("_adaptive_avg_pool3d", more=_places(3)),
@@ -212,18 +246,24 @@ BY_NAME = {
     "log_sigmoid_backward": Of("log_sigmoid_forward"),
     # Hands back the weight's gradient at every place; the sum over them is an operation of its own.
     "_prelu_kernel_backward": Of(
-        "_prelu_kernel", gives=("self", "weight"), more={"weight": lambda given: given["weight"].expand_as(given["self"])}
+        "_prelu_kernel",
+        gives=("self", "weight"),
+        more={"weight": lambda given: given["weight"].expand_as(given["self"])},
     ),
     "unfold_backward": Of("unfold", more={"dimension": itemgetter("dim")}),
     "_softmax_backward_data": Of("_softmax", Y, made=_softmax),
     "_log_softmax_backward_data": Of("_log_softmax", Y, made=_log_softmax),
     "native_layer_norm_backward": Of("native_layer_norm", NORM, WEIGHTS),
     "native_batch_norm_backward": Of(
-        "native_batch_norm", {1: "save_mean", 2: "save_invstd"}, WEIGHTS,
+        "native_batch_norm",
+        {1: "save_mean", 2: "save_invstd"},
+        WEIGHTS,
         {"training": itemgetter("train"), "bias": itemgetter("weight")},
     ),
     "batch_norm_backward": Of(
-        "native_batch_norm", {1: "save_mean", 2: "save_var"}, WEIGHTS,
+        "native_batch_norm",
+        {1: "save_mean", 2: "save_var"},
+        WEIGHTS,
         {"training": itemgetter("update"), "bias": itemgetter("weight")},
     ),
     "fractional_max_pool2d_backward": Of("fractional_max_pool2d", {1: "indices"}),
@@ -240,6 +280,6 @@ BY_NAME = {
     "max_pool3d_with_indices_backward": Of("max_pool3d_with_indices", {1: "indices"}),
     "adaptive_max_pool2d_backward": Of("adaptive_max_pool2d", {1: "indices"}),
     "adaptive_max_pool3d_backward": Of("adaptive_max_pool3d", {1: "indices"}),
-}  # fmt: skip
+}
 
 DOUBLE: dict[str, Rule] = {name: _rule(name, of) for name, of in BY_NAME.items() if hasattr(torch.ops.aten, name)}

@@ -118,7 +118,10 @@ def tanh(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Flat where y is near ±1: gradients vanish there.
 
     Made from x, as 4e/(1 + e)² with e = e^−2|x|: 1 − y² has lost its digits where y is near ±1.
+    Of a complex x it is 1 − y².
     """
+    if x.is_complex():
+        return (1 - y * y).mul_(g)
     e = x.abs().mul_(-2).exp_()
     return (4 * e / (1 + e).square_()).mul_(g)
 
@@ -144,7 +147,10 @@ def sigmoid(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """`y = 1/(1 + e⁻ˣ)`: at most ¼, so that gradients shrink on the way back.
 
     Made from x, as e/(1 + e)² with e = e^−|x|: 1 − y has lost its digits where y is near 1.
+    Of a complex x it is y(1 − y).
     """
+    if x.is_complex():
+        return (1 - y).mul_(y).mul_(g)
     e = x.abs().neg_().exp_()
     return (e / (1 + e).square_()).mul_(g)
 

@@ -1,7 +1,7 @@
 """Rules of factorisations: Cholesky, QR, LU, singular values, eigenvalues.
 
 Each is found by moving A = (product of factors) a little and asking what the factors may do: a triangle stays one, an
-orthogonal matrix stays one (M. Giles, "Collected matrix derivative results", 2008; for complex numbers as torch has it).
+orthogonal matrix stays one (M. Giles, "Collected matrix derivative results", 2008; of complex numbers as torch has it).
 Where two singular values or eigenvalues are equal, their vectors turn without limit, and the gradient is infinite.
 ᴴ is transposition, for complex numbers with conjugation. Cholesky and eigh read one triangle of A, and hand on to both:
 A is meant to be symmetric.
@@ -154,10 +154,14 @@ A_BIG = {"A": "A"}
 CHOLESKY = Rule(
     cholesky,
     Formula("A = Y Yᴴ, Y lower triangle", r"A = Y Y^H, \quad Y \text{ lower triangle}"),
-    {"self": onward("A", "sym(Y⁻ᴴ Φ(YᴴG) Y⁻¹), Φ: lower, half the diagonal", r"\operatorname{sym}(Y^{-H} \Phi(Y^H G) Y^{-1})")},
+    {
+        "self": onward(
+            "A", "sym(Y⁻ᴴ Φ(YᴴG) Y⁻¹), Φ: lower, half the diagonal", r"\operatorname{sym}(Y^{-H} \Phi(Y^H G) Y^{-1})"
+        )
+    },
     A,
     wirtinger=True,
-)  # fmt: skip
+)
 LU_TEXT = onward(
     "A",
     "P L⁻ᴴ (low(LᴴG_L) + up(G_U Uᴴ)) U⁻ᴴ",
@@ -170,28 +174,54 @@ FACTORISATIONS: dict[str, Rule] = {
     "linalg_qr": Rule(
         qr,
         Formula("A = Q R", "A = Q R"),
-        {"A": onward("A", "(G_Q + Q herm(low(R G_Rᴴ − G_QᴴQ))) R⁻ᴴ", r"(G_Q + Q \operatorname{herm}(\operatorname{low}(R G_R^H - G_Q^H Q))) R^{-H}")},
+        {
+            "A": onward(
+                "A",
+                "(G_Q + Q herm(low(R G_Rᴴ − G_QᴴQ))) R⁻ᴴ",
+                r"(G_Q + Q \operatorname{herm}(\operatorname{low}(R G_R^H - G_Q^H Q))) R^{-H}",
+            )
+        },
         A_BIG,
         wirtinger=True,
     ),
     "_linalg_svd": Rule(
         svd,
         Formula("A = U S Vᴴ", "A = U S V^H"),
-        {"A": onward("A", "U (skew(UᴴG_U)/E S + S skew(VᴴG_V)/E + G_S) Vᴴ + …, Eᵢⱼ = sⱼ² − sᵢ²", r"U \left(\frac{\operatorname{skew}(U^H G_U)}{E} S + S \frac{\operatorname{skew}(V^H G_V)}{E} + G_S\right) V^H + \ldots, \quad E_{ij} = s_j^2 - s_i^2")},
+        {
+            "A": onward(
+                "A",
+                "U (skew(UᴴG_U)/E S + S skew(VᴴG_V)/E + G_S) Vᴴ + …, Eᵢⱼ = sⱼ² − sᵢ²",
+                r"U \left(\frac{\operatorname{skew}(U^H G_U)}{E} S + S \frac{\operatorname{skew}(V^H G_V)}{E}"
+                r" + G_S\right) V^H + \ldots, \quad E_{ij} = s_j^2 - s_i^2",
+            )
+        },
         A_BIG,
         wirtinger=True,
     ),
     "_linalg_eigh": Rule(
         symmetric_eigen,
         Formula("A = V Λ Vᴴ", r"A = V \Lambda V^H"),
-        {"A": onward("A", "V (G_Λ + VᴴG_V/E) Vᴴ, Eᵢⱼ = λⱼ − λᵢ", r"V \left(G_\Lambda + \frac{V^H G_V}{E}\right) V^H, \quad E_{ij} = \lambda_j - \lambda_i")},
+        {
+            "A": onward(
+                "A",
+                "V (G_Λ + VᴴG_V/E) Vᴴ, Eᵢⱼ = λⱼ − λᵢ",
+                r"V \left(G_\Lambda + \frac{V^H G_V}{E}\right) V^H, \quad E_{ij} = \lambda_j - \lambda_i",
+            )
+        },
         A_BIG,
         wirtinger=True,
     ),
     "linalg_eig": Rule(
         eigen,
         Formula("A V = V Λ", r"A V = V \Lambda"),
-        {"self": onward("A", "V⁻ᴴ (G_Λ + (VᴴG_V − VᴴV re diag(VᴴG_V))/Ē) Vᴴ", r"V^{-H} \left(G_\Lambda + \frac{V^H G_V - V^H V \operatorname{re} \operatorname{diag}(V^H G_V)}{\bar E}\right) V^H")},
+        {
+            "self": onward(
+                "A",
+                "V⁻ᴴ (G_Λ + (VᴴG_V − VᴴV re diag(VᴴG_V))/Ē) Vᴴ",
+                r"V^{-H} \left(G_\Lambda + \frac{V^H G_V - V^H V \operatorname{re} \operatorname{diag}(V^H G_V)}"
+                r"{\bar E}\right) V^H",
+            )
+        },
         A,
         wirtinger=True,
     ),
@@ -204,4 +234,4 @@ FACTORISATIONS: dict[str, Rule] = {
         {"LU_data": "A"},
         wirtinger=True,
     ),
-}  # fmt: skip
+}

@@ -12,7 +12,7 @@ from chainrule.lens.tape import grouped_product
 
 def head_and_loss(
     *,
-    input: Tensor,
+    input: Tensor,  # noqa: A002 (the schema's word)
     linear_weight: Tensor,
     target: Tensor,
     linear_bias: Tensor | None,
@@ -53,7 +53,7 @@ def products_of_groups(
     return grouped_product(self, mat2, offs, bias, out_dtype)
 
 
-def experts(*, input: Tensor, weight: Tensor, offs: Tensor) -> Tensor:
+def experts(*, input: Tensor, weight: Tensor, offs: Tensor) -> Tensor:  # noqa: A002
     """The same, as transformers calls it where torch has no kernel."""
     return grouped_product(input, weight, offs)
 
@@ -81,20 +81,30 @@ FUSED: dict[str, Rule] = {
     "_grouped_mm": Rule(
         composed(products_of_groups),
         Formula("Yₙ = AₙBₙ, n the group", "Y_n = A_n B_n"),
-        {"self": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"), "mat2": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n")},
+        {
+            "self": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"),
+            "mat2": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n"),
+        },
         {"self": "A", "mat2": "B"},
     ),
     "transformers.grouped_mm_fallback": Rule(
         composed(experts),
         Formula("Yₙ = AₙBₙ, n the group", "Y_n = A_n B_n"),
-        {"input": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"), "weight": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n")},
+        {
+            "input": onward("A", "G Bᵀ, group by group", r"G_n B_n^\top"),
+            "weight": onward("B", "Aᵀ G, group by group", r"A_n^\top G_n"),
+        },
         {"input": "A", "weight": "B"},
     ),
     "dist": Rule(
         composed(distance),
         Formula("y = ‖a − b‖ₚ", r"y = \lVert a - b \rVert_p"),
         {
-            "self": onward("a", "g sign(a − b) (|a − b|/y)ᵖ⁻¹", r"g \operatorname{sign}(a - b) \left(\frac{|a - b|}{y}\right)^{p-1}"),
+            "self": onward(
+                "a",
+                "g sign(a − b) (|a − b|/y)ᵖ⁻¹",
+                r"g \operatorname{sign}(a - b) \left(\frac{|a - b|}{y}\right)^{p-1}",
+            ),
             "other": onward("b", "−∂L/∂a", r"-\frac{\partial L}{\partial a}"),
         },
         {"self": "a", "other": "b", "p": "p"},
@@ -106,4 +116,4 @@ FUSED: dict[str, Rule] = {
         {"theta": onward("θ", "Σ g(p, 1)ᵀ", r"\sum g (p, 1)^\top", r"\theta")},
         {"theta": "θ"},
     ),
-}  # fmt: skip
+}

@@ -99,7 +99,7 @@ def _products_of_others(s: Tensor) -> Tensor:
 
 
 def log_determinant(call: Call, g_sign: Tensor | None, g_log: Tensor | None, *_: Tensor | None) -> Gradients:
-    """d ln det A = tr(A⁻¹ dA). The sign of a real determinant is flat; of a complex one it is an angle."""
+    """D ln det A = tr(A⁻¹ dA). The sign of a real determinant is flat; of a complex one it is an angle."""
     a = call["A"]
     scale = a.new_zeros(a.shape[:-2]) if g_log is None else g_log.to(a.dtype)
     if a.is_complex() and g_sign is not None:
@@ -177,7 +177,13 @@ LINEAR_SYSTEMS: dict[str, Rule] = {
     "linalg_matrix_exp": Rule(
         matrix_exponential,
         Formula("Y = exp A", r"Y = \exp A"),
-        {"self": onward("A", "the block of G in exp(Aᵀ G; 0 Aᵀ)", r"\left[\exp\begin{pmatrix} A^\top & G \\ 0 & A^\top \end{pmatrix}\right]_{12}")},
+        {
+            "self": onward(
+                "A",
+                "the block of G in exp(Aᵀ G; 0 Aᵀ)",
+                r"\left[\exp\begin{pmatrix} A^\top & G \\ 0 & A^\top \end{pmatrix}\right]_{12}",
+            )
+        },
         {"self": "A"},
     ),
-}  # fmt: skip
+}

@@ -62,9 +62,17 @@ X = {"self": "x"}
 MARGINS: dict[str, Rule] = {
     "multi_margin_loss": Rule(
         composed(multi_margin),
-        Formula("L = (1/C) Σⱼ wₜ max(0, m − xₜ + xⱼ)ᵖ, j ≠ t", r"L = \frac{1}{C} \sum_{j \ne t} w_t \max(0, m - x_t + x_j)^p"),
+        Formula(
+            "L = (1/C) Σⱼ wₜ max(0, m − xₜ + xⱼ)ᵖ, j ≠ t",
+            r"L = \frac{1}{C} \sum_{j \ne t} w_t \max(0, m - x_t + x_j)^p",
+        ),
         {
-            "self": onward("xⱼ", "(p/C) wₜ max(0, m − xₜ + xⱼ)ᵖ⁻¹; minus their sum at t", r"\frac{p}{C} w_t \max(0, m - x_t + x_j)^{p-1}", "x_j"),
+            "self": onward(
+                "xⱼ",
+                "(p/C) wₜ max(0, m − xₜ + xⱼ)ᵖ⁻¹; minus their sum at t",
+                r"\frac{p}{C} w_t \max(0, m - x_t + x_j)^{p-1}",
+                "x_j",
+            ),
             "weight": onward("wₜ", "L/wₜ", r"\frac{L}{w_t}", "w_t"),
         },
         {"self": "x", "target": "t", "weight": "w"},
@@ -72,20 +80,38 @@ MARGINS: dict[str, Rule] = {
     "multilabel_margin_loss_forward": Rule(
         composed(multilabel_margin),
         Formula("L = (1/C) Σₜ Σⱼ max(0, 1 − xₜ + xⱼ)", r"L = \frac{1}{C} \sum_t \sum_j \max(0, 1 - x_t + x_j)"),
-        {"self": onward("xⱼ", "(1/C) #{t: xₜ < 1 + xⱼ}; minus the like at t", r"\frac{1}{C} \#\{t : x_t < 1 + x_j\}", "x_j")},
+        {
+            "self": onward(
+                "xⱼ", "(1/C) #{t: xₜ < 1 + xⱼ}; minus the like at t", r"\frac{1}{C} \#\{t : x_t < 1 + x_j\}", "x_j"
+            )
+        },
         {"self": "x", "target": "t"},
     ),
     "_pdist_forward": Rule(
         composed(pair_distances),
         Formula("yᵢⱼ = ‖xᵢ − xⱼ‖ₚ, i < j", r"y_{ij} = \lVert x_i - x_j \rVert_p, \; i < j"),
-        {"self": onward("xᵢ", "Σⱼ gᵢⱼ sign(xᵢ − xⱼ) (|xᵢ − xⱼ|/yᵢⱼ)ᵖ⁻¹", r"\sum_j g_{ij} \operatorname{sign}(x_i - x_j) \left(\frac{|x_i - x_j|}{y_{ij}}\right)^{p-1}", "x_i")},
+        {
+            "self": onward(
+                "xᵢ",
+                "Σⱼ gᵢⱼ sign(xᵢ − xⱼ) (|xᵢ − xⱼ|/yᵢⱼ)ᵖ⁻¹",
+                r"\sum_j g_{ij} \operatorname{sign}(x_i - x_j) \left(\frac{|x_i - x_j|}{y_{ij}}\right)^{p-1}",
+                "x_i",
+            )
+        },
         X,
     ),
     "renorm": Rule(
         composed(held_to_length),
         Formula("y = x min(1, m/‖x‖ₚ)", r"y = x \min\left(1, \frac{m}{\lVert x \rVert_p}\right)"),
-        {"self": onward("x", "g where ‖x‖ ≤ m, else m(g − ∇‖x‖ Σ gx/‖x‖)/‖x‖", r"g \text{ where } \lVert x \rVert \le m, \text{ else } \frac{m}{\lVert x \rVert}\left(g - \nabla \lVert x \rVert \frac{\sum g x}{\lVert x \rVert}\right)")},
+        {
+            "self": onward(
+                "x",
+                "g where ‖x‖ ≤ m, else m(g − ∇‖x‖ Σ gx/‖x‖)/‖x‖",
+                r"g \text{ where } \lVert x \rVert \le m, \text{ else }"
+                r" \frac{m}{\lVert x \rVert}\left(g - \nabla \lVert x \rVert \frac{\sum g x}{\lVert x \rVert}\right)",
+            )
+        },
         X,
         wirtinger=True,
     ),
-}  # fmt: skip
+}

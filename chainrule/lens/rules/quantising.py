@@ -1,8 +1,8 @@
 """Rules of quantisation in training: rounding is passed as though it were not there (a straight-through estimator).
 
-The true derivative of a staircase is 0. Bengio, Léonard and Courville (2013) hand the gradient on all the same, where x is
-within the range; differences of the loss say otherwise, on purpose. Where the scale is learned: Esser et al., "Learned
-step size quantization", 2020, and Jain et al., 2020.
+The true derivative of a staircase is 0. Bengio, Léonard and Courville (2013) hand the gradient on all the same, where x
+is within the range; differences of the loss say otherwise, on purpose. Where the scale is learned: Esser et al.,
+"Learned step size quantization", 2020, and Jain et al., 2020.
 """
 
 import torch
@@ -47,11 +47,15 @@ LEARNED = Rule(
     QUANTISED,
     {
         "self": RANGE,
-        "scale": slope("s", "round(x/s) − x/s inside, a − z or b − z outside", r"\operatorname{round}(x/s) - x/s \text{ inside}, a - z \text{ or } b - z \text{ outside}"),
+        "scale": slope(
+            "s",
+            "round(x/s) − x/s inside, a − z or b − z outside",
+            r"\operatorname{round}(x/s) - x/s \text{ inside}, a - z \text{ or } b - z \text{ outside}",
+        ),
         "zero_point": slope("z", "0 inside, −s outside", r"0 \text{ inside}, -s \text{ outside}"),
     },
     {"self": "x", "scale": "s", "zero_point": "z"},
-)  # fmt: skip
+)
 
 QUANTISING: dict[str, Rule] = {
     **dict.fromkeys(

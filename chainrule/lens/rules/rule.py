@@ -34,9 +34,9 @@ class Rule:
     argument. In formulas the arguments go by short names: `names` maps the schema's word to the letter.
 
     Complex numbers: the gradient of x is ∂L/∂re x + i·∂L/∂im x, as torch has it. Where y is a function that can be
-    differentiated as a complex one (a product, exp), what is handed on is g times the conjugate of the local derivative:
-    such a rule knows nothing of it, and is called with ḡ and conjugated again (`conjugated`). A rule that minds complex
-    numbers itself (|x|, re x) is `wirtinger`.
+    differentiated as a complex one (a product, exp), what is handed on is g times the conjugate of the local
+    derivative: such a rule knows nothing of it, and is called with ḡ and conjugated again (`conjugated`). A rule that
+    minds complex numbers itself (|x|, re x) is `wirtinger`.
     """
 
     pullback: Pullback

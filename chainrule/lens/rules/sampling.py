@@ -15,7 +15,14 @@ ZEROS, BORDER, REFLECTION = 0, 1, 2
 SHARPNESS = -0.75  # of the cubic: that of torch
 
 
-def sample(*, input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
+def sample(
+    *,
+    input: Tensor,  # noqa: A002
+    grid: Tensor,
+    interpolation_mode: int,
+    padding_mode: int,
+    align_corners: bool,
+) -> Tensor:
     """Coordinates run from −1 to 1 over each axis, x first. At the border itself the gradient by the grid is 0."""
     sizes = list(input.shape[2:])
     # The grid's last axis counts backwards: x belongs to the last axis of the picture.

@@ -190,8 +190,10 @@ def channel_shuffle(call: Call, g: Tensor) -> Gradients:
 
 GROUPS = {
     "self": onward("x", "g·∂r/∂x, r the reduction of x and its s", r"g \frac{\partial r}{\partial x}"),
-    "source": onward("s", "g[i]·∂r/∂s: 1, 1/n, Π of the others, or the share of the largest", r"g_i \frac{\partial r}{\partial s}"),
-}  # fmt: skip
+    "source": onward(
+        "s", "g[i]·∂r/∂s: 1, 1/n, Π of the others, or the share of the largest", r"g_i \frac{\partial r}{\partial s}"
+    ),
+}
 
 SCATTER: dict[str, Rule] = {
     "masked_select": Rule(
@@ -221,19 +223,28 @@ SCATTER: dict[str, Rule] = {
     "diagonal_scatter": Rule(
         diagonal_scatter,
         Formula("y = x, yᵢᵢ = sᵢ", r"y = x, \; y_{ii} = s_i"),
-        {"self": onward("x", "g, 0 on the diagonal", r"g, \; 0 \text{ on the diagonal}"), "src": onward("s", "gᵢᵢ", "g_{ii}")},
+        {
+            "self": onward("x", "g, 0 on the diagonal", r"g, \; 0 \text{ on the diagonal}"),
+            "src": onward("s", "gᵢᵢ", "g_{ii}"),
+        },
         {"self": "x", "src": "s"},
     ),
     "as_strided_scatter": Rule(
         strided_scatter,
         Formula("y = x, s at offset + i·stride", r"y = x, \; y_{o + i \cdot s} = s_i"),
-        {"self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"), "src": onward("s", "g there", r"g_{o + i \cdot s}")},
+        {
+            "self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"),
+            "src": onward("s", "g there", r"g_{o + i \cdot s}"),
+        },
         {"self": "x", "src": "s"},
     ),
     "put": Rule(
         put,
         Formula("y = x, flat(y)[i] = s", r"y = x, \; \operatorname{flat}(y)_i = s"),
-        {"self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"), "source": onward("s", "g[i]", "g_i")},
+        {
+            "self": onward("x", "g, 0 where overwritten", r"g, \; 0 \text{ where overwritten}"),
+            "source": onward("s", "g[i]", "g_i"),
+        },
         {"self": "x", "source": "s", "index": "i"},
     ),
     "_unsafe_masked_index": Rule(
@@ -260,4 +271,4 @@ SCATTER: dict[str, Rule] = {
         {"self": onward("x", "g, channels dealt back", r"\operatorname{shuffle}_{C/n}(g)")},
         {"self": "x", "groups": "n"},
     ),
-}  # fmt: skip
+}

@@ -13,7 +13,7 @@ from chainrule.lens.tape import Ref
 def cholesky_solve(call: Call, g: Tensor) -> Gradients:
     """X = (L Lᴴ)⁻¹B: from A = L Lᴴ follows dA = dL Lᴴ + L dLᴴ, and L's other triangle is not read.
 
-    Where that triangle is 0 and somebody made it so, what is handed to it is taken away again; it is what torch hands on.
+    Where that triangle is 0 and somebody made it so, what is handed to it is taken away again: it is as torch has it.
     """
     factor, x, upper = call["input2"], call.out, call["upper"]
     by_b = torch.cholesky_solve(g, factor, upper=upper)
@@ -58,7 +58,7 @@ def lu_solve(*, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool
     return torch.linalg.solve_triangular(upper, once, upper=True)
 
 
-def reflections(*, input: Tensor, tau: Tensor) -> Tensor:
+def reflections(*, input: Tensor, tau: Tensor) -> Tensor:  # noqa: A002
     """Q = H₁H₂…, Hᵢ = 1 − τᵢvᵢvᵢᴴ, with vᵢ below the diagonal of A's column i, and 1 on it."""
     return _reflected(torch.eye(*input.shape[-2:], dtype=input.dtype, device=input.device), input, tau)
 
@@ -86,7 +86,14 @@ SOLVERS: dict[str, Rule] = {
     "cholesky_solve": Rule(
         cholesky_solve,
         Formula("X = L⁻ᴴ(L⁻¹B)", "X = L^{-H} (L^{-1} B)"),
-        {"self": onward("B", "L⁻ᴴ(L⁻¹G)", "L^{-H} (L^{-1} G)"), "input2": onward("L", "low((G_A + G_Aᴴ) L), G_A = −(A⁻¹G)Xᴴ", r"\operatorname{low}((G_A + G_A^H) L), \quad G_A = -(A^{-1} G) X^H")},
+        {
+            "self": onward("B", "L⁻ᴴ(L⁻¹G)", "L^{-H} (L^{-1} G)"),
+            "input2": onward(
+                "L",
+                "low((G_A + G_Aᴴ) L), G_A = −(A⁻¹G)Xᴴ",
+                r"\operatorname{low}((G_A + G_A^H) L), \quad G_A = -(A^{-1} G) X^H",
+            ),
+        },
         {"self": "B", "input2": "L"},
         wirtinger=True,
     ),
@@ -129,4 +136,4 @@ SOLVERS: dict[str, Rule] = {
         {"self": "A", "input2": "τ", "input3": "C"},
         wirtinger=True,
     ),
-}  # fmt: skip
+}

@@ -149,7 +149,9 @@ SPECIAL: dict[str, Rule] = {
     ),
     "i0": unary(i0, ("I₀(x)", "I_0(x)"), ("I₁(x)", "I_1(x)")),
     "special_i0e": unary(
-        i0e, ("exp(−|x|)I₀(x)", r"\exp(-|x|) I_0(x)"), ("exp(−|x|)I₁(x) − y sign x", r"\exp(-|x|) I_1(x) - y \operatorname{sign} x")
+        i0e,
+        ("exp(−|x|)I₀(x)", r"\exp(-|x|) I_0(x)"),
+        ("exp(−|x|)I₁(x) − y sign x", r"\exp(-|x|) I_1(x) - y \operatorname{sign} x"),
     ),
     "special_i1": unary(i1, ("I₁(x)", "I_1(x)"), ("I₀(x) − y/x", r"I_0(x) - \frac{y}{x}")),
     "special_i1e": unary(
@@ -158,9 +160,15 @@ SPECIAL: dict[str, Rule] = {
         ("exp(−|x|)I₀(x) − y(sign x + 1/x)", r"\exp(-|x|) I_0(x) - y (\operatorname{sign} x + \frac{1}{x})"),
     ),
     "special_erfcx": unary(
-        erfcx, ("exp(x²)(1 − erf x)", r"\exp(x^2) (1 - \operatorname{erf} x)"), ("2xy − 2/√π", r"2 x y - \frac{2}{\sqrt{\pi}}")
+        erfcx,
+        ("exp(x²)(1 − erf x)", r"\exp(x^2) (1 - \operatorname{erf} x)"),
+        ("2xy − 2/√π", r"2 x y - \frac{2}{\sqrt{\pi}}"),
     ),
-    "special_ndtri": unary(ndtri, ("√2 erfinv(2x − 1)", r"\sqrt{2} \operatorname{erfinv}(2 x - 1)"), ("√(2π) exp(y²/2)", r"\sqrt{2 \pi} \exp(\frac{y^2}{2})")),
+    "special_ndtri": unary(
+        ndtri,
+        ("√2 erfinv(2x − 1)", r"\sqrt{2} \operatorname{erfinv}(2 x - 1)"),
+        ("√(2π) exp(y²/2)", r"\sqrt{2 \pi} \exp(\frac{y^2}{2})"),
+    ),
     "special_log_ndtr": unary(log_ndtr, ("ln(Φ(x))", r"\ln(\Phi(x))"), ("φ(x)/Φ(x)", r"\frac{\varphi(x)}{\Phi(x)}")),
     "special_entr": unary(entropy, ("−x ln x", r"-x \ln x"), ("−ln x − 1", r"-\ln x - 1")),
     "special_xlog1py": Rule(
@@ -178,7 +186,10 @@ SPECIAL: dict[str, Rule] = {
     "copysign": Rule(
         copysign,
         value("|a| sign b", r"|a| \operatorname{sign} b"),
-        {"self": slope("a", "sign a sign b", r"\operatorname{sign} a \operatorname{sign} b"), "other": slope("b", "0", "0")},
+        {
+            "self": slope("a", "sign a sign b", r"\operatorname{sign} a \operatorname{sign} b"),
+            "other": slope("b", "0", "0"),
+        },
         AB,
     ),
-}  # fmt: skip
+}

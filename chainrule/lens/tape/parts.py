@@ -1,4 +1,4 @@
-"""A few operations recorded by themselves, without autograd: what an operation is made of, or a rule's own arithmetic."""
+"""A few operations recorded by themselves, without autograd: what one is made of, or a rule's own arithmetic."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

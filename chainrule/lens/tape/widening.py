@@ -11,9 +11,9 @@ GROUPED = "_grouped_mm"
 
 
 class Widened(TorchFunctionMode):
-    """Inside, products of groups are made one by one where torch has no kernel for float64, and where an operation refuses
-    float64 beside a narrower format that the program asked for by name, that is widened. Its numbers stay rounded as
-    the program rounded them: the report has that stretch as one in float32, with its limits.
+    """Inside, products of groups are made one by one where torch has no kernel for float64; and where an operation
+    refuses float64 beside a narrower format that the program asked for by name, that is widened. Its numbers stay
+    rounded as the program rounded them: the report has that stretch as one in float32, with its limits.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -9,7 +9,8 @@ import re
 
 FUNCTIONS = [
     "arcsin", "arccos", "arctan", "arsinh", "arcosh", "artanh", "sinh", "cosh", "tanh", "sin", "cos", "tan", "exp",
-    "lnΓ", "ψ₁", "ψ", "I₀", "I₁", "ln", "log₂", "log₁₀", "erfinv", "erf", "sign", "trunc", "round", "atan2", "max", "min", "σ", "Φ", "φ",
+    "lnΓ", "ψ₁", "ψ", "I₀", "I₁",
+    "ln", "log₂", "log₁₀", "erfinv", "erf", "sign", "trunc", "round", "atan2", "max", "min", "σ", "Φ", "φ",
 ]  # fmt: skip
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ˣʸᵃᵇⁿᵖ", "0123456789+−xyabnp", strict=True))
 TOKEN = re.compile(rf"\d+\.?\d*|½|{'|'.join(FUNCTIONS)}|[<>=≤≥]|\S")

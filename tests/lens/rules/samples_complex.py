@@ -21,12 +21,45 @@ COMPLEX = {
 
 # Rules that know nothing of complex numbers, on complex numbers.
 AS_WELL = {
-    "mul": [(torch.mul, (Z, W)), (torch.mul, (REAL, W)), (lambda z: z * (2 - 3j), (Z,)), (lambda z: z * z.conj(), (Z,))],
+    "mul": [
+        (torch.mul, (Z, W)),
+        (torch.mul, (REAL, W)),
+        (lambda z: z * (2 - 3j), (Z,)),
+        (lambda z: z * z.conj(), (Z,)),
+    ],
     "div": [(torch.div, (Z, W)), (torch.div, (REAL, W))],
     "add": [(partial(torch.add, alpha=1 + 2j), (Z, W)), (torch.add, (REAL, W))],
     "pow": [(lambda z: z**2, (Z,)), (lambda z: z**2.5, (Z,)), (torch.pow, (Z, W)), (lambda z: (1 + 2j) ** z, (Z,))],
-    **{name: [(getattr(torch, name), (Z,))] for name in "exp log log2 log10 sin cos tan sinh cosh sqrt rsqrt reciprocal "
-       "tanh sigmoid asin acos atan asinh acosh atanh expm1 log1p exp2 neg".split() if name != "exp2"},
+    **{
+        name: [(getattr(torch, name), (Z,))]
+        for name in [
+            "exp",
+            "log",
+            "log2",
+            "log10",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "sqrt",
+            "rsqrt",
+            "reciprocal",
+            "tanh",
+            "sigmoid",
+            "asin",
+            "acos",
+            "atan",
+            "asinh",
+            "acosh",
+            "atanh",
+            "expm1",
+            "log1p",
+            "exp2",
+            "neg",
+        ]
+        if name != "exp2"
+    },
     "abs": [(torch.abs, (Z,)), (lambda z: z.abs() ** 2, (Z,))],
     "sgn": [(torch.sgn, (Z,))],
     "mm": [(torch.mm, (Z, complex_normal(4, 2)))],
@@ -47,18 +80,25 @@ AS_WELL = {
     "cat": [(lambda a, b: torch.cat([a, b.expand(1, 4)]), (Z, W))],
     "where": [(lambda a, b: torch.where(RADIUS > 1, a, b), (Z, W))],
     "_to_copy": [(lambda x: x.to(torch.complex128) * (1 + 1j), (REAL,))],
-    "convolution": [(lambda x, k: torch.nn.functional.conv1d(x, k), (complex_normal(1, 2, 6), complex_normal(3, 2, 3, seed=1)))],
+    "convolution": [
+        (lambda x, k: torch.nn.functional.conv1d(x, k), (complex_normal(1, 2, 6), complex_normal(3, 2, 3, seed=1)))
+    ],
     "addcmul": [(partial(torch.addcmul, value=2), (Z, W, complex_normal(3, 4, seed=7)))],
     "lerp": [(lambda a, b: torch.lerp(a, b, 0.3), (Z, complex_normal(3, 4, seed=7)))],
-}  # fmt: skip
+}
 
 FOURIER = {
     "_fft_c2c": [(partial(f, norm=norm), (Z,)) for f in (fft.fft, fft.ifft, fft.fft2) for norm in NORMS],
-    "_fft_r2c": [(partial(f, norm=norm), (x,)) for f in (fft.rfft, fft.rfft2) for norm in NORMS for x in (REAL, normal(2, 5))]
-    + [(fft.fft, (REAL,)), (fft.ihfft, (REAL,)),
-       (lambda x: torch.stft(x, 8, 4, window=torch.hann_window(8, dtype=x.dtype), return_complex=True), (normal(24),))],
+    "_fft_r2c": [
+        (partial(f, norm=norm), (x,)) for f in (fft.rfft, fft.rfft2) for norm in NORMS for x in (REAL, normal(2, 5))
+    ]
+    + [
+        (fft.fft, (REAL,)),
+        (fft.ihfft, (REAL,)),
+        (lambda x: torch.stft(x, 8, 4, window=torch.hann_window(8, dtype=x.dtype), return_complex=True), (normal(24),)),
+    ],
     "_fft_c2r": [(partial(fft.irfft, n=n, norm=norm), (Z,)) for n in (6, 7) for norm in NORMS]
     + [(fft.irfft2, (Z,)), (fft.hfft, (Z,))],
-}  # fmt: skip
+}
 
 SAMPLES = {**COMPLEX, **FOURIER}

@@ -1,4 +1,4 @@
-"""Gradients of gradients: each `*_backward` of torch has a rule that is made of ours, and it is what differences say."""
+"""Gradients of gradients: each `*_backward` of torch has a rule made of ours, and it is what differences say."""
 
 import pytest
 import torch
@@ -38,15 +38,21 @@ def _squares(result):
 
 # Samples whose operation torch takes by another way when its gradient is to be differentiated.
 MORE = {
-    "batch_norm_backward": [(lambda x, w, b: torch.ops.aten._batch_norm_with_update(x, w, b, *_still(), 0.1, 1e-5)[0],
-                             (normal(4, 3), normal(3), normal(3, seed=1)))],
-}  # fmt: skip
+    "batch_norm_backward": [
+        (
+            lambda x, w, b: torch.ops.aten._batch_norm_with_update(x, w, b, *_still(), 0.1, 1e-5)[0],
+            (normal(4, 3), normal(3), normal(3, seed=1)),
+        )
+    ],
+}
 
 
 # Torch itself never asks for the gradient of these, and a program may.
 DIRECT = {
-    "native_dropout_backward": [(lambda g: torch.ops.aten.native_dropout_backward(g, normal(4, 3) > 0, 1.4), (normal(4, 3),))],
-}  # fmt: skip
+    "native_dropout_backward": [
+        (lambda g: torch.ops.aten.native_dropout_backward(g, normal(4, 3) > 0, 1.4), (normal(4, 3),))
+    ],
+}
 
 
 def _still():

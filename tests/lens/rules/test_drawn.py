@@ -21,12 +21,12 @@ P = torch.tensor([0.7, 2.5], dtype=torch.float64)
 )
 def test_the_gradient_is_refused_with_the_reason(draw):
     tape = record(draw, P.clone().requires_grad_(), loss=torch.sum)
-    with pytest.raises(LensError, match="implicit reparametrisation.*the sampler rejects"):
+    with pytest.raises(LensError, match=r"implicit reparametrisation.*the sampler rejects"):
         reverse(tape)
 
 
 def test_torch_approximates_the_implicit_derivative():
-    """−(∂F/∂α)/p(x), with mpmath's incomplete gamma function: torch is off by more than rounding, and less than 1e-3."""
+    """−(∂F/∂α)/p(x), with mpmath's incomplete gamma: torch is off by more than rounding, and less than 1e-3."""
     alpha, x = 2.5, 1.75
     moved = mpmath.diff(lambda a: mpmath.gammainc(a, 0, x, regularized=True), alpha)
     exact = float(-moved / (x ** (alpha - 1) * mpmath.exp(-x) / mpmath.gamma(alpha)))
