@@ -121,7 +121,13 @@ def repeated_scatter():
     return program, torch.tensor([0, 0, 1, 2]), "scatter.src"
 
 
-@pytest.mark.parametrize("made", [raw_ctc, repeated_index, repeated_scatter])
+def test_a_gradient_that_torch_has_wrong_is_named_by_its_own_rule():
+    program, batch, op = raw_ctc()
+    report = verify(program, batch, coordinates=4)
+    assert report.verdict == "wrong" and not report.gradients_agree and report.place.op == op
+
+
+@pytest.mark.parametrize("made", [repeated_index, repeated_scatter])
 def test_numbers_that_contradict_both_engines_name_the_operation(made):
     torch.manual_seed(1)
     program, batch, op = made()

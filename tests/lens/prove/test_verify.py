@@ -212,7 +212,9 @@ def test_what_cannot_be_verified_is_said():
     with pytest.raises(LensError, match="does not depend on any parameter"):
         verify(lambda x: layer(x).detach().sum(), torch.randn(2, 3))
     with pytest.raises(LensError, match="float64"):
-        verify(lambda x: (layer(x) @ torch.ones(3, 3, dtype=torch.float32)).sum(), torch.randn(2, 3))
+        scale, zero = torch.tensor([0.1]), torch.tensor([0.0])
+        quantised = torch._fake_quantize_learnable_per_tensor_affine
+        verify(lambda x: quantised(layer(x), scale, zero, 0, 255).sum(), torch.randn(2, 3))
     with pytest.raises(LensError, match="coordinates=-1"):
         verify(layer, torch.randn(2, 3), square, coordinates=-1)
 
