@@ -90,7 +90,8 @@ def classify(
         Judge every row once, in so many divisions of the rows; each learns anew, and none is saved. Default: one
         division.
     """
-    source = named(source)
+    if rows is not None and not text and not Path(source).exists():
+        source = named(source)
     load_torch()
     from chainrule import finetune
 

@@ -57,11 +57,12 @@ def test_the_commands_of_the_page_do_what_it_says(
 
 
 def test_what_is_typed_wrongly_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model := tmp_path / "model").mkdir()
     for words, message in (
         (["finetune"], "needs a model and examples"),
-        (["finetune", "x", "y.jsonl", "--column", "a"], "is no pair"),
+        (["finetune", str(model), "y.jsonl", "--column", "a"], "is no pair"),
         (["finetune", "x", "y.jsonl", "--on-bad", "replace"], "use error or skip"),
-        (["finetune", "x", "y.jsonl", "--objective", "dpp"], "objective='dpp' is unknown"),
+        (["finetune", str(model), "y.jsonl", "--objective", "dpp"], "objective='dpp' is unknown"),
         (["finetune", str(tmp_path / "x"), "y.jsonl", "--resume"], "name the run alone"),
         (["finetune", str(tmp_path / "x"), "--resume"], "x"),
     ):

@@ -12,8 +12,10 @@ import pytest
 from chainrule.cli import main
 
 
-def test_an_open_host_without_a_token_is_refused_before_anything_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "no-such-model", "--host", "0.0.0.0"]) == 2
+def test_an_open_host_without_a_token_is_refused_before_anything_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(tmp_path), "--host", "0.0.0.0"]) == 2
     assert "CHAINRULE_TOKEN" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from serve.servers import running, until
 from chainrule.base import ConfigError
 from chainrule.checkpoint import open_model, step_folder
 from chainrule.model import is_packed
-from chainrule.run import EvalRow, RunFolder, rows_of
+from chainrule.run import RunFolder, held_out_rows
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import offered
 from chainrule.serve.settings import Serving
@@ -141,7 +141,7 @@ def test_two_models_of_one_name_are_refused(chat_folder: Path) -> None:
 
 def test_the_curve_and_the_held_out_losses_are_those_of_the_run(tale: Any, run_folder: Path) -> None:
     (found,) = tale.client.get("/checkpoints").json()["data"]
-    looks = {row.step: row.val_loss for row in rows_of(RunFolder(run_folder).metrics, EvalRow)}
+    looks = {row.step: row.val_loss for row in held_out_rows(RunFolder(run_folder))}
     assert found["model"] == "tale" and found["step"] == tale.opened.step
     assert [(one["id"], one["step"]) for one in found["checkpoints"]] == [(f"tale@{step}", step) for step in STEPS]
     assert all(one["val_loss"] == looks[one["step"]] for one in found["checkpoints"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from heard import by_word
 
-from chainrule.base import ChainruleError, DataError, RunError
+from chainrule.base import ChainruleError, DataError, RunError, TrainingError
 from chainrule.config import Layer
 from chainrule.run import RunFolder, Summary, list_runs
 from chainrule.train import claim, pretrain
@@ -74,9 +74,14 @@ def test_a_start_that_fails_leaves_nothing(layers, tmp_path, monkeypatch, over, 
 def test_a_long_preparation_is_kept_and_said_when_the_start_fails(layers, tmp_path, monkeypatch):
     monkeypatch.setattr(claim, "WORTH_KEEPING_SECONDS", 0.0)
     said = []
-    with pytest.raises(ChainruleError):
+
+    def fail(*_, **__):
+        raise TrainingError("no step can be made")
+
+    monkeypatch.setattr("chainrule.train.stages.probe", fail)
+    with pytest.raises(TrainingError):
         pretrain(
-            layers(training={"steps": 2}, model={"context_length": 8_192}),
+            layers(training={"steps": 2}),
             tmp_path / "run",
             watch=by_word(lambda kind, row: said.append(row.get("message", ""))),
         )

@@ -73,6 +73,6 @@ def test_machine_json_is_the_record_of_the_start_and_nothing_else(straight):
 def test_of_a_finished_run_every_part_is_known(straight):
     facts = read_facts(RunFolder(straight))
     empty = Facts(RunFolder(Path("nowhere")), "")
-    # What was taught and answered is known of a fine-tuning: tests/finetune/test_forgetting.py.
-    for name in {one.name for one in fields(Facts)} - {"tuning", "examples", "answers", "preferences"}:
+    # What was taught and answered is known of a fine-tuning (tests/finetune/test_forgetting.py), lineage of a fork.
+    for name in {one.name for one in fields(Facts)} - {"tuning", "examples", "answers", "preferences", "lineage"}:
         assert getattr(facts, name) != getattr(empty, name), name

@@ -7,7 +7,6 @@ from chainrule.lens.ledgers.costs import Cost, Costs, costs_of
 from chainrule.lens.ledgers.facts import cost_facts, ledger_facts, path_facts
 from chainrule.lens.ledgers.folding import Fold
 from chainrule.lens.ledgers.html import ledger_html
-from chainrule.lens.ledgers.saved import Saved
 from chainrule.lens.ledgers.text import ledger_lines
 from chainrule.lens.ledgers.text_costs import CostTable, cost_lines
 from chainrule.lens.ledgers.text_path import path_lines
@@ -33,7 +32,6 @@ __all__ = [
     "Meeting",
     "Part",
     "PathStep",
-    "Saved",
     "Term",
     "TokenLook",
     "cost_facts",

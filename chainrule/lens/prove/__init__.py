@@ -9,11 +9,9 @@ from chainrule.lens.prove.proof_text import proof_lines
 from chainrule.lens.prove.proof_values import proof_facts
 from chainrule.lens.prove.steps import Step, capture
 from chainrule.lens.prove.verification import verify
-from chainrule.lens.prove.ways import USUAL, WAYS, Way
+from chainrule.lens.prove.ways import Way
 
 __all__ = [
-    "USUAL",
-    "WAYS",
     "Checked",
     "NumberCheck",
     "Numbers",

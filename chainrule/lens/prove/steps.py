@@ -79,7 +79,7 @@ def capture(
 
 def forward_and_backward(subject: Subject) -> Tensor:
     """The loss of one step: forward under the caller's autocast, backward outside it, as it should be."""
-    loss = subject.run()
+    loss = subject.run(compiled=True)
     with ExitStack() as outside:
         for device in ("cpu", "cuda"):
             outside.enter_context(torch.autocast(device, enabled=False))

@@ -14,7 +14,7 @@ from torch.nn import functional
 from chainrule import lens
 from chainrule.base import LensError
 from chainrule.cli import main
-from chainrule.lens.prove import USUAL, WAYS
+from chainrule.lens.prove.ways import USUAL, WAYS
 
 HERE = Path(__file__).resolve().parents[3]
 # The compiler without its code generator: seconds instead of minutes, and the way through torch is the same.
