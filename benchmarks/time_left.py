@@ -5,7 +5,8 @@
 Each text (Python's own library and the King James Bible where none is given) is trained on for so many minutes by the
 command itself, and each line of its log that tells the time left is stamped when it comes. Printed: how far the time
 left was from what the run then took until its process ended, as a share of it, worst and median, over the lines from a
-twentieth of the way on; and, where the rest is less than ten seconds, in seconds.
+twentieth of the way on; and, where the rest is less than ten seconds, in seconds. With --each, every line:
+seconds since the start, the time left that it told, and the one that came.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="*", default=["python", "king-james"])
     parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 3.0, 5.0])
+    parser.add_argument("--each", action="store_true", help="print every line")
     options = parser.parse_args()
     print_about()
     print("run                     took    of what it was told   lines   off by, worst   median   last 10 s off by")
@@ -69,6 +71,9 @@ def main() -> None:
                 f"{max(ends, default=0.0):14.1f} s",
                 flush=True,
             )
+            if options.each:
+                for one in lines:
+                    print(f"{one.at:22.1f} s {one.left:8.0f} s told {took - one.at:8.1f} s came")
 
 
 if __name__ == "__main__":

@@ -45,11 +45,12 @@ def log(
     """
     from chainrule import log as room
 
-    room.check_tracker(to)
     if beside:
+        room.check_tracker(to)
         _beside(RunFolder(Path(run)), to)
         return
     found = find_run(run, runs_folder)
+    room.check_tracker(to)
     tracker = room.open_tracker(to, found)
     try:
         count = room.follow(found, tracker, ends=lambda: not is_running(found))

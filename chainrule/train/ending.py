@@ -15,7 +15,12 @@ FORWARD_SHARE, SAMPLE_SLOWDOWN = 1 / 3, 10
 OVERLAP = 2
 COMPRESSED_BYTES_PER_SECOND, MOST_COMPRESSED = 0.9e6, 20 * 2**20
 WRITTEN_TOKENS = 1500
+# As long as a completion of the end gets where there is time.
+COMPLETION_TOKENS = 160
 PAGE_SECONDS, SEARCHED_TOKENS_PER_SECOND = 2.0, 20e6
+# What bounds a part makes it take no more than a share of its time, and half of that on average: sizes are doubled.
+# Pages are written in a tenth of what is kept for them, and texts in about twice the completions' time.
+BOUNDED_SHARE, PAGE_SHARE, TEXTS_PER_COMPLETION = (0.7, 0.5), 0.1, 2.0
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,25 @@ class Ending:
 
     likely: Mapping[str, float] = field(default_factory=dict)
     most: Mapping[str, float] = field(default_factory=dict)
+    whole: Mapping[str, float] = field(default_factory=dict)
+    """What the parts would take if nothing bounded them."""
 
     @property
     def total(self) -> float:
         """Seconds that are kept for all parts."""
         return sum(self.likely.values())
+
+    def expected(self, looks: float, completions: float) -> float:
+        """Seconds that all parts will come to, where looks take `looks` times as long as was guessed, and `completions`
+        seconds go into the completions. What is kept for the end (`total`) is more, so that a run is not late.
+        """
+        if not self.likely:
+            return 0.0
+        forward = {name: looks * self.whole[name] for name in ("score", "again")}
+        bounded = forward | {"baselines": self.whole["baselines"]}
+        measured = sum(_within(self.most[name], whole) for name, whole in bounded.items())
+        texts, page = TEXTS_PER_COMPLETION * completions, PAGE_SHARE * self.likely["report"]
+        return measured + min(self.most["texts"], texts) + page
 
     def allowed(self, name: str, left: float) -> float:
         """Seconds for the part `name` when `left` (infinite without a budget) are left for it and all that follow.
@@ -39,6 +58,12 @@ class Ending:
         later = sum(self.likely[one] for one in names[names.index(name) :])
         share = self.likely[name] * left / max(later, 1e-9)
         return max(0.1 * self.likely[name], min(self.most[name], share))
+
+
+def _within(most: float, whole: float) -> float:
+    """Seconds of a part that would take `whole`, and that may take `most`."""
+    fits, usual = BOUNDED_SHARE
+    return whole if whole <= fits * most else usual * most
 
 
 def most_seconds(name: str, budget: float | None, training: float) -> float:
@@ -67,4 +92,4 @@ def ending_of(text: Amounts, *, budget: float | None, training: float, speed: fl
         "report": PAGE_SECONDS + text.train / SEARCHED_TOKENS_PER_SECOND,
     }
     most = {name: most_seconds(name, budget, training) for name in SHARES}
-    return Ending({name: min(whole[name], most[name]) for name in SHARES}, most)
+    return Ending({name: min(whole[name], most[name]) for name in SHARES}, most, whole)

@@ -25,13 +25,14 @@ from chainrule.run import (
     read_start,
 )
 from chainrule.run import Scores as SourceScores
+from chainrule.train.ending import COMPLETION_TOKENS
 from chainrule.train.looks import final_scoring, own_scoring, score_held_out, where
 from chainrule.train.more import more_minutes
 from chainrule.train.origin import forgetting
 from chainrule.train.session import Session, environment
 from chainrule.train.written import judged, shown
 
-N_COMPLETIONS, COMPLETION_TOKENS, LEAST_TOKENS = 3, 160, 16
+N_COMPLETIONS, LEAST_TOKENS = 3, 16
 # The first of the scored windows, in micro-batches: they tell how many more there is time for.
 TRIAL_BATCHES = 8
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from chainrule.run import TrainRow
+from chainrule.train.ending import COMPLETION_TOKENS
 from chainrule.train.looks import where
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult
@@ -93,9 +94,16 @@ class Meter:
 
     def _seconds_left(self) -> float:
         """Until the report is written: the steps at the speed of late, what happens between them, and the end."""
-        session, budget = self.session, self.session.budget
+        session = self.session
         remaining = session.course.steps - session.state.progress.step
-        return session.costs_ahead().of_steps(remaining, session.intervals) + budget.ending.total
+        return session.costs_ahead().of_steps(remaining, session.intervals) + self._ending()
+
+    def _ending(self) -> float:
+        """Seconds of the end, by what looks and samples took lately."""
+        training, pace = self.session.config.training, self.session.budget.pace
+        looks = pace.costs.look / pace.planned.look if pace.planned.look and pace.costs.look else 1.0
+        completions = COMPLETION_TOKENS * pace.costs.samples / max(1, training.sample_tokens)
+        return self.session.budget.ending.expected(looks, completions)
 
     def _rate(self) -> float:
         peak = next(iter(self.session.config.optimizer.peak_rates.values()))

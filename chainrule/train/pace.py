@@ -83,6 +83,8 @@ class Pace:
 
     memory: float = LEAST_MEMORY
     costs: Costs = field(default_factory=lambda: Costs(0.0))
+    planned: Costs = field(default_factory=lambda: Costs(0.0))
+    """What the run was planned with."""
     n_steps: int = 0
     """Steps that this process has measured."""
     first: float = 0.0
@@ -93,7 +95,7 @@ class Pace:
 
     def start(self, costs: Costs, seconds: float | None) -> None:
         """Takes the costs that the run was planned with, for a run of so many seconds."""
-        self.costs, self.first = costs, costs.step
+        self.costs, self.planned, self.first = costs, costs, costs.step
         self.memory = max(LEAST_MEMORY, MEMORY_SHARE * (seconds or 0.0))
         self._seconds, self._count = costs.step, 1.0 if costs.step else 0.0
 

@@ -2,13 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from chainrule.base import ConfigError
 from chainrule.run import Event, RunFolder, TrainRow, rows_of
 from chainrule.train import pretrain
-from chainrule.train.ending import SHARES, Ending
+from chainrule.train.ending import SHARES, Amounts, Ending, ending_of
 from chainrule.train.finish import LEAST_TOKENS, allowed, final_scoring, finish, score_held_out
 from chainrule.train.stages import Start
 from chainrule.train.start import anew
@@ -103,3 +104,14 @@ def test_a_task_whose_file_goes_away_costs_no_run_its_summary(layers, tmp_path):
     )
     assert gone.status == "finished" and gone.tasks == ()
     assert any("put to no task" in one.message for one in rows_of(RunFolder(tmp_path / "gone").events, Event))
+
+
+def test_what_the_end_will_take_follows_what_looks_took_and_never_what_is_kept_for_it() -> None:
+    amounts = Amounts(held_out=60_000, again=0, train=10**6, text_bytes=10**6)
+    ending = ending_of(amounts, budget=600.0, training=0.0, speed=30_000.0)
+    usual, slow = ending.expected(1.0, 0.5), ending.expected(3.0, 0.5)
+    assert slow - usual == pytest.approx(2 * ending.whole["score"])
+    assert usual < ending.total
+    crowded = ending_of(replace(amounts, held_out=10**9), budget=600.0, training=0.0, speed=30_000.0)
+    assert crowded.expected(1.0, 0.5) < crowded.total <= sum(SHARES.values()) * 600
+    assert Ending().expected(1.0, 0.5) == 0
