@@ -72,6 +72,20 @@ class Browser:
         """A key of the keyboard, by its name (`ArrowLeft`), where the focus is."""
         self._do(lambda: self.page.keyboard.press(key))
 
+    def drag(self, place, start, end):
+        """From one share of an element's width to another, with the button held; `place` is its selector."""
+
+        def move():
+            self.page.locator(place).first.scroll_into_view_if_needed()
+            box = self.page.locator(place).first.bounding_box()
+            middle = box["y"] + box["height"] / 2
+            self.page.mouse.move(box["x"] + start * box["width"], middle)
+            self.page.mouse.down()
+            self.page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+            self.page.mouse.up()
+
+        self._do(move)
+
     def print(self, path: Path):
         """The page as a PDF, as a printer gets it."""
         self._do(lambda: self.page.pdf(path=path, format="A4"))

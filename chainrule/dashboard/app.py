@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from chainrule.base import ChainruleError
-from chainrule.dashboard.asked import apart, listed, news
+from chainrule.dashboard.asked import apart, closer, listed, news
 from chainrule.dashboard.guard import Guard
 from chainrule.dashboard.library import Library
 from chainrule.web import PAGE_HEADERS, Callers, PageFile, page_files
@@ -42,6 +42,14 @@ def build_app(library: Library, callers: Callers, prefix: str = "") -> Starlette
     def differences(request: Request) -> Response:
         return _json(apart(library, request.query_params.getlist("run")))
 
+    def part(request: Request) -> Response:
+        asked = request.query_params
+        try:
+            after, until = int(asked.get("after", "")), int(asked.get("until", ""))
+        except ValueError:
+            return _json({"error": {"message": "after and until are steps: whole numbers"}}, 400)
+        return _json({"train": closer(library, asked.get("run", ""), after, until)})
+
     def health(request: Request) -> Response:
         return _json({"status": "ok"})
 
@@ -50,6 +58,7 @@ def build_app(library: Library, callers: Callers, prefix: str = "") -> Starlette
         Route("/assets/{name}", asset),
         Route("/api/runs", runs),
         Route("/api/news", what_is_new),
+        Route("/api/part", part),
         Route("/api/differences", differences),
         Route("/health", health),
     ]

@@ -7,7 +7,10 @@ from typing import Any
 from chainrule import __version__
 from chainrule.base import ChainruleError
 from chainrule.dashboard.differences import settings_apart
+from chainrule.dashboard.journals import TRAIN
 from chainrule.dashboard.library import Library
+from chainrule.dashboard.thinning import Curve
+from chainrule.run import TrainRow, read_rows
 
 MOST_RUNS = 64
 # What has not been read by then comes with the next answer: a page of fifty runs draws what it has meanwhile.
@@ -39,6 +42,24 @@ def news(library: Library, whole: Sequence[tuple[str, str]], beside: Sequence[tu
                 # A folder of another user, a broken disk: it must not hide the others.
                 found[name] = {"fault": str(fault)}
     return {"runs": found, "more": False}
+
+
+def closer(library: Library, name: str, after: int, until: int) -> dict[str, Any] | None:
+    """The curves of the steps after `after` up to `until` of a run, read again, so that a part has finer buckets.
+
+    None for a run that is not there.
+    """
+    run = library.runs().get(name)
+    if run is None:
+        return None
+    curve = Curve(TRAIN)
+    for found in read_rows(run.metrics, TrainRow.KIND):
+        row = TrainRow.of(found)
+        if row is not None and row.step > until:
+            break
+        if row is not None and row.step > after:
+            curve.add(row)
+    return curve.since(0)
 
 
 def apart(library: Library, names: Sequence[str]) -> dict[str, Any]:

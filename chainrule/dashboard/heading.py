@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.base import ChainruleError, finite, folder_bytes
 from chainrule.dashboard.journals import Journals
 from chainrule.dashboard.pictures import pictures
+from chainrule.dashboard.taught import taught
 from chainrule.plan import foretell_end
 from chainrule.run import (
     DataReport,
@@ -63,6 +64,7 @@ def heading(run: RunFolder, journals: Journals) -> dict[str, Any]:
             "machine": _machine(machine, facts.data.epochs),
             "checkpoints": _checkpoints(facts),
             "pictures": pictures(facts.health),
+            "taught": taught(journals),
             "events": [
                 {"time": one.time, "step": one.step, "said": one.message} for one in facts.events[-MOST_EVENTS:]
             ],

@@ -13,7 +13,7 @@ from dashboard.served import serving, until
 
 from chainrule.run import RunFolder, append_row, cut_after_step
 
-ROUTES = ["/", "/api/runs", "/api/news", "/api/differences", "/health", "/assets/page.js", "/nothing"]
+ROUTES = ["/", "/api/runs", "/api/news", "/api/differences", "/api/part", "/health", "/assets/page.js", "/nothing"]
 
 
 @pytest.fixture
@@ -65,6 +65,34 @@ def test_a_cursor_of_another_server_or_none_gets_all(client: httpx.Client, curso
 def test_a_run_beside_another_has_its_loss_alone(client: httpx.Client) -> None:
     found = news(client, "one", kind="beside")
     assert "loss" in found["train"] and "lr" not in found["train"] and "samples" not in found
+
+
+def test_a_part_of_a_long_run_is_told_in_finer_pieces(client: httpx.Client, runs: Path) -> None:
+    make_run(runs / "long", steps=5000)
+    until(lambda: "long" in {line["id"] for line in client.get("/api/runs").json()["runs"]})
+    whole = news(client, "long")["train"]
+    assert max(whole["count"]) > 1
+    asked = {"run": "long", "after": 1000, "until": 1200}
+    part = client.get("/api/part", params=asked).json()["train"]
+    assert part["step"] == list(range(1001, 1201)) and set(part["count"]) == {1} and "low" not in part["loss"]
+    assert client.get("/api/part", params={**asked, "run": "../long"}).json() == {"train": None}
+    assert client.get("/api/part", params={**asked, "until": 1000}).json()["train"]["count"] == []
+    assert client.get("/api/part", params={**asked, "until": "soon"}).status_code == 400
+
+
+def test_what_a_fine_tuning_is_looked_at_for_is_told_as_charts(client: httpx.Client, runs: Path) -> None:
+    assert news(client, "two")["head"]["taught"] == []
+    rows = [
+        {"kind": "answers", "step": 0, "n": 8, "exact": 0.0, "stopped": 0.5, "base_bits_per_byte": 1.5},
+        {"kind": "answers", "step": 10, "n": 8, "exact": 0.75, "stopped": 1.0},
+        {"kind": "preference", "step": 10, "margin": 0.3, "right": 3, "n": 4, "chosen": -1.5, "rejected": -1.8},
+    ]
+    for row in rows:
+        append_row(runs / "two" / "metrics.jsonl", row)
+    answers, base, margin, judged = news(client, "two")["head"]["taught"]
+    assert answers["lines"][0] == {"name": "exactly right", "step": [0, 10], "value": [0.0, 0.75]}
+    assert [line["step"] for line in base["lines"]] == [[0]] and margin["lines"][0]["value"] == [0.3]
+    assert [line["name"] for line in judged["lines"]] == ["chosen", "rejected"]
 
 
 def test_runs_come_and_go_and_half_ones_are_shown(client: httpx.Client, runs: Path) -> None:

@@ -192,6 +192,20 @@ def test_rows_of_another_process_a_run_that_begins_and_one_that_goes_are_seen(br
         assert browser.errors() == []
 
 
+def test_a_fine_tuning_shows_what_it_is_looked_at_for(browser, tmp_path):
+    run = make_run(tmp_path / "runs" / "taught", steps=60, running=True)
+    for step, exact in ((0, 0.0), (30, 0.5), (60, 0.875)):
+        append_row(run.metrics, {"kind": "answers", "step": step, "n": 8, "exact": exact, "stopped": 1.0})
+    with serving(tmp_path / "runs") as url:
+        browser.open(f"{url}/")
+        until(lambda: "What it was taught" in browser.js("document.querySelector('main')?.innerText ?? ''"))
+        until(lambda: browser.js("document.querySelectorAll('.plot canvas').length") == 6)
+        press(browser, "Tokens")
+        until(lambda: browser.js(f"({PAINTED}).every((n) => n > 1000)"))
+        said = browser.js("[...document.querySelectorAll('.chart figcaption')].at(-1).innerText")
+        assert "share of answers" in said and "exactly right 0.8750" in said and browser.errors() == []
+
+
 def test_no_run_at_all_is_said_with_what_to_do(browser, tmp_path):
     with serving(tmp_path / "nothing") as url:
         browser.open(f"{url}/")
@@ -252,4 +266,9 @@ def test_a_journal_of_thirty_thousand_rows_is_drawn_with_its_one_spike(browser, 
         press(browser, "All")
         browser.js("document.querySelector('.chart details').open = true")
         until(lambda: "neighbours are drawn" in browser.js(MAIN))
+        # A part of it is asked for in finer pieces: the smoothing then has one row at each place, of 1,200.
+        browser.drag(".plot .u-over", 0.69, 0.73)
+        until(lambda: "A part of it" in browser.js(MAIN))
+        until(lambda: any("/api/part?run=long&after=2" in one for one in browser.requests()))
+        until(lambda: browser.js(f"({PAINTED}).every((n) => n > 1000)"))
         assert browser.errors() == []

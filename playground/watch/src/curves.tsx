@@ -1,10 +1,11 @@
 // The charts of the run that is looked at, with others laid over it.
 
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Chart, type Drawn, type Expected, type Guide, type Zoom } from "./chart";
-import { type Axis, places, raw, rangeOf, type Scale, smoothed, spanOf } from "./curve";
+import { type Axis, between, places, raw, rangeOf, type Scale, smoothed, spanOf } from "./curve";
 import { colourOf } from "./ink";
-import { looks, type Head, type Run } from "./run";
+import { coarse, looks, refined, type Columns, type Head, type Part, type Piece, type Run } from "./run";
+import { type Source } from "./source";
 import { count } from "./words";
 
 export interface Shown {
@@ -14,6 +15,7 @@ export interface Shown {
 }
 
 interface Props {
+  source: Source;
   focus: Shown;
   beside: Shown[];
   earlier: Run[];
@@ -30,21 +32,24 @@ const SCALES: [Scale, string, string][] = [
 const SHARES = [0, 0.003, 0.01, 0.03, 0.1];
 const SMALL: [string, string, boolean][] = [["lr", "Learning rate", true], ["grad_norm", "Gradient norm", false], ["tokens_per_second", "Tokens per second", true]];
 
-export function Curves({ focus, beside, earlier, baselines }: Props) {
+export function Curves({ source, focus: whole, beside, earlier, baselines }: Props) {
   const [axis, setAxis] = useState<Axis>("step");
   const [scale, setScale] = useState<Scale>("zoom");
   const [share, setShare] = useState(3);
   const [zoom, setZoom] = useState<Zoom>(null);
   const [at, setAt] = useState<number | null>(null);
+  const closer = useCloser(source, whole, axis, zoom);
+  const focus = useMemo(() => ({ ...whole, run: { ...whole.run, train: closer ?? whole.run.train } }), [whole.run, closer]);
   const { run } = focus;
   const rows = run.train.count.reduce((sum, n) => sum + n, 0);
   const span = spanOf(rows, SHARES[share] ?? 0);
   const chosen = { axis, scale, zoom, onZoom: setZoom, at, onAt: setAt };
-  const versions = [run.version, axis, span, ...beside.map((one) => `${one.id} ${one.run.version}`)].join();
+  const versions = [run.version, run.train.count.length, axis, span, ...beside.map((one) => `${one.id} ${one.run.version}`)].join();
   const earlierVersions = earlier.map((one) => one.version).join();
   const loss = useMemo(() => lossLines(focus, beside, axis, span), [versions]);
   const bits = useMemo(() => bitsLines(focus, beside, axis), [versions]);
   const small = useMemo(() => SMALL.map(([name]) => smallLines(run, name, axis, span)), [versions]);
+  const taught = useMemo(() => taughtCharts(run, axis), [versions]);
   const ranges = useMemo(() => ["val_loss", "val_bits_per_byte"].map((name) => rangeOf(earlier, name, axis)), [earlierVersions, axis]);
   const guides = useMemo(() => guidesOf(run, baselines), [run.version, JSON.stringify(baselines)]);
   const expected = useMemo(() => [expectedAt(run, "loss", axis), expectedAt(run, "bits", axis)], [run.version, axis, run.last?.step]);
@@ -85,8 +90,51 @@ export function Curves({ focus, beside, earlier, baselines }: Props) {
           <Chart key={name} {...chosen} title={title} lines={small[place] ?? []} zero={zero} height={170} />
         ))}
       </div>
+      {taught.length > 0 && (
+        <>
+          <h3>What it was taught</h3>
+          <div class="charts small">
+            {taught.map(({ title, lines }) => (
+              <Chart key={title} {...chosen} title={title} lines={lines} height={170} />
+            ))}
+          </div>
+        </>
+      )}
     </section>
   );
+}
+
+const CLOSER_MS = 250;
+
+/** The columns of the run with the part that is looked at in finer buckets, once they came; null before, and where none are finer. */
+function useCloser(source: Source, { id, run }: Shown, axis: Axis, zoom: Zoom): Columns | null {
+  const [found, setFound] = useState<{ of: string; part: Part; piece: Piece } | null>(null);
+  const part = useMemo(() => (zoom && source.live ? coarse(run.train, places(run.train, axis, run.head), zoom) : null), [run.train, axis, zoom?.join()]);
+  const wanted = part && `${id} ${part.from} ${part.to} ${part.after} ${part.until}`;
+  useEffect(() => {
+    if (!wanted || !part) return;
+    let current = true;
+    // A zoom that is followed by another asks once.
+    const timer = setTimeout(async () => {
+      const piece = await source.part(id, part).catch(() => null);
+      if (piece?.count.length && current) setFound({ of: wanted, part, piece });
+    }, CLOSER_MS);
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [wanted]);
+  return useMemo(() => (found && found.of === wanted ? refined(run.train, found.part, found.piece) : null), [found, wanted, run.train]);
+}
+
+/** What a fine-tuning is looked at for; its looks stand where the training stood at their steps. */
+function taughtCharts({ head, train }: Run, axis: Axis): { title: string; lines: Drawn[] }[] {
+  const at = places(train, axis, head);
+  const place = (step: number) => (axis === "step" ? step : (between({ x: train.step, y: at }, step) ?? (step <= (train.step[0] ?? 0) ? 0 : (at.at(-1) ?? 0))));
+  return (head?.taught ?? []).map(({ title, lines }) => ({
+    title,
+    lines: lines.map(({ name, step, value }, n) => ({ label: lines.length > 1 ? name : "", colour: n ? "train" : "held", width: 1.5, x: step.map(place), y: value, marks: true, told: true, fits: true })),
+  }));
 }
 
 const smoothingText = (span: number) => (span ? `moving average (EMA) over ${count(span)} rows, bias-corrected` : "none");

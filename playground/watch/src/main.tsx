@@ -162,6 +162,7 @@ function Page() {
                 <Samples key={`samples ${focus}`} samples={run.samples} completions={run.head?.completions ?? []} />
                 <Curves
                   key={focus}
+                  source={source}
                   focus={{ id: focus, name: nameOf(focus), run }}
                   beside={known}
                   earlier={earlier}

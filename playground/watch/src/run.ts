@@ -42,7 +42,7 @@ export interface Columns {
   figures: Record<string, Figure>;
 }
 
-type Piece = { start: number; count: number[]; step: number[]; tokens: number[]; seconds: number[] } & Record<string, unknown>;
+export type Piece = { start: number; count: number[]; step: number[]; tokens: number[]; seconds: number[] } & Record<string, unknown>;
 
 export interface Verdict {
   mark: "good" | "note" | "bad";
@@ -57,6 +57,12 @@ export interface Picture {
   cells: Numbers[];
   log: boolean;
   bounds: [number, number] | null;
+}
+
+/** What a fine-tuning is looked at for: each chart with its lines, over steps. */
+export interface Taught {
+  title: string;
+  lines: { name: string; step: number[]; value: number[] }[];
 }
 
 export interface Checkpoint {
@@ -97,6 +103,7 @@ export interface Head {
   machine: { name: string; value: string }[];
   checkpoints: Checkpoint[];
   pictures: Picture[];
+  taught: Taught[];
   events: { time: string; step: number | null; said: string }[];
   completions: { prompt: string; text: string }[];
   resume: string | null;
@@ -180,6 +187,51 @@ export function told(run: Run, news: Told | Fault, whole: boolean): Run {
     held: news.held_bytes ?? null,
     fault: "",
     samples: news.samples?.rows.length || news.samples?.start === 0 ? [...before.samples.slice(0, news.samples.start), ...news.samples.rows] : before.samples,
+  };
+}
+
+/** Where a part of the columns lies that may be had in finer pieces: the buckets `from` to `to`, and steps after the one, up to the other. */
+export interface Part {
+  from: number;
+  to: number;
+  after: number;
+  until: number;
+}
+
+/** The buckets of several rows between two places on an axis; null where each row is drawn by itself already. */
+export function coarse(columns: Columns, at: number[], [left, right]: [number, number]): Part | null {
+  const last = columns.count.length - 2; // the newest bucket still grows
+  const from = at.findIndex((place) => place >= left);
+  const after = at.findIndex((place) => place > right);
+  const to = Math.min(after < 0 ? last : after, last);
+  if (from < 0 || to < from || !columns.count.slice(from, to + 1).some((n) => n > 1)) return null;
+  return { from, to, after: from ? (columns.step[from - 1] ?? -1) : -1, until: columns.step[to] ?? -1 };
+}
+
+/** The columns with finer buckets in the place of a part. */
+export function refined(columns: Columns, part: Part, piece: Piece): Columns {
+  const tail = cut(columns, part.to + 1);
+  return joined(longer(columns, { ...piece, start: part.from }), tail);
+}
+
+function cut(columns: Columns, start: number): Columns {
+  const figures = Object.fromEntries(Object.entries(columns.figures).map(([name, { mean, low, high }]) => [name, { mean: mean.slice(start), low: low?.slice(start), high: high?.slice(start) }]));
+  return { count: columns.count.slice(start), step: columns.step.slice(start), tokens: columns.tokens.slice(start), seconds: columns.seconds.slice(start), figures };
+}
+
+function joined(left: Columns, right: Columns): Columns {
+  const figures: Record<string, Figure> = {};
+  for (const [name, own] of Object.entries(left.figures)) {
+    const other = right.figures[name];
+    const [low, high] = [[...(own.low ?? own.mean), ...(other?.low ?? other?.mean ?? [])], [...(own.high ?? own.mean), ...(other?.high ?? other?.mean ?? [])]];
+    figures[name] = { mean: [...own.mean, ...(other?.mean ?? [])], low, high };
+  }
+  return {
+    count: [...left.count, ...right.count],
+    step: [...left.step, ...right.step],
+    tokens: [...left.tokens, ...right.tokens],
+    seconds: [...left.seconds, ...right.seconds],
+    figures,
   };
 }
 

@@ -1,6 +1,6 @@
 // Where the page's data is from: a server that is asked every second, or the page itself where it was saved as one file.
 
-import { type Differences, type Listed, type News } from "./run";
+import { type Differences, type Listed, type News, type Part, type Piece } from "./run";
 
 export interface Asked {
   whole: [name: string, cursor: string][];
@@ -12,6 +12,8 @@ export interface Source {
   listed(): Promise<Listed>;
   news(asked: Asked): Promise<News>;
   differences(names: string[]): Promise<Differences>;
+  /** A part of a run in finer buckets; null where there is none to be had. */
+  part(name: string, part: Part): Promise<Piece | null>;
 }
 
 /** What is wrong, with the status of the answer where there was one. */
@@ -59,6 +61,8 @@ export const server: Source = {
       ...whole.map(([name, cursor]): [string, string] => ["whole", `${cursor || "-"}:${name}`]),
       ...beside.map(([name, cursor]): [string, string] => ["beside", `${cursor || "-"}:${name}`]),
     ]),
+  part: async (name, { after, until }) =>
+    (await got<{ train: Piece | null }>("part", [["run", name], ["after", `${after}`], ["until", `${until}`]])).train,
   differences: (names) => got("differences", names.map((name) => ["run", name])),
 };
 
@@ -77,6 +81,7 @@ export function saved(): Source | null {
     live: false,
     listed: async () => listed,
     news: async () => news,
+    part: async () => null,
     differences: async (names) => {
       const places = names.map((name) => apart.runs.indexOf(name)).filter((place) => place >= 0);
       const settings = apart.settings.map(({ key, values }) => ({ key, values: places.map((place) => values[place] ?? null) }));
