@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import DeviceError, LensError
+from chainrule.lens.tape.control_flow import control_flow_written_out
 from chainrule.lens.tape.nodes import Keep, Level, Ref, Tape
 from chainrule.lens.tape.reach import around, by_name
 from chainrule.lens.tape.recorder import Recorder, Whole
@@ -55,14 +56,14 @@ def record(
     recorder.register(around(target))
     torch.clear_autocast_cache()  # else a weight that was converted before would come out of nowhere
     with _devices(tape.target), torch.enable_grad(), as_written(), _unfused(level), recorder.following():
-        result = _branching(tape.target, lambda: target(*inputs, **named))
+        result = _higher(tape.target, lambda: target(*inputs, **named))
         answer = loss(result) if loss is not None else loss_in(result)
     recorder.finish(result, answer)
     return without_saved_copies(tape, recorder.asked)
 
 
-def _branching(name: str, call: Callable[[], Any]) -> Any:
-    """Says in our words that `torch.cond` and its like cannot be recorded."""
+def _higher(name: str, call: Callable[[], Any]) -> Any:
+    """Says in our words which operation on functions cannot be recorded: there are more than those of control flow."""
     try:
         return call()
     except NotImplementedError as fault:
@@ -70,8 +71,8 @@ def _branching(name: str, call: Callable[[], Any]) -> Any:
         if asked is None:
             raise
         raise LensError(
-            f"{name} uses torch's {asked[1]}, whose body is no operation to record; write it with Python's if and "
-            "for, which the recording follows"
+            f"{name} uses torch's {asked[1]}, whose body torch compiles, so that nothing in it can be recorded; "
+            "call the function itself"
         ) from None
 
 
@@ -108,10 +109,19 @@ def loss_in(result: Any) -> Any:
 
 @contextmanager
 def as_written() -> Iterator[None]:
-    """Compiled functions run as they were written, so that their operations can be seen; those of TorchScript too."""
+    """Compiled functions run as they were written, so that their operations can be seen.
+
+    Those of TorchScript and the bodies of `torch.cond` and its like too.
+    """
     # If torch._dynamo is not there, nothing was compiled, and to ask would import the compiler.
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
-    with torch.jit.optimized_execution(False), eager:  # type: ignore[attr-defined]
+    # A verification has subclasses of Tensor silent; the program is to have them as they are.
+    with (
+        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
+        torch._C._EnableTorchFunction(),
+        control_flow_written_out(),
+        eager,
+    ):
         yield
 
 
