@@ -14,7 +14,8 @@ from chainrule.lens.engine.cuts import LEAVING, Hold, held_nodes
 from chainrule.lens.tape import Escapes, FunctionCall, Node, Ref, Tape, around_functions, broken_up, core_decompositions
 
 DETACH = torch.ops.aten.detach.default
-COPIES = (DETACH, torch.ops.aten._to_copy.default)
+# Not made in every run; the last by a subclass of Tensor, for its class.
+COPIES = (DETACH, torch.ops.aten._to_copy.default, torch.ops.aten.alias.default)
 
 
 class Holding:
@@ -57,7 +58,7 @@ class Holding:
         run = _Held(self)
         # A write that is left out has been counted before it comes here.
         counters = torch.autograd._unsafe_preserve_version_counter(self.written)  # type: ignore[attr-defined]
-        with counters, Escapes(None, run.listed), run, around_functions(run.function):
+        with counters, Escapes(run.listed), run, around_functions(run.function):
             yield
         # A run that stops early is also one that went another way.
         run.past_copies(None)
@@ -148,7 +149,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
         node = self._expected(func)
         if node is None:
             result = call()
-            if func is not DETACH and _is_new(result, args, kwargs) and self.holding.lost is None:
+            if func not in COPIES and _is_new(result, args, kwargs) and self.holding.lost is None:
                 self.holding.lost = self.holding.plan[min(self.at, len(self.holding.plan) - 1)]
             return result
         hold = self.holding.held.get(node.id)
@@ -163,7 +164,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Goes on past copies that this run does not make, to `func`, which it asks for.
 
         Autograd makes some of results for the way back, and here there is none; and a run in float64 throughout makes
-        none where the program asks for another format.
+        none where the program asks for another format (and one where the recording had that format already).
         """
         plan, held = self.holding.plan, self.holding.held
         while self.at < len(plan) and plan[self.at].func in COPIES and plan[self.at].func is not func:
@@ -173,12 +174,18 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _expected(self, func: Any, op: str = "") -> Node | None:
         """The next operation of the tape, if that is this one."""
+        before = self.at
         self.past_copies(func)
-        if self.holding.lost is not None or self.at >= len(self.holding.plan):
-            return None
-        node = self.holding.plan[self.at]
-        same = node.op == op if op else node.func is func and node.op not in LEAVING
-        return node if same else None
+        node = self.holding.plan[self.at] if self.at < len(self.holding.plan) else None
+        if node is not None and self.holding.lost is None and _is_one(node, func, op):
+            return node
+        self.at = before  # what makes nothing (`lift_fresh`) is not on the tape
+        return None
+
+
+def _is_one(node: Node, func: Any, op: str) -> bool:
+    """Whether the operation on the tape is the one that is asked for."""
+    return node.op == op if op else node.func is func and node.op not in LEAVING
 
 
 def _is_new(result: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:

@@ -8,6 +8,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 GROUPED = "_grouped_mm"
+# These never take two formats. They are not tried first: they would begin, and leave half of themselves on the tape.
+_ONE_FORMAT = """
+    linear bilinear matmul __matmul__ __rmatmul__ mm bmm mv addmm addmv addbmm baddbmm einsum tensordot
+    conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d scaled_dot_product_attention
+"""
+ONE_FORMAT = frozenset(_ONE_FORMAT.split())
 
 
 class Widened(TorchFunctionMode):
@@ -20,15 +26,16 @@ class Widened(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") == GROUPED and args[0].dtype == torch.float64:
             return grouped_product(*args, **kwargs)
+        formats = {one.dtype for one in tree_leaves((args, kwargs)) if _is_real(one)}
+        mixed = torch.float64 in formats and len(formats) > 1
+        if mixed and getattr(func, "__name__", "") in ONE_FORMAT:
+            return func(*_in(torch.float64, args), **_in(torch.float64, kwargs))
         try:
             return func(*args, **kwargs)
         except RuntimeError as fault:
             if "without overflow" in str(fault):  # the least float64 as "minus infinity" in a float32 mask
                 return func(*_within_float32(args), **_within_float32(kwargs))
-            formats = {
-                one.dtype for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor) and one.is_floating_point()
-            }
-            if torch.float64 not in formats or len(formats) < 2:
+            if not mixed:
                 raise
             return func(*_as_one(func, args, kwargs), **_in(torch.float64, kwargs))
 
@@ -40,6 +47,10 @@ def _as_one(func: Any, args: Any, _kwargs: Any) -> Any:
     if writes and isinstance(args[0], Tensor) and args[0].is_floating_point():
         return (args[0], *_in(args[0].dtype, tuple(args[1:])))
     return _in(torch.float64, args)
+
+
+def _is_real(one: Any) -> bool:
+    return isinstance(one, Tensor) and one.is_floating_point()
 
 
 def _in(dtype: torch.dtype, given: Any) -> Any:
