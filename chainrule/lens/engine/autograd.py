@@ -10,9 +10,10 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import get_gradient_edge
 
 from chainrule.base import LensError
-from chainrule.lens.tape import Node, Ref, Site, Tape, Value, written_at
+from chainrule.lens.tape import Node, Ref, Site, Tape, Value, as_plain_tensors, written_at
 
 
+@as_plain_tensors()
 def autograd_gradients(
     tape: Tape, only: Iterable[int] | None = None, writers: list[Any] | None = None
 ) -> dict[int, Tensor | None]:
@@ -46,7 +47,8 @@ def autograd_gradients(
 def _back(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...]:
     """What `torch.autograd.grad` gives; or `backward` where that is refused, as inside reentrant checkpoints."""
     try:
-        return torch.autograd.grad([loss], edges, grad_outputs=[ones], retain_graph=True, allow_unused=True)
+        with torch._C._EnableTorchFunction():  # backward passes of the program's own
+            return torch.autograd.grad([loss], edges, grad_outputs=[ones], retain_graph=True, allow_unused=True)
     except RuntimeError as fault:
         words = str(fault).splitlines()[0]
         if "use_reentrant" in words:

@@ -11,7 +11,7 @@ from chainrule.lens.engine.autograd import whole_function
 from chainrule.lens.engine.fallback import local_fallback
 from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.rules import CONSTANT, Call, Gradients, Rule, check_value
-from chainrule.lens.tape import WHOLE, Node, Tape
+from chainrule.lens.tape import WHOLE, Node, Tape, as_plain_tensors
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class ReverseStep:
         return self.rule is not None or self.node.rule_name == WHOLE
 
 
+@as_plain_tensors()
 @torch.no_grad()
 def reverse(
     tape: Tape,

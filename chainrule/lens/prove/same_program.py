@@ -11,11 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.lens.engine import first_not_finite, name_of, unit_roundoff
+from chainrule.lens.prove.wrapped import wrapped_otherwise
 from chainrule.lens.tape import (
     Forward,
     RandomState,
     Subject,
     Tape,
+    inner_of,
     modules_of,
     random_state,
     same_random_numbers,
@@ -39,10 +41,13 @@ def not_the_same(original: Subject, tape: Tape, state: RandomState, forward: For
     kept = tape.values[tape.loss].tensor
     assert kept is not None
     ours = float(kept.detach())
+    otherwise = wrapped_otherwise(original, forward.subject, state)
+    if otherwise:
+        return otherwise
     seen = _OwnFormats()
     try:
         with same_random_numbers(state), _untouched(original, tape), seen:
-            theirs = float(original.run().detach())
+            theirs = float(inner_of(original.run().detach()))
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as fault:
         return f"the model does not run in its own formats here ({str(fault).splitlines()[0]}), only in float64"
     formats = name_of(seen.coarsest)
@@ -78,10 +83,10 @@ def _moved_by_rounding(forward: Forward, loss: float, u: float) -> float:
 def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
     """What a run changes of the caller's modules and tensors is put back."""
     modules = modules_of(subject)
-    loose = tensors_of(subject)
+    loose = [inner_of(one) for one in tensors_of(subject)]
     # Weights are many, and few programs write to theirs.
     if any(leaf.overwritten for leaf in tape.leaves()):
-        loose += [weight for module in modules for weight in module.parameters()]
+        loose += [inner_of(weight) for module in modules for weight in module.parameters()]
     before, drawing = [one.detach().clone() for one in loose], random_state(subject)
     counted = tuple(one for one in loose if not one.is_inference())
     with (

@@ -57,6 +57,7 @@ from chainrule.lens.tape import (
     Value,
     WatchedHook,
     Widened,
+    as_plain_tensors,
     in_float64,
     modules_of,
     random_state,
@@ -72,6 +73,7 @@ SECONDS = 40.0
 FAINT, MOSTLY = 1e3, 0.03
 
 
+@as_plain_tensors()
 def verify(
     target: Target | Subject | None = None,
     batch: Any = (),

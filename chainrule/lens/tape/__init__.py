@@ -23,6 +23,7 @@ from chainrule.lens.tape.watching import (
     written_at,
 )
 from chainrule.lens.tape.widening import Widened, grouped_product
+from chainrule.lens.tape.wrappers import as_plain_tensors, inner_of, is_wrapper
 
 __all__ = [
     "WHOLE",
@@ -44,12 +45,15 @@ __all__ = [
     "WatchedHook",
     "Widened",
     "around_functions",
+    "as_plain_tensors",
     "broken_up",
     "core_decompositions",
     "ends_with",
     "grouped_product",
     "in_float64",
+    "inner_of",
     "is_line_of",
+    "is_wrapper",
     "leaves_before",
     "measure",
     "modules_of",

@@ -12,26 +12,29 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
+from chainrule.lens.tape.memory import is_plain
 from chainrule.lens.tape.randomness import GENERATORS, RandomState, states_of
 from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.subject import Subject
 from chainrule.lens.tape.watching import watch_module
+from chainrule.lens.tape.wrappers import inner_of, is_wrapper, wrapped_like
 
 MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # What a hook names and may share with the original: code, and what nobody can change.
 SHARED = (type, ModuleType, BuiltinFunctionType, str, int, float, bool, type(None))
 
 
-def in_float64(subject: Subject) -> Subject:
+def in_float64(subject: Subject, *, wrapped: bool = False) -> Subject:
     """The subject with its own weights, buffers and inputs on the CPU: real ones in float64, complex in complex128.
 
     Hooks of parameters, inputs and modules come with it, over copies of what they hold, and are watched
     (`WatchedHook`). A compiled model is taken as it was written. Of a function the modules and tensors that it names
-    from around it are copied too. Integers and truth values stay what they are.
+    from around it are copied too. Integers and truth values stay what they are. In the place of a tensor that wraps
+    another (a subclass that answers operations itself) stands a copy of what is inside; with `wrapped` of all of it.
 
     Raises LensError when something cannot be copied.
     """
-    made = Copier()
+    made = Copier(wrapped=wrapped)
     try:
         return made.subject(subject)
     except (RuntimeError, TypeError) as fault:
@@ -73,7 +76,8 @@ def random_state(subject: Subject) -> RandomState:
 class Copier:
     """Makes copies that know each other: one memo, so that the loss and the model see the same weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wrapped: bool = False) -> None:
+        self.wrapped = wrapped
         self.memo: dict[int, Any] = {}
         self.tensors: list[tuple[Tensor, Tensor]] = []  # with its copy; kept, since the memo goes by identity
 
@@ -142,18 +146,28 @@ class Copier:
     def _tensor(self, tensor: Tensor, computed: str | None = None) -> Tensor:
         """The copy; of an attribute (`computed`) with a graph behind it one that must not be read."""
         if id(tensor) not in self.memo:
-            _check_kind(tensor)
             grown = tensor.grad_fn is not None and computed is not None
-            made = _wide(tensor.detach().to("cpu", copy=True)).requires_grad_(tensor.requires_grad and not grown)
-            if isinstance(tensor, nn.Parameter):
-                made = nn.Parameter(made, tensor.requires_grad)
-            vars(made).update(vars(tensor))
+            made = self._made(tensor).requires_grad_(tensor.requires_grad and not grown)
             if grown:
                 setattr(made, COMPUTED, computed)
             self.memo[id(tensor)] = self.memo[id(made)] = made
             self.tensors.append((tensor, made))
         found: Tensor = self.memo[id(tensor)]
         return found
+
+    def _made(self, tensor: Tensor) -> Tensor:
+        """A wide copy of the numbers, of the same class."""
+        with torch._C.DisableTorchFunctionSubclass():
+            made = _wide(inner_of(tensor).detach().to("cpu", copy=True))
+            if is_wrapper(tensor):
+                made = wrapped_like(tensor, made) if self.wrapped else made
+                return _marked(made) if isinstance(tensor, nn.Parameter) else made
+            if isinstance(tensor, nn.Parameter):
+                made = nn.Parameter(made, tensor.requires_grad)
+            if not is_plain(tensor):
+                made = made.detach().as_subclass(type(tensor))
+            vars(made).update(vars(tensor))
+            return made
 
     def _function(self, function: FunctionType, held: Callable[[Any, FunctionType], Any]) -> FunctionType:
         """The function over copies of what it uses: `held` says of what."""
@@ -214,15 +228,10 @@ class Copier:
         watch_module(module, "")
 
 
-def _check_kind(tensor: Tensor) -> None:
-    """Raises LensError for a subclass of Tensor that does something of its own with operations."""
-    kind = type(tensor)
-    silent = getattr(kind, "__torch_function__", None) == torch._C._disabled_torch_function_impl
-    if kind is not Tensor and (not silent or hasattr(tensor, "__tensor_flatten__")):
-        raise LensError(
-            f"a tensor of shape {list(tensor.shape)} is a {kind.__name__}, a subclass of Tensor that the recording "
-            "does not follow; verify with x.as_subclass(torch.Tensor), or what it wraps"
-        )
+def _marked(tensor: Tensor) -> Tensor:
+    """The tensor as a parameter, whatever its class."""
+    tensor._is_param = True
+    return tensor
 
 
 def _hang(new: Tensor, old: Tensor, copied: Callable[[Any], Any]) -> None:

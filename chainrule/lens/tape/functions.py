@@ -12,6 +12,11 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.utils._pytree import tree_leaves
 
+from chainrule.lens.tape.nodes import Node, Tape
+
+# What these make does not move with what they read.
+STOPPING = ("detach", "new_zeros", "new_ones", "new_full")
+
 # What a call of a Function's forward is handed to: the class, its arguments, and the call itself.
 Around = Callable[[type[Function], tuple[Any, ...], Callable[[], Any]], Any]
 
@@ -75,3 +80,24 @@ def _written(base: type[Any]) -> Iterator[Any]:
         if not one.__module__.startswith("torch."):
             yield one
         yield from _written(one)
+
+
+def is_opaque(tape: Tape, made: list[int], read: list[int], inside: list[Node], first_value: int) -> bool:
+    """Whether a result of a Function comes from numbers that no recorded operation made of its arguments.
+
+    `made` and `read` are the values of its results and arguments, `inside` the operations of its forward pass, whose
+    values begin with `first_value`.
+    """
+    reached, blank = set(read), set[int]()
+    for node in inside:
+        inputs = set(node.inputs)
+        writes = {node.arguments["self"].value} if node.in_place and "self" in node.arguments else set()
+        unknown = [tape.values[one] for one in inputs if one >= first_value]
+        if any(one.role == "constant" for one in unknown) or blank.intersection(inputs - writes):
+            return True
+        if node.rule_name.startswith(("empty", "new_empty")):
+            blank.update(node.outputs)
+        elif node.rule_name not in STOPPING and not node.rule_name.endswith("_like") and reached & inputs:
+            reached.update(node.outputs)
+    numbers = [one for one in made if tape.values[one].differentiable]
+    return bool(read) and any(one not in reached for one in numbers)

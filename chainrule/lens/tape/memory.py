@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -84,6 +84,18 @@ class Memory:
                 return value
         return None
 
+    def in_another_class(self, tensor: Tensor) -> Value | None:
+        """The value of which this tensor of a subclass is an alias: torch makes one to give a result the class."""
+        if is_plain(tensor) or tensor.layout != torch.strided:
+            return None
+        place = _place(tensor)
+        for value in reversed(self.storage(tensor).values):
+            meta = value.meta
+            same_place = (meta.shape, meta.stride, meta.offset, meta.dtype) == (*place, tensor.dtype)
+            if same_place and value.tensor is not None and _aliased(tensor, value.tensor):
+                return value
+        return None
+
     def replaced(self, tensor: Tensor) -> bool:
         """Whether the tensor lies in other memory than when it was last seen: `tensor.data = …` does that unseen."""
         found = self.holding(tensor)
@@ -151,6 +163,11 @@ class Memory:
         value.tensor = lying.set_(copy, value.meta.offset, value.meta.shape, value.meta.stride)
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it is of one of torch's own classes, which change nothing."""
+    return type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
+
+
 def version(tensor: Tensor) -> int:
     """How often the tensor was written to; 0 for one made under `torch.inference_mode()`, which does not count."""
     return 0 if tensor.is_inference() else tensor._version
@@ -196,6 +213,16 @@ def merged(form: Tensor, old: Tensor | None, write: Write, written: Tensor | Non
     memory[here] = old.detach()
     memory.view(written.dtype)[there] = written.detach()
     return memory[here]
+
+
+def _aliased(alias: Tensor, tensor: Tensor) -> bool:
+    """Whether autograd sees it so too: results have copies in the same place that it keeps for itself."""
+    if alias.grad_fn is None:
+        return not tensor.requires_grad or not alias.requires_grad
+    behind, slot = alias.grad_fn.next_functions[0]
+    if tensor.grad_fn is None:
+        return getattr(behind, "variable", None) is tensor
+    return behind is tensor.grad_fn and slot == tensor.output_nr
 
 
 def _place(tensor: Tensor) -> Place:

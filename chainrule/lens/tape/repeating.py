@@ -83,7 +83,8 @@ class _Attributes:
                 if isinstance(one, Tensor) and not one.requires_grad:
                     known = clones.get(id(one))
                     holder[name] = clones[id(one)] = one.clone() if known is None else known
-                    vars(holder[name]).update(vars(one))
+                    clone = vars(holder[name])
+                    clone.update({**vars(one), **clone})  # of a tensor that wraps another its own stays
 
     def restore(self) -> None:
         """Puts all back."""
