@@ -1,9 +1,10 @@
 """What the lens can verify of the operations, modules and models that people use, and why not the rest.
 
-    python benchmarks/lens_coverage.py [--only fft] [--seconds 2] [--transformers]
+    python benchmarks/lens_coverage.py [--only fft] [--seconds 2] [--transformers] [--part 1/4]
 
 Each line of lens_operations.txt is verified by itself: proved, not proved (with the reason), or wrong. With
---transformers, the models of that library in small, as they are built; each takes some seconds.
+--transformers, each line of lens_models.txt: the models of that library in small, as they are built; each takes some
+seconds. --part has every fourth line, from the first on.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from about import print_about
+from lens_models import models
 from torch import Tensor, fft, linalg, nn
 from torch.utils._pytree import tree_leaves
 
@@ -116,49 +118,20 @@ def operations(only: str) -> Iterator[tuple[str, Callable[[], tuple[Callable[...
             yield line, partial(subject, line)
 
 
-def models() -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], Any]]]]:
-    """The causal language models of transformers, in small, with random weights."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    for kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        yield kind, partial(_model, kind)
-
-
-SMALL = {
-    "vocab_size": 61, "hidden_size": 16, "d_model": 16, "n_embd": 16, "intermediate_size": 24, "num_hidden_layers": 2,
-    "n_layer": 2, "n_layers": 2, "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_key_value_heads": 2,
-    "head_dim": 4,
-    "max_position_embeddings": 32, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_experts": 4,
-    "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "use_cache": False,
-}  # fmt: skip
-
-
-def _model(kind: str) -> tuple[Callable[..., Any], Any]:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    defaults = AutoConfig.for_model(kind)
-    config = AutoConfig.for_model(kind, **{name: value for name, value in SMALL.items() if hasattr(defaults, name)})
-    model = AutoModelForCausalLM.from_config(config)
-    if sum(one.numel() for one in model.parameters()) > 20_000_000:
-        raise ValueError("the configuration does not become small")
-    ids = torch.randint(3, 61, (2, 9), generator=torch.Generator().manual_seed(1))
-    return model, {"input_ids": ids, "labels": ids}
-
-
 def main() -> None:
     """Tries one after the other, prints what is not proved, and counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", default="", help="a chapter of the list, or a part of a line")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each")
     parser.add_argument("--transformers", action="store_true")
+    parser.add_argument("--part", default="1/1", help="I/N: of N equal parts the I-th")
     asked = parser.parse_args()
+    part, n_parts = (int(one) for one in asked.part.split("/"))
     print_about()
     torch.set_num_threads(1)
     found: Counter[str] = Counter()
-    for name, make in models() if asked.transformers else operations(asked.only):
-        if asked.only not in name and asked.transformers:
-            continue
+    lines = [one for one in models() if asked.only in one[0]] if asked.transformers else [*operations(asked.only)]
+    for name, make in lines[part - 1 :: n_parts]:
         try:
             target, inputs = make()
         except Exception as fault:
