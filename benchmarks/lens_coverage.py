@@ -98,7 +98,7 @@ def _has_gradient(one: Any) -> bool:
     return isinstance(one, Tensor) and one.requires_grad
 
 
-def tried(target: Callable[..., Any], inputs: Any, seconds: float, loss: Any = weighted) -> tuple[str, str]:
+def tried(target: Callable[..., Any], inputs: Any, seconds: float, loss: Any) -> tuple[str, str]:
     """(proved, not proved or wrong; why)."""
     try:
         report = verify(target, inputs, loss, coordinates=6, seconds=seconds)
@@ -109,13 +109,18 @@ def tried(target: Callable[..., Any], inputs: Any, seconds: float, loss: Any = w
     return report.verdict, report.summary
 
 
-def operations(only: str) -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], Any]]]]:
+def operations(only: str) -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], Any, Any]]]]:
     """Each line of the list, and how its subject is made."""
     chapter = ""
     for line in LIST.read_text(encoding="utf-8").splitlines():
         chapter = line[3:] if line.startswith("## ") else chapter
         if line and not line.startswith("#") and (only in chapter or only in line):
-            yield line, partial(subject, line)
+            yield line, partial(weighed, line)
+
+
+def weighed(line: str) -> tuple[Callable[..., Any], Any, Any]:
+    """What is to be verified of a line, on what, and how its result becomes a number."""
+    return *subject(line), weighted
 
 
 def main() -> None:
@@ -133,11 +138,10 @@ def main() -> None:
     lines = [one for one in models() if asked.only in one[0]] if asked.transformers else [*operations(asked.only)]
     for name, make in lines[part - 1 :: n_parts]:
         try:
-            target, inputs = make()
+            target, inputs, loss = make()
         except Exception as fault:
             word, why = "not proved", f"cannot be built: {type(fault).__name__}: {fault}"
         else:
-            loss = None if asked.transformers else weighted
             word, why = tried(target, inputs, asked.seconds, loss)
         found[word] += 1
         if word != "proved":

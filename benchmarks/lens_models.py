@@ -24,7 +24,11 @@ SMALL: dict[str, Any] = {
 LARGEST = 20_000_000
 
 
-def models() -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], dict[str, Any]]]]]:
+# What is to be verified, what it is given, and how its result becomes one number where it does not say so itself.
+Made = tuple[Callable[..., Any], dict[str, Any], Callable[[Any], Tensor] | None]
+
+
+def models() -> Iterator[tuple[str, Callable[[], Made]]]:
     """The name of each line, and what builds the model and its inputs."""
     for line in LIST.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -33,7 +37,7 @@ def models() -> Iterator[tuple[str, Callable[[], tuple[Callable[..., Any], dict[
             yield f"{name} {settings}".strip(), partial(model, name, kind, settings)
 
 
-def model(name: str, kind: str, settings: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+def model(name: str, kind: str, settings: str) -> Made:
     """The model, in training mode as the library builds it, with random weights; and what it is called with."""
     import transformers
 
@@ -46,7 +50,7 @@ def model(name: str, kind: str, settings: str) -> tuple[Callable[..., Any], dict
     made = cls(config)
     if sum(one.numel() for one in made.parameters()) > LARGEST:
         raise ValueError("the configuration does not become small")
-    return made.train(), INPUTS[kind](config)
+    return made.train(), INPUTS[kind](config), LOSSES.get(kind)
 
 
 def drawn(*shape: int) -> Tensor:
@@ -95,3 +99,5 @@ INPUTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "decisions": _decisions,
     "series": _series,
 }
+
+LOSSES: dict[str, Callable[[Any], Tensor]] = {"decisions": lambda result: result.action_preds.square().mean()}

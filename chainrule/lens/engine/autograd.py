@@ -59,6 +59,12 @@ def _back(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...
                 "step as it runs, with capture()"
             ) from fault
         raise
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError, AssertionError) as fault:
+        words = (str(fault).splitlines() or [""])[0]
+        raise LensError(
+            f"the program's own way back fails after the run ({type(fault).__name__}: {words}): what a run leaves in "
+            "modules is put back when it is over, so a backward pass must not read it there; keep it in ctx"
+        ) from fault
 
 
 def _all_the_way(loss: Any, ones: Tensor, edges: list[Any]) -> tuple[Tensor | None, ...]:

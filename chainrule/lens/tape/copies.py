@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pickle import PicklingError
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
 from chainrule.lens.tape.memory import is_plain
+from chainrule.lens.tape.number_limits import format_of
 from chainrule.lens.tape.randomness import GENERATORS, RandomState, states_of
 from chainrule.lens.tape.reach import COMPUTED, around, by_name, members, named_globals
 from chainrule.lens.tape.subject import Subject
@@ -92,6 +94,7 @@ class Copier:
             self.called(subject.loss),
             {name: self.input(one) for name, one in subject.named.items()},
         )
+        made = replace(made, format=format_of([old for old, _ in self.tensors if old.requires_grad]))
         for module in modules_of(made):
             self._hooks_of_module(module)
         for old, new in self.tensors:

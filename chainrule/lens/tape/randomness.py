@@ -71,6 +71,24 @@ def _set_state(generator: Any, state: Any) -> None:
 
 
 @contextmanager
+def seeds_that_can_be_repeated() -> Iterator[None]:
+    """Inside, `torch.seed()` takes its seed from where the generator stands and not from the machine's noise."""
+    before = torch.seed, torch.random.seed
+
+    def seed() -> int:
+        # Knuth's multiplier and increment: another seed each time, the same after the state was put back.
+        number = (torch.initial_seed() * 6364136223846793005 + 1442695040888963407) % 2**63
+        torch.manual_seed(number)
+        return number
+
+    torch.seed = torch.random.seed = seed
+    try:
+        yield
+    finally:
+        torch.seed, torch.random.seed = before
+
+
+@contextmanager
 def same_random_numbers(state: RandomState) -> Iterator[None]:
     """Inside, random numbers begin at `state`; outside, everything goes on as if nothing had been drawn."""
     outside = RandomState()

@@ -5,16 +5,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from chainrule.lens.tape.nodes import Keep, Level, Tape
+from chainrule.lens.tape.number_limits import limits_of
+from chainrule.lens.tape.randomness import seeds_that_can_be_repeated
 from chainrule.lens.tape.recorder import Whole
 from chainrule.lens.tape.recording import Target, as_written, loss_in, name_of_target, record
 
 
 @dataclass(frozen=True)
 class Subject:
-    """`target(*inputs, **named)`, then `loss` of that when it is not a scalar by itself; `around` is where it runs."""
+    """`target(*inputs, **named)`, then `loss` of that when it is not a scalar by itself; `around` is where it runs.
+
+    Of a copy in float64 `format` is that of the weights before: the program is told its limits (`torch.finfo`).
+    """
 
     name: str
     target: Target
@@ -22,16 +28,18 @@ class Subject:
     loss: Callable[[Any], Tensor] | None = None
     named: Mapping[str, Any] = field(default_factory=dict)
     around: Callable[[], AbstractContextManager[object]] = nullcontext
+    format: torch.dtype = torch.float64
 
     def run(self, *, compiled: bool = False) -> Any:
         """What one plain run answers: the loss, where there is one. What was compiled runs as it was written, or so."""
-        with self.around(), nullcontext() if compiled else as_written():
+        written = nullcontext() if compiled else as_written()
+        with self.around(), limits_of(self.format), seeds_that_can_be_repeated(), written:
             result = self.target(*self.inputs, **self.named)
             return self.loss(result) if self.loss is not None else loss_in(result)
 
     def record(self, *, level: Level = "op", keep: Keep = "all", whole: Whole | None = None) -> Tape:
         """The tape of one run."""
-        with self.around():
+        with self.around(), limits_of(self.format), seeds_that_can_be_repeated():
             return record(self.target, *self.inputs, loss=self.loss, level=level, keep=keep, whole=whole, **self.named)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, finfo, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from chainrule.lens.tape.nodes import Site
@@ -161,5 +161,5 @@ def _apart(one: Tensor, other: Any) -> float:
         return float(one.shape != other.shape)
     size = float(one.abs().max())
     gone = float(torch.where((one == other) | (one.isnan() & other.isnan()), 0.0, (other - one).abs()).max())
-    eps = torch.finfo(one.dtype).eps
+    eps = finfo(one.dtype).eps
     return 0.0 if gone <= 8 * eps * size else gone / size if size else float("inf")

@@ -82,3 +82,19 @@ def test_what_the_original_changes_in_its_run_is_put_back():
     assert not model.seen
     assert model.mean is mean
     assert not mean.any()
+
+
+def masked(x, mask):
+    """The smallest number of the format, twice where two masks meet: a row that is masked whole stays a row."""
+    hidden = (1.0 - mask.float()) * torch.finfo(x.dtype).min
+    return (x.softmax(-1) + (x + hidden).softmax(-1)).sin()
+
+
+def test_a_program_that_asks_for_the_limits_of_its_format_is_told_those_it_was_written_for():
+    layer, mask = nn.Linear(4, 4), torch.tensor([True, True, False, True])
+    report = verify(lambda x: masked(layer(x), mask).sum(), torch.randn(5, 4), coordinates=4)
+    assert report.ok, report.summary
+    told = []
+    assert verify(lambda x: (told.append(torch.finfo(x.dtype).eps), layer(x).sin().sum())[1], torch.randn(5, 4)).ok
+    assert set(told) == {torch.finfo(torch.float32).eps}
+    assert torch.finfo(torch.float64).eps < 1e-15
