@@ -1,5 +1,6 @@
 """Gradients of a recording, by rules, by autograd and by differences, and how far apart they may lie."""
 
+from chainrule.lens.engine.approximate import approximated
 from chainrule.lens.engine.autograd import (
     CustomFunctions,
     autograd_gradients,
@@ -64,6 +65,7 @@ __all__ = [
     "Watched",
     "Widened",
     "along",
+    "approximated",
     "autograd_gradients",
     "compare",
     "computational_noise",

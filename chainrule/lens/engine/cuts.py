@@ -5,6 +5,7 @@ from typing import Literal
 
 from chainrule.lens.engine.autograd import CustomFunctions
 from chainrule.lens.engine.backward import differentiable
+from chainrule.lens.rules import MOVED
 from chainrule.lens.tape import Node, Ref, Site, Tape
 
 # These hand numbers to Python.
@@ -15,7 +16,8 @@ NAMED = 3
 
 # What is kept of an operation when the program runs again: its results; the number that it read; the rows of the
 # padding; or the leaf that it wrote to without autograd seeing it, which then is not written to again.
-Hold = Literal["results", "number", "padding", "leaf"]
+# A random draw that has a gradient goes with its parameters, at the place that it has in its distribution.
+Hold = Literal["results", "number", "padding", "leaf", "draw"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def cuts_of(tape: Tape) -> tuple[Cut, ...]:
     lines: dict[tuple[str, Site | None], list[Node]] = {}
     for node in tape.nodes:
         hold = held.get(node.id)
-        if hold is None or not live.intersection(node.inputs) or not (node.id in heard or hold != "results"):
+        if hold in (None, "draw") or not live.intersection(node.inputs) or not (node.id in heard or hold != "results"):
             continue
         if hold == "number" and _after_the_loss(tape, node):
             continue
@@ -65,6 +67,8 @@ def held_nodes(tape: Tape) -> dict[int, Hold]:
     read = {value for node in others for value in node.inputs} | set(tape.outputs)
     held: dict[int, Hold] = {}
     for node in tape.nodes:
+        if node.rule_name in MOVED and live.intersection(node.inputs) and live.intersection(node.outputs):
+            held[node.id] = "draw"
         if node.id in inside or node.hidden or node.func is None:
             continue
         if node.rule_name == "detach" and not node.asked and not read.intersection(node.outputs):

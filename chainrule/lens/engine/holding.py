@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from chainrule.lens.engine.backward import ReverseStep
 from chainrule.lens.engine.cuts import LEAVING, Hold, held_nodes
+from chainrule.lens.rules import MOVED
 from chainrule.lens.tape import Escapes, FunctionCall, Node, Ref, Tape, around_functions, broken_up, core_decompositions
 
 DETACH = torch.ops.aten.detach.default
@@ -35,7 +36,7 @@ class Holding:
         self.kept = {
             value: one.detach().clone()
             for number, hold in self.held.items()
-            for value in ((_read(tape.nodes[number]),) if hold == "number" else tape.nodes[number].outputs)
+            for value in _kept_for(tape.nodes[number], hold)
             if hold != "leaf" and (one := tape.values[value].tensor) is not None
         }
 
@@ -158,7 +159,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.at += node.in_place or _is_new(result, args, kwargs)
             return result
         self.at += 1
-        return _hold(self.holding, node, hold, args, call)
+        return _hold(self.holding, node, hold, args, kwargs, call)
 
     def past_copies(self, func: Any) -> None:
         """Goes on past copies that this run does not make, to `func`, which it asks for.
@@ -195,11 +196,15 @@ def _is_new(result: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
     return not made or any(all(one is not other for other in given) for one in made)
 
 
-def _hold(holding: Holding, node: Node, hold: Hold, args: Any, call: Callable[[], Any]) -> Any:
+def _hold(
+    holding: Holding, node: Node, hold: Hold, args: Any, kwargs: Mapping[str, Any], call: Callable[[], Any]
+) -> Any:
     if hold == "number":
         return node.func(holding.kept[_read(node)])
     if hold == "leaf":
         return args[0]
+    if hold == "draw":
+        return _redrawn(holding, node, args[0], lambda alpha: node.func(alpha, *args[1:], **kwargs))
     leaves, form = tree_flatten(call())
     made = [i for i, one in enumerate(leaves) if isinstance(one, Tensor)]
     for place, output in zip(made, node.outputs, strict=True):
@@ -215,6 +220,25 @@ def _hold(holding: Holding, node: Node, hold: Hold, args: Any, call: Callable[[]
         else:
             leaves[place] = before.clone()
     return tree_unflatten(leaves, form)
+
+
+def _kept_for(node: Node, hold: Hold) -> tuple[int, ...]:
+    """The values without which the operation cannot be held."""
+    if hold == "draw":
+        return (_read(node), *node.outputs)
+    return (_read(node),) if hold == "number" else node.outputs
+
+
+def _redrawn(holding: Holding, node: Node, alpha: Tensor, draw: Callable[[Tensor], Any]) -> Tensor:
+    """The draw at its place, with other parameters.
+
+    It is drawn as it was, too: how many random numbers a sampler takes depends on the parameters, and others follow.
+    """
+    before, x = (holding.kept[value].double() for value in (_read(node), node.outputs[0]))
+    draw(holding.kept[_read(node)])
+    # What solves for the place compares and decides, which is none of the program's kinks.
+    with _disable_current_modes():
+        return MOVED[node.rule_name](before, x, alpha.double()).to(alpha.dtype)
 
 
 def _read(node: Node) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from chainrule.lens.engine.approximate import as_approximated
 from chainrule.lens.engine.backward import ReverseStep, reverse
 from chainrule.lens.engine.comparison import apart, largest
 from chainrule.lens.engine.fallback import local_fallback
@@ -14,7 +15,7 @@ from chainrule.lens.engine.policy import OURS, Policy
 from chainrule.lens.engine.rounding import EXACT, READ_AS_IS, Noise, accumulator, unit_roundoff
 from chainrule.lens.engine.stored import STORED, as_stored
 from chainrule.lens.engine.terms import terms_of_gradient
-from chainrule.lens.rules import Call, Formula, Gradients, Rule
+from chainrule.lens.rules import APPROXIMATED, Call, Formula, Gradients, Rule
 from chainrule.lens.tape import Tape
 
 Formats = Mapping[int, torch.dtype]
@@ -98,6 +99,8 @@ def _noisy(rule: Rule, noise: Noise, formats: Formats, call: Call, *incoming: Te
             result = as_stored(Call(call.tape, call.node, values), rounded, given)
         else:
             result = rule.pullback(NoisyCall(call, values, noise, formats), *given)
+        if call.node.rule_name in APPROXIMATED:
+            result = as_approximated(Call(call.tape, call.node, values), noise, result)
         for name, ref in call.node.references():
             argument = name.split("[")[0]
             gradient = result.get(argument)

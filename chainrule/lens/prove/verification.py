@@ -15,6 +15,7 @@ from chainrule.lens.engine import (
     Holding,
     Limits,
     Policy,
+    approximated,
     compare,
     cuts_of,
     differentiable,
@@ -244,7 +245,11 @@ class Settings:
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
             changes=(*back.changes, *judged.changes, *endless.changes),
-            doubts=(*judged.open_points, *endless.doubts),
+            doubts=(
+                *judged.open_points,
+                *endless.doubts,
+                *approximated(tape, max((limits.of(leaf.id).limit for leaf in leaves), default=0.0)),
+            ),
             unused=self.allowed.unused,
         )
         if place is None and report.verdict == "wrong" and "rules" in self.against:
