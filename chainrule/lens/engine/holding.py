@@ -40,6 +40,11 @@ class Holding:
             if hold != "leaf" and (one := tape.values[value].tensor) is not None
         }
 
+    def is_written(self, tensor: Tensor) -> bool:
+        """Whether the tensor lies in the memory of a weight that the recorded run wrote to."""
+        here = tensor.untyped_storage().data_ptr()
+        return any(one.untyped_storage().data_ptr() == here for one in self.written)
+
     def bend(self, given: Mapping[int, ReverseStep]) -> None:
         """From now on a custom Function whose gradient is what it says is replaced by one that has this gradient.
 
@@ -202,6 +207,10 @@ def _hold(
     if hold == "number":
         return node.func(holding.kept[_read(node)])
     if hold == "leaf":
+        if not holding.is_written(args[0]):  # made anew in each run, and so written to anew
+            return call()
+        if torch.Tag.nondeterministic_seeded in node.func.tags:  # other random numbers follow
+            node.func(args[0].detach().clone(), *args[1:], **kwargs)
         return args[0]
     if hold == "draw":
         return _redrawn(holding, node, args[0], lambda alpha: node.func(alpha, *args[1:], **kwargs))

@@ -44,7 +44,7 @@ def not_the_same(original: Subject, tape: Tape, state: RandomState, forward: For
     otherwise = wrapped_otherwise(original, forward.subject, state)
     if otherwise:
         return otherwise
-    seen = _OwnFormats()
+    seen = _OwnFormats(tape)
     try:
         with same_random_numbers(state), _untouched(original, tape), seen:
             theirs = float(inner_of(original.run().detach()))
@@ -106,9 +106,12 @@ def _untouched(subject: Subject, tape: Tape) -> Iterator[None]:
 class _OwnFormats(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the coarsest number format of a run, and draws random numbers as the float64 copy draws them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tape: Tape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.coarsest = torch.float64
+        # In which format the copy drew, in order: layers that are made on the way draw their weights as they always do.
+        drawing = [node for node in tape.nodes if torch.Tag.nondeterministic_seeded in getattr(node.func, "tags", ())]
+        self.drawn = iter([tape.values[node.outputs[0]].meta.dtype for node in drawing if node.outputs])
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -117,7 +120,8 @@ class _OwnFormats(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         drawn = torch.Tag.nondeterministic_seeded in func.tags
-        result = _drawn_wide(func, args, kwargs) if drawn else func(*args, **kwargs)
+        wide = drawn and next(self.drawn, torch.float64) == torch.float64
+        result = _drawn_wide(func, args, kwargs) if wide else func(*args, **kwargs)
         for one in tree_leaves(result):
             if isinstance(one, Tensor) and (one.is_floating_point() or one.is_complex()):
                 self.coarsest = max(self.coarsest, one.dtype, key=lambda dtype: torch.finfo(dtype).eps)

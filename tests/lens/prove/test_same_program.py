@@ -98,3 +98,16 @@ def test_a_program_that_asks_for_the_limits_of_its_format_is_told_those_it_was_w
     assert verify(lambda x: (told.append(torch.finfo(x.dtype).eps), layer(x).sin().sum())[1], torch.randn(5, 4)).ok
     assert set(told) == {torch.finfo(torch.float32).eps}
     assert torch.finfo(torch.float64).eps < 1e-15
+
+
+def test_a_layer_that_is_made_on_the_way_draws_its_weights_in_every_run():
+    """They are drawn in float32, in the copy too, and what is drawn after them goes on from there."""
+    layer = nn.Linear(4, 4)
+
+    def program(x):
+        made = nn.Linear(4, 4).to(x.dtype)
+        return functional.dropout(layer(x) * made(x).detach(), 0.5).sin().sum()
+
+    report = verify(program, torch.randn(5, 4), coordinates=4)
+    assert report.ok, report.summary
+    assert report.numbers is not None and not report.contradictions
