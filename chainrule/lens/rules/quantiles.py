@@ -2,7 +2,7 @@
 
 With u = F(x; α) held, dx/dα = −(∂F/∂α)/p(x) (implicit reparametrisation: Figurnov, Mohamed and Mnih, 2018). ∂F/∂α has
 no formula of elementary functions. It comes from F itself, by differences extrapolated to step zero: of the logarithm
-of the smaller tail, so that nothing cancels, to 13 digits (9 where torch's incomplete gamma function has no more, which
+of the smaller tail, so that nothing cancels, to 13 digits (8 where torch's incomplete gamma function has no more, which
 is from α = 20 on).
 """
 
