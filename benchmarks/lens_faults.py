@@ -7,7 +7,8 @@ masks, layers as people write them by hand, hooks, writes past autograd, kernels
 that stop gradients. Each stands in a small network beside an innocent sibling, which is one line different and right.
 
 The lens has found a fault when its verdict is "wrong" and its sentence names what is at fault; the sibling has to be
-"proved". gradcheck gets the model as a function of its own weights, in float64 and with its defaults; TorchLens
+"proved". gradcheck gets the model as a function of its own weights, in float64 and with its default
+tolerances (and without undefined gradients, which the hooks of a model need not bear); TorchLens
 (2.36, optional: pip install torchlens) its `validate(model, x, scope="backward")`, which holds the gradients that it
 captured against stock autograd's. A word on the faulty model counts as found only where the innocent one gets another.
 """
@@ -19,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from about import print_about
@@ -59,7 +59,7 @@ def by_gradcheck(made: Made) -> tuple[str, str]:
             return model(x)
 
     try:
-        torch.autograd.gradcheck(loss, weights)
+        torch.autograd.gradcheck(loss, weights, check_undefined_grad=False)
     except Exception as fault:  # what gradcheck thinks of it, or what the model raises inside
         words = [line for line in str(fault).splitlines() if line.strip()]
         return "rejects", (words or [type(fault).__name__])[0]
@@ -81,7 +81,7 @@ OTHERS: dict[str, Callable[[Made], tuple[str, str]]] = {"gradcheck": by_gradchec
 
 def told_apart(judge: Callable[[Made], tuple[str, str]], faulty: Made, innocent: Made) -> tuple[str, str]:
     """Whether the two get different words, and the words."""
-    (word, why), (other, why_not) = judge(faulty), judge(innocent)
+    (word, why), (other, _) = judge(faulty), judge(innocent)
     said = f"{word}: {why[:SHOWN]}" if why else word
     if word != other:
         return "told apart", said

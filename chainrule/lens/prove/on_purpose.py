@@ -141,13 +141,15 @@ def place_of_function(tape: Tape, backward: Any, relative: float) -> Place:
     )
 
 
-def place_of_unseen(tape: Tape) -> Place | None:
-    """The first write that autograd did not see, where there is one: it changes numbers, and the gradient says nothing.
+def place_of_unseen(tape: Tape, number: int | None = None) -> Place | None:
+    """A write that autograd did not see, where there is one: it changes numbers, and the gradient says nothing.
 
-    Writes to weights themselves are none: their gradient is that of what they hold after it.
+    That of this number, or the first. Writes to weights themselves are none: their gradient is that of what they hold
+    after it.
     """
     held = held_nodes(tape)
-    node = next((one for one in tape.nodes if one.unseen and one.id not in held), None)
+    unseen = (one for one in tape.nodes if one.unseen and one.id not in held and number in (None, one.id))
+    node = next(unseen, None)
     if node is None:
         return None
     written = tape.values[node.outputs[0]]
