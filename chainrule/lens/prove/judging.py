@@ -44,7 +44,7 @@ from chainrule.lens.tape import Forward, Tape, Value, WatchedHook
 
 # A gradient that is zero by construction: so many roundings of the largest one at most, and rounding of this part.
 FAINT, MOSTLY = 1e3, 0.03
-# A run of more FLOPs takes half a second and more, of which numbers need eighty: each operation takes as long as so many.
+# Of a run with more FLOPs numbers are content with fewer runs; each call counts as so many, for the time that it takes.
 HEAVY, EACH = 8e9, 1e6
 
 Gradients = dict[int, dict[Engine, Tensor | None]]
