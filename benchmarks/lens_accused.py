@@ -1,4 +1,4 @@
-"""Right programs: none may be called wrong. Networks with kinks, and a hundred ways of writing PyTorch.
+"""Right programs: none may be called wrong. Networks with kinks, and 108 ways of writing PyTorch.
 
     python benchmarks/lens_accused.py [--seeds 20] [--only networks ways] [--ways mask]
 

@@ -1,4 +1,4 @@
-"""A hundred ways of writing PyTorch, all of them right, for lens_accused: `WAYS[name]()` is (what is run, its batch).
+"""Ways of writing PyTorch, all of them right, for lens_accused: `WAYS[name]()` is (what is run, its batch).
 
 The first half here: expressions on a weight `w` (6×6) and an input `x` (4×6). Modules are in lens_ways_modules.py.
 """
@@ -111,8 +111,11 @@ def a_while_loop(x: Tensor, w: Tensor) -> Tensor:
 
 
 @way
-def recursion(x: Tensor, w: Tensor, depth: int = 3) -> Tensor:
-    return x if not depth else recursion((x @ w).tanh(), w, depth - 1)
+def recursion(x: Tensor, w: Tensor) -> Tensor:
+    def deeper(h: Tensor, depth: int) -> Tensor:
+        return h if not depth else deeper((h @ w).tanh(), depth - 1)
+
+    return deeper(x, 3)
 
 
 @way
@@ -204,7 +207,7 @@ def numbers_by_tolist(x: Tensor, w: Tensor) -> Tensor:
 def a_hook_that_only_looks(x: Tensor, w: Tensor) -> Tensor:
     y = x @ w
     seen: list[float] = []
-    y.register_hook(lambda g: seen.append(float(g.norm())))
+    y.register_hook(lambda g: seen.append(float(g.norm())))  # type: ignore[no-untyped-call]
     y.retain_grad()
     return y.tanh()
 

@@ -1,4 +1,4 @@
-"""The second half of the hundred ways of writing PyTorch: modules, what they hold, take and return.
+"""The second part of the ways of writing PyTorch: modules, what they hold, take and return.
 
 `MODULES[name]()` is (what is run, its batch), each made with fixed random numbers.
 """
@@ -101,6 +101,16 @@ class Halved(torch.autograd.Function):
         return gradients[0] * 0.5
 
 
+def two_functions(m: Any, given: Tensor) -> Tensor:
+    cubed = Cube.apply(m.layer(given))  # type: ignore[no-untyped-call]
+    return torch.cat(Split.apply(cubed))  # type: ignore[no-untyped-call]
+
+
+def in_place_function(m: Any, given: Tensor) -> Tensor:
+    halved: Tensor = Halved.apply(m.layer(given) * 1.0)  # type: ignore[no-untyped-call]
+    return halved.sin()
+
+
 def running_mean(m: Any, given: Tensor) -> Tensor:
     y = m.layer(given)
     with torch.no_grad():
@@ -164,13 +174,13 @@ def hooked() -> Made:
     layer.register_forward_pre_hook(lambda module, given: (given[0] * 2,))
     layer.register_forward_hook(lambda module, given, made: made.tanh())
     layer.register_full_backward_hook(lambda module, given, taken: None)
-    layer.weight.register_hook(lambda g: None)
+    layer.weight.register_hook(lambda g: None)  # type: ignore[no-untyped-call]
     return layer, x()
 
 
 def pruned() -> Made:
     layer = linear()
-    prune.l1_unstructured(layer, "weight", amount=0.4)
+    prune.l1_unstructured(layer, "weight", amount=0.4)  # type: ignore[no-untyped-call]
     return layer, x()
 
 
@@ -254,12 +264,8 @@ MODULES.update(
         "a copy of a layer, with its own weights": lambda: parts(
             lambda m, g: m.one(g) * m.two(g), one=(one := linear()), two=copy.deepcopy(one)
         ),
-        "custom Functions, old and new": lambda: parts(
-            lambda m, g: torch.cat(Split.apply(Cube.apply(m.layer(g)))), layer=linear()
-        ),
-        "a custom Function that writes in place": lambda: parts(
-            lambda m, g: Halved.apply(m.layer(g) * 1.0).sin(), layer=linear()
-        ),
+        "custom Functions, old and new": lambda: parts(two_functions, layer=linear()),
+        "a custom Function that writes in place": lambda: parts(in_place_function, layer=linear()),
         "experts chosen by a router": lambda: parts(
             experts, x(8, N), router=nn.Linear(N, 3), experts=nn.ModuleList(linear() for _ in range(3))
         ),
