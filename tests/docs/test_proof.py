@@ -76,9 +76,4 @@ def test_the_fault_in_torch_is_found_and_the_numbers_side_with_the_rules(capsys)
     if torch.__version__.startswith("2.13."):  # another version may have put it right
         told = re.search(r"^✗ examples/lens_hardsigmoid.*?right\.$", PAGE, re.DOTALL | re.MULTILINE)
         assert told is not None
-        # Which of the weights that show it is taken hangs on which numbers were surest.
-        shown = re.compile(r"^  ∂L/∂.*\n    autograd (\S+) +rules (\S+) +numbers (\S+) ± \S+$", re.MULTILINE)
-        assert shown.sub("", told[0]) in shown.sub("", printed)
-        for page in (told[0], printed):
-            autograd, rules, numbers = map(float, shown.search(page).groups())
-            assert abs(rules - numbers) < 1e-12 < 1e-10 < abs(autograd - rules)
+        assert re.sub(r"± \S+", "", told[0]) in re.sub(r"± \S+", "", printed)

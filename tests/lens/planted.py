@@ -287,7 +287,7 @@ def _(faulty):
     return run
 
 
-@planted("a saved result is written to", "gradient of")
+@planted("a saved result is written to", "mul_.Tensor in middle writes")
 def _(faulty):
     def run(x):
         s = x.sigmoid()
@@ -297,7 +297,7 @@ def _(faulty):
     return run
 
 
-@planted("saved tensors are packed to float16", "gradient of")
+@planted("saved tensors are packed to float16", "gradient of mul.Tensor in middle")
 def _(faulty):
     narrow = torch.float16 if faulty else torch.float64
 

@@ -29,7 +29,10 @@ EXACT = frozenset(_COPYING.split())
 
 # Rules that read no more than factors, so that there is nothing inside that could cancel, or that compare what they
 # read with the result, which noise would make unequal.
-_READING = "_cdist_forward addmm baddbmm bmm convolution div dot linalg_vector_norm mm mul mv"
+_READING = """
+    _cdist_forward addmm baddbmm bmm convolution div dot index_reduce linalg_vector_norm mm mul mv scatter_reduce
+    segment_reduce
+"""
 READ_AS_IS = frozenset(_READING.split())
 
 

@@ -3,7 +3,7 @@
 from chainrule.lens.ledgers.book import Ledger, LedgerRow, Meeting, Part, ledger, shown_names
 from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, parse_coordinate
-from chainrule.lens.ledgers.costs import Cost, Costs, costs_of
+from chainrule.lens.ledgers.costs import Cost, Costs, costs_of, flops_of
 from chainrule.lens.ledgers.facts import cost_facts, ledger_facts, path_facts
 from chainrule.lens.ledgers.folding import Fold
 from chainrule.lens.ledgers.html import ledger_html
@@ -37,6 +37,7 @@ __all__ = [
     "cost_facts",
     "cost_lines",
     "costs_of",
+    "flops_of",
     "ledger",
     "ledger_facts",
     "ledger_html",

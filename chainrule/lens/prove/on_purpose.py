@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from chainrule.base import LensError
 from chainrule.lens.engine import CustomFunctions, autograd_gradients, function_name, function_site, held_nodes
 from chainrule.lens.prove.locate import Place
+from chainrule.lens.prove.no_way_back import no_way_back
 from chainrule.lens.tape import Site, Tape, Value, WatchedHook, ends_with, is_line_of, watch_tensor, watched_in
 
 
@@ -93,7 +94,10 @@ def way_back(tape: Tape, modules: Sequence[nn.Module], everywhere: Sequence[Watc
     writers: list[Any] = []
 
     def go_back() -> dict[int, Tensor | None]:
-        gradients = autograd_gradients(tape, writers=writers)
+        try:
+            gradients = autograd_gradients(tape, writers=writers)
+        except RuntimeError as fault:
+            raise LensError(no_way_back(tape, fault)) from fault
         for leaf, after in on_leaves.items():
             if after and gradients.get(leaf) is not None:
                 gradients[leaf] = _accumulated(tape.values[leaf], gradients[leaf], after)
@@ -141,13 +145,15 @@ def place_of_function(tape: Tape, backward: Any, relative: float) -> Place:
     )
 
 
-def place_of_unseen(tape: Tape) -> Place | None:
-    """The first write that autograd did not see, where there is one: it changes numbers, and the gradient says nothing.
+def place_of_unseen(tape: Tape, number: int | None = None) -> Place | None:
+    """A write that autograd did not see, where there is one: it changes numbers, and the gradient says nothing.
 
-    Writes to weights themselves are none: their gradient is that of what they hold after it.
+    That of this number, or the first. Writes to weights themselves are none: their gradient is that of what they hold
+    after it.
     """
     held = held_nodes(tape)
-    node = next((one for one in tape.nodes if one.unseen and one.id not in held), None)
+    unseen = (one for one in tape.nodes if one.unseen and one.id not in held and number in (None, one.id))
+    node = next(unseen, None)
     if node is None:
         return None
     written = tape.values[node.outputs[0]]

@@ -28,8 +28,6 @@ N_DIRECTIONS = 3
 FEWEST = 8
 # So many weights at which numbers contradict both engines are enough: each costs twenty runs.
 ENOUGH = 3
-# What three directions, the noise and eight coordinates usually take; with less time, three runs have to do for each.
-USUAL_RUNS = 80
 # A direction moves every weight by this part of its tensor's root mean square, at first: more where the loss is noisy.
 NEAREST, FARTHEST = 1e-3, 0.25
 # To move all weights of a model with more than so many takes as long as to run it.
@@ -83,16 +81,19 @@ def check_by_numbers(
     seconds: float,
     u: float = UNIT_ROUNDOFF,
     watch: bool = True,
+    hasty: bool = False,
 ) -> Numbers:
     """`N_DIRECTIONS` directions through all weights and `FEWEST` coordinates, always; then more, while there is time.
 
+    Which, in what order and how exactly hangs on the weights, the seed and the settings alone: more time only adds.
     `u` is the unit roundoff of the narrowest number format that the loss is computed in. With `watch` the sides of
-    kinks are looked at in every run, and no step counts that crosses one.
+    kinks are looked at in every run, and no step counts that crosses one. `hasty` is for a loss that takes long to run:
+    three runs have to do for each derivative where they are enough.
     """
     end = time.perf_counter() + seconds
     generator = torch.Generator().manual_seed(seed)
     ways = _ways(weights, generator)
-    probes = _probes(forward, weights, ways, seconds=seconds, u=u, watch=watch)
+    probes = _probes(forward, weights, ways, u=u, watch=watch, hasty=hasty)
     directions: list[NumberCheck] = []
     for number in range(N_DIRECTIONS):
         ways = ways if not number else _ways(weights, generator)
@@ -122,17 +123,15 @@ def _probes(
     weights: Sequence[Weight],
     ways: Sequence[Tensor],
     *,
-    seconds: float,
     u: float,
     watch: bool,
+    hasty: bool,
 ) -> list[Probe]:
     """The loss as it is run; where narrower formats round it, before that the loss in float64 throughout."""
 
     def probe(forward: Callable[[], float], u: float) -> Probe:
         watched = Watched(forward, watch=watch)
-        before = time.perf_counter()
         start = watched()
-        hasty = (time.perf_counter() - before) * USUAL_RUNS > seconds
         with along(watched, *_light(weights, ways)) as loss:
             noise = noise_of(loss, start, u)
         return Probe(watched, start, noise, hasty=hasty)

@@ -1,52 +1,21 @@
 """Three ways to one answer: autograd, the rules, and differences of the loss, on the same run in float64."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.base import LensError
-from chainrule.lens.engine import (
-    OURS,
-    Comparison,
-    Holding,
-    Limits,
-    Policy,
-    approximated,
-    compare,
-    cuts_of,
-    differentiable,
-    kinked,
-    loss_to_differentiate,
-    maker_of,
-    narrower_segments,
-    number_formats,
-    reasons,
-    sampled_limits,
-    unit_roundoff,
-)
-from chainrule.lens.prove.blame import blame
-from chainrule.lens.prove.locate import Place, locate
-from chainrule.lens.prove.not_finite import not_finite_gradients, without_loss
-from chainrule.lens.prove.number_checks import Engine, Numbers
-from chainrule.lens.prove.on_purpose import (
-    Allowed,
-    WayBack,
-    place_of_function,
-    place_of_hook,
-    place_of_unseen,
-    way_back,
-)
-from chainrule.lens.prove.proof import ParameterCheck, Report
+from chainrule.lens.engine import OURS, Holding, Policy, loss_to_differentiate
+from chainrule.lens.prove.judging import Settings
+from chainrule.lens.prove.on_purpose import Allowed
+from chainrule.lens.prove.proof import Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.same_program import not_the_same
-from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
-from chainrule.lens.prove.whole_functions import Judged, judge_functions
 from chainrule.lens.tape import (
     Forward,
     Level,
@@ -55,8 +24,6 @@ from chainrule.lens.tape import (
     Subject,
     Tape,
     Target,
-    Value,
-    WatchedHook,
     Widened,
     as_plain_tensors,
     in_float64,
@@ -70,8 +37,6 @@ from chainrule.lens.tape import (
 
 WAYS = ("autograd", "rules", "numbers")
 SECONDS = 40.0
-# A gradient that is zero by construction: so many roundings of the largest one at most, and rounding of this part.
-FAINT, MOSTLY = 1e3, 0.03
 
 
 @as_plain_tensors()
@@ -128,7 +93,7 @@ def verify(
         forward, holding = Forward(given, state, modules), Holding(tape)
         forward.holding, forward.goes_back = holding, tape.goes_back
         doubt = not_the_same(original, tape, state, forward)
-        report = settings.verify(given, tape, forward, everywhere)
+        report = settings.judge(given.name, tape, forward, everywhere)
         report = replace(report, doubts=(*report.doubts, *([doubt] if doubt else ())))
         return report if holding.lost is None else without_numbers(report, holding.lost)
 
@@ -176,176 +141,3 @@ def _record(
                 "(x.to(weight.dtype)), or verify a step as it runs, with capture()"
             ) from fault
         raise
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a verification was asked for."""
-
-    against: tuple[str, ...]
-    coordinates: int
-    seconds: float
-    seed: int
-    policy: Policy
-    allowed: Allowed
-
-    def verify(self, subject: Subject, tape: Tape, forward: Forward, everywhere: Sequence[WatchedHook]) -> Report:
-        """The verification of a recorded run; `everywhere` are the hooks of all modules at once."""
-        start, loss = time.perf_counter(), loss_to_differentiate(tape)
-        without = without_loss(subject.name, self.against, tape)
-        if without is not None:
-            return without
-        leaves = [leaf for leaf in tape.leaves() if leaf.differentiable]
-        back = WayBack({}, None, ())
-        if "autograd" in self.against:
-            back = way_back(tape, forward.modules, everywhere, self.allowed)
-        theirs = back.gradients
-        gradients: dict[int, dict[Engine, Tensor | None]] = {leaf.id: {} for leaf in leaves}
-        for leaf in leaves if theirs else ():
-            gradients[leaf.id]["autograd"] = theirs[leaf.id]
-        n_values = len(theirs)
-        comparison, limits = self._compare(tape, theirs)
-        for leaf in leaves if "rules" in self.against else ():
-            gradients[leaf.id]["rules"] = comparison.ours.get(leaf.id)
-        comparison.ours.clear()
-        place = self._place(tape, back, limits)
-        formats, why = number_formats(tape), reasons(tape, number_formats(tape))
-        judged = judge_functions(tape, policy=self.policy, seed=self.seed)
-        if judged.wrong and place is None:
-            place = place_of_function(
-                tape, maker_of(tape, tape.nodes[judged.wrong[0]]), max(one.change for one in judged.changes)
-            )
-        if isinstance(forward.holding, Holding):
-            forward.holding.bend(judged.given)
-        endless = not_finite_gradients(tape, gradients, forward, policy=self.policy)
-        place = endless.place if endless.changes else place
-        live = differentiable(tape)
-        u = max(unit_roundoff(dtype) for value, dtype in formats.items() if value in live)
-        left = self.seconds - (time.perf_counter() - start)
-        numbers = self._numbers(tape, forward, leaves, gradients, limits, left, u)
-        kept = tape.values[loss].tensor
-        assert kept is not None
-        errors, tolerances = _by_node(tape, limits)
-        report = Report(
-            name=subject.name,
-            against=self.against,
-            loss=float(kept.detach()),
-            parameters=_with_zeros([_check_of(leaf, limits, why) for leaf in leaves], u),
-            node_errors=errors,
-            tolerance_of=tolerances,
-            place=place,
-            numbers=numbers,
-            segments=narrower_segments(tape, formats),
-            n_samples=limits.n_samples,
-            n_values=n_values,
-            skipped=comparison.n_unknown if theirs or n_values else 0,
-            not_independent=comparison.fallback,
-            cuts=cuts_of(tape),
-            seconds=time.perf_counter() - start,
-            tape=tape,
-            seconds_left_out=limits.seconds_left_out,
-            changes=(*back.changes, *judged.changes, *endless.changes),
-            doubts=(
-                *judged.open_points,
-                *endless.doubts,
-                *approximated(tape, max((limits.of(leaf.id).limit for leaf in leaves), default=0.0)),
-            ),
-            unused=self.allowed.unused,
-        )
-        if place is None and report.verdict == "wrong" and "rules" in self.against:
-            blamed = blame(tape, policy=self.policy, seed=self.seed)
-            report = replace(report, place=blamed or _unmeasured(tape, judged, report) or place_of_unseen(tape))
-        return report
-
-    def _place(self, tape: Tape, back: WayBack, limits: Limits) -> Place | None:
-        """Where gradients went wrong first: an operation, a Function that wrote into what it was given, or a hook."""
-        exceeded = limits.exceeded()
-        if back.plain is not None:  # a hook changed something; what is wrong without it comes first
-            apart = compare(tape, back.plain, policy=self.policy).differences
-            exceeded = {value: one.relative for value, one in apart.items() if one.relative > limits.of(value).limit}
-        if exceeded and back.writers:
-            return place_of_function(tape, back.writers[0], max(exceeded.values()))
-        place = locate(tape, exceeded, policy=self.policy)
-        return place_of_hook(tape, back.guilty) if place is None and back.guilty is not None else place
-
-    def _compare(self, tape: Tape, theirs: dict[int, Tensor | None]) -> tuple[Comparison, Limits]:
-        if "rules" not in self.against:
-            return Comparison({}, {}, (), 0), Limits({}, {}, 0)
-        found = compare(tape, theirs, policy=self.policy)
-        limits = sampled_limits(
-            tape,
-            found.ours,
-            found.differences,
-            policy=self.policy,
-            seed=self.seed,
-            seconds=self.seconds / 4,
-        )
-        return found, limits
-
-    def _numbers(
-        self,
-        tape: Tape,
-        forward: Forward,
-        leaves: list[Value],
-        gradients: Mapping[int, Mapping[Engine, Tensor | None]],
-        limits: Limits,
-        seconds: float,
-        u: float,
-    ) -> Numbers | None:
-        if "numbers" not in self.against:
-            return None
-        # Weights in a narrower format cannot be moved by small steps, nor leaves that each run makes anew.
-        wide = [one for one in leaves if one.meta.dtype in (torch.float64, torch.complex128) and one.producer is None]
-        weights = [Weight(leaf, gradients[leaf.id], limits.of(leaf.id).limit) for leaf in wide]
-        if not weights:
-            return None
-        return check_by_numbers(
-            forward,
-            weights,
-            self.coordinates,
-            seed=self.seed,
-            seconds=max(seconds, 0.0),
-            u=u,
-            watch=kinked(tape),
-        )
-
-
-def _unmeasured(tape: Tape, judged: Judged, report: Report) -> Place | None:
-    """A custom Function that cannot be judged by itself, where numbers contradict and no operation is to blame."""
-    if not judged.unmeasured or not report.contradictions:
-        return None
-    error = max(one.error(engine) for one in report.contradictions for engine in ("autograd", "rules"))
-    return place_of_function(tape, maker_of(tape, tape.nodes[judged.unmeasured[0]]), error)
-
-
-def _check_of(leaf: Value, limits: Limits, why: Mapping[int, str]) -> ParameterCheck:
-    reason = why.get(leaf.id, "the loss does not depend on it")
-    return ParameterCheck(leaf.name, leaf.meta.shape, limits.differences.get(leaf.id), limits.of(leaf.id), reason)
-
-
-def _with_zeros(checks: list[ParameterCheck], u: float) -> tuple[ParameterCheck, ...]:
-    """Marks the gradients that are zero by construction: rounding makes up most of them, and beside others they vanish.
-
-    `u` is the unit roundoff of the narrowest format. A sum that cancels leaves rounding of its terms, so that what is
-    left is as small beside them as a rounding is; terms are no larger than the largest gradient by much.
-    """
-    largest_of_all = max((one.difference.size for one in checks if one.difference is not None), default=0.0)
-
-    def zero(one: ParameterCheck) -> bool:
-        size = 0.0 if one.difference is None else one.difference.size
-        return 0 < size <= FAINT * u * largest_of_all and one.tolerance.expected >= MOSTLY
-
-    return tuple(replace(one, zero=zero(one)) for one in checks)
-
-
-def _by_node(tape: Tape, limits: Limits) -> tuple[dict[int, float], dict[int, float]]:
-    """The error and the limit of each operation's results: of the one whose error is largest beside its limit."""
-    errors: dict[int, float] = {}
-    allowed: dict[int, float] = {}
-    for value, one in limits.differences.items():
-        node, limit = tape.values[value].producer, limits.of(value).limit
-        if node is None:
-            continue
-        if node not in errors or one.relative * allowed[node] >= errors[node] * limit:
-            errors[node], allowed[node] = one.relative + 0.0, limit
-    return errors, allowed

@@ -1,9 +1,13 @@
 """Every planted fault is found and rightly placed, and its innocent sibling is proved."""
 
 import pytest
-from lens.planted import PLANTED
+from lens.planted_layers import PLANTED
 
 from chainrule.lens import verify
+
+
+def test_there_are_fifty_two_planted_faults():
+    assert len(PLANTED) == 52
 
 
 @pytest.mark.parametrize("name", PLANTED)

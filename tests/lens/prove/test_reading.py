@@ -36,6 +36,27 @@ def test_scatter_reduce_beside_zeros_is_proved():
     assert verified(lambda x, s: x.scatter_reduce(1, index, s, "prod") * between(1, 2, 2, 3).detach(), *given).ok
 
 
+@pytest.mark.parametrize("shape", [(1, 4), (5, 1), (1, 1)])
+def test_a_product_by_an_index_smaller_than_its_source_is_wrong_in_torch_and_placed(shape):
+    """pytorch #94336."""
+    index = torch.zeros(shape, dtype=torch.long)
+    given = (between(0.5, 2, 3, 4).requires_grad_(), between(0.6, 1.9, 5, 4).requires_grad_())
+    report = verified(lambda x, s: x.scatter_reduce(0, index, s, "prod"), *given)
+    assert report.verdict == "wrong"
+    assert report.place is not None and report.place.op == "scatter_reduce.two"
+    assert report.place.site is not None and report.place.site.file.endswith("test_reading.py")
+
+
+@pytest.mark.parametrize("how", ["amax", "amin"])
+def test_the_largest_of_groups_is_proved_within_narrow_limits(how):
+    """Rounding in what is compared would make equal numbers unequal, and limits so wide that nothing is proved."""
+    index = torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2]])
+    given = (between(0.5, 2, 3, 4).requires_grad_(), between(0.6, 1.9, 2, 4).requires_grad_())
+    report = verified(lambda x, s: x.exp().scatter_reduce(0, index, s.sin() + 2, how), *given)
+    assert report.ok
+    assert all(one.tolerance.limit < 1e-12 for one in report.parameters)
+
+
 def test_complex_weights_are_proved_by_all_three_ways():
     class Turned(nn.Module):
         def __init__(self):
