@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, RunError
 from chainrule.config import Config
 from chainrule.data import open_dataset
 from chainrule.finetune.examples import Taught
@@ -49,7 +49,8 @@ def lesson_of(
 def lesson_of_run(run: RunFolder, config: Config) -> AnswersLesson:
     """The lesson as it was, from the run's folder."""
     tuning = read_tuning(run)
-    assert tuning is not None
+    if tuning is None:
+        raise RunError(f"{run.tuning} is damaged, and no checkpoint has a copy of it; start the fine-tuning again")
     tokenizer = load_tokenizer(run.tokenizer)
     words = tokenizer, load_template(run.path, tokenizer)
     return lesson_of(run, tuning, words, kept(open_dataset(run.data), tuning.mask), config)

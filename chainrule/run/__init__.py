@@ -7,7 +7,17 @@ from chainrule.run.find import RUNS, check_source, find_run, find_step, last_beg
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.holder import held_bytes
-from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
+from chainrule.run.journal import (
+    JournalLines,
+    append_row,
+    cut_after_step,
+    journal_lines,
+    read_rows,
+    rewrite_rows,
+    rows_before_damage,
+    rows_from_end,
+)
+from chainrule.run.line import sealed_line
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
@@ -69,6 +79,17 @@ from chainrule.run.records import (
     rows_of,
 )
 from chainrule.run.removal import freed_bytes, remove_run
+from chainrule.run.seal import (
+    as_sealed,
+    is_sealed_file,
+    seal_files,
+    sealed_content,
+    sealed_object,
+    sealed_path,
+    unsealed_files,
+    write_run_file,
+    write_run_json,
+)
 from chainrule.run.tail import Tail
 
 __all__ = [
@@ -91,6 +112,7 @@ __all__ = [
     "Heads",
     "HealthRecord",
     "InsideRow",
+    "JournalLines",
     "LayersRow",
     "LoraRecord",
     "Machine",
@@ -127,10 +149,10 @@ __all__ = [
     "TrainRow",
     "Tuning",
     "append_row",
+    "as_sealed",
     "check_free",
     "check_source",
     "cut_after_step",
-    "damaged_rows",
     "find_run",
     "find_step",
     "forget_start",
@@ -139,6 +161,8 @@ __all__ = [
     "held_out_rows",
     "is_begun",
     "is_running",
+    "is_sealed_file",
+    "journal_lines",
     "last_begun",
     "last_record",
     "list_runs",
@@ -157,11 +181,20 @@ __all__ = [
     "remove_run",
     "resume_command",
     "rewrite_rows",
+    "rows_before_damage",
     "rows_from_end",
     "rows_of",
     "run_lock",
     "run_of",
+    "seal_files",
+    "sealed_content",
+    "sealed_line",
+    "sealed_object",
+    "sealed_path",
     "step_folder",
     "steps_of",
     "turn_lock",
+    "unsealed_files",
+    "write_run_file",
+    "write_run_json",
 ]

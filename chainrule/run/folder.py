@@ -25,6 +25,7 @@
       summary.json          the end: bits per byte, baselines, time
       report.html           one page with everything
       old/                  with --from RUN: the old run's token shards, linked
+      SHA256SUMS            the checksums of the small files here
       lock, lock.json       held by the one process that writes, and who that is
 """
 
@@ -159,6 +160,11 @@ class RunFolder:
     def report(self) -> Path:
         """The report, one HTML page."""
         return self.path / "report.html"
+
+    @property
+    def sums(self) -> Path:
+        """The checksums of the small files, as sha256sum writes and checks them."""
+        return self.path / "SHA256SUMS"
 
     @property
     def lock(self) -> Path:

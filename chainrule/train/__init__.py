@@ -4,6 +4,7 @@ from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
+from chainrule.train.mend import kept_files, own_settings
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
@@ -43,10 +44,12 @@ __all__ = [
     "gentle_rate",
     "gradient_norms",
     "held_out_bits",
+    "kept_files",
     "link_old_text",
     "old_dataset",
     "on_machine",
     "own_scoring",
+    "own_settings",
     "prepare_text",
     "pretrain",
     "ready",

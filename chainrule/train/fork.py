@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from chainrule.base import CheckpointError, ConfigError, DataError, RunError, bytes_text, disk_faults, write_json
+from chainrule.base import CheckpointError, ConfigError, DataError, RunError, bytes_text, disk_faults
 from chainrule.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -23,16 +23,29 @@ from chainrule.checkpoint import (
 )
 from chainrule.config import Config, Layer, Resolved, check_fork, fork_of, load_toml, resolve
 from chainrule.data import is_prepared, link_shards
-from chainrule.run import Ancestor, Event, RunFolder, append_row, find_step, read_start, read_tuning, rows_of
+from chainrule.run import (
+    Ancestor,
+    Event,
+    RunFolder,
+    append_row,
+    find_step,
+    read_start,
+    read_tuning,
+    rows_of,
+    seal_files,
+    write_run_json,
+)
 from chainrule.train.course import course_of
+from chainrule.train.mend import kept_files
 from chainrule.train.record import start_record
 from chainrule.train.session import Session
 from chainrule.train.settings import pinned, save_settings
 from chainrule.train.stages import Start
 from chainrule.train.start import again
 
-# What a checkpoint holds besides what is copied as it is: its state and its settings are the fork's own.
-OWN = ("state.json", "config.toml")
+ANY_RUN = RunFolder(Path())
+# What a checkpoint holds besides what is copied as it is: state, settings, record and text are the fork's own.
+OWN = ("state.json", *(path.name for path in (ANY_RUN.config, ANY_RUN.machine, ANY_RUN.manifest)))
 
 
 @dataclass(frozen=True)
@@ -148,7 +161,7 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
     record = replace(
         known, minutes=asked.minutes, layers=asked.layers, budget=None, lineage=(*known.lineage, fork.ancestor)
     )
-    write_json(run.machine, record.row())
+    write_run_json(run, run.machine, record.row())
     with disk_faults(run.path, "copying"):
         for name in checkpoint.files:
             if name not in OWN and not name.endswith(".safetensors"):
@@ -156,6 +169,7 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
         for path in (source.metrics, source.health, source.samples):
             if path.is_file():
                 shutil.copyfile(path, run.path / path.name)  # a resume cuts them at its step
+    seal_files(run, *kept_files(run))
     for event in _events(fork, minutes):
         append_row(run.events, event.row())
     _save(run, fork)
@@ -184,4 +198,6 @@ def _save(run: RunFolder, fork: Fork) -> None:
     with TemporaryDirectory() as place:
         settings = RunFolder(Path(place))
         save_settings(settings, replace(fork.resolved, config=config.model_copy(update={"training": training})))
-        save_checkpoint(run.checkpoints, checkpoint.step, {}, state, [*kept, settings.config])
+        save_checkpoint(
+            run.checkpoints, checkpoint.step, {}, state, [*kept, settings.config, run.machine, run.manifest]
+        )
