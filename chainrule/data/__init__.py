@@ -15,7 +15,7 @@ from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.rows import Row
 from chainrule.data.scan import Progress
-from chainrule.data.store import Dataset, TokenStore, open_dataset
+from chainrule.data.store import Dataset, TokenStore, open_dataset, run_dataset
 from chainrule.data.structured import holds_rows, structured_rows
 from chainrule.data.surveying import Survey, survey, survey_key
 
@@ -50,6 +50,7 @@ __all__ = [
     "open_dataset",
     "portions",
     "refuse_little",
+    "run_dataset",
     "shards_key",
     "structured_rows",
     "survey",

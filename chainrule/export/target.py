@@ -8,7 +8,7 @@ from typing import Protocol
 
 from chainrule.base import ConfigError, disk_faults, nearest, write_bytes
 from chainrule.checkpoint import OpenedModel, open_model
-from chainrule.data import open_dataset
+from chainrule.data import run_dataset
 from chainrule.export.card import model_card
 from chainrule.export.gguf import USE, GgufReadBack, as_written, require, write_gguf_folder
 from chainrule.export.hugging_face import USE_WITH_TRANSFORMERS, write_hugging_face
@@ -122,9 +122,8 @@ def _held_out(run: RunFolder | None, opened: OpenedModel) -> Sequence[Sequence[i
     """Stretches of the run's held-out text, evenly spread; none when its data was made elsewhere or is gone."""
     if run is None or not run.manifest.is_file():
         return []
-    dataset = open_dataset(run.data, verify=False)
-    if dataset.manifest.tokenizer != opened.tokenizer.fingerprint:
-        return []
+    dataset = run_dataset(run)
+    dataset.check_tokenizer(opened.tokenizer.fingerprint, opened.origin)
     store = dataset.split("validation")
     length = min(HELD_OUT_TOKENS, opened.config.context_length, store.n_tokens)
     last = store.n_tokens - length

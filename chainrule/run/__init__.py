@@ -2,7 +2,7 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.checkpoints import step_folder, steps_of
-from chainrule.run.facts import Facts, held_out_rows, read_facts
+from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
@@ -195,6 +195,7 @@ __all__ = [
     "steps_of",
     "turn_lock",
     "unsealed_files",
+    "unused_parts",
     "write_run_file",
     "write_run_json",
 ]

@@ -137,6 +137,12 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def journals(self) -> tuple[Path, ...]:
+        """All files of JSON lines."""
+        looks = (self.metrics, self.health, self.phases, self.samples)
+        return (*looks, self.surprise, self.anchors, self.events, self.examples)
+
+    @property
     def skipped(self) -> Path:
         """The folder of batches that gave non-finite numbers."""
         return self.path / "skipped"

@@ -49,10 +49,10 @@ def seal_files(run: RunFolder, *paths: Path) -> None:
 def sealed_content(run: RunFolder, path: Path) -> bytes | None:
     """The file's content as the run wrote it: its own, or a checkpoint's copy of it; None where neither is there.
 
-    What has no checksum is taken as it stands.
+    What has no checksum is taken as it stands, and what was removed is not there.
     """
-    found = as_sealed(run, path)
-    if found is None or not found.is_file():
+    found = as_sealed(run, path) if path.is_file() else None
+    if found is None:
         return None
     with disk_faults(found, "reading"):
         return found.read_bytes()
@@ -109,7 +109,8 @@ def unsealed_files(run: RunFolder) -> list[str]:
     found = []
     for name in sorted(known):
         path = run.path / name
-        if not is_sealed_file(run, path):
+        # To remove the prepared text, to free its space, is nobody's damage.
+        if not is_sealed_file(run, path) and (path.is_file() or path != run.manifest):
             what = "was edited or damaged since the run wrote it" if path.is_file() else "is gone"
             copy = as_sealed(run, path)
             instead = f"the copy in {copy.parent.name} is used" if copy else "it is not used"

@@ -57,6 +57,8 @@ class Fork:
     before: Config
     resolved: Resolved
     ancestor: Ancestor
+    passed_over: tuple[str, ...] = ()
+    """Newer checkpoints that are damaged, with the reason."""
 
     @property
     def same_way(self) -> bool:
@@ -76,7 +78,8 @@ def find_fork(layers: Sequence[Layer], minutes: float | None) -> Fork | None:
     source, step = find_step(word)
     if read_tuning(source) is not None:
         raise RunError(f"{source.path} is a run of fine-tuning, and a fork is of pretraining; finetune begins from it")
-    checkpoint = _checkpoint(source, step)
+    rejected: list[str] = []
+    checkpoint = _checkpoint(source, step, rejected)
     saved = load_toml(checkpoint.path / source.config.name)
     name = f"{source.path}@{checkpoint.step}"
     resolved = resolve([Layer(f"fork of {name}", saved.values), *layers])
@@ -85,13 +88,17 @@ def find_fork(layers: Sequence[Layer], minutes: float | None) -> Fork | None:
     changed = check_fork(before, resolved.config)
     _check_length(source, checkpoint, before, resolved.config, minutes)
     told = {key: [old, new] for key, (old, new) in changed.items()}
-    return Fork(source, checkpoint, before, resolved, Ancestor(str(source.path), checkpoint.step, told))
+    return Fork(
+        source, checkpoint, before, resolved, Ancestor(str(source.path), checkpoint.step, told), tuple(rejected)
+    )
 
 
 def begin_fork(start: Start, fork: Fork, layers: Sequence[Layer], minutes: float | None) -> Session:
     """The session of the fork at the step at which it begins; a start that fails leaves nothing of it."""
     run = start.run
     try:
+        for reason in fork.passed_over:
+            start.say(f"passed over: {reason}; the fork begins at step {fork.checkpoint.step}")
         copied = _lay_out(run, fork, layers, minutes)
         if copied:
             start.say(f"{bytes_text(copied)} of text were copied from {fork.source.path}, which is on another disk")
@@ -105,15 +112,14 @@ def begin_fork(start: Start, fork: Fork, layers: Sequence[Layer], minutes: float
     return session
 
 
-def _checkpoint(source: RunFolder, step: int | None) -> Checkpoint:
-    """The checkpoint of that step, or the newest that verifies."""
+def _checkpoint(source: RunFolder, step: int | None, rejected: list[str]) -> Checkpoint:
+    """The checkpoint of that step, or the newest that verifies; why newer ones do not is added to `rejected`."""
     there = steps_of(source.checkpoints)
     if step is not None and step not in there:
         known = ", ".join(map(str, there)) or "none"
         raise CheckpointError(f"{source.path} has no checkpoint of step {step}; it has {known}")
     if step is not None:
         return load_checkpoint(step_folder(source.checkpoints, step))
-    rejected: list[str] = []
     found = newest_checkpoint(source.checkpoints, on_reject=lambda _, reason: rejected.append(reason))
     if found is None:
         why = "; ".join(rejected) or "it was stopped before its first save"

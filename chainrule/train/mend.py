@@ -38,11 +38,10 @@ def put_back(run: RunFolder, watch: Watch) -> None:
         write_event(run, watch, f"{SUMS} was damaged: the run's small files are taken as they stand, and sealed again")
     for name in sorted(known or {}):
         path = run.path / name
-        if path != run.config and not is_sealed_file(run, path):
+        if path != run.config and path.parent.is_dir() and not is_sealed_file(run, path):
             _mend(run, path, watch)
-    seal_files(
-        run, *(path for path in kept_files(run) if known is None or path.relative_to(run.path).as_posix() not in known)
-    )
+    new = (path for path in kept_files(run) if path.relative_to(run.path).as_posix() not in (known or {}))
+    seal_files(run, *new)
 
 
 def _mend(run: RunFolder, path: Path, watch: Watch) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 
 from chainrule.base import bytes_text
 from chainrule.config import Config, Layer, Resolved
-from chainrule.data import Dataset, Survey, open_dataset
+from chainrule.data import Dataset, Survey, run_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
 from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
@@ -158,7 +158,7 @@ class Settled:
         What machine.json has lost of that is worked out and written again.
         """
         config, facts = resolved.config, start.look_at_machine(resolved.config)
-        tokenizer, dataset = load_tokenizer(start.run.tokenizer), open_dataset(start.run.data)
+        tokenizer, dataset = load_tokenizer(start.run.tokenizer), run_dataset(start.run)
         planned_as = in_windows(config, start.lesson.window_tokens(config))
         plan, about, data = record.plan, record.tokenizer, data_row(dataset, planned_as)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
