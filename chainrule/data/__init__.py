@@ -9,7 +9,7 @@ from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
 from chainrule.data.look import look_at_text
-from chainrule.data.manifest import Manifest, ShardEntry, is_prepared
+from chainrule.data.manifest import Manifest, ShardEntry, is_prepared, load_manifest
 from chainrule.data.parallel import portions
 from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
@@ -45,6 +45,7 @@ __all__ = [
     "king_james_is_here",
     "link_shards",
     "list_files",
+    "load_manifest",
     "look_at_text",
     "open_cache",
     "open_dataset",
