@@ -3,9 +3,10 @@
 import shlex
 from pathlib import Path
 
-from chainrule.base import SUMS, CheckpointError, ConfigError, DiskError, RunError, read_sums
+from chainrule.base import SUMS, CheckpointError, ConfigError, DataError, DiskError, RunError, read_sums
 from chainrule.checkpoint import verified_file
 from chainrule.config import Layer, differences, load_toml, resolve
+from chainrule.data import load_manifest
 from chainrule.run import (
     RunFolder,
     as_sealed,
@@ -46,6 +47,8 @@ def put_back(run: RunFolder, watch: Watch) -> None:
 
 def _mend(run: RunFolder, path: Path, watch: Watch) -> None:
     begun = is_begun(run)
+    if path == run.manifest and _is_whole_text(run.data):
+        return  # not damaged but another text: whoever opens it refuses it
     copy = as_sealed(run, path) or (_older_copy(run, path) if path == run.machine else None)
     if copy is not None:
         write_run_file(run, path, copy.read_bytes())
@@ -57,6 +60,14 @@ def _mend(run: RunFolder, path: Path, watch: Watch) -> None:
             f"{path} was edited or damaged since the run wrote it, and no checkpoint has a copy of it; bring it back "
             "from a backup, or start a new run under another name"
         )
+
+
+def _is_whole_text(folder: Path) -> bool:
+    try:
+        load_manifest(folder)
+    except DataError:
+        return False
+    return True
 
 
 def own_settings(run: RunFolder) -> Layer:
