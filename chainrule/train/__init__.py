@@ -4,7 +4,7 @@ from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
-from chainrule.train.mend import kept_files, own_settings
+from chainrule.train.mend import kept_files
 from chainrule.train.objective import LossFunction, NextToken, Objective
 from chainrule.train.once_more import differing_environment, steps_again, take_up
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
@@ -54,7 +54,6 @@ __all__ = [
     "old_dataset",
     "on_machine",
     "own_scoring",
-    "own_settings",
     "prepare_text",
     "pretrain",
     "ready",

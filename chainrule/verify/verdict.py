@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.run import RunFolder
 from chainrule.verify.checks import Check, State, verify_files
-from chainrule.verify.replay import replay
+from chainrule.verify.stretch import replay
 
 SECONDS = 60.0
 
