@@ -1,7 +1,8 @@
 """What the files of a run say of each other: checksums, fingerprints, and whom it goes on from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +73,7 @@ def _journals(run: RunFolder) -> Check:
 
 
 def _whole(name: str, folders: list[Path]) -> Check:
-    return _counted(name, [lambda folder=folder: load_checkpoint(folder) for folder in folders])  # type: ignore[misc]
+    return _counted(name, [partial(load_checkpoint, folder) for folder in folders])
 
 
 def _shards(name: str, folder: Path) -> Check:
@@ -87,7 +88,7 @@ def _shards(name: str, folder: Path) -> Check:
 
 def _together(run: RunFolder) -> Check:
     """Settings, tokenizer and text are those that every checkpoint learnt with."""
-    tries = [lambda step=step: _belongs(run, step) for step in steps_of(run.checkpoints)]  # type: ignore[misc]
+    tries = [partial(_belongs, run, step) for step in steps_of(run.checkpoints)]
     return _counted("settings, tokenizer and text belong to each checkpoint", tries)
 
 
@@ -114,8 +115,7 @@ def _lineage(run: RunFolder, ancestors: list[tuple[Path, int]]) -> Check:
     """The checkpoints that it was forked from, and the model that its adapter stands on, as far as they are there."""
     there = [(path, step) for path, step in ancestors if step in steps_of(RunFolder(path).checkpoints)]
     tries: list[Callable[[], object]] = [
-        lambda path=path, step=step: load_checkpoint(step_folder(RunFolder(path).checkpoints, step))  # type: ignore[misc]
-        for path, step in there
+        partial(load_checkpoint, step_folder(RunFolder(path).checkpoints, step)) for path, step in there
     ]
     if _has_adapter(run):
         newest = step_folder(run.checkpoints, steps_of(run.checkpoints)[-1])
@@ -125,7 +125,7 @@ def _lineage(run: RunFolder, ancestors: list[tuple[Path, int]]) -> Check:
     return Check("lineage", found.tried, found.held, "; ".join(filter(None, [found.note, *gone])), bool(gone))
 
 
-def _counted(what: str, tries: list[Callable[[], object]]) -> Check:
+def _counted(what: str, tries: Sequence[Callable[[], object]]) -> Check:
     """How many of them raise nothing of ours, and what the others say."""
     faults = []
     for attempt in tries:
