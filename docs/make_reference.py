@@ -41,6 +41,7 @@ ROOMS = (
         "tune",
         "verdict",
         "spike",
+        "verify",
         "health",
         "data",
         "device",

@@ -37,7 +37,9 @@ from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
+from chainrule.base.seals import read_sealed, unsealed, write_sealed
 from chainrule.base.spinning import spin_less, spins
+from chainrule.base.sums import SUMS, read_sums, sums_of, write_sums
 from chainrule.base.typos import nearest
 from chainrule.base.units import (
     bytes_text,
@@ -51,6 +53,7 @@ from chainrule.base.units import (
 
 __all__ = [
     "CLASSES",
+    "SUMS",
     "ChainruleError",
     "CheckpointError",
     "ConfigError",
@@ -91,16 +94,22 @@ __all__ = [
     "processor_class",
     "processor_name",
     "ratio_text",
+    "read_sealed",
+    "read_sums",
     "resident_bytes",
     "sha256_of_file",
     "speed_text",
     "spin_less",
     "spins",
+    "sums_of",
     "system_refusals",
     "temporary_name",
+    "unsealed",
     "usable_cores",
     "usable_memory",
     "whole_file",
     "write_bytes",
     "write_json",
+    "write_sealed",
+    "write_sums",
 ]

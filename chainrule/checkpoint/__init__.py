@@ -16,7 +16,8 @@ from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
-from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint
+from chainrule.checkpoint.listed import check_listed
+from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verified_file
 from chainrule.checkpoint.names import clean_stumps
 from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
 from chainrule.checkpoint.peft_format import peft_words, to_peft
@@ -37,6 +38,7 @@ __all__ = [
     "base_of",
     "build_model",
     "check_base",
+    "check_listed",
     "clean_stumps",
     "from_hugging_face",
     "is_word_of_a_model",
@@ -62,6 +64,7 @@ __all__ = [
     "steps_of",
     "to_hugging_face",
     "to_peft",
+    "verified_file",
     "write_gguf",
     "write_tensors",
 ]

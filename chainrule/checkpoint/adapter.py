@@ -10,7 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
+from chainrule.base import CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.checkpoint.listed import check_listed
 from chainrule.checkpoint.load import Checkpoint, load_weights
 from chainrule.checkpoint.peft_format import TRAINED_ROWS, from_peft, to_peft
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
@@ -82,6 +83,7 @@ def save_adapter(model: GPT, folder: Path, name: str | None = None, *, base: str
             write_tensors(stream, tensors, {"format": "pt", BASE: base_fingerprint(model)})
         # Last: without it nobody takes the folder for an adapter.
         write_json(folder / SETTINGS, settings)
+        write_sums(folder, sums_of(folder, (SETTINGS, WEIGHTS)))
 
 
 def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> None:
@@ -96,6 +98,7 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> Non
             f"an adapter stands on full weights, and these are packed; put {folder} on the model before that"
         )
     config = read_adapter_settings(folder)
+    check_listed(folder)
     if made_for := read_metadata(folder / WEIGHTS).get(BASE):
         check_base(model, made_for, str(folder))
     settings, tensors = from_peft(model, config, read_tensors(folder / WEIGHTS))

@@ -59,9 +59,17 @@ def load_checkpoint(path: Path, *, verify: bool = True) -> Checkpoint:
 
 def verified_state(path: Path) -> Mapping[str, Any]:
     """The small state of a checkpoint, itself verified and the tensors not; raises CheckpointError when damaged."""
-    manifest = read_manifest(path)
-    verify_files(path, CheckpointManifest(manifest.step, {STATE: manifest.files[STATE]}))
+    verified_file(path, STATE)
     return load_checkpoint(path, verify=False).state
+
+
+def verified_file(folder: Path, name: str) -> Path:
+    """One file of a checkpoint, itself verified and the others not; CheckpointError when it is damaged or not there."""
+    manifest = read_manifest(folder)
+    if name not in manifest.files:
+        raise CheckpointError(f"{folder} has no {name}")
+    verify_files(folder, CheckpointManifest(manifest.step, {name: manifest.files[name]}))
+    return folder / name
 
 
 def newest_checkpoint(parent: Path, *, on_reject: Callable[[Path, str], None]) -> Checkpoint | None:

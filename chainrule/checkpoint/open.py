@@ -22,6 +22,7 @@ from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
+from chainrule.checkpoint.listed import check_listed
 from chainrule.checkpoint.load import (
     Checkpoint,
     load_checkpoint,
@@ -184,6 +185,7 @@ def _on_its_base(checkpoint: Checkpoint, config: ModelConfig) -> GPT:
 def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) -> OpenedModel:
     if not (folder / TOKENIZER).is_file():
         raise CheckpointError(f"{folder} has no {TOKENIZER}; copy the one that the model was trained with into it")
+    check_listed(folder)
     settings = read_settings(folder)
     config, state_dict = from_hugging_face(settings, read_weights(folder))
     tokenizer = load_tokenizer(folder / TOKENIZER)
@@ -200,6 +202,7 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
 
 
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
+    check_listed(file.parent, (file.name,))
     read = read_gguf(file)
     model = build_model(read.config, read.state_dict, str(file), device, copied=False)
     return OpenedModel(model, read.tokenizer, read.config, origin, template=read.template)

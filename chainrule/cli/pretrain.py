@@ -15,7 +15,7 @@ from chainrule.cli.start import train_run
 from chainrule.config import Layer, changes_on_resume, fork_of, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
-from chainrule.run import RUNS, find_run, find_step, last_begun, new_run
+from chainrule.run import RUNS, as_sealed, find_run, find_step, last_begun, new_run
 
 
 def pretrain(
@@ -90,7 +90,7 @@ def pretrain(
             raise ConfigError(f"minutes={minutes:g} is no time to train in; give a positive number such as 5")
         run = find_run(paths[0], runs_folder) if paths else last_begun(runs_folder)
         changes = flag_layer(flags, shortcuts)
-        for key, (old, new) in changes_on_resume(load_toml(run.config), changes).items():
+        for key, (old, new) in changes_on_resume(load_toml(as_sealed(run, run.config) or run.config), changes).items():
             say(f"changed: {key} from {old!r} to {new!r}")
         return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json, log_to=log_to)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []

@@ -11,7 +11,15 @@ from chainrule.base import RunError, bytes_text, count_text, duration_text
 from chainrule.cli.asking import agreed
 from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
-from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run
+from chainrule.run import (
+    RUNS,
+    find_run,
+    freed_bytes,
+    list_runs,
+    read_facts,
+    remove_run,
+    unused_parts,
+)
 from chainrule.show import printable
 from chainrule.verdict import Overview, compare, findings, lineage_words, overview_or_name
 
@@ -38,6 +46,9 @@ def runs(*, runs_folder: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     else:
         columns = ("run", "status", "parameters", "steps", "tokens", "bits/byte", "time", "disk")
         print_table("", columns, [_line(run) for run in found], left=2)
+        for run in found:
+            for reason in run.unused:
+                say(f"{run.name}: {reason}")
 
 
 @app.command
@@ -54,6 +65,9 @@ def diff(first: str, second: str, /, *, runs_folder: RunsFolder = RUNS, as_json:
         Another.
     """
     pair = [find_run(name, runs_folder) for name in (first, second)]
+    for run in pair:
+        for reason in unused_parts(run):
+            say(f"{run.name}: {reason}")
     found = compare(*pair)
     settings, points = found.settings, found.points
     if as_json:

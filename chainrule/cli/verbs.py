@@ -33,6 +33,7 @@ VERBS = {
     "conformance": "Try a server against the contract of OpenAI's interface.",
     "evaluate": "Measure a model on held-out text.",
     "classify": "Teach a model to tell texts apart, and judge it.",
+    "verify": "Prove a run: every checksum, and a stretch of it made again, bit for bit.",
     "report": "Write a run's report: one HTML page.",
     "runs": "List runs, show one, remove some.",
     "watch": "Watch runs in the browser while they go on, or save them as one page.",

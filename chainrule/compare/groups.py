@@ -8,7 +8,17 @@ from chainrule.base import ChainruleError, ConfigError, RunError
 from chainrule.compare.curves import Axis, Line, Look, line_of, looks_of
 from chainrule.config import ROUNDED_ON_RESUME, SAFE_ON_RESUME, Config, differences, load_toml, resolve
 from chainrule.plan import flops_per_token
-from chainrule.run import RunFolder, Summary, TrainRow, is_running, last_record, list_runs, read_manifest, read_summary
+from chainrule.run import (
+    RunFolder,
+    Summary,
+    TrainRow,
+    is_running,
+    last_record,
+    list_runs,
+    read_manifest,
+    read_summary,
+    sealed_path,
+)
 
 SEED = "training.seed"
 
@@ -102,7 +112,7 @@ def groups_of(runs: Sequence[RunFolder]) -> list[Group]:
 
 def member(run: RunFolder) -> Member:
     """What the run's files say of it."""
-    config, summary = resolve([load_toml(run.config)]).config, read_summary(run)
+    config, summary = resolve([load_toml(sealed_path(run, run.config))]).config, read_summary(run)
     status = "running" if is_running(run) else summary.status or "interrupted"
     return Member(run, config, summary, looks_of(run), status)
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from chainrule.base import ChainruleError, bytes_text
 from chainrule.compare.groups import Group, Member
-from chainrule.data import open_dataset
-from chainrule.run import read_manifest
+from chainrule.data import run_dataset
+from chainrule.run import (
+    read_manifest,
+    sealed_path,
+)
 from chainrule.tokenizer import load_tokenizer
 
 READ_TOKENS = 1 << 20
@@ -51,8 +54,10 @@ def _digest(one: Member) -> tuple[str | None, str]:
     if manifest.fingerprint is None:
         return None, "its data folder is gone"
     try:
-        store = open_dataset(one.run.data, verify=False).split("validation")
-        tokenizer, digest, size = load_tokenizer(one.run.tokenizer), hashlib.sha256(), 0
+        text = run_dataset(one.run)
+        tokenizer, digest, size = load_tokenizer(sealed_path(one.run, one.run.tokenizer)), hashlib.sha256(), 0
+        text.check_tokenizer(tokenizer.fingerprint, str(one.run.tokenizer))
+        store = text.split("validation")
         for start in range(0, store.n_tokens, READ_TOKENS):
             content = tokenizer.decode_bytes(store.read(start, min(READ_TOKENS, store.n_tokens - start)))
             digest.update(content)

@@ -7,7 +7,13 @@ from pathlib import Path
 from chainrule.base import ConfigError, RunError
 from chainrule.compare.groups import Group, Member, member, same_but_seed
 from chainrule.config import Layer, load_toml
-from chainrule.run import RunFolder, Summary, is_running, list_runs
+from chainrule.run import (
+    RunFolder,
+    Summary,
+    is_running,
+    list_runs,
+    sealed_path,
+)
 from chainrule.train import Watch, pretrain, silent
 
 MOST_SEEDS = 50
@@ -55,7 +61,10 @@ def train_seed(missing: Missing, watch: Watch = silent) -> Summary:
 def _layers(own: Member, seed: int) -> list[Layer]:
     """The run's settings with the steps that it took, and the seed."""
     changed = {"seed": seed, "steps": own.summary.step or own.config.training.steps}
-    return [load_toml(own.run.config), Layer(f"{own.run.name} with another seed", {"training": changed})]
+    return [
+        load_toml(sealed_path(own.run, own.run.config)),
+        Layer(f"{own.run.name} with another seed", {"training": changed}),
+    ]
 
 
 def _place(own: Member, seed: int) -> tuple[RunFolder, bool]:

@@ -5,7 +5,10 @@ from typing import Any
 
 from chainrule.base import ChainruleError, finite
 from chainrule.config import Config, differences, load_toml, resolve
-from chainrule.run import RunFolder
+from chainrule.run import (
+    RunFolder,
+    sealed_path,
+)
 
 
 def settings_apart(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
@@ -28,6 +31,6 @@ def settings_apart(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
 
 def _config(run: RunFolder) -> Config | None:
     try:
-        return resolve([load_toml(run.config)]).config
+        return resolve([load_toml(sealed_path(run, run.config))]).config
     except (ChainruleError, OSError):
         return None

@@ -25,6 +25,7 @@ from chainrule.run import (
     resume_command,
     step_folder,
     steps_of,
+    unsealed_files,
 )
 from chainrule.verdict import MARKS, Verdict, against_baselines, findings, judge, known_baselines
 
@@ -96,6 +97,7 @@ def facts_of(run: RunFolder, journals: Journals) -> Facts:
         tuning=read_tuning(run),
         answers=journals.answers,
         preferences=journals.preferences,
+        unused=unsealed_files(run),
     )
 
 

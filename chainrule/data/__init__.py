@@ -9,13 +9,13 @@ from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
 from chainrule.data.links import link_shards
 from chainrule.data.look import look_at_text
-from chainrule.data.manifest import Manifest, ShardEntry, is_prepared
+from chainrule.data.manifest import Manifest, ShardEntry, is_prepared, load_manifest
 from chainrule.data.parallel import portions
 from chainrule.data.preparation import shards_key, write_shards
 from chainrule.data.reading import DocumentPart, all_documents
 from chainrule.data.rows import Row
 from chainrule.data.scan import Progress
-from chainrule.data.store import Dataset, TokenStore, open_dataset
+from chainrule.data.store import Dataset, TokenStore, open_dataset, run_dataset
 from chainrule.data.structured import holds_rows, structured_rows
 from chainrule.data.surveying import Survey, survey, survey_key
 
@@ -45,11 +45,13 @@ __all__ = [
     "king_james_is_here",
     "link_shards",
     "list_files",
+    "load_manifest",
     "look_at_text",
     "open_cache",
     "open_dataset",
     "portions",
     "refuse_little",
+    "run_dataset",
     "shards_key",
     "structured_rows",
     "survey",

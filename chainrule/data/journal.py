@@ -1,6 +1,5 @@
 """The journal of finished shards: an interrupted preparation goes on after the last one and ends with equal bytes."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from chainrule.base import DataError, disk_faults, write_bytes
 from chainrule.data.jobs import Split
 from chainrule.data.manifest import FILE_NAME, ShardEntry
 from chainrule.data.shards import read_layout, sha256_of
-from chainrule.run import append_row, read_rows
+from chainrule.run import append_row, rows_before_damage, sealed_line
 
 OURS = re.compile(r"(train|validation)-\d{5,}\.safetensors")
 STUMP = re.compile(r"\..+\.tmp-\d+")
@@ -58,12 +57,13 @@ class ShardJournal:
         self.n_bytes = 0
         """Bytes of text in all finished shards."""
         self._final: list[str] = []
-        rows = list(read_rows(self._path))
+        # Behind a damaged line nothing is believed: the shard that it told of would be missing in the text.
+        rows = list(rows_before_damage(self._path))
         if rows and rows[0].get("key") == key:
             self._take(rows[1:])
         self._clean()
         kept = [{"key": key}, *self._rows()]
-        write_bytes(self._path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        write_bytes(self._path, b"".join(map(sealed_line, kept)))
 
     def of(self, split: Split) -> list[FinishedShard]:
         """The finished shards of one side."""

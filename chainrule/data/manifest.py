@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import DataError, write_json
+from chainrule.base import DataError, unsealed, write_sealed
 from chainrule.data.shards import system_fault
 from chainrule.run import DataReport
 
@@ -71,8 +71,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
 
 
 def save_manifest(manifest: Manifest, folder: Path) -> None:
-    """Writes `folder`/manifest.json, whole or not at all."""
-    write_json(folder / FILE_NAME, _content(manifest))
+    """Writes `folder`/manifest.json with its checksum, whole or not at all."""
+    write_sealed(folder / FILE_NAME, _content(manifest))
 
 
 def is_prepared(folder: Path) -> bool:
@@ -98,6 +98,10 @@ def _checked(content: Any, path: Path) -> Manifest:
     version = content.get("version") if isinstance(content, Mapping) else None
     if version != VERSION:
         raise DataError(f"{path}: is of version {version}, this chainrule reads {VERSION}; prepare the text again")
+    # The fingerprint is of what is learnt from; the seal is of the report as well, whose sizes figures are told by.
+    content = unsealed(content)
+    if content is None:
+        raise DataError(f"{path}: was edited or damaged (its seal does not fit); prepare the text again")
     try:
         shards = tuple(ShardEntry(**entry) for entry in content["shards"])
         report = DataReport.of(content["report"]) or DataReport()
@@ -107,7 +111,7 @@ def _checked(content: Any, path: Path) -> Manifest:
         raise DataError(f"{path}: is damaged ({fault}); prepare the text again") from fault
     if not whole or any(Path(shard.file).name != shard.file for shard in shards):
         raise DataError(f"{path}: was edited (its fingerprint does not fit); prepare the text again")
-    # The fingerprint is of what is learnt from; the report is for people, but for the sizes, by which losses are told.
+    # Of a manifest without a seal (before December 2026) the sizes are looked at, by which losses are told.
     if any(report.split_bytes.get(side, -1) < 0 for side in ("train", "validation")):
         raise DataError(f"{path}: is damaged (its report does not tell the sizes); prepare the text again")
     return manifest

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.base import DataError
+from chainrule.base import DataError, read_sealed, write_sealed
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
 from chainrule.data.policy import refuse_flaw
 from chainrule.data.recording import Begun, Flaw, Recorded, Task, chained, halves, record, table_rows
-from chainrule.data.seals import read_sealed, write_sealed
 from chainrule.data.similarity import NO_SHINGLES, PERMUTATIONS
 from chainrule.data.streams import Span, ends_file
 from chainrule.data.table import BAD, MENDED, TRAIN, UNIT, TableFiles

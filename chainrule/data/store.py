@@ -14,6 +14,7 @@ from chainrule.base import DataError
 from chainrule.data.manifest import Manifest, ShardEntry, load_manifest
 from chainrule.data.mapped import Shard, ShardFile
 from chainrule.data.shards import sha256_of
+from chainrule.run import RunFolder, is_sealed_file
 
 COUNTED_AT_ONCE = 1 << 22
 
@@ -199,6 +200,14 @@ class Dataset:
                 total += np.bincount(shard.stretch(start, start + COUNTED_AT_ONCE), minlength=len(total))
         return total
 
+    def check_tokenizer(self, fingerprint: str, whose: str) -> None:
+        """Raises DataError when the ids mean something else to the tokenizer with this fingerprint."""
+        if self.manifest.tokenizer != fingerprint:
+            raise DataError(
+                f"{self.folder} was prepared with another tokenizer than that of {whose} (its fingerprint differs), so "
+                "its ids mean other words; bring the run's own data folder back, or name the text itself"
+            )
+
     def _side(self, name: str) -> list[ShardFile]:
         pairs = zip(self.manifest.shards, self.shards, strict=True)
         found = [shard for entry, shard in pairs if entry.split == name]
@@ -224,6 +233,16 @@ def open_dataset(folder: Path, *, verify: bool = False) -> Dataset:
     if damage:
         raise DataError(f"{'; '.join(damage)}. Restore what is damaged, or prepare the text again")
     return Dataset(folder, manifest, tuple(shards))
+
+
+def run_dataset(run: RunFolder, *, verify: bool = False) -> Dataset:
+    """The prepared text of a run; besides what `open_dataset` raises, DataError for one that is not the run's own."""
+    if run.manifest.is_file() and not is_sealed_file(run, run.manifest):
+        raise DataError(
+            f"{run.manifest} is not the one that the run wrote (its SHA-256 differs): it was edited or damaged, or the "
+            "folder is another run's. Bring the run's own data folder back"
+        )
+    return open_dataset(run.data, verify=verify)
 
 
 def _opened(path: Path, entry: ShardEntry, manifest: Manifest, *, verify: bool) -> ShardFile:

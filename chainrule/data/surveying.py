@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import disk_faults
+from chainrule.base import disk_faults, read_sealed, write_sealed
 from chainrule.config import TextConfig
 from chainrule.data.census import DECIDING, decide, figures, list_left_out, refuse_empty, refuse_flawed
 from chainrule.data.fields import text_builder
@@ -21,7 +21,6 @@ from chainrule.data.files import Listing, TextFile, list_files
 from chainrule.data.jobs import Job, Part, Split, read_job
 from chainrule.data.notes import text_notes
 from chainrule.data.scan import Progress, Scan
-from chainrule.data.seals import read_sealed, write_sealed
 from chainrule.data.similarity import VERSION
 from chainrule.data.split import Cut
 from chainrule.data.streams import Span

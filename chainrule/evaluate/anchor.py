@@ -9,13 +9,13 @@ from typing import Any
 
 from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel
-from chainrule.data import Dataset, DocumentPart, open_dataset
+from chainrule.data import Dataset, DocumentPart, run_dataset
 from chainrule.evaluate.documents import score_documents
 from chainrule.evaluate.held_out import run_beside
 from chainrule.evaluate.measure import Measurement
 from chainrule.evaluate.scoring import Scoring
 from chainrule.evaluate.texts import encode_texts
-from chainrule.run import Anchor, RunFolder, append_row, run_of
+from chainrule.run import Anchor, RunFolder, append_row, run_of, sealed_path
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 # Enough for three digits; GPT-2 124M takes a minute or two for them on a few cores.
@@ -33,8 +33,9 @@ def measure_anchor(model: OpenedModel, source: str, run: RunFolder, **given: Any
     own = run_of(Path(source))
     if own is not None and own.path.resolve() == run.path.resolve():
         raise ConfigError(f"--on {run.path} is the run itself; its own figure comes from `chainrule evaluate {source}`")
-    dataset = open_dataset(run_beside(run.path).data)
-    tokenizer = load_tokenizer(run.tokenizer)
+    dataset = run_dataset(run_beside(run.path))
+    tokenizer = load_tokenizer(sealed_path(run, run.tokenizer))
+    dataset.check_tokenizer(tokenizer.fingerprint, str(run.tokenizer))
     texts = encode_texts(held_out_documents(dataset, tokenizer, run.name), model.tokenizer)
     context = model.config.context_length
     usual = Scoring(max_tokens=ANCHOR_TOKENS, stride=max(1, context // 2))

@@ -1,15 +1,20 @@
 """A run's own held-out text, scored as the run scored it at its end: the same figure, to the last digit."""
 
-import json
 from dataclasses import fields
 from pathlib import Path
 
-from chainrule.base import CheckpointError, ConfigError, DataError
+from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve
-from chainrule.data import Dataset, TokenStore, open_dataset
+from chainrule.data import Dataset, TokenStore, run_dataset
 from chainrule.evaluate.scoring import Scoring
-from chainrule.run import RunFolder, Summary, run_of
+from chainrule.run import (
+    RunFolder,
+    Summary,
+    read_summary,
+    run_of,
+    sealed_path,
+)
 
 
 def run_beside(source: str | Path) -> RunFolder:
@@ -24,29 +29,25 @@ def run_beside(source: str | Path) -> RunFolder:
 
 def held_out_text(run: RunFolder, opened: OpenedModel) -> TokenStore:
     """The run's held-out text; raises DataError when its ids are of another tokenizer than the model's."""
-    dataset = open_dataset(run.data)
+    dataset = run_dataset(run)
     check_same_tokenizer(dataset, opened)
     return dataset.split("validation")
 
 
 def check_same_tokenizer(dataset: Dataset, opened: OpenedModel) -> None:
     """Raises DataError when the ids of the prepared text mean something else to the model."""
-    if dataset.manifest.tokenizer != opened.tokenizer.fingerprint:
-        raise DataError(
-            f"{dataset.folder} was prepared with another tokenizer than that of {opened.origin} (its fingerprint "
-            "differs), so its ids mean other words; bring the run's own data folder back, or name the text itself"
-        )
+    dataset.check_tokenizer(opened.tokenizer.fingerprint, opened.origin)
 
 
 def own_scoring(run: RunFolder) -> tuple[Scoring, Summary]:
     """How the run scored itself at its end, and its summary (empty for a run that is not finished).
 
-    A run that has not scored itself yet is scored as it will be. Raises CheckpointError for a damaged summary.
+    A run that has not scored itself yet, or whose summary is damaged, is scored as it would be. `unsealed_files` tells.
     """
-    summary = _whole_summary(run)
+    summary = read_summary(run)
     if (own := summary.scored) is not None:
         return Scoring(**{one.name: getattr(own, one.name) for one in fields(Scoring)}), summary
-    config = resolve([load_toml(run.config)]).config
+    config = resolve([load_toml(sealed_path(run, run.config))]).config
     return Scoring(
         max_tokens=None,
         stride=max(1, config.model.context_length // 2),
@@ -55,19 +56,3 @@ def own_scoring(run: RunFolder) -> tuple[Scoring, Summary]:
         documents=not config.text.cross_documents,
         threads=config.machine.threads,
     ), summary
-
-
-def _whole_summary(run: RunFolder) -> Summary:
-    """summary.json; CheckpointError when it is no JSON object, or does not tell how held-out text was scored."""
-    if not run.summary.is_file():
-        return Summary()
-    try:
-        content = json.loads(run.summary.read_bytes())
-    except (ValueError, RecursionError) as fault:
-        raise CheckpointError(f"{run.summary} is damaged: {fault}") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{run.summary} is damaged: it holds no JSON object")
-    summary = Summary.of(content) or Summary()
-    if content.get("scored") is not None and summary.scored is None:
-        raise CheckpointError(f"{run.summary} is damaged: its `scored` does not say how held-out text was scored")
-    return summary

@@ -12,7 +12,7 @@ from chainrule.evaluate.held_out import held_out_text, own_scoring, run_beside
 from chainrule.evaluate.scoring import Scores, Scoring
 from chainrule.evaluate.tasks import Candidate, open_task
 from chainrule.evaluate.texts import encode_texts
-from chainrule.run import Summary, TaskResult, read_tuning
+from chainrule.run import Summary, TaskResult, read_tuning, unsealed_files
 
 # What a scoring of documents depends on: each is alone, and threads are torch's.
 WINDOWS = ("max_tokens", "stride", "micro_batch", "precision")
@@ -52,7 +52,7 @@ def measure_own(model: OpenedModel, source: str, **given: Any) -> Measurement:
     compared = _compared(model, scores, summary, as_scored=used == scoring)
     if read_tuning(run) is not None:
         compared = iter(("the run's own figures are of held-out answers alone, this one is of the questions too",))
-    return Measurement(scores, used.row(), (said, *compared))
+    return Measurement(scores, used.row(), (*unsealed_files(run), said, *compared))
 
 
 def measure_texts(model: OpenedModel, text: TextConfig, *, by_document: bool = False, **given: Any) -> Measurement:

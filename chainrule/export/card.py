@@ -6,7 +6,14 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import DataReport, RunFolder, Summary, read_manifest, read_summary
+from chainrule.run import (
+    DataReport,
+    RunFolder,
+    Summary,
+    read_manifest,
+    read_summary,
+    sealed_path,
+)
 from chainrule.show import printable
 from chainrule.verdict import known_baselines, removed, task_words
 
@@ -132,7 +139,7 @@ def _proof(opened: OpenedModel, proof: ExportProof) -> Iterator[str]:
 
 def _settings(run: RunFolder) -> Iterator[str]:
     """What shaped the training; the section on the text is left out, because its paths are nobody else's business."""
-    sections = to_toml(resolve([load_toml(run.config)]).config).split("\n\n")
+    sections = to_toml(resolve([load_toml(sealed_path(run, run.config))]).config).split("\n\n")
     shown = [text.strip() for text in sections if text.strip().startswith(SECTIONS)]
     yield from ("## Configuration", "", "```toml", "\n\n".join(shown), "```", "")
 

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from chainrule.base import ConfigError, disk_faults, nearest, write_bytes
+from chainrule.base import ConfigError, disk_faults, nearest, sums_of, write_bytes, write_sums
 from chainrule.checkpoint import OpenedModel, open_model
-from chainrule.data import open_dataset
+from chainrule.data import run_dataset
 from chainrule.export.card import model_card
 from chainrule.export.gguf import USE, GgufReadBack, as_written, require, write_gguf_folder
 from chainrule.export.hugging_face import USE_WITH_TRANSFORMERS, write_hugging_face
@@ -17,6 +17,8 @@ from chainrule.export.reference import Reference, require_transformers
 from chainrule.export.unfinished import unfinished_folder
 from chainrule.run import RunFolder, run_of
 
+# All others are listed in SHA256SUMS, by which who opens the model knows damage.
+EDITED_BY_PEOPLE = ("README.md", "Modelfile")
 HELD_OUT_SEQUENCES = 4
 HELD_OUT_TOKENS = 512
 
@@ -99,6 +101,8 @@ def export(
         )
         card = model_card(opened, proof, run, library=chosen.card_library, use=chosen.use)
         write_bytes(unfinished / "README.md", card.encode())
+        names = sorted(path.name for path in unfinished.iterdir() if path.name not in EDITED_BY_PEOPLE)
+        write_sums(unfinished, sums_of(unfinished, names))
     return proof
 
 
@@ -122,9 +126,8 @@ def _held_out(run: RunFolder | None, opened: OpenedModel) -> Sequence[Sequence[i
     """Stretches of the run's held-out text, evenly spread; none when its data was made elsewhere or is gone."""
     if run is None or not run.manifest.is_file():
         return []
-    dataset = open_dataset(run.data, verify=False)
-    if dataset.manifest.tokenizer != opened.tokenizer.fingerprint:
-        return []
+    dataset = run_dataset(run)
+    dataset.check_tokenizer(opened.tokenizer.fingerprint, opened.origin)
     store = dataset.split("validation")
     length = min(HELD_OUT_TOKENS, opened.config.context_length, store.n_tokens)
     last = store.n_tokens - length

@@ -5,6 +5,7 @@ from chainrule.finetune.classifier_folder import SavedClassifier, is_classifier,
 from chainrule.finetune.classifier_report import ClassifierReport, Confusion
 from chainrule.finetune.classifying import ClassifySettings, classify
 from chainrule.finetune.labelled import LabelledText, read_labelled, read_texts
+from chainrule.finetune.lessons import lesson_of_run
 from chainrule.finetune.pair_lint import TextPair, lint_pairs
 from chainrule.finetune.pairs import (
     Preference,
@@ -43,6 +44,7 @@ __all__ = [
     "column_map",
     "finetune",
     "is_classifier",
+    "lesson_of_run",
     "lint_pairs",
     "merged_copy",
     "open_classifier",

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from chainrule.base import write_json
 from chainrule.checkpoint import OpenedModel, base_fingerprint
 from chainrule.config import Config, Layer, Resolved, resolve
 from chainrule.finetune.checks import Prepared, check
@@ -24,7 +23,7 @@ from chainrule.finetune.probe import overfit
 from chainrule.finetune.rows import read_rows
 from chainrule.finetune.settings import TuningSettings
 from chainrule.model import GPT
-from chainrule.run import LoraRecord, ShownExample, ShownSpan, Tuning, append_row
+from chainrule.run import LoraRecord, ShownExample, ShownSpan, Tuning, append_row, write_run_json
 from chainrule.tokenizer import ChatTemplate, Tokenizer
 from chainrule.train import (
     Origin,
@@ -58,11 +57,13 @@ def anew(
     """The session of a new run: examples read, checked, shown and kept, settings chosen, the probe passed."""
     given = resolve(layers)
     record = start_record(layers, minutes)
-    write_json(start.run.machine, record.row())
+    write_run_json(start.run, start.run.machine, record.row())
     save_settings(start.run, given)
     facts = start.look_at_machine(given.config)
     origin = find_origin(given.config, layers)
     assert origin is not None
+    for reason in origin.opened.passed_over:
+        start.say(f"passed over: {reason}; going on from {origin.opened.origin}")
     check_base_text(settings, origin)
     opened = origin.opened
     tokenizer, template = _words(opened)

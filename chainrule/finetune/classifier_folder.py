@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError, ConfigError, disk_faults, write_json
-from chainrule.checkpoint import OpenedModel, base_fingerprint, build_model, read_tensors, write_tensors
+from chainrule.base import CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.checkpoint import OpenedModel, base_fingerprint, build_model, check_listed, read_tensors, write_tensors
 from chainrule.config import Layer, ModelConfig, resolve
 from chainrule.finetune.adapter_checks import merged_copy
 from chainrule.finetune.classifier import Classifier
@@ -74,6 +74,7 @@ def save_classifier(classifier: Classifier, base: OpenedModel, report: Classifie
         }
         # Last: without it nobody takes the folder for a classifier.
         write_json(folder / SETTINGS, settings)
+        write_sums(folder, sums_of(folder, (SETTINGS, TOKENIZER, WEIGHTS)))
 
 
 def open_classifier(folder: str | Path, *, device: torch.device | str = "cpu") -> SavedClassifier:
@@ -83,6 +84,7 @@ def open_classifier(folder: str | Path, *, device: torch.device | str = "cpu") -
     """
     folder = Path(folder)
     settings = _settings(folder)
+    check_listed(folder, (SETTINGS,))  # of the other two it says itself what they are
     labels = _labels(folder, settings)
     tensors = read_tensors(folder / WEIGHTS)
     if _sha256(folder / WEIGHTS) != settings.get("weights_sha256"):

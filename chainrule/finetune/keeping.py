@@ -10,9 +10,9 @@ from chainrule.data import Dataset, is_prepared, open_dataset, survey, write_sha
 from chainrule.finetune.checks import Prepared
 from chainrule.finetune.prepared import keep
 from chainrule.finetune.settings import TuningSettings
-from chainrule.run import Tuning
+from chainrule.run import Tuning, seal_files
 from chainrule.tokenizer import Tokenizer, save_template
-from chainrule.train import Origin, Start, link_old_text, old_dataset
+from chainrule.train import Origin, Start, kept_files, link_old_text, old_dataset
 
 # Held out of base text: what is mixed in must not be measured on; where nothing is, half of it is there to measure.
 REPLAY_HELD_OUT, MEASURED_SHARE = 0.1, 0.5
@@ -40,6 +40,7 @@ def keep_all(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningS
         rows = range(tuning.n_known, prepared.tokenizer.vocab_size)
         write_json(run.adapter_config, peft_words(origin.opened.config, settings.lora, origin.source, rows))
     write_json(run.tuning, replace(tuning, mask=mask).row())
+    seal_files(run, *kept_files(run))
     return open_dataset(run.data)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from chainrule.base import finite, write_json
 from chainrule.checkpoint import Checkpoint, OpenedModel
 from chainrule.config import Config
 from chainrule.data import Batches, Dataset
@@ -32,6 +31,7 @@ from chainrule.train import (
     own_scoring,
     run_status,
     where,
+    write_summary,
 )
 from chainrule.verdict import MARKS, judge_forgetting
 
@@ -155,7 +155,7 @@ class AnswersLesson:
                 old=_change(before.old, old),
                 command=command_of(self.weights.tuning, session.config),
             )
-        session.patient(lambda: write_json(session.run.summary, finite(summary.row())))
+        session.patient(lambda: write_summary(session.run, summary))
         return summary
 
     def results(self, session: Session) -> tuple[TaskResult, ...]:

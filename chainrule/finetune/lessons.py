@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, RunError
 from chainrule.config import Config
-from chainrule.data import open_dataset
+from chainrule.data import run_dataset
 from chainrule.finetune.examples import Taught
 from chainrule.finetune.groups import Groups
 from chainrule.finetune.lesson import AnswersLesson, questions_of
@@ -14,7 +14,12 @@ from chainrule.finetune.pair_lesson import PairsLesson
 from chainrule.finetune.preference import OBJECTIVES, PairObjective
 from chainrule.finetune.prepared import Kind, kept
 from chainrule.finetune.weights import ADAPTERS
-from chainrule.run import RunFolder, Tuning, read_tuning
+from chainrule.run import (
+    RunFolder,
+    Tuning,
+    read_tuning,
+    sealed_path,
+)
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 MOST_QUESTIONS = 64
@@ -49,10 +54,11 @@ def lesson_of(
 def lesson_of_run(run: RunFolder, config: Config) -> AnswersLesson:
     """The lesson as it was, from the run's folder."""
     tuning = read_tuning(run)
-    assert tuning is not None
-    tokenizer = load_tokenizer(run.tokenizer)
+    if tuning is None:
+        raise RunError(f"{run.tuning} is damaged, and no checkpoint has a copy of it; start the fine-tuning again")
+    tokenizer = load_tokenizer(sealed_path(run, run.tokenizer))
     words = tokenizer, load_template(run.path, tokenizer)
-    return lesson_of(run, tuning, words, kept(open_dataset(run.data), tuning.mask), config)
+    return lesson_of(run, tuning, words, kept(run_dataset(run), tuning.mask), config)
 
 
 def preference_of(objective: str, strength: float | None) -> PairObjective:

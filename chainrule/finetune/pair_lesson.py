@@ -15,7 +15,7 @@ from chainrule.finetune.lesson import AnswersLesson
 from chainrule.finetune.pairs import Preference, batch_key, check_first, reference_logps
 from chainrule.finetune.preference import PairLogps, PairObjective, joined, preference_row
 from chainrule.model import GPT, Batch, evaluating
-from chainrule.run import PreferenceRow, TaskResult
+from chainrule.run import PreferenceRow, TaskResult, is_sealed_file, seal_files
 from chainrule.train import LossFunction, Session
 
 
@@ -65,16 +65,20 @@ class PairsLesson(AnswersLesson):
         data, template = session.dataset.manifest.fingerprint, self.weights.tuning.template
         about = f"{data} {template} {session.precision.name}"
         whole = step > 0 and self.weights.tuning.lora is None
-        if whole and not self.file.is_file():
+        sound = is_sealed_file(session.run, self.file)
+        if whole and not (self.file.is_file() and sound):
             raise TrainingError(
-                f"{self.file} is gone: what the model thought of the answers before it learnt, which nobody can tell "
-                "any more. Bring it back, or start the fine-tuning again"
+                f"{self.file} is gone or damaged: what the model thought of the answers before it learnt, which nobody "
+                "can tell any more. Bring it back, or start the fine-tuning again"
             )
+        if not sound:
+            self.file.unlink(missing_ok=True)
         was = model.training
         with session.precision.autocast():
             batches = (batch for batch, _ in self._all(session.precision.device))
             # In training mode, as the policy will be: there is no dropout, so it draws nothing.
             found = reference_logps(model.train(), batches, self.file, about, self.good)
+            seal_files(session.run, self.file)
             self.reference.update(found)
             if step == 0:
                 first = self.groups.batch(0, session.precision.device)

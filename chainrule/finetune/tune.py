@@ -10,7 +10,7 @@ from chainrule.config import Layer
 from chainrule.finetune.begin import Show, anew
 from chainrule.finetune.lessons import lesson_of_run
 from chainrule.finetune.settings import TuningSettings
-from chainrule.run import RunFolder, Summary, read_tuning
+from chainrule.run import RunFolder, Summary
 from chainrule.train import Report, Session, Start, Watch, Way, again, carried_out, saved_settings, silent
 
 USUAL = TuningSettings()
@@ -58,7 +58,7 @@ def resume_finetune(
 ) -> Summary:
     """Goes on with a fine-tuning that was interrupted, or gives a finished one more minutes; see `finetune`."""
     run = RunFolder(run_path)
-    if read_tuning(run) is None:
+    if not run.tuning.is_file():
         raise RunError(f"{run_path} is no run of fine-tuning (it has no {run.tuning.name}); use pretrain --resume")
 
     def begin(start: Start) -> Session:

@@ -6,7 +6,10 @@ from importlib.util import find_spec
 from chainrule.base import ConfigError, MissingPackageError, nearest
 from chainrule.config import load_toml
 from chainrule.log.tracker import Tracker, settings_of
-from chainrule.run import RunFolder
+from chainrule.run import (
+    RunFolder,
+    sealed_path,
+)
 
 TRACKERS = {"tensorboard": "TensorBoard", "trackio": "Trackio", "wandb": "Wandb"}
 """The file in this room, which is also the package and the extra, and the class in it."""
@@ -29,4 +32,4 @@ def open_tracker(name: str, run: RunFolder) -> Tracker:
 
 
 def _values(run: RunFolder) -> dict[str, object]:
-    return dict(load_toml(run.config).values) if run.config.is_file() else {}
+    return dict(load_toml(sealed_path(run, run.config)).values) if run.config.is_file() else {}

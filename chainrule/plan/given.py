@@ -4,7 +4,12 @@ from pathlib import Path
 
 from chainrule.base import ConfigError, nearest
 from chainrule.config import PRESETS, Layer, load_toml, preset
-from chainrule.run import RUNS, find_run, list_runs
+from chainrule.run import (
+    RUNS,
+    find_run,
+    list_runs,
+    sealed_path,
+)
 
 
 def given_layers(source: str | None, preset_name: str | None, file: Path | None = None) -> list[Layer]:
@@ -26,4 +31,5 @@ def given_layers(source: str | None, preset_name: str | None, file: Path | None 
         raise ConfigError(
             f"{source!r} is no run, file or preset.{nearest(source, known)} Presets: {', '.join(PRESETS)}."
         )
-    return [*layers, load_toml(find_run(source).config)]
+    run = find_run(source)
+    return [*layers, load_toml(sealed_path(run, run.config))]

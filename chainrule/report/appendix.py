@@ -6,7 +6,18 @@ from itertools import groupby
 from chainrule.base import bytes_text, count_text, duration_text, ratio_text
 from chainrule.report.sections import bars, folded, section
 from chainrule.report.settings import Setting, read_settings
-from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, PhasesRow, Plan, Scores, Source
+from chainrule.run import (
+    Copied,
+    DataReport,
+    Extreme,
+    Facts,
+    Machine,
+    PhasesRow,
+    Plan,
+    Scores,
+    Source,
+    as_sealed,
+)
 from chainrule.show import Html, join, percent, rows, tag
 from chainrule.verdict import removed
 
@@ -163,7 +174,8 @@ def _phases(recorded: Sequence[PhasesRow]) -> Html | None:
 
 def settings(facts: Facts) -> Html | None:
     """Every setting with its value, where it came from and what it does; what was set is emphasised."""
-    known = read_settings(facts.run.config)
+    path = as_sealed(facts.run, facts.run.config)
+    known = read_settings(path) if path else []
     if not known:
         return None
     parts = []

@@ -7,9 +7,14 @@ from itertools import pairwise
 import numpy as np
 
 from chainrule.base import ChainruleError
-from chainrule.data import TokenStore, open_dataset
+from chainrule.data import TokenStore, run_dataset
 from chainrule.evaluate import Copy, as_much_as, doubled, longest_copies
-from chainrule.run import Completion, Facts, Sample
+from chainrule.run import (
+    Completion,
+    Facts,
+    Sample,
+    sealed_path,
+)
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12
@@ -58,8 +63,10 @@ def search_copies(facts: Facts, seconds: float = USUAL_SECONDS) -> Copied:
     if not texts:
         return Copied(why_not="The run has written no samples.")
     try:
-        tokenizer = load_tokenizer(facts.run.tokenizer)
-        store = open_dataset(facts.run.data, verify=False).split("train")
+        tokenizer = load_tokenizer(sealed_path(facts.run, facts.run.tokenizer))
+        text = run_dataset(facts.run)
+        text.check_tokenizer(tokenizer.fingerprint, str(facts.run.tokenizer))
+        store = text.split("train")
         return _search(texts, tokenizer, store, seconds)  # a shard is compared with its checksums where it is read
     except (ChainruleError, OSError) as fault:
         return Copied(why_not=f"The training text could not be searched: {fault}")

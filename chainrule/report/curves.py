@@ -10,7 +10,13 @@ from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
 from chainrule.report.baselines import anchor_name
 from chainrule.report.earlier import Earlier
-from chainrule.run import EvalRow, Facts, PhasesRow, TrainRow
+from chainrule.run import (
+    EvalRow,
+    Facts,
+    PhasesRow,
+    TrainRow,
+    sealed_path,
+)
 from chainrule.verdict import BASELINE_NAMES, known_baselines
 
 MOST_POINTS = 1200
@@ -68,7 +74,7 @@ def _of_source(looks: Sequence[EvalRow], name: str) -> list[float | None]:
 def _rates(facts: Facts) -> list[tuple[str, float]]:
     """Of each part of the optimizer its name and its rate as a multiple of the one that the rows have."""
     try:
-        peaks = resolve([load_toml(facts.run.config)]).config.optimizer.peak_rates
+        peaks = resolve([load_toml(sealed_path(facts.run, facts.run.config))]).config.optimizer.peak_rates
     except (ChainruleError, OSError):
         return [("", 1.0)]
     shown = next(iter(peaks.values()))

@@ -3,7 +3,10 @@
 from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
 from chainrule.plan import foretell
-from chainrule.run import Facts
+from chainrule.run import (
+    Facts,
+    sealed_path,
+)
 
 
 def twice(facts: Facts) -> str | None:
@@ -28,6 +31,6 @@ def twice(facts: Facts) -> str | None:
 def _goes_on(facts: Facts) -> bool:
     """Whether the run began with another model's weights; as good as yes where its settings cannot be read."""
     try:
-        return resolve([load_toml(facts.run.config)]).config.origin.start_from is not None
+        return resolve([load_toml(sealed_path(facts.run, facts.run.config))]).config.origin.start_from is not None
     except (ChainruleError, OSError):
         return True

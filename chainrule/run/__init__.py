@@ -2,12 +2,22 @@
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.checkpoints import step_folder, steps_of
-from chainrule.run.facts import Facts, held_out_rows, read_facts
+from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.holder import held_bytes
-from chainrule.run.journal import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
+from chainrule.run.journal import (
+    JournalLines,
+    append_row,
+    cut_after_step,
+    journal_lines,
+    read_rows,
+    rewrite_rows,
+    rows_before_damage,
+    rows_from_end,
+)
+from chainrule.run.line import sealed_line
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
@@ -69,6 +79,15 @@ from chainrule.run.records import (
     rows_of,
 )
 from chainrule.run.removal import freed_bytes, remove_run
+from chainrule.run.seal import (
+    as_sealed,
+    is_sealed_file,
+    seal_files,
+    sealed_path,
+    unsealed_files,
+    write_run_file,
+    write_run_json,
+)
 from chainrule.run.tail import Tail
 
 __all__ = [
@@ -91,6 +110,7 @@ __all__ = [
     "Heads",
     "HealthRecord",
     "InsideRow",
+    "JournalLines",
     "LayersRow",
     "LoraRecord",
     "Machine",
@@ -127,10 +147,10 @@ __all__ = [
     "TrainRow",
     "Tuning",
     "append_row",
+    "as_sealed",
     "check_free",
     "check_source",
     "cut_after_step",
-    "damaged_rows",
     "find_run",
     "find_step",
     "forget_start",
@@ -139,6 +159,8 @@ __all__ = [
     "held_out_rows",
     "is_begun",
     "is_running",
+    "is_sealed_file",
+    "journal_lines",
     "last_begun",
     "last_record",
     "list_runs",
@@ -157,11 +179,19 @@ __all__ = [
     "remove_run",
     "resume_command",
     "rewrite_rows",
+    "rows_before_damage",
     "rows_from_end",
     "rows_of",
     "run_lock",
     "run_of",
+    "seal_files",
+    "sealed_line",
+    "sealed_path",
     "step_folder",
     "steps_of",
     "turn_lock",
+    "unsealed_files",
+    "unused_parts",
+    "write_run_file",
+    "write_run_json",
 ]

@@ -4,7 +4,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from chainrule.base import RunError, disk_faults
+from chainrule.base import SUMS, RunError, disk_faults
 from chainrule.run.folder import RunFolder
 
 # What a start writes before its first step. A folder that holds nothing else lost no learning: its name is free again.
@@ -12,7 +12,7 @@ BEFORE_THE_FIRST_STEP = frozenset(
     (
         *("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl"),
         *("chat_template.jinja", "tokenizer_config.json", "generation_config.json", "tuning.json"),
-        *("adapter_config.json", "examples.jsonl", "reference.safetensors"),
+        *("adapter_config.json", "examples.jsonl", "reference.safetensors", SUMS),
     )
 )
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from chainrule.run.folder import RunFolder
 from chainrule.run.health_record import HealthRecord
-from chainrule.run.journal import read_rows, rows_from_end
+from chainrule.run.journal import journal_lines, read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
     Ancestor,
@@ -36,6 +36,7 @@ from chainrule.run.records import (
     read_tuning,
     rows_of,
 )
+from chainrule.run.seal import unsealed_files
 
 MOST_EVENTS = 200
 # Rows that are held of a journal of any length; the page draws 1,200 points.
@@ -74,6 +75,8 @@ class Facts:
     examples: Sequence[ShownExample] = ()
     answers: Sequence[AnswersRow] = ()
     preferences: Sequence[PreferenceRow] = ()
+    unused: Sequence[str] = ()
+    """What of the folder is not as the run wrote it, in words; nothing of it is in the figures."""
 
     @property
     def looks(self) -> Sequence[EvalRow]:
@@ -127,7 +130,14 @@ def read_facts(run: RunFolder) -> Facts:
         examples=list(islice(rows_of(run.examples, ShownExample), MOST_EXAMPLES)),
         answers=list(islice(rows_of(run.metrics, AnswersRow), MOST_ROWS)),
         preferences=list(islice(rows_of(run.metrics, PreferenceRow), MOST_ROWS)),
+        unused=unused_parts(run),
     )
+
+
+def unused_parts(run: RunFolder) -> list[str]:
+    """What of the run's small files and journals is not as the run wrote it, and so not used; each in words."""
+    lines = (journal_lines(path).unused for path in run.journals)
+    return [*unsealed_files(run), *(told for told in lines if told)]
 
 
 def held_out_rows(run: RunFolder) -> list[EvalRow]:

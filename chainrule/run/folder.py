@@ -25,6 +25,7 @@
       summary.json          the end: bits per byte, baselines, time
       report.html           one page with everything
       old/                  with --from RUN: the old run's token shards, linked
+      SHA256SUMS            the checksums of the small files here
       lock, lock.json       held by the one process that writes, and who that is
 """
 
@@ -136,6 +137,12 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def journals(self) -> tuple[Path, ...]:
+        """All files of JSON lines."""
+        looks = (self.metrics, self.health, self.phases, self.samples)
+        return (*looks, self.surprise, self.anchors, self.events, self.examples)
+
+    @property
     def skipped(self) -> Path:
         """The folder of batches that gave non-finite numbers."""
         return self.path / "skipped"
@@ -159,6 +166,11 @@ class RunFolder:
     def report(self) -> Path:
         """The report, one HTML page."""
         return self.path / "report.html"
+
+    @property
+    def sums(self) -> Path:
+        """The checksums of the small files, as sha256sum writes and checks them."""
+        return self.path / "SHA256SUMS"
 
     @property
     def lock(self) -> Path:

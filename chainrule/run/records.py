@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
+from chainrule.base import unsealed
 from chainrule.run.folder import RunFolder
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.record import Record
-from chainrule.run.sound import read_object
+from chainrule.run.seal import sealed_object
 
 
 @dataclass(frozen=True)
@@ -737,22 +738,22 @@ def last_record(path: Path, kind: type[R]) -> R | None:
 
 def read_summary(run: RunFolder) -> Summary:
     """summary.json, as far as it is there and sound."""
-    return Summary.of(read_object(run.summary)) or Summary()
+    return Summary.of(sealed_object(run, run.summary)) or Summary()
 
 
 def read_start(run: RunFolder) -> StartRecord:
     """machine.json, as far as it is there and sound."""
-    return StartRecord.of(read_object(run.machine)) or StartRecord()
+    return StartRecord.of(sealed_object(run, run.machine)) or StartRecord()
 
 
 def read_tuning(run: RunFolder) -> Tuning | None:
     """tuning.json; None for a run that is no fine-tuning."""
-    return Tuning.of(read_object(run.tuning))
+    return Tuning.of(sealed_object(run, run.tuning))
 
 
 def read_asked(run: RunFolder) -> AskedFor | None:
     """What machine.json says that the start was asked for; None where it does not tell, or not all of it."""
-    found = read_object(run.machine)
+    found = sealed_object(run, run.machine)
     asked = AskedFor.of(found) or AskedFor()
     # Whole or not at all: a start that goes on must not be another one, because a setting was left out as unsound.
     written = json.loads(json.dumps(asked.row()))
@@ -762,4 +763,4 @@ def read_asked(run: RunFolder) -> AskedFor | None:
 
 def read_manifest(run: RunFolder) -> Manifest:
     """data/manifest.json for who looks, as far as it is there and sound."""
-    return Manifest.of(read_object(run.manifest)) or Manifest()
+    return Manifest.of(unsealed(sealed_object(run, run.manifest))) or Manifest()

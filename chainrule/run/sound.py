@@ -6,10 +6,7 @@ What a value may be is said by the types of the records (record.py); here it is 
 import json
 import math
 import re
-from pathlib import Path
 from typing import Any
-
-from chainrule.base import disk_faults
 
 # What no number of a run is, and no float holds: such a one becomes null, as in a row that we write. Looked for first,
 # because Python's own functions for numbers make reading several times slower.
@@ -32,16 +29,3 @@ def _finite(digits: str) -> float | None:
 
 def _whole(digits: str) -> int | None:
     return int(digits) if len(digits) < 300 else None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of the run folder, as it stands there; empty when absent or damaged."""
-    if not path.is_file():
-        return {}
-    with disk_faults(path, "reading"):
-        content = path.read_bytes()
-    try:
-        found = json_value(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from chainrule.base import CheckpointError, LensError
 from chainrule.checkpoint import load_checkpoint, load_weights, step_folder, steps_of
 from chainrule.config import Config, load_toml, resolve
-from chainrule.data import Windows, open_dataset
+from chainrule.data import Windows, run_dataset
 from chainrule.device import Precision, use_threads
 from chainrule.health import Portion, SpikeCase
 from chainrule.model import GPT, Batch
@@ -125,7 +125,9 @@ def neighbours(bundle: Bundle, run: RunFolder, count: int = ORDINARY) -> list[Wi
             f"{run.path} has no {run.data.name}/ any more, and without its token shards there are no ordinary batches "
             "to hold this one against; bring that folder back"
         )
-    batches = training_batches(bundle.config, open_dataset(run.data, verify=False), old_dataset(run))
+    text = run_dataset(run)
+    text.check_tokenizer(bundle.tokenizer.fingerprint, str(bundle.path))
+    batches = training_batches(bundle.config, text, old_dataset(run))
     size, first = bundle.config.batch_windows, int(bundle.state["first_sample"])
     distances = [sign * distance for distance in range(1, count + 1) for sign in (-1, 1)]
     starts = [first + distance * size for distance in distances]

@@ -4,7 +4,9 @@ from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
+from chainrule.train.mend import kept_files
 from chainrule.train.objective import LossFunction, NextToken, Objective
+from chainrule.train.once_more import differing_environment, steps_again, take_up
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Way, carried_out, pretrain
@@ -13,10 +15,11 @@ from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
 from chainrule.train.session import Session
 from chainrule.train.settings import on_machine, save_settings
-from chainrule.train.stages import Settled, Start
+from chainrule.train.stages import Probed, Settled, Start
 from chainrule.train.start import again, anew, ready
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepSettings, gradient_norms, train_step
+from chainrule.train.stop import Stop
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
@@ -26,11 +29,13 @@ __all__ = [
     "NextToken",
     "Objective",
     "Origin",
+    "Probed",
     "Report",
     "Session",
     "Settled",
     "Start",
     "StepSettings",
+    "Stop",
     "TextLesson",
     "Watch",
     "Way",
@@ -38,11 +43,13 @@ __all__ = [
     "anew",
     "carried_out",
     "check_room",
+    "differing_environment",
     "final_scoring",
     "find_origin",
     "gentle_rate",
     "gradient_norms",
     "held_out_bits",
+    "kept_files",
     "link_old_text",
     "old_dataset",
     "on_machine",
@@ -56,6 +63,8 @@ __all__ = [
     "seed_step",
     "silent",
     "start_record",
+    "steps_again",
+    "take_up",
     "tokenizer_row",
     "train_step",
     "training_batches",

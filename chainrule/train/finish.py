@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from chainrule.base import ConfigError, DataError, DiskError, finite, write_json
+from chainrule.base import ConfigError, DataError, DiskError, finite
 from chainrule.evaluate import Candidate, Scores, as_much_as, baselines_within, doubled, surprises, tasks_for
 from chainrule.generate import Completion, generate, usual_rules
 from chainrule.plan import parameters
@@ -23,6 +23,7 @@ from chainrule.run import (
     append_row,
     last_record,
     read_start,
+    write_run_json,
 )
 from chainrule.run import Scores as SourceScores
 from chainrule.train.ending import COMPLETION_TOKENS
@@ -85,7 +86,7 @@ def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Sum
 
 def write_summary(run: RunFolder, summary: Summary) -> None:
     """summary.json, with null for what is not finite."""
-    write_json(run.summary, finite(summary.row()))
+    write_run_json(run, run.summary, finite(summary.row()))
 
 
 def score_at_the_end(session: Session) -> tuple[Scores, Scored]:

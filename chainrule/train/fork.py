@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from chainrule.base import CheckpointError, ConfigError, DataError, RunError, bytes_text, disk_faults, write_json
+from chainrule.base import CheckpointError, ConfigError, DataError, RunError, bytes_text, disk_faults
 from chainrule.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -23,16 +23,29 @@ from chainrule.checkpoint import (
 )
 from chainrule.config import Config, Layer, Resolved, check_fork, fork_of, load_toml, resolve
 from chainrule.data import is_prepared, link_shards
-from chainrule.run import Ancestor, Event, RunFolder, append_row, find_step, read_start, read_tuning, rows_of
+from chainrule.run import (
+    Ancestor,
+    Event,
+    RunFolder,
+    append_row,
+    find_step,
+    read_start,
+    read_tuning,
+    rows_of,
+    seal_files,
+    write_run_json,
+)
 from chainrule.train.course import course_of
+from chainrule.train.mend import kept_files
 from chainrule.train.record import start_record
 from chainrule.train.session import Session
 from chainrule.train.settings import pinned, save_settings
 from chainrule.train.stages import Start
 from chainrule.train.start import again
 
-# What a checkpoint holds besides what is copied as it is: its state and its settings are the fork's own.
-OWN = ("state.json", "config.toml")
+ANY_RUN = RunFolder(Path())
+# What a checkpoint holds besides what is copied as it is: state, settings, record and text are the fork's own.
+OWN = ("state.json", *(path.name for path in (ANY_RUN.config, ANY_RUN.machine, ANY_RUN.manifest)))
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class Fork:
     before: Config
     resolved: Resolved
     ancestor: Ancestor
+    passed_over: tuple[str, ...] = ()
+    """Newer checkpoints that are damaged, with the reason."""
 
     @property
     def same_way(self) -> bool:
@@ -63,7 +78,8 @@ def find_fork(layers: Sequence[Layer], minutes: float | None) -> Fork | None:
     source, step = find_step(word)
     if read_tuning(source) is not None:
         raise RunError(f"{source.path} is a run of fine-tuning, and a fork is of pretraining; finetune begins from it")
-    checkpoint = _checkpoint(source, step)
+    rejected: list[str] = []
+    checkpoint = _checkpoint(source, step, rejected)
     saved = load_toml(checkpoint.path / source.config.name)
     name = f"{source.path}@{checkpoint.step}"
     resolved = resolve([Layer(f"fork of {name}", saved.values), *layers])
@@ -72,13 +88,17 @@ def find_fork(layers: Sequence[Layer], minutes: float | None) -> Fork | None:
     changed = check_fork(before, resolved.config)
     _check_length(source, checkpoint, before, resolved.config, minutes)
     told = {key: [old, new] for key, (old, new) in changed.items()}
-    return Fork(source, checkpoint, before, resolved, Ancestor(str(source.path), checkpoint.step, told))
+    return Fork(
+        source, checkpoint, before, resolved, Ancestor(str(source.path), checkpoint.step, told), tuple(rejected)
+    )
 
 
 def begin_fork(start: Start, fork: Fork, layers: Sequence[Layer], minutes: float | None) -> Session:
     """The session of the fork at the step at which it begins; a start that fails leaves nothing of it."""
     run = start.run
     try:
+        for reason in fork.passed_over:
+            start.say(f"passed over: {reason}; the fork begins at step {fork.checkpoint.step}")
         copied = _lay_out(run, fork, layers, minutes)
         if copied:
             start.say(f"{bytes_text(copied)} of text were copied from {fork.source.path}, which is on another disk")
@@ -92,15 +112,14 @@ def begin_fork(start: Start, fork: Fork, layers: Sequence[Layer], minutes: float
     return session
 
 
-def _checkpoint(source: RunFolder, step: int | None) -> Checkpoint:
-    """The checkpoint of that step, or the newest that verifies."""
+def _checkpoint(source: RunFolder, step: int | None, rejected: list[str]) -> Checkpoint:
+    """The checkpoint of that step, or the newest that verifies; why newer ones do not is added to `rejected`."""
     there = steps_of(source.checkpoints)
     if step is not None and step not in there:
         known = ", ".join(map(str, there)) or "none"
         raise CheckpointError(f"{source.path} has no checkpoint of step {step}; it has {known}")
     if step is not None:
         return load_checkpoint(step_folder(source.checkpoints, step))
-    rejected: list[str] = []
     found = newest_checkpoint(source.checkpoints, on_reject=lambda _, reason: rejected.append(reason))
     if found is None:
         why = "; ".join(rejected) or "it was stopped before its first save"
@@ -148,7 +167,7 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
     record = replace(
         known, minutes=asked.minutes, layers=asked.layers, budget=None, lineage=(*known.lineage, fork.ancestor)
     )
-    write_json(run.machine, record.row())
+    write_run_json(run, run.machine, record.row())
     with disk_faults(run.path, "copying"):
         for name in checkpoint.files:
             if name not in OWN and not name.endswith(".safetensors"):
@@ -156,6 +175,7 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
         for path in (source.metrics, source.health, source.samples):
             if path.is_file():
                 shutil.copyfile(path, run.path / path.name)  # a resume cuts them at its step
+    seal_files(run, *kept_files(run))
     for event in _events(fork, minutes):
         append_row(run.events, event.row())
     _save(run, fork)
@@ -184,4 +204,6 @@ def _save(run: RunFolder, fork: Fork) -> None:
     with TemporaryDirectory() as place:
         settings = RunFolder(Path(place))
         save_settings(settings, replace(fork.resolved, config=config.model_copy(update={"training": training})))
-        save_checkpoint(run.checkpoints, checkpoint.step, {}, state, [*kept, settings.config])
+        save_checkpoint(
+            run.checkpoints, checkpoint.step, {}, state, [*kept, settings.config, run.machine, run.manifest]
+        )

@@ -11,7 +11,7 @@ from chainrule.evaluate import PlaceTally, Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import EvalRow, Sample, Saved
-from chainrule.tokenizer import TEMPLATE_FILES
+from chainrule.train.mend import kept_files
 from chainrule.train.session import Session, environment
 from chainrule.verdict import judge_start
 
@@ -156,10 +156,8 @@ def save(session: Session) -> None:
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
     }
-    more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter_config)
-    copies = [run.config, run.tokenizer, *(path for path in more if path.is_file())]
     kept = session.lesson.kept(session.state.model)
-    path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, copies))
+    path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, kept_files(run)))
     keep = [] if progress.best_step is None else [progress.best_step]
     prune_checkpoints(run.checkpoints, training.keep_last, keep)
     session.watch(Saved(progress.step, str(path)))

@@ -8,9 +8,14 @@ from typing import Any, NamedTuple
 from chainrule.base import ConfigError
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
-from chainrule.data import Dataset, is_prepared, link_shards, open_dataset
+from chainrule.data import Dataset, is_prepared, link_shards, open_dataset, run_dataset
 from chainrule.evaluate import check_same_tokenizer
-from chainrule.run import Change, OnBothTexts, RunFolder
+from chainrule.run import (
+    Change,
+    OnBothTexts,
+    RunFolder,
+    sealed_path,
+)
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
 from chainrule.train.looks import final_scoring, held_out_bits
 from chainrule.train.session import Session
@@ -39,7 +44,7 @@ class Origin:
         shape = self.opened.config
         values: dict[str, dict[str, Any]] = {"model": shape.model_dump()}
         if self.run is not None:
-            old = resolve([load_toml(self.run.config)]).config
+            old = resolve([load_toml(sealed_path(self.run, self.run.config))]).config
             rates = {name: rate * RATE_SHARE for name, rate in old.optimizer.peak_rates.items()}
             values["optimizer"] = {**old.optimizer.model_dump(), **rates}
             values["schedule"] = old.schedule.model_dump()
@@ -85,7 +90,7 @@ def find_origin(config: Config, layers: Sequence[Layer]) -> Origin | None:
     opened = open_model(source)
     if run is not None and is_prepared(run.data):
         # Its ids are learnt from again, or scored: to another tokenizer they would be other words.
-        check_same_tokenizer(open_dataset(run.data, verify=False), opened)
+        check_same_tokenizer(run_dataset(run, verify=False), opened)
     return Origin(opened, source, run)
 
 

@@ -10,7 +10,7 @@ from chainrule.config import Config, Layer, Resolved
 from chainrule.data import EXAMPLES, Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
-from chainrule.run import DataReport, Machine, RunFolder, TokenizerFacts
+from chainrule.run import DataReport, Event, Machine, RunFolder, TokenizerFacts, is_sealed_file, seal_files
 from chainrule.tokenizer import Tokenizer, load_tokenizer, tokenizer_report
 from chainrule.train.amount import check_amount, little_sentence
 from chainrule.train.copied import copied_row, copied_sentence
@@ -33,10 +33,13 @@ def read_text(config: Config, run: RunFolder | None, watch: Watch) -> Survey:
 def make_tokenizer(config: Config, found: Survey, run: RunFolder | None, watch: Watch) -> Tokenizer:
     """The run's tokenizer: from its folder when it is there already, else made as `config` says, and saved."""
     if run is not None and run.tokenizer.is_file():
-        return load_tokenizer(run.tokenizer)
+        if is_sealed_file(run, run.tokenizer):
+            return load_tokenizer(run.tokenizer)
+        watch(Event(f"{run.tokenizer} was edited or damaged since it was made: it is made again"))
     tokenizer = Preparing(config, watch, run).tokenizer(found)
     if run is not None:
         tokenizer.save(run.tokenizer)
+        seal_files(run, run.tokenizer)
     return tokenizer
 
 

@@ -13,12 +13,13 @@ from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
 from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
-from chainrule.run import Event, RunFolder, Summary, read_start, read_summary, read_tuning
+from chainrule.run import Event, RunFolder, Summary, read_start, read_summary
 from chainrule.train.claim import claimed
 from chainrule.train.finish import interrupted
 from chainrule.train.fork import begin_fork, find_fork
 from chainrule.train.live_page import LivePage, Report
 from chainrule.train.loop import train
+from chainrule.train.mend import put_back
 from chainrule.train.record import start_record
 from chainrule.train.resume import is_finished
 from chainrule.train.room import way_on
@@ -58,7 +59,7 @@ def pretrain(
     """
     begun = time.perf_counter() if begun is None else begun
     layers, run = _layers(layers), RunFolder(Path(run_path))
-    if resume and read_tuning(run) is not None:
+    if resume and run.tuning.is_file():
         raise RunError(f"{run_path} is a run of fine-tuning; it goes on by `chainrule finetune --resume {run_path}`")
     fork = None if resume else find_fork(layers, minutes)
     if fork:
@@ -101,6 +102,8 @@ def carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, report:
 def _carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, page: LivePage) -> Summary:
     resume, report = way.resume, page.report
     with Stop() as stop, freed_memory_kept(), claimed(run, watch, resume=resume, begun=begun) as claim:
+        if resume:
+            put_back(run, watch)
         if resume and is_finished(run, way.layers) and way.minutes is None:
             return _finished_already(run, watch, report)
         session: Session | None = None

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chainrule.base import duration_text, write_json
-from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, resume_command, rows_of
+from chainrule.base import duration_text
+from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, resume_command, rows_of, write_run_json
 from chainrule.train.budget import sparse_enough
 from chainrule.train.course import Course
 from chainrule.train.pace import Budget
@@ -92,7 +92,7 @@ def keep_plan(session: Session) -> Plan:
     record = read_start(session.run)
     steps = session.course.steps
     plan = replace(record.plan or Plan(), steps=steps, tokens=steps * session.batch_tokens)
-    session.patient(lambda: write_json(session.run.machine, replace(record, plan=plan).row()))
+    session.patient(lambda: write_run_json(session.run, session.run.machine, replace(record, plan=plan).row()))
     return plan
 
 

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.base import CheckpointError, ConfigError, DataError, RunError, write_json
+from chainrule.base import CheckpointError, ConfigError, DataError
 from chainrule.checkpoint import Checkpoint, newest_checkpoint
 from chainrule.config import ROUNDED_ON_RESUME, Config, Layer, Resolved, check_resume, differences, load_toml, resolve
 from chainrule.data import Dataset
 from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor
-from chainrule.run import RunFolder, cut_after_step, damaged_rows, read_summary, rewrite_rows
+from chainrule.run import RunFolder, cut_after_step, journal_lines, read_summary, rewrite_rows, write_run_json
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import course_of
+from chainrule.train.mend import own_settings
 from chainrule.train.session import environment, write_event
 from chainrule.train.state import Progress
 from chainrule.train.watch import Watch
@@ -27,17 +28,13 @@ def is_finished(run: RunFolder, layers: Sequence[Layer]) -> bool:
     Raises ConfigError when they would make it another run.
     """
     wanted = saved_settings(run, layers).config.training.steps
-    saved = resolve([load_toml(run.config)]).config.training.steps
+    saved = resolve([own_settings(run)]).config.training.steps
     return read_summary(run).status == "finished" and wanted == saved
 
 
 def saved_settings(run: RunFolder, layers: Sequence[Layer]) -> Resolved:
     """The run's own settings with the layers on top; raises ConfigError for a change that would make it another run."""
-    if not run.config.is_file():
-        raise RunError(
-            f"{run.path} holds no run to resume: it has no config.toml. `chainrule runs` lists those there are"
-        )
-    saved = load_toml(run.config)
+    saved = own_settings(run)
     before, after = resolve([saved]), resolve([saved, *layers])
     check_resume(before.config, after.config)
     return after
@@ -77,7 +74,7 @@ def going_on(run: RunFolder) -> None:
     """A summary of a finished run that goes on says so, whatever ends it next; its figures stay until there are new."""
     summary = read_summary(run)
     if summary.status == "finished":
-        write_json(run.summary, replace(summary, status="interrupted").row())
+        write_run_json(run, run.summary, replace(summary, status="interrupted").row())
 
 
 def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str | None:
@@ -143,17 +140,16 @@ def note_differences(checkpoint: Checkpoint, config: Config, facts: MachineFacts
 def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch) -> None:
     """Removes what was written after the checkpoint of `step`; with `looked` before it, the looks at `step` too.
 
-    Rows up to there that are damaged come from nowhere again: how many of which file is said.
+    Lines up to there that are damaged come from nowhere again: which of which file is said. They stay in the file.
     """
-    files = {path: damaged_rows(path, before=step + 1) for path in (run.metrics, run.health, run.samples)}
-    files[run.events] = damaged_rows(run.events)
-    lost = [f"{count} of {path.name}" for path, count in files.items() if count]
+    found = [journal_lines(path, before=step + 1) for path in (run.metrics, run.health, run.samples, run.phases)]
+    lost = [lines.unused for lines in (*found, journal_lines(run.events)) if lines.unused]
     if lost:
         write_event(
             run,
             watch,
-            f"damaged lines are passed over: {', '.join(lost)}; the curves and the report lack them, weights and "
-            "optimizer do not come from there",
+            f"not used: {'; '.join(lost)}. Curves and report lack what stood there; weights and optimizer do not come "
+            "from there",
         )
     cut_after_step(run.health, step)
     cut_after_step(run.phases, step)

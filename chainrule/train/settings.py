@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.base import write_bytes
 from chainrule.config import Config, Layer, Resolved, resolve, to_toml
 from chainrule.device import MachineFacts
 from chainrule.plan import (
@@ -15,7 +14,7 @@ from chainrule.plan import (
     training_seconds,
     with_automatic,
 )
-from chainrule.run import Plan, RunFolder
+from chainrule.run import Plan, RunFolder, write_run_file
 
 
 def settle(layers: Sequence[Layer], facts: MachineFacts, minutes: float | None, text_bytes: int) -> Resolved:
@@ -49,7 +48,7 @@ def in_windows(config: Config, window_tokens: int) -> Config:
 
 def save_settings(run: RunFolder, resolved: Resolved) -> None:
     """Writes config.toml."""
-    write_bytes(run.config, to_toml(resolved.config, resolved.sources).encode())
+    write_run_file(run, run.config, to_toml(resolved.config, resolved.sources).encode())
 
 
 def plan_row(

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from chainrule.base import bytes_text, write_json
+from chainrule.base import bytes_text
 from chainrule.config import Config, Layer, Resolved
-from chainrule.data import Dataset, Survey, open_dataset
+from chainrule.data import Dataset, Survey, run_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
 from chainrule.evaluate import tasks_for
 from chainrule.plan import draft
-from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts
+from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts, seal_files, write_run_json
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.amount import check_amount
 from chainrule.train.lesson import Lesson
@@ -79,7 +79,7 @@ class Asked:
         given, record = draft(layers, minutes), start_record(layers, minutes)
         # Before anything that takes time, and config.toml, which makes the folder a run, last: from then on --resume
         # goes on, and before it the name is free.
-        write_json(start.run.machine, record.row())
+        write_run_json(start.run, start.run.machine, record.row())
         save_settings(start.run, given)
         check_amount(given)
         facts = start.look_at_machine(given.config)
@@ -94,6 +94,7 @@ class Asked:
         check_early(start.run, given, facts)
         if origin:
             origin.opened.tokenizer.save(start.run.tokenizer)
+            seal_files(start.run, start.run.tokenizer)
             if copied := link_old_text(origin, start.run):
                 where = f"{origin.source}, which is on another disk"
                 start.say(f"{bytes_text(copied)} of old text were copied from {where}")
@@ -140,6 +141,7 @@ class Settled:
             resolved = pinned(resolved, "model", {"vocab_size": tokenizer.vocab_size}, "the tokenizer")
         check_room(start.run, resolved.config)
         dataset = make_shards(resolved.config, found, tokenizer, start.run, start.watch)
+        seal_files(start.run, start.run.manifest)
         if "training.prompts" not in resolved.sources and (
             prompts := fitting_prompts(dataset.split("validation"), tokenizer)
         ):
@@ -156,14 +158,14 @@ class Settled:
         What machine.json has lost of that is worked out and written again.
         """
         config, facts = resolved.config, start.look_at_machine(resolved.config)
-        tokenizer, dataset = load_tokenizer(start.run.tokenizer), open_dataset(start.run.data)
+        tokenizer, dataset = load_tokenizer(start.run.tokenizer), run_dataset(start.run)
         planned_as = in_windows(config, start.lesson.window_tokens(config))
         plan, about, data = record.plan, record.tokenizer, data_row(dataset, planned_as)
         if plan is None or about is None or not (_is_whole(plan) and _is_whole(about)):
             plan = plan_row(planned_as, facts, learning=start.lesson.learning(config))
             about = tokenizer_row(tokenizer, dataset, config, config.model.vocab_size)
             record = replace(record, plan=plan, tokenizer=about, machine=machine_record(facts), data=data)
-            write_json(start.run.machine, record.row())
+            write_run_json(start.run, start.run.machine, record.row())
             start.say("machine.json was missing or damaged, and is written again")
         for one in (plan, about, data):
             start.watch(one)

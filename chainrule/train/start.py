@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.base import write_json
 from chainrule.checkpoint import Checkpoint
-from chainrule.config import Layer, load_toml, resolve
-from chainrule.run import is_begun, read_start
+from chainrule.config import Layer, resolve
+from chainrule.run import is_begun, read_start, write_run_json
+from chainrule.train.mend import own_settings
 from chainrule.train.origin import Origin, find_origin, old_dataset, score_before
 from chainrule.train.planned import Planned, more_time, plan_time, take_up_time
 from chainrule.train.prepare import data_row, machine_record
@@ -53,7 +53,7 @@ def ready(start: Start, settled: Settled, origin: Origin | None, minutes: float 
     record = replace(record, budget=planned.time, machine=machine_record(session.facts), plan=plan, data=data)
     # The plan in machine.json comes last: a start that a kill left without it begins anew when it is resumed.
     save_settings(start.run, planned.resolved)
-    write_json(start.run.machine, record.row())
+    write_run_json(start.run, start.run.machine, record.row())
     for sentence in planned.sentences:
         session.note(sentence)
     session.note(f"started: {session.config.training.steps} steps")
@@ -102,7 +102,7 @@ def _time(probed: Probed, minutes: float | None) -> Planned:
     resolved, known = probed.resolved, probed.record.budget
     if minutes is not None:
         return more_time(probed, minutes)
-    before = resolve([load_toml(probed.session.run.config)]).config
+    before = resolve([own_settings(probed.session.run)]).config
     if known is None or resolved.config.training.steps != before.training.steps:
         # Nothing is known of a time, or a number of steps was asked for, whatever time they take.
         return plan_time(probed, None)
@@ -118,7 +118,7 @@ def _going_on(start: Start, probed: Probed, planned: Planned, checkpoint: Checkp
     if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
         session.note(told)
     going_on(run)
-    write_json(run.machine, replace(probed.record, budget=planned.time).row())
+    write_run_json(run, run.machine, replace(probed.record, budget=planned.time).row())
     save_settings(run, planned.resolved)
     cut_journals(run, progress.step, progress.looked, start.watch)
     take_up_time(session, planned.time)

@@ -15,9 +15,15 @@ from torch import Tensor
 
 from chainrule.checkpoint import open_model
 from chainrule.config import load_toml, resolve
-from chainrule.data import Windows, open_dataset
+from chainrule.data import Windows, run_dataset
 from chainrule.model import GPT, Batch
-from chainrule.run import NoiseScale, RunFolder, noise_scale, read_summary
+from chainrule.run import (
+    NoiseScale,
+    RunFolder,
+    noise_scale,
+    read_summary,
+    sealed_path,
+)
 from chainrule.train import gradient_norms, training_batches
 from chainrule.verdict import jackknife_half
 
@@ -39,10 +45,10 @@ def measure_noise(run: RunFolder) -> Noise | None:
     The parts of a batch are a quarter of it; of them six groups of four give an estimate each, and the interval is what
     leaving one out does to their ratio (jackknife).
     """
-    config = resolve([load_toml(run.config)]).config
+    config = resolve([load_toml(sealed_path(run, run.config))]).config
     device = config.machine.device
     model = open_model(run.path, device=device).model.train()
-    batches = training_batches(config, open_dataset(run.data), None)
+    batches = training_batches(config, run_dataset(run), None)
     size = max(1, config.batch_windows // PARTS)
     first = (read_summary(run).step or 0) * config.batch_windows
     torch.manual_seed(config.training.seed)  # dropout draws

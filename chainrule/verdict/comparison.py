@@ -17,6 +17,8 @@ from chainrule.run import (
     read_start,
     read_summary,
     rows_from_end,
+    sealed_path,
+    unsealed_files,
 )
 
 N_POINTS = 10
@@ -35,6 +37,8 @@ class Overview:
     val_bits_per_byte: float | None
     seconds: float
     disk_bytes: int
+    unused: tuple[str, ...] = ()
+    """What of its small files is not as the run wrote it, in words."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def compare(first: RunFolder, second: RunFolder) -> Comparison:
 
 def config_of(run: RunFolder) -> Config:
     """The settings that the run was begun with."""
-    return resolve([load_toml(run.config)]).config
+    return resolve([load_toml(sealed_path(run, run.config))]).config
 
 
 def overview(run: RunFolder) -> Overview:
@@ -79,6 +83,7 @@ def overview(run: RunFolder) -> Overview:
         val_bits_per_byte=summary.val_bits_per_byte if summary.status == "finished" else bits,
         seconds=summary.seconds or last.seconds,
         disk_bytes=folder_bytes(run.path),
+        unused=tuple(unsealed_files(run)),
     )
 
 

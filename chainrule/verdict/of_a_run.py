@@ -16,6 +16,7 @@ SAME = 1e-3
 def findings(facts: Facts) -> list[Verdict]:
     """What can be said of this run from its figures; nothing where there are none."""
     return [
+        *_unused(facts),
         *_start(facts),
         *_passed(facts),
         *_overfitting(facts),
@@ -25,6 +26,13 @@ def findings(facts: Facts) -> list[Verdict]:
         *_data(facts),
         *_skips(facts),
     ]
+
+
+def _unused(facts: Facts) -> Iterator[Verdict]:
+    """What was flipped or edited: no figure comes from there."""
+    if facts.unused:
+        said = f"Not all of the folder is as the run wrote it: {'; '.join(facts.unused)}."
+        yield Verdict("unused", "bad", said, f"`chainrule verify {facts.run.path}` checks everything.")
 
 
 def _start(facts: Facts) -> Iterator[Verdict]:

@@ -51,6 +51,11 @@ def theirs(model):
     return reference
 
 
+def by_others(folder):
+    """Without the list of checksums, as others save adapters."""
+    (folder / "SHA256SUMS").unlink()
+
+
 def changed(folder, **values):
     path = folder / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
@@ -139,6 +144,7 @@ def test_an_adapter_for_another_base_is_refused_with_both_fingerprints(tmp_path)
 def test_an_adapter_of_another_shape_is_refused_by_the_name_of_a_tensor(tmp_path):
     """One of others, which does not say what it was made for."""
     save_adapter(taught("llama"), tmp_path / "poems")
+    by_others(tmp_path / "poems")
     path = tmp_path / "poems" / "adapter_model.safetensors"
     tensors = {name: tensor.clone() for name, tensor in read_tensors(path).items()}  # they are mapped from the file
     with path.open("wb") as stream:
@@ -172,6 +178,7 @@ def test_an_adapter_of_another_shape_is_refused_by_the_name_of_a_tensor(tmp_path
 )
 def test_what_is_not_computed_here_is_refused_by_name(value, words, tmp_path):
     save_adapter(taught("llama"), tmp_path / "poems")
+    by_others(tmp_path / "poems")
     changed(tmp_path / "poems", **value)
     with pytest.raises(CheckpointError, match=words):
         put_adapter(made("llama"), tmp_path / "poems")
@@ -184,6 +191,7 @@ def test_what_is_no_adapter_or_is_damaged_is_refused(tmp_path):
     save_adapter(model, tmp_path / "poems")
     with pytest.raises(ConfigError, match="not empty"):
         save_adapter(model, tmp_path / "poems")
+    by_others(tmp_path / "poems")
     weights = tmp_path / "poems" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a whole safetensors"):

@@ -266,6 +266,9 @@ def test_the_text_of_another_tokenizer_is_refused(runs_folder, texts, tmp_path, 
     found = survey(TextConfig(paths=(str(texts),)), other / "data")
     write_shards(found, byte_tokenizer(), other / "data", context_length=32)
     assert main(["evaluate", str(other)]) == 2
+    assert "the folder is another run's" in capsys.readouterr().err
+    (other / "SHA256SUMS").unlink()  # of a run from before there were checksums the ids tell
+    assert main(["evaluate", str(other)]) == 2
     assert "with another tokenizer" in capsys.readouterr().err
     layer = Layer("flag", {"origin": {"start_from": str(other), "old_share": 0.5}})
     with pytest.raises(DataError, match="with another tokenizer"):  # nor is it learnt from again

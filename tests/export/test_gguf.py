@@ -16,7 +16,7 @@ from chainrule.config import Config, to_toml
 from chainrule.export import export, gguf, llama_cpp
 from chainrule.run import RunFolder
 
-FILES = {"model.gguf", "Modelfile", "README.md"}
+FILES = {"model.gguf", "Modelfile", "README.md", "SHA256SUMS"}
 HAS_LLAMA_CPP = importlib.util.find_spec("xllamacpp") is not None
 
 

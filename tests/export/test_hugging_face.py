@@ -34,7 +34,7 @@ FAMILIES = {
 }
 FILES = {
     *("model.safetensors", "config.json", "generation_config.json"),
-    *("tokenizer.json", "tokenizer_config.json", "README.md"),
+    *("tokenizer.json", "tokenizer_config.json", "README.md", "SHA256SUMS"),
 }
 SUMMARY = {
     **{"val_loss": 3.25, "val_perplexity": 25.8, "val_bits_per_byte": 1.5, "tokens": 12345, "seconds": 75.0},

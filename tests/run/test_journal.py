@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.base import DiskError
-from chainrule.run import append_row, cut_after_step, damaged_rows, read_rows, rewrite_rows, rows_from_end
+from chainrule.run import append_row, cut_after_step, journal_lines, read_rows, rewrite_rows, rows_from_end
 
 
 def test_rows_come_back_in_order(tmp_path):
@@ -52,12 +52,54 @@ def test_a_line_behind_half_a_line_is_one_of_its_own(tmp_path):
     assert [row["step"] for row in read_rows(tmp_path / "m")] == [1, 2]
 
 
-def test_damaged_lines_are_counted_up_to_what_is_made_again(tmp_path):
-    assert damaged_rows(tmp_path / "absent") == 0
+def test_damaged_lines_are_named_up_to_what_is_made_again(tmp_path):
+    assert not journal_lines(tmp_path / "absent").unused
     bad = b'{"step": 1, "lo\n', b"[]\n", b'{"step": "2"}\n', b"\xff\n"
     (tmp_path / "m").write_bytes(b'{"step": 1}\n'.join(bad) + b'{"step": 5}\n' + bad[0] + b'{"torn')
-    assert damaged_rows(tmp_path / "m") == 5
-    assert damaged_rows(tmp_path / "m", before=5) == 4
+    found = journal_lines(tmp_path / "m")
+    assert (found.damaged, found.torn, found.n_rows, found.n_unsealed) == ((1, 3, 5, 7, 9), 10, 4, 4)
+    assert found.unused == (
+        "lines 1, 3, 5, 7, 9 of m are damaged and the last line of m (10) is half written, as a kill leaves it"
+    )
+    assert journal_lines(tmp_path / "m", before=5).damaged == (1, 3, 5, 7)
+
+
+def test_each_flipped_bit_of_a_row_leaves_it_out_or_leaves_it_as_it_was(tmp_path):
+    row = {"kind": "eval", "step": 40, "val_loss": 4.125, "text": "é"}
+    append_row(tmp_path / "m", {"step": 1})
+    head = (tmp_path / "m").read_bytes()
+    append_row(tmp_path / "m", row)
+    whole = (tmp_path / "m").read_bytes()
+    for place in range(8 * len(head), 8 * len(whole)):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        (tmp_path / "m").write_bytes(bytes(content))
+        lines, rows = journal_lines(tmp_path / "m"), list(read_rows(tmp_path / "m"))
+        if rows[1:]:
+            # Only the name of the checksum can be hit without harm: then the row is one of those without.
+            assert {key: rows[1][key] for key in row} == row and lines.n_unsealed + (lines.torn is None) >= 1
+        else:
+            assert lines.damaged == (2,) or lines.torn == 2
+
+
+def test_a_row_that_was_edited_by_hand_is_named_and_stays_in_the_file(tmp_path):
+    path = tmp_path / "m"
+    for step in (1, 2, 3, 5):
+        append_row(path, {"step": step, "val_loss": 4.0})
+    edited = path.read_bytes().replace(b'"step": 2, "val_loss": 4.0', b'"step": 2, "val_loss": 1.0')
+    path.write_bytes(edited)
+    assert [row["step"] for row in read_rows(path)] == [1, 3, 5] == [row["step"] for row in rows_from_end(path)][::-1]
+    assert journal_lines(path).unused == "line 2 of m is damaged"
+    assert cut_after_step(path, 3) == 1
+    assert path.read_bytes() == b"".join(edited.splitlines(keepends=True)[:3])
+    path.write_bytes(path.read_bytes().replace(b'"step": 3, ', b'"step": 4, '))
+    assert cut_after_step(path, 2) == 0 and path.read_bytes().count(b"\n") == 3, "whose step is not known stays"
+
+
+def test_a_checksum_that_is_not_the_end_of_a_line_is_an_edit(tmp_path):
+    append_row(tmp_path / "m", {"step": 1})
+    (tmp_path / "m").write_bytes((tmp_path / "m").read_bytes().replace(b"}", b" }"))
+    assert not list(read_rows(tmp_path / "m")) and journal_lines(tmp_path / "m").damaged == (1,)
 
 
 @given(torn=st.integers(1, 40))
@@ -164,7 +206,7 @@ import resource, sys
 from itertools import islice
 from pathlib import Path
 path = Path(sys.argv[1])
-from chainrule.run import cut_after_step, read_rows, rows_from_end
+from chainrule.run import cut_after_step, journal_lines, read_rows, rows_from_end
 own = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (own + 100_000_000, own + 100_000_000))
 assert cut_after_step(path, 999_990) == 11

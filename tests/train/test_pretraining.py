@@ -182,7 +182,7 @@ def test_a_resume_refuses_another_text(straight, layers, tmp_path):
     for path in (tmp_path / "other" / "data").glob("*.*"):
         (shards / path.name).write_bytes(path.read_bytes())
     (straight / "summary.json").unlink()
-    with pytest.raises(Exception, match="fingerprint") as caught:
+    with pytest.raises(Exception, match="is another run") as caught:
         pretrain([], straight, resume=True)
     assert caught.value.exit_code == 2
 

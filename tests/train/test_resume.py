@@ -12,7 +12,7 @@ from chainrule.base import ConfigError, RunError
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.checkpoint.open import best_checkpoint
 from chainrule.config import Layer, load_toml, resolve
-from chainrule.run import RunFolder, read_rows
+from chainrule.run import RunFolder, is_sealed_file, read_rows, unsealed_files, write_run_file
 from chainrule.train import pretrain
 
 SHORT = {"training": {"steps": 6, "save_every": 4, "eval_every": 4, "sample_every": 6}}
@@ -69,9 +69,10 @@ def test_an_edited_config_is_held_against_the_checkpoints_copy(make):
 
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"[1]", b'{"plan": 3, "tokenizer": "x", "before": [1]}', None])
-def test_a_damaged_machine_json_is_worked_out_again(make, content):
+def test_a_damaged_machine_json_of_a_run_without_checksums_is_worked_out_again(make, content):
     run, straight = make("run"), make("straight", None)
     (run / "summary.json").write_bytes(content or b"{")
+    (run / "SHA256SUMS").unlink()  # as a run from before there were any
     (run / "machine.json").unlink() if content is None else (run / "machine.json").write_bytes(content)
     pretrain([], run, resume=True)
     assert bits(run) == bits(straight)
@@ -94,10 +95,10 @@ def test_damaged_lines_of_the_journals_are_counted_and_said(make):
         (run / name).write_bytes(b"".join(lines) + b'{"torn')  # half a line is what any kill may leave
     heard = []
     pretrain([], run, resume=True, watch=by_word(lambda kind, row: heard.append(row.get("message", ""))))
-    told = (
-        "damaged lines are passed over: 2 of metrics.jsonl, 1 of health.jsonl, 1 of samples.jsonl, 1 of events.jsonl;"
-    )
-    assert [message.startswith(told) for message in heard].count(True) == 1
+    (told,) = [message for message in heard if message.startswith("not used: ")]
+    for part in ("lines 2, 3 of metrics", "line 2 of health", "line 1 of samples"):
+        assert f"{part}.jsonl {'are' if 'lines' in part else 'is'} damaged" in told
+    assert "of events.jsonl" in told
     assert told in said(run) and bits(run) == bits(straight)
 
 
@@ -225,3 +226,81 @@ def test_more_minutes_are_more_steps(make):
     run = make("run", None)
     summary = pretrain([], run, minutes=0.01, resume=True)
     assert summary.status == "finished" and summary.step == summary.steps > 6
+
+
+def flipped(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert content.count(old) >= 1
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def test_a_record_that_was_edited_is_put_back_as_the_newest_checkpoint_keeps_it(make):
+    run, straight = make("run"), make("straight", None)
+    before = (run / "machine.json").read_bytes()
+    flipped(run / "machine.json", b'"threads": 1', b'"threads": 3')
+    flipped(run / "data" / "manifest.json", b'"documents": 40', b'"documents": 41')
+    flipped(run / "tokenizer.json", b"BPE", b"BPF")
+    pretrain([], run, resume=True)
+    for name in ("machine.json", "manifest.json", "tokenizer.json"):
+        assert f"{name} was edited or damaged: it is put back as step-00000004 keeps it" in said(run)
+    assert json.loads(before)["machine"] == json.loads((run / "machine.json").read_bytes())["machine"]
+    assert bits(run) == bits(straight) and not unsealed_files(RunFolder(run))
+
+
+def test_a_person_who_edits_the_settings_is_told_which_flags_do_it(make):
+    run = make("run", None)
+    flipped(run / "config.toml", b"\nsteps = 6", b"\nsteps = 9")
+    with pytest.raises(ConfigError, match=r"training\.steps from 6 to 9") as caught:
+        pretrain([], run, resume=True)
+    assert f"`chainrule pretrain --resume {run} --training.steps 9`" in str(caught.value)
+    shutil.copy(run / "checkpoints" / "step-00000006" / "config.toml", run / "config.toml")
+    assert pretrain([Layer("flag", {"training": {"steps": 9}})], run, resume=True).step == 9
+
+
+def test_settings_put_back_by_hand_from_an_older_checkpoint_are_taken(make):
+    run = make("run")
+    with pytest.raises(DiedError):
+        pretrain([Layer("flag", {"training": {"log_every": 2}})], run, resume=True, watch=by_word(die_at_once))
+    (run / "config.toml").write_bytes(b"\0")
+    with pytest.raises(ConfigError, match="it changes no value"):
+        pretrain([], run, resume=True)
+    shutil.copy(run / "checkpoints" / "step-00000004" / "config.toml", run / "config.toml")
+    assert pretrain([], run, resume=True).status == "finished"
+
+
+def die_at_once(kind, row):
+    if "resumed at step" in row.get("message", ""):
+        raise DiedError
+
+
+def test_a_damaged_list_of_checksums_is_said_and_made_again(make):
+    run, straight = make("run"), make("straight", None)
+    flipped(run / "SHA256SUMS", b"config.toml", b"config.tomm")
+    assert "SHA256SUMS" in unsealed_files(RunFolder(run))[0]
+    pretrain([], run, resume=True)
+    assert "SHA256SUMS was damaged" in said(run) and not unsealed_files(RunFolder(run))
+    assert bits(run) == bits(straight)
+
+
+def test_a_kill_at_any_write_of_a_sealed_file_leaves_one_that_fits(tmp_path, monkeypatch):
+    run, written = RunFolder(tmp_path), []
+    write_run_file(run, run.machine, b"old")
+    real = Path.replace
+
+    def replace(self, target):
+        if len(written) == stop:
+            raise DiedError
+        written.append(target)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    for stop in range(3):
+        written.clear()
+        with pytest.raises(DiedError):
+            write_run_file(run, run.machine, b"new %d" % stop)
+        assert is_sealed_file(run, run.machine), stop
+        assert not unsealed_files(run)
+    stop = 9
+    write_run_file(run, run.machine, b"last")
+    run.machine.write_bytes(b"old")
+    assert not is_sealed_file(run, run.machine)

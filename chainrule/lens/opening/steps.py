@@ -14,7 +14,11 @@ from chainrule.lens.opening.user_code import Say, quiet
 from chainrule.lens.prove import Step, capture
 from chainrule.lens.tape import Subject
 from chainrule.model import GPT
-from chainrule.run import model_source, run_of
+from chainrule.run import (
+    model_source,
+    run_of,
+    sealed_path,
+)
 
 
 def captured(what: str, subject: Subject, *, say: Say = quiet) -> Step:
@@ -50,7 +54,7 @@ def ready_to_train(subject: Subject, *, ours: bool) -> None:
 def _machine(source: Path) -> MachineConfig:
     """The machine settings of the run that a folder belongs to; the defaults where there is none."""
     run = run_of(source)
-    return MachineConfig() if run is None else resolve([load_toml(run.config)]).config.machine
+    return MachineConfig() if run is None else resolve([load_toml(sealed_path(run, run.config))]).config.machine
 
 
 def _drops(module: nn.Module) -> bool:

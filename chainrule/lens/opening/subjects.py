@@ -8,16 +8,22 @@ import torch
 from torch import Tensor
 
 from chainrule.base import LensError, bytes_text, count_text, nearest
-from chainrule.checkpoint import is_word_of_a_model, open_model
+from chainrule.checkpoint import OpenedModel, is_word_of_a_model, open_model
 from chainrule.config import PRESETS, ModelConfig, load_toml, preset, resolve
-from chainrule.data import Batches, Windows, open_dataset
+from chainrule.data import Batches, Windows, run_dataset
 from chainrule.lens.classics import network, neuron
 from chainrule.lens.opening.size import check_preset
 from chainrule.lens.opening.user_code import Say, of_user, quiet, running
 from chainrule.lens.tape import Level, Subject, Tape, in_float64
 from chainrule.model import GPT, Batch
 from chainrule.plan import parameters
-from chainrule.run import RUNS, list_runs, model_source, run_of
+from chainrule.run import (
+    RUNS,
+    list_runs,
+    model_source,
+    run_of,
+    sealed_path,
+)
 
 DEMOS = ("neuron", "network", "gpt")
 TOKENS = 128
@@ -130,7 +136,9 @@ def _of_preset(name: str, windows: _Windows, say: Say) -> Subject:
 def _of_folder(source: str, windows: _Windows, say: Say) -> Subject:
     opened = open_model(source)
     length = windows.length(opened.config, say)
-    found = _own_windows(Path(source), windows, length)
+    for reason in opened.passed_over:
+        say(f"passed over: {reason}; taken instead: {opened.origin}")
+    found = _own_windows(Path(source), opened, windows, length)
     if found is None:
         say(f"{source} has no text of its own: {windows.batch} windows of random tokens")
         ids = windows.random(opened.config.vocab_size, length)
@@ -143,13 +151,15 @@ def _of_folder(source: str, windows: _Windows, say: Say) -> Subject:
     return Subject(source, opened.model.loss, inputs)
 
 
-def _own_windows(source: Path, windows: _Windows, length: int) -> Windows | None:
+def _own_windows(source: Path, opened: OpenedModel, windows: _Windows, length: int) -> Windows | None:
     """Windows of the text that the run trains on, in the order of its own shuffle; None where there is no text."""
     run = run_of(source)
     if run is None or not run.manifest.is_file():
         return None
-    config = resolve([load_toml(run.config)]).config
-    store = open_dataset(run.data, verify=False).split("train")
+    config = resolve([load_toml(sealed_path(run, run.config))]).config
+    text = run_dataset(run)
+    text.check_tokenizer(opened.tokenizer.fingerprint, opened.origin)
+    store = text.split("train")
     apart = not config.text.cross_documents
     batches = Batches(store, length, config.training.seed, documents=apart)
     return batches.windows(windows.seed * windows.batch, windows.batch)
