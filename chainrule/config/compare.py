@@ -22,6 +22,7 @@ SAFE_ON_RESUME = frozenset(
         "tasks",
         "save_every",
         "keep_last",
+        "background_saves",
         "bad_steps",
     )
 ) | {"machine.cache", "machine.workers"}

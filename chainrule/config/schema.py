@@ -129,6 +129,9 @@ class TrainingConfig(Section):
     """Steps between two checkpoints."""
     keep_last: PositiveInt = 2
     """Newest checkpoints that are kept; the best on held-out text is kept besides."""
+    background_saves: Literal["auto", "on", "off"] = "auto"
+    """Whether checkpoints are written while training goes on, from a copy of the state in memory; auto: large ones,
+    where the memory holds the copy. They are the same bits."""
     bad_steps: PositiveInt = 5
     """Non-finite losses or gradients in a row that stop the run; a single one is skipped and its batch kept."""
 

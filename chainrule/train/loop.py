@@ -3,11 +3,13 @@
 import time
 
 from chainrule.base import Interrupted
+from chainrule.train.checkpoints import close_saver, save, settle
 from chainrule.train.guard import MOST_KEPT, keep_skipped, stop_when_lost
 from chainrule.train.health import RunHealth
-from chainrule.train.looks import look, save
+from chainrule.train.looks import look
 from chainrule.train.meter import Meter
 from chainrule.train.replan import replan
+from chainrule.train.saving import background_for
 from chainrule.train.session import Session
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepResult, StepSettings, train_step
@@ -19,6 +21,19 @@ def train(session: Session) -> None:
     A signal saves between two steps and raises Interrupted. A second Ctrl-C raises inside the step: nothing is saved
     then, because weights, optimizer and numbers belong together only between two steps, and the last checkpoint stays.
     """
+    learning = session.lesson.learning(session.config)
+    session.saver, sentence = background_for(session.config, session.facts, session.micro_batch, learning)
+    if sentence:
+        session.note(sentence)
+    try:
+        _train(session)
+    finally:
+        # Whatever ended it: the run's folder is nobody else's before the last byte is written.
+        with session.stop.held():
+            close_saver(session)
+
+
+def _train(session: Session) -> None:
     clock = session.budget.clock
     meter = Meter(session)
     health = RunHealth(session) if session.config.training.health_every else None
@@ -40,6 +55,7 @@ def _another_step(session: Session) -> bool:
     progress = session.state.progress
     try:
         session.stop.obey()
+        settle(session)
         if progress.looked < progress.step:
             look(session)
         session.stop.obey()
