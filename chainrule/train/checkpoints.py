@@ -3,6 +3,7 @@
 from chainrule.base import DiskError
 from chainrule.run import Saved
 from chainrule.tokenizer import TEMPLATE_FILES
+from chainrule.train.guard import check_sound, way_back
 from chainrule.train.saving import Draft, Written
 from chainrule.train.session import Session, environment
 
@@ -79,5 +80,10 @@ def _draft(session: Session) -> Draft:
     more = (*(run.path / name for name in TEMPLATE_FILES), run.adapter_config)
     copies = (run.config, run.tokenizer, *(path for path in more if path.is_file()))
     tensors, state = session.state.contents(session.lesson.kept(session.state.model), facts)
-    keep = () if progress.best_step is None else (progress.best_step,)
-    return Draft(run.checkpoints, progress.step, tensors, state, copies, training.keep_last, keep)
+    for stem, named in tensors.items():
+        what = "moments of the optimizer" if stem == "optimizer" else "weights"
+        check_sound(named, what, progress.step, way_back(run))
+    keep = [] if progress.best_step is None else [progress.best_step]
+    if training.on_spike == "rewind" and progress.last_due is not None:
+        keep.append(progress.last_due)
+    return Draft(run.checkpoints, progress.step, tensors, state, copies, training.keep_last, tuple(keep))

@@ -37,6 +37,7 @@ def look(session: Session) -> None:
         progress.looked = step
         if saving:
             progress.rank(step)
+            progress.last_due = step
             with timed(session, "save"):
                 (save if last else save_beside)(session)
     if looking:

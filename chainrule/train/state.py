@@ -46,6 +46,12 @@ class Progress:
     """How many times as long those of looks and samples are besides, because they cost too much."""
     stretches: dict[str, list[float | None]] = field(default_factory=dict)
     """Sums over the steps since the last row of figures (see Meter), so that a resume between two rows loses none."""
+    recent: list[list[float]] = field(default_factory=list)
+    """Loss and gradient norm of the last steps, where spikes are acted on (training.on_spike)."""
+    rewinds: list[list[int]] = field(default_factory=list)
+    """Where the run went back: [the step that was a spike, the step it went back to, the samples passed over till]."""
+    last_due: int | None = None
+    """The step of the last checkpoint that the settings asked for; a signal makes others."""
     spent: float = 0.0
     """Seconds of all that was done for this run, training and the rest."""
 
