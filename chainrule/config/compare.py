@@ -22,7 +22,9 @@ SAFE_ON_RESUME = frozenset(
         "tasks",
         "save_every",
         "keep_last",
+        "background_saves",
         "bad_steps",
+        "replay_every",
     )
 ) | {"machine.cache", "machine.workers"}
 
@@ -37,7 +39,15 @@ LENGTH = "training.steps"
 FORKED = "origin.fork"
 CHANGED_IN_FORK = frozenset(
     (
-        *("training.batch_tokens", "training.seed", "model.drop_rate", "text.cross_documents"),
+        *(
+            "training.batch_tokens",
+            "training.seed",
+            "training.on_spike",
+            "training.spike_sigma",
+            "training.spike_window",
+            "model.drop_rate",
+            "text.cross_documents",
+        ),
         *(f"optimizer.{key}" for key in OptimizerConfig.model_fields if key != "kind"),
         *(f"schedule.{key}" for key in ScheduleConfig.model_fields),
     )

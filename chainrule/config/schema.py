@@ -129,8 +129,21 @@ class TrainingConfig(Section):
     """Steps between two checkpoints."""
     keep_last: PositiveInt = 2
     """Newest checkpoints that are kept; the best on held-out text is kept besides."""
+    background_saves: Literal["auto", "on", "off"] = "auto"
+    """Whether checkpoints are written while training goes on, from a copy of the state in memory; auto: large ones,
+    where the memory holds the copy. They are the same bits."""
     bad_steps: PositiveInt = 5
     """Non-finite losses or gradients in a row that stop the run; a single one is skipped and its batch kept."""
+    on_spike: Literal["tell", "stop", "skip", "rewind"] = "tell"
+    """On a loss or gradient far above those before: tell of it; stop, with all saved; skip its update; or rewind to the
+    last checkpoint and pass over the text up to it."""
+    spike_sigma: Annotated[float, Field(gt=0)] = 6.0
+    """Standard deviations above the mean of the steps before from which a step is a spike (stop, skip, rewind)."""
+    spike_window: Annotated[int, Field(ge=4, le=4096)] = 128
+    """Steps before, of which that mean and deviation are; half of them must be known."""
+    replay_every: NonNegativeInt = 0
+    """Every so many steps the gradients are made twice and their bits compared, against faulty processors and memory;
+    0: off. 100 costs about 1 % of the time, and one copy of the gradients. On a CPU alone: a GPU's sums vary."""
 
 
 class MachineConfig(Section):
@@ -185,6 +198,14 @@ class Config(Section):
             raise ValueError(
                 f"schedule.first_window={first} does not double to model.context_length={whole}; "
                 f"use 0 or one of {fitting}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_replay_leaves_its_bundle(self) -> "Config":
+        if self.training.replay_every and not self.training.health_every:
+            raise ValueError(
+                "training.replay_every leaves a bundle of the step, for which training.health_every is needed"
             )
         return self
 

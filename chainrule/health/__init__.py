@@ -5,7 +5,7 @@ from chainrule.health.diagnosis import Diagnosis, SpikeCase, diagnose
 from chainrule.health.module_stack import ModuleStack
 from chainrule.health.norms import NormMeter, Norms, parameter_norms
 from chainrule.health.portions import Portion
-from chainrule.health.spikes import Excess, SpikeDetector, ratio_score
+from chainrule.health.spikes import Excess, SpikeDetector, ratio_score, sigma_excesses
 
 __all__ = [
     "Diagnosis",
@@ -21,4 +21,5 @@ __all__ = [
     "look_inside",
     "parameter_norms",
     "ratio_score",
+    "sigma_excesses",
 ]

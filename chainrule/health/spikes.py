@@ -50,6 +50,28 @@ def ratio_score(value: float, usual: Sequence[float], floor: float = FLOORS["gra
     return robust_score(math.log(value), logs, floor) if value > 0 else 0.0
 
 
+def sigma_excesses(
+    loss: float, grad_norm: float, past: Sequence[Sequence[float]], sigma: float, window: int
+) -> tuple[Excess, ...]:
+    """What of a step lies more than `sigma` standard deviations above the mean of the last `window` steps.
+
+    `past` has the loss and the gradient norm of each. Nothing before half of the window is known, and nothing of a step
+    that is not finite. This is OLMo's criterion (6 sigma over 128 steps), which asks for less of a noisy curve than
+    SpikeDetector does: an action needs no more than a rule that a checkpoint can hold.
+    """
+    known = past[-window:]
+    if len(known) < max(2, window // 2):
+        return ()
+    found = []
+    for place, (what, value) in enumerate((("loss", loss), ("gradient norm", grad_norm))):
+        usual = [one[place] for one in known]
+        middle = math.fsum(usual) / len(usual)
+        spread = math.sqrt(math.fsum((one - middle) ** 2 for one in usual) / (len(usual) - 1))
+        if math.isfinite(value) and value > middle + sigma * spread:
+            found.append(Excess(what, value, middle, (value - middle) / spread if spread else math.inf))
+    return tuple(found)
+
+
 class SpikeDetector:
     """Holds each step against the 64 before it.
 

@@ -9,7 +9,7 @@ from chainrule.plan.drafting import check_layers, draft, time_budget
 from chainrule.plan.ending import ForetoldEnd, foretell_end
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
-from chainrule.plan.memory import Memory, check_memory, memory_bytes
+from chainrule.plan.memory import Memory, check_memory, copy_bytes, memory_bytes
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "checkpoint_bytes",
     "checkpoints_to_come",
     "choose",
+    "copy_bytes",
     "described_machine",
     "draft",
     "flops_per_token",

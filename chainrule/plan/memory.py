@@ -41,7 +41,8 @@ class Memory:
     `holes`: what the allocator's heap has besides the activations. `head`: the gradient of the head, which waits for
     the embedding's where one matrix is both. `evaluation` has no gradients beside it. `summed`: the batch is made of
     several micro-batches, so that the gradients of those before are there with the activations; a single one frees
-    activations while its gradients come.
+    activations while its gradients come. `copy`: of weights and optimizer, for saves in the background where they were
+    asked for.
     """
 
     weights: int
@@ -52,6 +53,7 @@ class Memory:
     head: int
     update: int
     evaluation: int
+    copy: int = 0
     summed: bool = True
 
     @property
@@ -61,7 +63,7 @@ class Memory:
         passing = self.gradients + passing if self.summed else max(self.gradients, passing)
         # The embedding's gradient is made when the activations are gone, beside the head's.
         moving = self.gradients + max(self.update, 2 * self.head)
-        return self.weights + self.optimizer + max(passing, moving, self.evaluation) + FIXED_BYTES
+        return self.weights + self.optimizer + max(passing, moving, self.evaluation) + self.copy + FIXED_BYTES
 
     def components(self) -> dict[str, int]:
         """The bytes by name."""
@@ -111,8 +113,20 @@ def memory_bytes(
         head=head,
         update=update,
         evaluation=_evaluation_bytes(config, int(bf16)),
+        # Where the system chooses ("auto"), it takes the copy only from what is left. A GPU's is not in its memory.
+        copy=copy_bytes(config, learning) if config.training.background_saves == "on" and device != "cuda" else 0,
         summed=config.batch_windows > micro_batch,
     )
+
+
+def copy_bytes(config: Config, learning: int | None = None) -> int:
+    """Bytes of a copy of all that a checkpoint holds: weights and optimizer, or those of what is `learning` alone."""
+    model, row = config.model, config.optimizer.row
+    if learning is not None:
+        return 4 * learning + row.state_bytes(0, learning)
+    total = parameters(model).total
+    inner = model.n_layers * (attention_matrix(model) + feed_forward_matrix(model))
+    return 4 * total + row.state_bytes(inner, total - inner)
 
 
 def check_memory(config: Config, machine: Machine, precision: str = "float32", learning: int | None = None) -> Memory:

@@ -4,6 +4,7 @@ Nothing here moves a bit of the training: it only reads, and draws no random num
 resumed run begins its means and its window of usual steps from what the run folder holds.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -86,6 +87,9 @@ class RunHealth:
         self.result, self.gradients = result, norms
         usual = {"loss": list(self.detector.losses), "grad_norm": list(self.detector.norms)}
         excess = self.detector.see(result.loss, result.grad_norm)
+        if result.unlike:
+            excess = (Excess("gradient made twice", result.unlike.largest, 0.0, math.inf),)
+        excess = excess or result.excess
         step = self.session.state.progress.step + 1
         if excess and step - self.last_spike > QUIET_STEPS:
             self.last_spike = step

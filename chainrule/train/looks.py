@@ -5,14 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from chainrule.base import ModelError
-from chainrule.checkpoint import prune_checkpoints
 from chainrule.data import Dataset, TokenStore
 from chainrule.evaluate import PlaceTally, Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
-from chainrule.run import EvalRow, Sample, Saved
-from chainrule.train.mend import kept_files
-from chainrule.train.session import Session, environment
+from chainrule.run import EvalRow, Sample
+from chainrule.train.checkpoints import save, save_beside
+from chainrule.train.session import Session
 from chainrule.verdict import judge_start
 
 # Sources whose bits per byte a look tells: more are no curves that an eye can tell apart.
@@ -38,8 +37,9 @@ def look(session: Session) -> None:
         progress.looked = step
         if saving:
             progress.rank(step)
+            progress.last_due = step
             with timed(session, "save"):
-                save(session)
+                (save if last else save_beside)(session)
     if looking:
         session.append(session.run.phases, session.phases.row(where(session), session.facts.device).row())
         if session.page is not None and not last:
@@ -144,23 +144,6 @@ def sample(session: Session) -> None:
         return
     for completion in completions:
         session.write(Sample(**where(session), prompt=completion.prompt, text=completion.text))
-
-
-def save(session: Session) -> None:
-    """Writes a checkpoint; the newest and the best on held-out text stay, older ones go."""
-    run, training, progress = session.run, session.config.training, session.state.progress
-    progress.spent = session.budget.clock.spent()
-    facts = {
-        "environment": environment(session.facts),
-        "data": session.dataset.manifest.fingerprint,
-        "old": None if session.old is None else session.old.manifest.fingerprint,
-        "tokenizer": session.tokenizer.fingerprint,
-    }
-    kept = session.lesson.kept(session.state.model)
-    path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, kept_files(run)))
-    keep = [] if progress.best_step is None else [progress.best_step]
-    prune_checkpoints(run.checkpoints, training.keep_last, keep)
-    session.watch(Saved(progress.step, str(path)))
 
 
 def where(session: Session) -> dict[str, Any]:

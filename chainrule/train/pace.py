@@ -39,7 +39,12 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Costs(StepCosts):
-    """The seconds of a step and of what happens between steps, and what they come to over a run."""
+    """The seconds of a step and of what happens between steps, and what they come to over a run.
+
+    `beside` is how much longer a checkpoint takes than `save`, while training goes on: nothing goes on beside the last.
+    """
+
+    beside: float = 0.0
 
     def looking(self, intervals: Intervals) -> float:
         """What looks and samples add to a step, on average."""
@@ -57,7 +62,7 @@ class Costs(StepCosts):
     @property
     def last(self) -> float:
         """After the last step there is a look, a round of samples and a checkpoint, whatever the intervals say."""
-        return self.look + self.samples + self.save
+        return self.look + self.samples + self.save + self.beside
 
 
 @dataclass
@@ -116,6 +121,10 @@ class Pace:
     def happened(self, what: str, seconds: float) -> None:
         """Takes in a look, a round of samples or a save; the first of its kind replaces what was guessed."""
         self.costs = replace(self.costs, **{what: seconds})
+
+    def wrote(self, seconds: float) -> None:
+        """Takes in a checkpoint that was written in so many seconds while training went on."""
+        self.costs = replace(self.costs, beside=max(0.0, seconds - self.costs.save))
 
 
 @dataclass

@@ -24,6 +24,7 @@ from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.phases import Phases
 from chainrule.train.room import patiently
+from chainrule.train.saving import Background
 from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
@@ -54,6 +55,8 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     phases: Phases = field(default_factory=Phases)
     page: LivePage | None = None
+    saver: Background | None = None
+    """Writes checkpoints while training goes on; None: training waits for them."""
 
     @property
     def course(self) -> Course:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from chainrule.base import bytes_text
+from chainrule.base import ConfigError, bytes_text
 from chainrule.config import Config, Layer, Resolved
 from chainrule.data import Dataset, Survey, run_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
@@ -83,6 +83,7 @@ class Asked:
         save_settings(start.run, given)
         check_amount(given)
         facts = start.look_at_machine(given.config)
+        check_replay(given.config, facts)
         # Opened again at the end; a mistyped one must not be found out hours later.
         tasks_for(given.config.training.tasks, given.config.text.paths)
         origin = find_origin(given.config, layers)
@@ -158,6 +159,7 @@ class Settled:
         What machine.json has lost of that is worked out and written again.
         """
         config, facts = resolved.config, start.look_at_machine(resolved.config)
+        check_replay(config, facts)
         tokenizer, dataset = load_tokenizer(start.run.tokenizer), run_dataset(start.run)
         planned_as = in_windows(config, start.lesson.window_tokens(config))
         plan, about, data = record.plan, record.tokenizer, data_row(dataset, planned_as)
@@ -211,6 +213,15 @@ class Probed:
             budget=Budget(clock=Clock(start.begun)),
         )
         return cls(session, resolved, passes.step_seconds, settled.record)
+
+
+def check_replay(config: Config, facts: MachineFacts) -> None:
+    """Raises ConfigError where training.replay_every is asked for and the same step has not the same bits twice."""
+    if config.training.replay_every and facts.device != "cpu":
+        raise ConfigError(
+            f"training.replay_every compares bits, and {facts.device} adds sums in any order; leave it at 0 there, or "
+            "use --machine.device cpu"
+        )
 
 
 def _is_whole(record: Plan | TokenizerFacts) -> bool:

@@ -5,15 +5,15 @@ starts each step from a seed made of (seed, step).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from chainrule.base import CheckpointError, finite
-from chainrule.checkpoint import Checkpoint, save_checkpoint
+from chainrule.checkpoint import Checkpoint
 from chainrule.config import Config
 from chainrule.device import Precision
 from chainrule.model import GPT, plant_previous_token
@@ -46,6 +46,12 @@ class Progress:
     """How many times as long those of looks and samples are besides, because they cost too much."""
     stretches: dict[str, list[float | None]] = field(default_factory=dict)
     """Sums over the steps since the last row of figures (see Meter), so that a resume between two rows loses none."""
+    recent: list[list[float]] = field(default_factory=list)
+    """Loss and gradient norm of the last steps, where spikes are acted on (training.on_spike)."""
+    rewinds: list[list[int]] = field(default_factory=list)
+    """Where the run went back: [the step that was a spike, the step it went back to, the samples passed over till]."""
+    last_due: int | None = None
+    """The step of the last checkpoint that the settings asked for; a signal makes others."""
     spent: float = 0.0
     """Seconds of all that was done for this run, training and the rest."""
 
@@ -86,11 +92,13 @@ class TrainState:
         model.checkpointing = config.machine.activation_checkpointing
         return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
 
-    def save(self, folder: Path, kept: Kept, facts: dict[str, Any], copies: Sequence[Path]) -> Path:
-        """Writes the checkpoint of this step: what is `kept` of the model, and `facts` (versions, fingerprints)."""
+    def contents(self, kept: Kept, facts: dict[str, Any]) -> tuple[dict[str, Mapping[str, Tensor]], dict[str, Any]]:
+        """What a checkpoint of this step holds: its tensors, which share memory with the state, and its small state.
+
+        They are what is `kept` of the model, the optimizer's, the numbers, and `facts` (versions, fingerprints).
+        """
         tensors = {**kept.tensors, "optimizer": self.optimizer.state()}
-        state = {"progress": asdict(self.progress), **facts, **kept.facts}
-        return save_checkpoint(folder, self.progress.step, tensors, finite(state), copies)
+        return tensors, finite({"progress": asdict(self.progress), **facts, **kept.facts})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes optimizer state and numbers from `checkpoint`; raises CheckpointError when they do not fit.

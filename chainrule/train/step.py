@@ -1,6 +1,7 @@
 """One update of the weights: micro-batches in, gradients summed, and moved only when every number is finite."""
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -10,32 +11,43 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.device import Precision
-from chainrule.health import parameter_norms
+from chainrule.health import Excess, parameter_norms
 from chainrule.model import WindowsLike, micro_batches
 from chainrule.optim import Optimizer
 from chainrule.train.objective import Objective
+from chainrule.train.replay import Unlike, replayed
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Mean loss in nats per token, norm of the whole gradient before clipping, and whether the weights moved."""
+    """Mean loss in nats per token, norm of the whole gradient before clipping, and whether the weights moved.
+
+    `excess`: what was judged to be out of line, where something is done about that; `unlike`: how the gradients
+    differed when they were made twice. In both cases the weights have not moved.
+    """
 
     loss: float
     grad_norm: float
     applied: bool
+    excess: tuple[Excess, ...] = ()
+    unlike: Unlike | None = None
 
 
 @dataclass(frozen=True)
 class StepSettings:
     """How one update is made: at `factor` of the peak learning rate, from so many windows at a time.
 
-    `grad_clip` is the largest norm of the whole gradient; 0 for any.
+    `grad_clip` is the largest norm of the whole gradient; 0 for any. `judge` says of the loss and that norm what is out
+    of line, and then nothing moves. `reseed`, which starts the random numbers as they were, asks for the gradients to
+    be made twice.
     """
 
     factor: float
     micro_batch: int
     grad_clip: float
     precision: Precision
+    judge: Callable[[float, float], tuple[Excess, ...]] | None = None
+    reseed: Callable[[], None] | None = None
 
 
 @runtime_checkable
@@ -69,10 +81,16 @@ def train_step(
     of the gradient is not finite, neither weights nor optimizer state change.
     """
     loss = backward(objective, windows, settings.micro_batch, settings.precision, watcher)
+    unlike = None
+    if settings.reseed:
+        settings.reseed()
+        unlike = replayed(model, loss, lambda: backward(objective, windows, settings.micro_batch, settings.precision))
     norms = gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)
     loss_number, norm_number = torch.stack((loss, norm)).tolist()  # one wait for the device
-    result = StepResult(loss_number, norm_number, math.isfinite(loss_number) and math.isfinite(norm_number))
+    excess = settings.judge(loss_number, norm_number) if settings.judge else ()
+    finite = math.isfinite(loss_number) and math.isfinite(norm_number)
+    result = StepResult(loss_number, norm_number, finite and not excess and not unlike, excess, unlike)
     if watcher:
         watcher.before_update(norms, result)
     if result.applied:

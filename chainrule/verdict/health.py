@@ -39,11 +39,13 @@ def _spikes(record: HealthRecord) -> Iterator[Verdict]:
         return
     first, count = record.spikes[0], len(record.spikes)
     steps = f"{count} steps were out of line, the first at" if count > 1 else "One step was out of line,"
+    passed = sum(not one.applied for one in record.spikes)
+    unmade = f"; the updates of {passed} of them were not made" if passed else ""
     causes = [f"{one.what} {_number(one.value)}, usually {_number(one.usual)}" for one in first.what]
     yield Verdict(
         "spike",
         "note",
-        f"{steps} step {first.step:,} ({'; '.join(causes) or 'no figures'}).",
+        f"{steps} step {first.step:,} ({'; '.join(causes) or 'no figures'}){unmade}.",
         "`chainrule lens spike` replays it and says why.",
     )
 

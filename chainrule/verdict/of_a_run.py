@@ -130,5 +130,7 @@ def _data(facts: Facts) -> Iterator[Verdict]:
 def _skips(facts: Facts) -> Iterator[Verdict]:
     if skipped := facts.summary.n_skipped:
         yield Verdict(
-            "skipped", "note", f"Steps skipped for non-finite numbers: {skipped}; their batches lie in skipped/."
+            "skipped",
+            "note",
+            f"Steps skipped for non-finite numbers or as spikes: {skipped}; their batches lie in skipped/.",
         )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from chainrule.checkpoint import save_checkpoint
 from chainrule.config import Config, Layer, resolve
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
@@ -23,7 +24,9 @@ def test_the_bytes_of_a_checkpoint_are_those_of_its_files(kind, modern, tmp_path
     optimizer = Optimizer(model, config, torch.float32)
     model(torch.zeros(1, 8, dtype=torch.long)).sum().backward()
     optimizer.step(1.0)
-    folder = TrainState(model, optimizer, Progress()).save(tmp_path, TextLesson().kept(model), {}, [])
+    folder = save_checkpoint(
+        tmp_path, 0, *TrainState(model, optimizer, Progress()).contents(TextLesson().kept(model), {})
+    )
     taken = sum(path.stat().st_size for path in folder.iterdir())
     assert taken <= checkpoint_bytes(config) <= 1.1 * taken + 20_000
 
