@@ -148,7 +148,7 @@ def sample(session: Session) -> None:
 
 def save(session: Session) -> None:
     """Writes a checkpoint; the newest and the best on held-out text stay, older ones go."""
-    run, training, progress = session.run, session.config.training, session.state.progress
+    run, progress = session.run, session.state.progress
     progress.spent = session.budget.clock.spent()
     facts = {
         "environment": environment(session.facts),
@@ -160,9 +160,14 @@ def save(session: Session) -> None:
     copies = [run.config, run.tokenizer, *(path for path in more if path.is_file())]
     kept = session.lesson.kept(session.state.model)
     path = session.patient(lambda: session.state.save(run.checkpoints, kept, facts, copies))
-    keep = [] if progress.best_step is None else [progress.best_step]
-    prune_checkpoints(run.checkpoints, training.keep_last, keep)
+    prune(session)
     session.watch(Saved(progress.step, str(path)))
+
+
+def prune(session: Session) -> None:
+    """Removes the checkpoints that are neither among the newest nor the best."""
+    best = session.state.progress.best_step
+    prune_checkpoints(session.run.checkpoints, session.config.training.keep_last, [] if best is None else [best])
 
 
 def where(session: Session) -> dict[str, Any]:
