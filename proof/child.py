@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import io
 import os
 import resource
 import signal
@@ -18,7 +19,19 @@ from chainrule.cli import main
 
 # Imported before the first fork. What is left to a child (tens of milliseconds) is imported by each again.
 WARM = (
-    *("verbs", "pretrain", "prepare", "finetune", "export", "report", "evaluate", "generate", "runs", "tune", "compare"),
+    *(
+        "verbs",
+        "pretrain",
+        "prepare",
+        "finetune",
+        "export",
+        "report",
+        "evaluate",
+        "generate",
+        "runs",
+        "tune",
+        "compare",
+    ),
     *("runs_prune", "quickstart", "plan", "config", "cache", "lens", "watch", "chat", "classify", "doctor", "log"),
 )
 ROOMS = ("train", "report", "export", "evaluate", "finetune", "tune", "compare", "lens", "generate", "spike", "panel")
@@ -135,9 +148,10 @@ def _settle(said: Path, place: Path, environment: Mapping[str, str]) -> None:
         handle = os.open(said / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(handle, number)
         os.close(handle)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", buffering=1, closefd=False, encoding="utf-8")
-    sys.stderr = open(2, "w", buffering=1, closefd=False, encoding="utf-8")
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = io.TextIOWrapper(io.FileIO(number, "w", closefd=False), encoding="utf-8", line_buffering=True)
+        setattr(sys, name, stream)
     os.environ.update(environment)
     os.chdir(place)
 

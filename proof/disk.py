@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from chainrule.base import folder_bytes
-
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import Ended, command, start
@@ -63,8 +62,10 @@ def disk(bench: Bench) -> Iterator[Case]:
         )
         for name, (lay, words) in _writers(bench).items():
             yield _writer(bench, name, lay, words)
-    limits = [size for size in range(FINE, 256 << 10, FINE)]
-    yield Case("a limit of a file's size (ulimit -f), every 8 KiB", len(limits), lambda one: _limited(bench, one, limits))
+    limits = list(range(FINE, 256 << 10, FINE))
+    yield Case(
+        "a limit of a file's size (ulimit -f), every 8 KiB", len(limits), lambda one: _limited(bench, one, limits)
+    )
 
 
 def _run(bench: Bench, attempt: Attempt, size: int, *, waits: bool) -> str:
@@ -100,9 +101,7 @@ def _filled(bench: Bench, attempt: Attempt) -> str:
                 stream.write(b"\0" * max(0, left - attempt.chance.randrange(0, 4 * STEP, 4096)))
 
         step = 1 + attempt.number % 11
-        child = start(
-            new(bench.texts, run), attempt.folder, before=_at_update(step, fill)
-        )
+        child = start(new(bench.texts, run), attempt.folder, before=_at_update(step, fill))
         waited = _until_it_waits(child.heard, child.pid)
         other.unlink(missing_ok=True)
         ended = child.wait()
@@ -154,9 +153,7 @@ def _copy(source: Path, target: Path) -> None:
     copied(source, target)
 
 
-def _writer(
-    bench: Bench, name: str, lay: Callable[[Path], None], words: Callable[[Path], Sequence[str]]
-) -> Case:
+def _writer(bench: Bench, name: str, lay: Callable[[Path], None], words: Callable[[Path], Sequence[str]]) -> Case:
     base = folder_bytes(bench.straight) if name == "report" else 0
     sizes = [base + size for size in range(FINE, 60 * FINE, FINE)]
 

@@ -1,7 +1,7 @@
 """One bit flipped in every byte of a checkpoint, of token shards and of what a run is told by: noticed, or harmless.
 
-Noticed: the reader that a run uses refuses the file and names it. Harmless: it reads exactly what was written (a bit of a
-comment). What is neither is listed.
+Noticed: the reader that a run uses refuses the file and names it. Harmless: it reads exactly what was written (a bit of
+a comment). What is neither is listed.
 """
 
 import os
@@ -18,7 +18,6 @@ from chainrule.data import open_dataset
 from chainrule.run import RunFolder
 from chainrule.tokenizer import load_tokenizer
 from chainrule.train.resume import check_fits, check_settings
-
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.tiny import copied

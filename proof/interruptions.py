@@ -130,5 +130,3 @@ def _second(bench: Bench, attempt: Attempt) -> str:
 def _from_step(step: int, listen: Act) -> Callable[[], None]:
     """Listens from the `step`-th update on: a trace of the whole run would take a minute."""
     return at_call(UPDATE, step, listen)
-
-

@@ -75,5 +75,3 @@ def _hold_killed(run: Path, said: str, code: int, saved: int) -> int:
     hold(code in (0, -9), f"exit code {code}: …{said[-700:]}")
     hold("Traceback" not in said, f"a traceback: …{said[-700:]}")
     return hold_whole(run, max(saved, acknowledged(said))) if (run / "checkpoints").is_dir() else 0
-
-

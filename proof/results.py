@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from proof.case import Outcome
+from proof.case import MOST_TOLD, Outcome
 
 COLUMNS = ("part", "case", "tried", "held", "how", "time")
 
@@ -22,8 +22,10 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
             f"{outcome.seconds:6.1f} s  {outcome.told()}",
             flush=True,
         )
-        for line in outcome.wrong:
+        for line in outcome.wrong[:MOST_TOLD]:
             print(f"  - {line}", flush=True)
+        if more := outcome.wrong[MOST_TOLD:]:
+            print(f"  and {len(more):,} more", flush=True)
 
 
 def write_results(outcomes: Sequence[Outcome], folder: Path, *, seed: int, quick: bool, seconds: float) -> None:
@@ -40,6 +42,6 @@ def write_results(outcomes: Sequence[Outcome], folder: Path, *, seed: int, quick
     for one in outcomes:
         cells = (one.part, one.case, f"{one.tried:,}", f"{one.held:,}", one.told(), f"{one.seconds:.0f} s")
         lines.append("| " + " | ".join(cells) + " |")
-    wrong = [f"- {one.part}, {one.case}: {line}" for one in outcomes for line in one.wrong]
+    wrong = [f"- {one.part}, {one.case}: {line}" for one in outcomes for line in one.wrong[:MOST_TOLD]]
     head = ", ".join(f"{name} {value}" for name, value in about.items())
     (folder / "proof.md").write_text("\n".join([head, "", *lines, "", *wrong]).rstrip() + "\n")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chainrule.base import processor_class
-
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import Ended, command
@@ -16,7 +15,13 @@ from proof.triggers import at_call, sent
 
 UPDATE = "chainrule.train.loop:update"
 # What another machine would have written of itself.
-ELSEWHERE = {"cpu": "Another Processor", "cores": 96, "memory_bytes": 2**40, "peak_flops": 1e15, "cpu_capability": "AVX2"}
+ELSEWHERE = {
+    "cpu": "Another Processor",
+    "cores": 96,
+    "memory_bytes": 2**40,
+    "peak_flops": 1e15,
+    "cpu_capability": "AVX2",
+}
 
 
 @dataclass(frozen=True)

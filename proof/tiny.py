@@ -4,17 +4,35 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.run import RunFolder, read_rows, step_folder
-
 from proof.case import hold
 from proof.child import Child, Ended, command, start
 
-WORDS = "the sea and an old man said that we were going home before a storm came over it".split()
+WORDS = [
+    "the",
+    "sea",
+    "and",
+    "an",
+    "old",
+    "man",
+    "said",
+    "that",
+    "we",
+    "were",
+    "going",
+    "home",
+    "before",
+    "a",
+    "storm",
+    "came",
+    "over",
+    "it",
+]
 N_TEXTS = 40
 STEPS, SAVE_EVERY = 12, 3
 # Two layers, 32 wide, dropout, Muon for the matrices and AdamW for the rest, one thread.
@@ -78,6 +96,14 @@ def finish_run(texts: Path, run: Path) -> Ended:
     ended = command(go_on(texts, run), run.parent)
     no_traceback(ended)
     hold(ended.code == 0, f"it could not be taken to its end, {ended.last()}")
+    return ended
+
+
+def command_ok(words: Sequence[str], place: Path) -> Ended:
+    """Runs a command; raises NotHeldError unless it ends well."""
+    ended = command(words, place)
+    no_traceback(ended)
+    hold(ended.code == 0, f"{words[0]}: {ended.last()}")
     return ended
 
 
@@ -158,5 +184,3 @@ def _timeless(row: Any) -> Any:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-

@@ -137,7 +137,7 @@ def _listen(count: Callable[[object], None]) -> None:
 
     def hook(event: str, arguments: Any) -> None:
         if event in EVENTS and arguments and isinstance(arguments[0], str | Path | bytes):
-            heard(os.path.abspath(os.fsdecode(arguments[0])))
+            heard(Path.cwd() / os.fsdecode(arguments[0]))
 
     real = os.fsync
 
@@ -147,7 +147,7 @@ def _listen(count: Callable[[object], None]) -> None:
         real(handle)
         heard(_path_of(handle))
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]
     sys.addaudithook(hook)
 
 

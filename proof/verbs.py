@@ -1,4 +1,4 @@
-"""SIGKILL in every other verb that writes: what it wrote is whole, and the same command again makes it as it must be."""
+"""SIGKILL in every other verb that writes: the same command again makes what it must, and leaves nothing half."""
 
 import hashlib
 import json
@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from chainrule.run import read_rows
-
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import command
@@ -53,7 +52,9 @@ def _case(bench: Bench, verb: Verb) -> Case:
         no_traceback(again)
         hold(again.code == 0, f"what is typed next does not end well, {again.last()}")
         made = verb.made(attempt.folder)
-        other = sorted(name for name in made.keys() | known.keys() - {"operations"} if made.get(name) != known.get(name))
+        other = sorted(
+            name for name in made.keys() | known.keys() - {"operations"} if made.get(name) != known.get(name)
+        )
         hold(not other, f"not equal to what an uninterrupted {verb.name} makes: {', '.join(other)}")
         return "equal"
 
@@ -63,7 +64,7 @@ def _case(bench: Bench, verb: Verb) -> Case:
 def _straight(bench: Bench, verb: Verb) -> dict[str, object]:
     """What the verb makes when nobody kills it, and how many operations on files it takes."""
     place, told = bench.folder / f"verb {verb.name}", bench.folder / f"operations of {verb.name}"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     verb.lay(place)
     ended = command(verb.words(place), place, before=counting_operations(place, told))
     hold(ended.code == 0, f"the uninterrupted {verb.name} does not end well, {ended.last()}")
@@ -98,7 +99,7 @@ def _verbs(bench: Bench) -> Iterator[Verb]:
 
     def finetune(place: Path) -> list[str]:
         run = place / "taught"
-        if (run / "config.toml").is_file():
+        if (run / "metrics.jsonl").is_file() or (run / "checkpoints").is_dir():
             return ["finetune", "--resume", str(run)]
         more = ("--no-probe", "--rank", "4", "--epochs", "2", "--machine.threads", "1", "--name", str(run))
         return ["finetune", str(straight), str(place / "rows.jsonl"), *more, "--training.save-every", "1"]
@@ -138,7 +139,9 @@ def _verbs(bench: Bench) -> Iterator[Verb]:
     def prune(place: Path) -> list[str]:
         return ["runs", "prune", str(place / "run"), "--optimizer", "--yes"]
 
-    yield Verb("runs prune", run_copy, prune, prune, lambda place: _files(place / "run" / "checkpoints", "**/*"), quick=1)
+    yield Verb(
+        "runs prune", run_copy, prune, prune, lambda place: _files(place / "run" / "checkpoints", "**/*"), quick=1
+    )
 
     def two(place: Path) -> None:
         for name in ("a", "b"):
@@ -162,7 +165,7 @@ def _other(bench: Bench) -> Path:
 def _files(folder: Path, pattern: str) -> Made:
     """Hashes of the files that the pattern finds; what a kill left under a name of its own counts too."""
     found = [path for path in folder.glob(pattern) if path.is_file()]
-    stumps = [path for path in folder.iterdir() if path.name.startswith(".") and path.name not in (".lock",)]
+    stumps = [path for path in folder.iterdir() if path.name.startswith(".") and not path.name.endswith(".lock")]
     hold(not stumps or not found, f"left behind: {[path.name for path in stumps]}")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in found}
 
@@ -172,5 +175,3 @@ def _whole_page(place: Path) -> Made:
     hold(page.rstrip().endswith("</html>"), "the page is not whole")
     left = [path.name for path in (place / "run").iterdir() if path.name.startswith(".")]
     return {"page": "whole", "left": str(left)}
-
-
