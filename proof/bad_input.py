@@ -24,7 +24,7 @@ from proof.child import command
 from proof.tiny import copied, flags, no_traceback
 
 MOST_BYTES = 500_000_000
-MOST_SECONDS = 60.0
+MOST_SECONDS = 240.0
 SWITCHED = ("maybe", "2")
 # Below `{here}` the files of the case lie, `{run}` is a finished run, `{text}` a good text, `{model}` an exported one.
 Files = Mapping[str, bytes | str]
@@ -69,10 +69,8 @@ def _attempting(bench: Bench, model: Path, cases: list[Bad]) -> Callable[[Attemp
         told = [line for line in ended.err.splitlines() if line.startswith("chainrule: ")]
         hold(len(told) == 1, f"{bad.name}: one sentence was expected, {ended.last()}")
         said = ended.err[ended.err.index("chainrule: ") :]
-        hold(
-            bad.names in said or bad.names in said.replace("-", "_"),
-            f"{bad.name}: {bad.names!r} is not named, {ended.last()}",
-        )
+        named = any(name in said or name in said.replace("-", "_") for name in bad.names.split("|"))
+        hold(named, f"{bad.name}: {bad.names!r} is not named, {ended.last()}")
         hold(ended.peak_bytes <= MOST_BYTES, f"{bad.name}: {ended.peak_bytes:,} bytes of memory")
         hold(not (here / "runs").exists() or not list((here / "runs").iterdir()), f"{bad.name}: a run was left")
         return "refused"
@@ -106,7 +104,7 @@ def _settings() -> Iterator[Bad]:
                 flag = f"--{section}.{name.replace('_', '-')}"
                 over = tuple(flags(**{f"{section}__{name}": value}))
                 # Behind a switch "maybe" is a word of its own, and is named as such.
-                names = value if value in SWITCHED else name
+                names = f"{value}|{name}" if value in SWITCHED else name
                 yield Bad(f"{flag} {value}", ("pretrain", "{text}", "--name", "x", *over), names)
 
 
@@ -324,8 +322,8 @@ def _models() -> Iterator[Bad]:
     shape = {"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 32, "vocab_size": 300}
     bad: tuple[tuple[str, Any], ...] = (
         *(("vocab_size", value) for value in (2_000_000_000, 10**15, -1, 0, "x", None, 1.5)),
-        *(("n_embd", value) for value in (1_000_000, 31, 0, [])),
-        *(("n_layer", value) for value in (10**9, 0, -3, {})),
+        *(("n_embd", 1_000_000), ("n_embd", 31), ("n_embd", 0), ("n_embd", [])),
+        *(("n_layer", 10**9), ("n_layer", 0), ("n_layer", -3), ("n_layer", {})),
         *(("n_positions", value) for value in (10**12, 0, "y")),
         *(("n_head", value) for value in (5, 0, 10**9)),
     )

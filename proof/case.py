@@ -50,7 +50,7 @@ class Case:
     name: str
     total: int
     attempt: Callable[[Attempt], str]
-    quick: int = 1
+    quick: int = 0
 
 
 @dataclass

@@ -52,7 +52,7 @@ def disk(bench: Bench) -> Iterator[Case]:
             "a run on a full disk, then on a larger one",
             len(sizes),
             lambda one: _run(bench, one, sizes[one.number], waits=False),
-            quick=2,
+            quick=1,
         )
         yield Case(
             "a disk that fills while the run goes on, and has room again",
@@ -64,7 +64,10 @@ def disk(bench: Bench) -> Iterator[Case]:
             yield _writer(bench, name, lay, words)
     limits = list(range(FINE, 256 << 10, FINE))
     yield Case(
-        "a limit of a file's size (ulimit -f), every 8 KiB", len(limits), lambda one: _limited(bench, one, limits)
+        "a limit of a file's size (ulimit -f), every 8 KiB",
+        len(limits),
+        lambda one: _limited(bench, one, limits),
+        quick=0 if allowed else 1,
     )
 
 

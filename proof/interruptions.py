@@ -41,8 +41,9 @@ PHASES: dict[str, tuple[str, int]] = {
     "summary": ("chainrule.train.finish:write_summary", 1),
     "report": ("chainrule.train.pretraining:_reported", 1),
 }
-# Import events of a fresh interpreter that are ours: before the first, Python itself starts.
-IMPORTS = (1, 40, 120, 300, 700, 1500)
+# Imports of a fresh interpreter, the first of them when main has been called: before that, for a tenth of a second,
+# Ctrl-C is answered by Python, by its own traceback.
+IMPORTS = (120, 300, 700, 1500, 3000)
 UPDATE = "chainrule.train.loop:update"
 # A little more than the lines of chainrule that an update runs.
 LINES = 1200
@@ -63,10 +64,10 @@ class Cell:
 def interruptions(bench: Bench) -> Iterator[Case]:
     """The table of signals, fresh interpreters, and second signals inside an update."""
     cells = [Cell(number, group, phase) for phase in PHASES for number in SIGNALS for group in (False, True)]
-    yield Case("signals x {process, group} x phases", len(cells), lambda one: _cell(bench, one, cells), quick=4)
+    yield Case("signals x {process, group} x phases", len(cells), lambda one: _cell(bench, one, cells), quick=2)
     early = [Cell(number, False, str(place)) for place in IMPORTS for number in SIGNALS]
-    yield Case("signals while the command is loaded", len(early), lambda one: _early(bench, one, early), quick=1)
-    yield Case("a second signal at a line of an update", 150, lambda one: _second(bench, one), quick=2)
+    yield Case("signals while the command is loaded", len(early), lambda one: _early(bench, one, early), quick=0)
+    yield Case("a second signal at a line of an update", 150, lambda one: _second(bench, one), quick=1)
 
 
 def _cell(bench: Bench, attempt: Attempt, cells: Sequence[Cell]) -> str:

@@ -28,7 +28,7 @@ def kills(bench: Bench) -> Iterator[Case]:
     def in_updates(attempt: Attempt) -> str:
         return _killed_in_updates(bench, attempt)
 
-    yield Case("4 kills at any operation on a file", 40, anywhere, quick=1)
+    yield Case("4 kills at any operation on a file", 40, anywhere, quick=0)
     yield Case("4 kills inside saves", 40, in_saves, quick=1)
     yield Case("4 kills at lines of an update", 10, in_updates, quick=0)
 

@@ -47,10 +47,24 @@ SETTINGS: Mapping[str, str] = {
 }
 # What the clock says, and where the process was: all else of a run must be equal.
 OF_THE_CLOCK = frozenset(
-    (
-        *("seconds", "tokens_per_second", "peak_share", "seconds_left", "spent", "stretches", "time", "memory_bytes"),
-        *("total_seconds", "report_seconds", "step_seconds", "loss_seconds", "command", "report", "versions"),
-    )
+    [
+        "seconds",
+        "tokens_per_second",
+        "peak_share",
+        "seconds_left",
+        "spent",
+        "stretches",
+        "time",
+        "memory_bytes",
+        "total_seconds",
+        "report_seconds",
+        "step_seconds",
+        "loss_seconds",
+        "command",
+        "report",
+        "versions",
+        "environment",
+    ]
 )
 TRACEBACK = ("Traceback (most recent call last)", "Exception ignored")
 
@@ -126,7 +140,8 @@ def fingerprint(run: Path) -> dict[str, str]:
     for path in (folder.metrics, folder.health, folder.samples, folder.surprise):
         told[path.name] = [_timeless(row) for row in read_rows(path)]
     if folder.summary.is_file():
-        told[folder.summary.name] = _timeless(json.loads(folder.summary.read_bytes()))
+        figures = _timeless(json.loads(folder.summary.read_bytes()))
+        told |= {f"{folder.summary.name}: {name}": value for name, value in figures.items()}
     told["checkpoints"] = [path.name for path in sorted(folder.checkpoints.glob("step-*"))]
     return {name: _hash(value) for name, value in told.items()}
 

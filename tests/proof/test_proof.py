@@ -1,4 +1,4 @@
-"""A sample of each proof (`python -m proof --quick`), in one process that loads torch once; all of it by `make proof`."""
+"""A sample of each proof (`python -m proof --quick`), in one process that loads torch once; `make proof` is all."""
 
 import json
 import os
@@ -12,6 +12,8 @@ HERE = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="forks, and asks /proc"),
     pytest.mark.xdist_group("proof"),
+    # The whole sample is made when the first test asks for it; on a busy machine that takes minutes.
+    pytest.mark.timeout(900),
 ]
 PARTS = ("kills", "verbs", "calls", "flips", "disk", "signals", "resumes", "bad-input", "hostile")
 
