@@ -40,12 +40,12 @@ MUTANTS = (
     ),
     Mutant(
         "kills",
-        "a checkpoint is written under its own name",
+        "older checkpoints go before the new one is whole",
         "checkpoint/save.py",
-        'unfinished = stump_name("new", target)',
-        "unfinished = target",
-        "4 kills at any operation on a file",
-        12,
+        "            unfinished.mkdir()\n",
+        '            unfinished.mkdir()\n            [shutil.rmtree(one) for one in parent.glob("step-*")]\n',
+        "4 kills inside saves",
+        3,
     ),
     Mutant(
         "verbs",
