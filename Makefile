@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint bench proof programs house reference pictures playground clean
+.PHONY: quickstart test thorough lint bench proof programs house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -22,8 +22,15 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/lens_sensitivity.py
 	$(BIN)/python benchmarks/lens_speed.py
 
-proof: .venv/.installed
+# The tests that `make test` leaves out because they are long.
+thorough: .venv/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600 -n 1
+
+# That nothing is lost: kills, refused system calls, flipped bits, full disks, signals, bad input (docs/trust.md). With
+# MINUTES=2 no case takes longer than that.
+proof: .venv/.installed
+	$(BIN)/python -m proof $(if $(MINUTES),--minutes $(MINUTES))
+	$(BIN)/python -m proof --mutants --results proof/results/mutants
 
 # Other people's programs against the server, thoroughly: lm-eval, litellm, schemathesis.
 programs: .venv/.installed

@@ -43,6 +43,11 @@ def clean_stumps(parent: Path) -> list[Path]:
     return [stump for stump, _, _ in stumps]
 
 
+def removed_stumps(parent: Path) -> list[Path]:
+    """Those of them that `clean_stumps` would remove, and not give their name back."""
+    return [stump for stump, kind, name in _stumps(parent) if kind != "old" or (parent / name).exists()]
+
+
 def _stumps(parent: Path) -> Iterator[tuple[Path, str, str]]:
     if parent.is_dir():
         for entry in sorted(parent.iterdir()):

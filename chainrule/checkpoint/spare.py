@@ -6,7 +6,7 @@ from pathlib import Path
 from chainrule.base import CheckpointError, folder_bytes, write_bytes
 from chainrule.checkpoint.load import verify_checkpoint
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest
-from chainrule.checkpoint.names import remove_folder
+from chainrule.checkpoint.names import clean_stumps, remove_folder, removed_stumps
 from chainrule.checkpoint.open import best_checkpoint
 from chainrule.run import (
     RunFolder,
@@ -30,6 +30,7 @@ class Spare:
     whole: bool = False
     checkpoints: tuple[Path, ...] = ()
     optimizers: tuple[Path, ...] = ()
+    stumps: bool = False
     n_bytes: int = 0
 
     @property
@@ -41,6 +42,8 @@ class Spare:
         parts = [f"{count} older checkpoint{'s' if count > 1 else ''}"] if count else []
         if self.optimizers:
             parts.append("the optimizer's state (its weights stay; it cannot be resumed)")
+        if self.stumps:
+            parts.append("what killed saves and removals left")
         return ", ".join(parts)
 
 
@@ -60,12 +63,13 @@ def spare_of(run: RunFolder, *, optimizer: bool = False) -> Spare:
     except CheckpointError:
         return Spare(run)
     doomed = tuple(step_folder(run.checkpoints, step) for step in steps if step not in kept)
+    stumps = sum(map(folder_bytes, removed_stumps(run.checkpoints)))
     states: tuple[Path, ...] = ()
     if optimizer and read_summary(run).status == "finished":
         there = (step_folder(run.checkpoints, step) / OPTIMIZER for step in sorted(kept))
         states = tuple(path for path in there if path.is_file())
-    size = sum(map(folder_bytes, doomed)) + sum(path.stat().st_size for path in states)
-    return Spare(run, checkpoints=doomed, optimizers=states, n_bytes=size)
+    size = stumps + sum(map(folder_bytes, doomed)) + sum(path.stat().st_size for path in states)
+    return Spare(run, checkpoints=doomed, optimizers=states, stumps=bool(stumps), n_bytes=size)
 
 
 def remove_spare(spare: Spare) -> None:
@@ -74,6 +78,7 @@ def remove_spare(spare: Spare) -> None:
         remove_run(spare.run)
         return
     with run_lock(spare.run):
+        clean_stumps(spare.run.checkpoints)
         for folder in spare.checkpoints:
             remove_folder(folder)
         for path in spare.optimizers:

@@ -7,13 +7,7 @@ from pathlib import Path
 from chainrule.base import ConfigError, RunError
 from chainrule.compare.groups import Group, Member, member, same_but_seed
 from chainrule.config import Layer, load_toml
-from chainrule.run import (
-    RunFolder,
-    Summary,
-    is_running,
-    list_runs,
-    sealed_path,
-)
+from chainrule.run import RunFolder, Summary, check_free, is_running, list_runs, sealed_path
 from chainrule.train import Watch, pretrain, silent
 
 MOST_SEEDS = 50
@@ -80,7 +74,16 @@ def _place(own: Member, seed: int) -> tuple[RunFolder, bool]:
                 raise RunError(f"{run.path} is being trained at the moment; wait for it, then compare again")
             return run, True
     names = (word, *(f"{word}-{number}" for number in range(2, 1000)))
-    return RunFolder(next(parent / name for name in names if not (parent / name).exists())), False
+    return RunFolder(next(parent / name for name in names if _is_free(parent / name))), False
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a run may begin there: nothing is, or a start that a kill ended before its first step."""
+    try:
+        check_free(path)
+    except RunError:
+        return False
+    return True
 
 
 def _called(parent: Path, word: str) -> Iterator[RunFolder]:

@@ -169,6 +169,8 @@ def open_cache(setting: str) -> Cache:
     found = find_cache(setting)
     if found is None:
         raise ConfigError(f"{setting} is no cache; leave it out, or name a folder")
+    if found.folder.is_file():
+        raise ConfigError(f"{found.folder} is a file and no cache; leave it out, or name a folder")
     return found
 
 

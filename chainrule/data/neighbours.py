@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults
+from chainrule.data.arrays import whole_read
 from chainrule.data.document_links import DocumentLinks, Indices, index_type
 from chainrule.data.similarity import PERMUTATIONS
 from chainrule.data.table import TableFiles
@@ -61,13 +62,14 @@ def near_links(tables: TableFiles, candidates: NDArray[np.bool_], threshold: flo
     linked, found = np.zeros(n, bool), list[tuple[Indices, Indices]]()
     if np.count_nonzero(candidates) < 2:
         return DocumentLinks.joined(n, found)
-    with tempfile.TemporaryFile(dir=tables.folder) as stream, disk_faults(tables.folder, "writing band keys in"):
+    # In this order: what is left in the buffer is written when the file is closed, and a full disk refuses that too.
+    with disk_faults(tables.folder, "writing band keys in"), tempfile.TemporaryFile(dir=tables.folder) as stream:
         _write_band_keys(tables, n, bands, rows, stream)
         for band in range(bands):
 
             def keys_of(start: int, end: int, first: int = band * n) -> Keys:
                 stream.seek((first + start) * KEY_BYTES)
-                return np.fromfile(stream, np.uint64, end - start)
+                return np.frombuffer(whole_read(stream, (end - start) * KEY_BYTES, tables.folder), np.uint64)
 
             for part, keys in _parts(candidates, keys_of):
                 by_key = np.argsort(keys, kind="stable")

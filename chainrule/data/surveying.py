@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.base import disk_faults, read_sealed, write_sealed
 from chainrule.config import TextConfig
+from chainrule.data.arrays import read_array
 from chainrule.data.census import DECIDING, decide, figures, list_left_out, refuse_empty, refuse_flawed
 from chainrule.data.fields import text_builder
 from chainrule.data.files import Listing, TextFile, list_files
@@ -221,7 +222,7 @@ def _saved(config: TextConfig, listing: Listing, place: Path, key: str) -> Surve
     damaged = [file.path.name for name, file in files.items() if not file.is_whole(saved["seals"][name])]
     if damaged:
         return damaged
-    states = np.fromfile(place / "states.bin", np.uint8)
+    states = read_array(place / "states.bin", np.uint8)
     cuts = tuple(Cut(*cut) for cut in saved["cuts"])
     return Survey(config, listing.files, tables.read(), tables.read_units(), states, cuts, saved["report"], key)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.base import disk_faults, fsync_file, write_bytes
+from chainrule.data.arrays import read_array
 from chainrule.data.similarity import PERMUTATIONS
 
 TRAIN, VALIDATION, CUT = 0, 1, 2
@@ -146,14 +147,14 @@ class TableFiles:
 
     def read_units(self) -> NDArray[Any]:
         """All units, in the order of reading."""
-        return np.fromfile(self.units.path, UNIT)
+        return read_array(self.units.path, UNIT)
 
     def signature_chunks(self, n: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
         """The first row and the content ([rows, 128]) of each stretch of the signatures."""
         for row in range(0, n, CHUNK_ROWS):
             rows = min(CHUNK_ROWS, n - row)
             offset = row * SIGNATURE.itemsize
-            flat = np.fromfile(self.signatures.path, "<u2", count=rows * PERMUTATIONS, offset=offset)
+            flat = read_array(self.signatures.path, "<u2", count=rows * PERMUTATIONS, offset=offset)
             yield row, flat.reshape(-1, PERMUTATIONS)
 
     def agreement(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -48,6 +48,8 @@ def _whole(stream: ByteStream) -> Iterator[tuple[bytes, int, bool]]:
         more = stream.read(PIECE_BYTES + 1 - len(buffer))
         buffer = buffer + more if buffer else more
         if len(buffer) <= PIECE_BYTES:
+            # What is damaged is given up to there, and tells of it when more is asked for: half a text is none.
+            stream.read(1)
             yield buffer, offset, stream.ends_file
             return
         cut = cut_position(buffer, PIECE_BYTES)

@@ -10,7 +10,7 @@ from chainrule.config import Layer
 from chainrule.finetune.begin import Show, anew
 from chainrule.finetune.lessons import lesson_of_run
 from chainrule.finetune.settings import TuningSettings
-from chainrule.run import RunFolder, Summary
+from chainrule.run import RunFolder, Summary, is_begun, read_start
 from chainrule.train import Report, Session, Start, Watch, Way, again, carried_out, saved_settings, silent
 
 USUAL = TuningSettings()
@@ -58,6 +58,11 @@ def resume_finetune(
 ) -> Summary:
     """Goes on with a fine-tuning that was interrupted, or gives a finished one more minutes; see `finetune`."""
     run = RunFolder(run_path)
+    if run.config.is_file() and read_start(run).plan is None and not is_begun(run):
+        # How it was begun (epochs, adapter, objective) is known to the command alone; until then nothing was learnt.
+        raise RunError(
+            f"{run_path} was left before its first step; give the command that began it once more: the name is free"
+        )
     if not run.tuning.is_file():
         raise RunError(f"{run_path} is no run of fine-tuning (it has no {run.tuning.name}); use pretrain --resume")
 

@@ -481,12 +481,16 @@ class AskedFor(Record):
 
 @dataclass(frozen=True)
 class StepCosts(Record):
-    """Of machine.json: seconds of an update, of a look at held-out text, of a round of samples and of a checkpoint."""
+    """Of machine.json: seconds of an update, of a look at held-out text, of a round of samples and of a checkpoint.
+
+    `beside` is how much longer a checkpoint takes than `save`, while training goes on: nothing goes on beside the last.
+    """
 
     step: float
     look: float = 0.0
     samples: float = 0.0
     save: float = 0.0
+    beside: float = 0.0
 
 
 @dataclass(frozen=True)

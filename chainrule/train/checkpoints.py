@@ -1,6 +1,7 @@
 """The checkpoints of a run on its way: what goes into one, and when training waits for it."""
 
 from chainrule.base import DiskError
+from chainrule.checkpoint import prune_checkpoints
 from chainrule.run import Saved
 from chainrule.train.guard import check_sound, way_back
 from chainrule.train.mend import kept_files
@@ -81,9 +82,18 @@ def _draft(session: Session) -> Draft:
     for stem, named in tensors.items():
         what = "moments of the optimizer" if stem == "optimizer" else "weights"
         check_sound(named, what, progress.step, way_back(run))
-    keep = [] if progress.best_step is None else [progress.best_step]
-    if training.on_spike == "rewind" and progress.last_due is not None:
-        keep.append(progress.last_due)
+    keep = _kept(session)
     return Draft(
         run.checkpoints, progress.step, tensors, state, tuple(kept_files(run)), training.keep_last, tuple(keep)
     )
+
+
+def prune(session: Session) -> None:
+    """Removes the checkpoints that are neither among the newest nor the best, nor gone back to when losses jump."""
+    prune_checkpoints(session.run.checkpoints, session.config.training.keep_last, _kept(session))
+
+
+def _kept(session: Session) -> tuple[int, ...]:
+    progress = session.state.progress
+    due = progress.last_due if session.config.training.on_spike == "rewind" else None
+    return tuple(step for step in (progress.best_step, due) if step is not None)

@@ -39,12 +39,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Costs(StepCosts):
-    """The seconds of a step and of what happens between steps, and what they come to over a run.
-
-    `beside` is how much longer a checkpoint takes than `save`, while training goes on: nothing goes on beside the last.
-    """
-
-    beside: float = 0.0
+    """The seconds of a step and of what happens between steps, and what they come to over a run."""
 
     def looking(self, intervals: Intervals) -> float:
         """What looks and samples add to a step, on average."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from chainrule.checkpoint import Checkpoint
 from chainrule.config import Layer, resolve
 from chainrule.run import is_begun, read_start, write_run_json
+from chainrule.train.checkpoints import prune
 from chainrule.train.mend import own_settings
 from chainrule.train.origin import Origin, find_origin, old_dataset, score_before
 from chainrule.train.planned import Planned, more_time, plan_time, take_up_time
@@ -123,5 +124,6 @@ def _going_on(start: Start, probed: Probed, planned: Planned, checkpoint: Checkp
     cut_journals(run, progress.step, progress.looked, start.watch)
     take_up_time(session, planned.time)
     keep_plan(session)
+    prune(session)  # a kill between the last save and what it makes superfluous left that behind
     session.note(f"resumed at step {progress.step} of {session.course.steps}")
     return session

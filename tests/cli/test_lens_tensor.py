@@ -1,6 +1,7 @@
 """`chainrule lens tensor` finds tensors wherever they lie, and says clearly when there is none."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,17 @@ def test_the_demo_prints_the_tour(capsys):
     assert ">>> matrix @ weights" in capsys.readouterr().out
     demo_tensors(as_json=True)
     assert json.loads(capsys.readouterr().out)["sections"]
+
+
+def test_a_damaged_or_made_up_array_is_refused_by_its_name(here, capsys):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (2**44,)}
+    with Path("huge.npy").open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+    cut = b"{'descr': '<f8', "
+    Path("cut.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(cut).to_bytes(2, "little") + cut)
+    np.savez_compressed("bits.npz", a=np.arange(9000))
+    damaged = bytearray(Path("bits.npz").read_bytes())
+    damaged[200:260] = b"\xff" * 60
+    Path("bits.npz").write_bytes(damaged)
+    for name in ("huge.npy", "cut.npy", "bits.npz"):
+        assert name in refused(capsys, name)

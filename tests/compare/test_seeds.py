@@ -33,6 +33,9 @@ def test_what_is_there_counts_first_and_the_rest_is_named_by_run_and_seed(runs):
     assert missing == [("b", 0, "b-seed-0"), ("a", 1, "a-seed-1")]
     assert [one.seed for one in missing_seeds(groups(runs, "a", "b"), 3)] == [0, 1, 2, 2]
     (runs / "a-seed-1").mkdir()
+    (runs / "a-seed-1" / "lock").touch()  # of a start that a kill ended at once: the name is free
+    assert missing_seeds(groups(runs, "a", "b"), 2)[1].run.name == "a-seed-1"
+    (runs / "a-seed-1" / "letters.txt").touch()
     assert missing_seeds(groups(runs, "a", "b"), 2)[1].run.name == "a-seed-1-2"
 
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from chainrule.data import Cache, find_cache, kept_file, link_shards, open_dataset
+from chainrule.base import ConfigError
+from chainrule.data import Cache, find_cache, kept_file, link_shards, open_cache, open_dataset
 from chainrule.data.preparation import write_shards
 from chainrule.tokenizer.train import byte_tokenizer
 
@@ -134,3 +135,9 @@ def test_what_a_killed_removal_left_is_in_nobodys_way_and_goes(tmp_path):
     assert cache.remove(entry)
     cache.clean()
     assert [path.name for path in tmp_path.iterdir()] == [f".{place.name}.lock"]
+
+
+def test_a_file_is_no_cache(tmp_path):
+    (tmp_path / "file").write_text("hello")
+    with pytest.raises(ConfigError, match="is a file and no cache"):
+        open_cache(str(tmp_path / "file"))

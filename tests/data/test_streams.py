@@ -12,6 +12,7 @@ import zstandard
 from chainrule.base import DataError, DiskError
 from chainrule.config import TextConfig
 from chainrule.data import streams, survey, write_shards
+from chainrule.data.documents import read_documents
 from chainrule.data.files import list_files
 from chainrule.data.streams import BinaryFileError, opened
 from chainrule.tokenizer.train import byte_tokenizer
@@ -76,6 +77,17 @@ def test_a_truncated_file_says_so_and_where(workshop, suffix, share):
     path = workshop.write(f"a.txt.{suffix}", whole[: int(len(whole) * share)])
     with pytest.raises(DataError, match=rf"a\.txt\.{suffix}: truncated at byte {int(len(whole) * share)}"):
         read_all(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_truncated_text_of_one_piece_is_no_document(workshop, suffix):
+    whole = COMPRESS[suffix](os.urandom(1 << 14).hex().encode())
+    path = workshop.write(f"a.txt.{suffix}", whole[: len(whole) - 20])
+    (file,) = list_files([str(path)]).files
+    pieces = [piece for piece, _ in read_documents(file, TextConfig())]
+    assert [piece.last for piece in pieces] == [True] and "truncated at byte" in pieces[0].bad
+    with pytest.raises(DataError, match="truncated at byte"):
+        workshop.prepare()
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)

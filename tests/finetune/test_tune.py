@@ -225,3 +225,21 @@ def test_what_cannot_be_taught_is_refused_and_leaves_no_folder(
 def test_settings_that_are_none_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         TuningSettings(**more)
+
+
+def test_a_start_that_a_kill_ended_is_begun_anew_by_the_same_command(base: Path, tmp_path: Path) -> None:
+    rows, run = tmp_path / "rows.jsonl", tmp_path / "run"
+    rows.write_text("".join(json.dumps({"prompt": f"say {n}", "completion": "red"}) + "\n" for n in range(12)))
+
+    class DiedError(Exception):
+        """Like a kill: nothing is tidied up."""
+
+    def die(record: object) -> None:
+        raise DiedError
+
+    for _ in range(2):
+        with pytest.raises(DiedError):
+            tuned(base, rows, run, watch=die)
+        with pytest.raises(RunError, match="give the command that began it once more: the name is free"):
+            resume_finetune(run)
+    assert tuned(base, rows, run).status == "finished"

@@ -304,3 +304,24 @@ def test_a_kill_at_any_write_of_a_sealed_file_leaves_one_that_fits(tmp_path, mon
     write_run_file(run, run.machine, b"last")
     run.machine.write_bytes(b"old")
     assert not is_sealed_file(run, run.machine)
+
+
+def test_a_resume_removes_what_a_kill_behind_the_last_save_left(layers, tmp_path):
+    settings = layers(training={"steps": 4, "save_every": 2, "keep_last": 1, "eval_every": 2})
+    run = tmp_path / "run"
+
+    def die(kind, row):
+        if kind == "saved" and row["step"] == 4:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        pretrain(settings, run, watch=by_word(die))
+    # As if the kill had come before the older ones went.
+    for step in (1, 2):
+        shutil.copytree(
+            run / "checkpoints" / "step-00000004", run / "checkpoints" / f"step-0000000{step}", dirs_exist_ok=True
+        )
+    assert pretrain([], run, resume=True).status == "finished"
+    left = {path.name for path in (run / "checkpoints").iterdir()}
+    best = json.loads((run / "summary.json").read_text())["best"]["step"]
+    assert left == {"step-00000004", f"step-{best:08d}"}

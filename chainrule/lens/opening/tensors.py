@@ -1,7 +1,9 @@
 """Tensors from files, runs and expressions, by what a person writes."""
 
 import zipfile
+import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +14,11 @@ from chainrule.lens.expressions import written_tensor
 from chainrule.lens.tensors import TensorList, TensorView, as_tensor, tensor
 from chainrule.run import RUNS, RunFolder, list_runs, model_source
 
+# What NumPy's reader raises on a damaged or made-up file: it hands the header to Python's tokenizer and parser.
+NUMPY_FAULTS = (
+    *(ValueError, EOFError, KeyError, TypeError, OverflowError, RecursionError, SyntaxError, TokenError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 SUFFIXES = (".npy", ".npz", ".safetensors")
 NAMES_SHOWN = 6
 Tensors = dict[str, Tensor]
@@ -117,8 +124,10 @@ def _numpy(path: Path) -> Tensors:
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as fault:
-        raise LensError(f"{path} is not a NumPy file of numbers: {str(fault).splitlines()[0]}") from fault
+    except MemoryError as fault:
+        raise LensError(f"{path} asks for more memory than there is; it may be damaged, or made to do so") from fault
+    except NUMPY_FAULTS as fault:
+        raise LensError(f"{path} is not a NumPy file of numbers: {[*str(fault).splitlines(), ''][0]}") from fault
     return {name: as_tensor(array)[0] for name, array in arrays.items()}
 
 

@@ -1,0 +1,223 @@
+"""A disk that is full at every 64 KiB of everything that is written, by a small file system or by a limit of a file."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from chainrule.base import folder_bytes
+from proof.bench import Bench
+from proof.case import Attempt, Case, hold
+from proof.child import Ended, command, start
+from proof.tiny import acknowledged, copied, finish_run, flags, go_on, hold_equal, hold_whole, new, no_traceback
+
+STEP, FINE = 64 << 10, 8 << 10
+ROOMY = 512 << 20
+FULL = re.compile(r"disk is full|the disk of|larger than allowed|may have at most|ulimit -f")
+BYTES = re.compile(r"\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)")
+
+
+class SmallDisk:
+    """A file system of so many bytes (tmpfs) at a folder, which can be made larger; gone at the end."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.size = folder, size
+
+    def __enter__(self) -> "SmallDisk":
+        self.folder.mkdir()
+        _mount("-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", str(self.folder))
+        return self
+
+    def grow(self) -> None:
+        """Makes room for everything."""
+        _mount("-o", f"remount,size={ROOMY}", str(self.folder))
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+
+def disk(bench: Bench) -> Iterator[Case]:
+    """Runs and every other writer on disks of swept sizes."""
+    allowed = _may_mount(bench.folder / "may mount")
+    needed = folder_bytes(bench.straight)
+    if allowed:
+        # From the smallest that a start may meet to one that is just enough; checkpoints ask for room beforehand.
+        sizes = list(range(STEP, needed + 4 * (1 << 20), STEP))
+        yield Case(
+            "a run on a full disk, then on a larger one",
+            len(sizes),
+            lambda one: _run(bench, one, sizes[one.number], waits=False),
+            quick=1,
+        )
+        yield Case(
+            "a disk that fills while the run goes on, and has room again",
+            12,
+            lambda one: _filled(bench, one),
+            quick=1,
+        )
+        for name, (lay, words) in _writers(bench).items():
+            yield _writer(bench, name, lay, words)
+    limits = list(range(FINE, 256 << 10, FINE))
+    yield Case(
+        "a limit of a file's size (ulimit -f), every 8 KiB",
+        len(limits),
+        lambda one: _limited(bench, one, limits),
+        quick=0 if allowed else 1,
+    )
+
+
+def _run(bench: Bench, attempt: Attempt, size: int, *, waits: bool) -> str:
+    with SmallDisk(attempt.folder / "disk", size) as small:
+        run = small.folder / "run"
+        child = start(new(bench.texts, run), attempt.folder)
+        waited = _until_it_waits(child.heard, child.pid)
+        if waited:
+            os.kill(child.pid, signal.SIGTERM)
+        ended = child.wait()
+        no_traceback(ended)
+        if ended.code != 0:
+            hold(ended.code == 2, f"{size:,} bytes: {ended.last()}")
+            hold(FULL.search(ended.said) and BYTES.search(ended.said), f"{size:,} bytes: no word of it, {ended.last()}")
+            if run.is_dir():
+                hold_whole(run, acknowledged(ended.said))
+        small.grow()
+        finish_run(bench.texts, run)
+        hold_equal(bench.equal_to, run)
+    if waited:
+        return "waited for, ended, equal"
+    return "fits" if ended.code == 0 else "refused, equal"
+
+
+def _filled(bench: Bench, attempt: Attempt) -> str:
+    """Another program takes all the room at some step, and gives it back when the run says that it waits."""
+    with SmallDisk(attempt.folder / "disk", ROOMY // 8) as small:
+        run, other = small.folder / "run", small.folder / "other"
+
+        def fill() -> None:
+            left = os.statvfs(small.folder).f_bavail * os.statvfs(small.folder).f_bsize
+            with other.open("wb") as stream:
+                stream.write(b"\0" * max(0, left - attempt.chance.randrange(0, 4 * STEP, 4096)))
+
+        step = 1 + attempt.number % 11
+        child = start(new(bench.texts, run), attempt.folder, before=_at_update(step, fill))
+        waited = _until_it_waits(child.heard, child.pid)
+        other.unlink(missing_ok=True)
+        ended = child.wait()
+        no_traceback(ended)
+        hold(ended.code == 0, f"filled at step {step}: {ended.last()}")
+        hold_equal(bench.equal_to, run)
+    return "waited for, equal" if waited else "not noticed, equal"
+
+
+def _at_update(step: int, act: Callable[[], None]) -> Callable[[], None]:
+    from proof.triggers import at_call
+
+    return at_call("chainrule.train.loop:update", step, act)
+
+
+def _until_it_waits(heard: Callable[[], str], pid: int) -> bool:
+    """Whether it says that it waits for room, before it ends."""
+    while "The run waits" not in heard():
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return False
+        time.sleep(0.02)
+    return True
+
+
+Writers = dict[str, tuple[Callable[[Path], None], Callable[[Path], Sequence[str]]]]
+
+
+def _writers(bench: Bench) -> Writers:
+    """The other verbs that write: what stands on the roomy disk, and what is typed."""
+
+    def nothing(place: Path) -> None:
+        """An empty disk."""
+
+    return {
+        "prepare": (nothing, lambda place: ["prepare", str(bench.texts), *flags(machine__cache=str(place / "cache"))]),
+        "export hf": (nothing, lambda place: ["export", "hf", str(bench.straight), str(place / "out")]),
+        "report": (
+            lambda place: None if (place / "run").exists() else _copy(bench.straight, place / "run"),
+            lambda place: ["report", str(place / "run")],
+        ),
+        "pretrain --fork": (
+            nothing,
+            lambda place: ["pretrain", "--fork", f"{bench.straight}@9", "--name", str(place / "fork")],
+        ),
+    }
+
+
+def _copy(source: Path, target: Path) -> None:
+    copied(source, target)
+
+
+def _writer(bench: Bench, name: str, lay: Callable[[Path], None], words: Callable[[Path], Sequence[str]]) -> Case:
+    base = folder_bytes(bench.straight) if name == "report" else 0
+    sizes = [base + size for size in range(FINE, 60 * FINE, FINE)]
+
+    def attempt(attempt: Attempt) -> str:
+        size = sizes[attempt.number]
+        with SmallDisk(attempt.folder / "disk", size if not base else ROOMY) as small:
+            lay(small.folder)
+            if base:
+                used = os.statvfs(small.folder)
+                taken = (used.f_blocks - used.f_bfree) * used.f_bsize
+                _mount("-o", f"remount,size={taken + size - base}", str(small.folder))
+            ended = command(words(small.folder), attempt.folder)
+            no_traceback(ended)
+            if ended.code != 0:
+                hold(ended.code == 2, f"{size:,} bytes: {ended.last()}")
+                hold(FULL.search(ended.said), f"{size:,} bytes: no word of it, {ended.last()}")
+            small.grow()
+            again = command(_again(words(small.folder), small.folder), attempt.folder)
+            no_traceback(again)
+            hold(again.code == 0 or (ended.code == 0 and again.code == 2), f"{size:,} bytes, then: {again.last()}")
+        return "fits" if ended.code == 0 else "refused, then done"
+
+    return Case(f"{name} on a full disk, then on a larger one", len(sizes), attempt)
+
+
+def _again(words: Sequence[str], place: Path) -> Sequence[str]:
+    run = place / "fork"
+    return ["pretrain", "--resume", str(run)] if (run / "config.toml").is_file() else words
+
+
+def _limited(bench: Bench, attempt: Attempt, limits: Sequence[int]) -> str:
+    limit, run = limits[attempt.number], attempt.folder / "run"
+    ended = command(
+        go_on(bench.texts, run),
+        attempt.folder,
+        before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    no_traceback(ended)
+    if ended.code != 0:
+        hold(ended.code == 2 and FULL.search(ended.said), f"{limit:,} bytes: {_told(ended)}")
+    if run.is_dir():
+        hold_whole(run, acknowledged(ended.said))
+    finish_run(bench.texts, run)
+    hold_equal(bench.equal_to, run)
+    return "fits" if ended.code == 0 else "refused, equal"
+
+
+def _told(ended: Ended) -> str:
+    return ended.last()
+
+
+def _may_mount(place: Path) -> bool:
+    """Whether this process may mount a small file system (root in a container that allows it)."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    try:
+        with SmallDisk(place, STEP):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True, capture_output=True)
