@@ -124,7 +124,7 @@ def test_a_task_and_an_export_target_are_one_file_and_a_dict_line_each(copy, tex
     assert "vowels: 4 of 9 vowels are found: 44%" in copy.chainrule("evaluate", "runs/run", "--task", "vowels")
     said = copy.chainrule("export", "pickle", "runs/run", "exported")
     assert "exported is a a pickle that torch.load loads" in said and "greedy text" in said
-    assert {path.name for path in (copy.folder / "exported").iterdir()} == {"all.pt", "README.md"}
+    assert {path.name for path in (copy.folder / "exported").iterdir()} == {"all.pt", "README.md", "SHA256SUMS"}
 
 
 def test_a_verb_is_one_file_and_a_line(copy):
