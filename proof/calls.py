@@ -141,16 +141,15 @@ def traced(
     words: Sequence[str], place: Path, injection: str, program: Callable[[Sequence[str]], int] = main
 ) -> tuple[Ended, str]:
     """Runs the command under strace, which injects; how it ended, and the trace."""
-    waiting, go = os.pipe()
+    waiting, go = socket.socketpair()
     settled, ready = os.pipe()
 
     def wait() -> None:
-        os.close(go)
         os.close(ready)  # that the parent reads an end here says that the child is ready
-        os.read(waiting, 1)
+        waiting.recv(1)  # by recvfrom, which is never refused here
 
     child = start(words, place, before=wait, program=program)
-    os.close(waiting)
+    waiting.close()
     os.close(ready)
     os.read(settled, 1)
     os.close(settled)
@@ -165,8 +164,8 @@ def traced(
     assert tracer.stderr is not None
     attached = tracer.stderr.readline()
     hold("attached" in attached, f"strace: {attached}")
-    os.write(go, b"x")
-    os.close(go)
+    go.sendall(b"x")
+    go.close()
     ended = child.wait()
     tracer.stderr.close()
     tracer.wait()

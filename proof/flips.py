@@ -13,11 +13,10 @@ from pathlib import Path
 
 from chainrule.base import ChainruleError
 from chainrule.checkpoint import load_checkpoint, newest_checkpoint
-from chainrule.config import load_toml, resolve
 from chainrule.data import open_dataset
 from chainrule.run import RunFolder
 from chainrule.tokenizer import load_tokenizer
-from chainrule.train.resume import check_fits, check_settings
+from chainrule.train.resume import check_fits, check_settings, saved_settings
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.tiny import copied
@@ -43,8 +42,8 @@ def flips(bench: Bench) -> Iterator[Case]:
         ("a checkpoint", sorted(checkpoint.iterdir()), _checkpoint, 300),
         ("token shards", sorted(data.glob("*.safetensors")), _tokens, 100),
         ("the run's tokenizer.json", [run / "tokenizer.json"], _tokenizer, 30),
-        ("the run's config.toml", [run / "config.toml"], _settings, 0),
-        ("data/manifest.json", [data / "manifest.json"], _manifest, 0),
+        ("the run's config.toml", [run / "config.toml"], _settings, 30),
+        ("data/manifest.json", [data / "manifest.json"], _manifest, 30),
     ]
     for name, paths, read, quick in kinds:
         yield _case(name, run, [Byte(path, at) for path in paths for at in range(path.stat().st_size)], read, quick)
@@ -109,7 +108,7 @@ def _tokenizer(run: Path) -> object:
 
 
 def _settings(run: Path) -> object:
-    config = resolve([load_toml(run / "config.toml")]).config
+    config = saved_settings(RunFolder(run), []).config
     found = newest_checkpoint(run / "checkpoints", on_reject=lambda path, reason: None)
     assert found is not None
     check_settings(found, RunFolder(run), config)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.base import SUMS
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import command
@@ -21,6 +22,7 @@ VALUES: tuple[Any, ...] = (
     *("", "<b>", "9", "\ud800", "\x1b[31m", "../../x", "__import__('os').system('touch ran')", "{{ 7 * 7 }}"),
     *([], [1], [[]], [None], {}, {"a": 1}, {"step": "x"}, {"__class__": "x"}),
 )
+CRC, SEAL = "crc", "seal"
 WHOLE = (b"", b"null", b"[]", b"{}", b"7", b'"x"', b"\xff\x00", b"[" * 100_000, b"{", b'{"step": 1e999}', b"\n\n")
 TOML_VALUES = ("1", "[1]", '"x"', "true", "1e999", "nan", "2020-01-01", "{a = 1}", "9" * 5000, "[", '"\\u0000"')
 
@@ -58,6 +60,7 @@ def _model(bench: Bench, attempt: Attempt) -> str:
     if not source.exists():
         hold(command(["export", "hf", str(bench.straight), str(source)], bench.folder).code == 0, "no model")
     model, chance = copied(source, attempt.folder / "model"), attempt.chance
+    _unsealed(model, chance)
     names = [path.name for path in model.iterdir() if path.suffix == ".json"]
     path = model / chance.choice(sorted(names))
     path.write_bytes(_changed(path.read_bytes(), chance))
@@ -101,8 +104,15 @@ def _answered(commands: Sequence[list[str]], folder: Path, what: str) -> str:
     return "refused" if 2 in codes else "answered"
 
 
+def _unsealed(folder: Path, chance: random.Random) -> None:
+    """Of every other folder the checksums go, as those of an old run: then what stands there is believed."""
+    if chance.random() < 0.5:
+        (folder / SUMS).unlink(missing_ok=True)
+
+
 def _damaged(run: Path, chance: random.Random) -> str:
     """Changes one file of the run, and says which and how."""
+    _unsealed(run, chance)
     name = chance.choice([*RECORDS, *JOURNALS, "config.toml"])
     path = run / name
     if chance.random() < 0.03:
@@ -130,6 +140,9 @@ def _damaged(run: Path, chance: random.Random) -> str:
 def _changed(content: bytes, chance: random.Random) -> bytes:
     """The JSON with something hostile at one place, or a key less, or rubbish instead of it."""
     value = json.loads(content)
+    if isinstance(value, dict) and chance.random() < 0.5:
+        # Without its own checksum a row or a record is taken as it stands.
+        value = {key: inside for key, inside in value.items() if key not in (CRC, SEAL)}
     spots = list(_places(value))
     if not spots or chance.random() < 0.05:
         return chance.choice(WHOLE)

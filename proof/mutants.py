@@ -131,11 +131,11 @@ MUTANTS = (
     Mutant(
         "hostile",
         "a journal's row may be anything",
-        "run/journal.py",
-        "is_row = isinstance(row, dict) and all(type(row[key]) is int for key in PLACE if key in row)",
-        "is_row = isinstance(row, dict)",
+        "run/line.py",
+        "is_row = isinstance(row, dict) and NAME not in row and all(",
+        "is_row = True or all(",
         "hostile values in a run's files",
-        60,
+        150,
     ),
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chainrule.base import processor_class
+from chainrule.run import RunFolder, write_run_json
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import Ended, command
@@ -89,4 +90,5 @@ def _moved(run: Path) -> None:
     record = json.loads(path.read_bytes())
     known = record.get("machine") or {}
     record["machine"] = {**known, **{name: value for name, value in ELSEWHERE.items() if name in known}}
-    path.write_text(json.dumps(record))
+    # By the run's own hand, with its checksum: else it would be a damaged file, which is not believed.
+    write_run_json(RunFolder(run), path, record)
