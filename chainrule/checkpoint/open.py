@@ -23,12 +23,7 @@ from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_setti
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
 from chainrule.checkpoint.listed import check_listed
-from chainrule.checkpoint.load import (
-    Checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    verified_state,
-)
+from chainrule.checkpoint.load import Checkpoint, load_checkpoint, newest_checkpoint, verified_state
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.packaged import PACKAGED, packaged_model
 from chainrule.config import MODEL_WORDS, ModelConfig, load_toml, resolve

@@ -8,16 +8,7 @@ from chainrule.checkpoint.load import verify_checkpoint
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest
 from chainrule.checkpoint.names import clean_stumps, remove_folder, removed_stumps
 from chainrule.checkpoint.open import best_checkpoint
-from chainrule.run import (
-    RunFolder,
-    freed_bytes,
-    is_running,
-    read_summary,
-    remove_run,
-    run_lock,
-    step_folder,
-    steps_of,
-)
+from chainrule.run import RunFolder, freed_bytes, is_running, read_summary, remove_run, run_lock, step_folder, steps_of
 
 OPTIMIZER = "optimizer.safetensors"
 

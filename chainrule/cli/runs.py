@@ -11,15 +11,7 @@ from chainrule.base import RunError, bytes_text, count_text, duration_text
 from chainrule.cli.asking import agreed
 from chainrule.cli.options import AsJson, RunsFolder
 from chainrule.cli.output import print_json, print_table, say
-from chainrule.run import (
-    RUNS,
-    find_run,
-    freed_bytes,
-    list_runs,
-    read_facts,
-    remove_run,
-    unused_parts,
-)
+from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run, unused_parts
 from chainrule.show import printable
 from chainrule.verdict import Overview, compare, findings, lineage_words, overview_or_name
 

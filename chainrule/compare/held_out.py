@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from chainrule.base import ChainruleError, bytes_text
 from chainrule.compare.groups import Group, Member
 from chainrule.data import run_dataset
-from chainrule.run import (
-    read_manifest,
-    sealed_path,
-)
+from chainrule.run import read_manifest, sealed_path
 from chainrule.tokenizer import load_tokenizer
 
 READ_TOKENS = 1 << 20

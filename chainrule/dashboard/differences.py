@@ -5,10 +5,7 @@ from typing import Any
 
 from chainrule.base import ChainruleError, finite
 from chainrule.config import Config, differences, load_toml, resolve
-from chainrule.run import (
-    RunFolder,
-    sealed_path,
-)
+from chainrule.run import RunFolder, sealed_path
 
 
 def settings_apart(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:

@@ -8,13 +8,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve
 from chainrule.data import Dataset, TokenStore, run_dataset
 from chainrule.evaluate.scoring import Scoring
-from chainrule.run import (
-    RunFolder,
-    Summary,
-    read_summary,
-    run_of,
-    sealed_path,
-)
+from chainrule.run import RunFolder, Summary, read_summary, run_of, sealed_path
 
 
 def run_beside(source: str | Path) -> RunFolder:

@@ -6,14 +6,7 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import (
-    DataReport,
-    RunFolder,
-    Summary,
-    read_manifest,
-    read_summary,
-    sealed_path,
-)
+from chainrule.run import DataReport, RunFolder, Summary, read_manifest, read_summary, sealed_path
 from chainrule.show import printable
 from chainrule.verdict import known_baselines, removed, task_words
 

@@ -14,12 +14,7 @@ from chainrule.finetune.pair_lesson import PairsLesson
 from chainrule.finetune.preference import OBJECTIVES, PairObjective
 from chainrule.finetune.prepared import Kind, kept
 from chainrule.finetune.weights import ADAPTERS
-from chainrule.run import (
-    RunFolder,
-    Tuning,
-    read_tuning,
-    sealed_path,
-)
+from chainrule.run import RunFolder, Tuning, read_tuning, sealed_path
 from chainrule.tokenizer import ChatTemplate, Tokenizer, load_template, load_tokenizer
 
 MOST_QUESTIONS = 64

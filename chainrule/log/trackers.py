@@ -6,10 +6,7 @@ from importlib.util import find_spec
 from chainrule.base import ConfigError, MissingPackageError, nearest
 from chainrule.config import load_toml
 from chainrule.log.tracker import Tracker, settings_of
-from chainrule.run import (
-    RunFolder,
-    sealed_path,
-)
+from chainrule.run import RunFolder, sealed_path
 
 TRACKERS = {"tensorboard": "TensorBoard", "trackio": "Trackio", "wandb": "Wandb"}
 """The file in this room, which is also the package and the extra, and the class in it."""

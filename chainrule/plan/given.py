@@ -4,12 +4,7 @@ from pathlib import Path
 
 from chainrule.base import ConfigError, nearest
 from chainrule.config import PRESETS, Layer, load_toml, preset
-from chainrule.run import (
-    RUNS,
-    find_run,
-    list_runs,
-    sealed_path,
-)
+from chainrule.run import RUNS, find_run, list_runs, sealed_path
 
 
 def given_layers(source: str | None, preset_name: str | None, file: Path | None = None) -> list[Layer]:

@@ -6,18 +6,7 @@ from itertools import groupby
 from chainrule.base import bytes_text, count_text, duration_text, ratio_text
 from chainrule.report.sections import bars, folded, section
 from chainrule.report.settings import Setting, read_settings
-from chainrule.run import (
-    Copied,
-    DataReport,
-    Extreme,
-    Facts,
-    Machine,
-    PhasesRow,
-    Plan,
-    Scores,
-    Source,
-    as_sealed,
-)
+from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, PhasesRow, Plan, Scores, Source, as_sealed
 from chainrule.show import Html, join, percent, rows, tag
 from chainrule.verdict import removed
 

@@ -9,12 +9,7 @@ import numpy as np
 from chainrule.base import ChainruleError
 from chainrule.data import TokenStore, run_dataset
 from chainrule.evaluate import Copy, as_much_as, doubled, longest_copies
-from chainrule.run import (
-    Completion,
-    Facts,
-    Sample,
-    sealed_path,
-)
+from chainrule.run import Completion, Facts, Sample, sealed_path
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 
 MOST_SAMPLES = 12

@@ -10,13 +10,7 @@ from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
 from chainrule.report.baselines import anchor_name
 from chainrule.report.earlier import Earlier
-from chainrule.run import (
-    EvalRow,
-    Facts,
-    PhasesRow,
-    TrainRow,
-    sealed_path,
-)
+from chainrule.run import EvalRow, Facts, PhasesRow, TrainRow, sealed_path
 from chainrule.verdict import BASELINE_NAMES, known_baselines
 
 MOST_POINTS = 1200

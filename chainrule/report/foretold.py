@@ -3,10 +3,7 @@
 from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
 from chainrule.plan import foretell
-from chainrule.run import (
-    Facts,
-    sealed_path,
-)
+from chainrule.run import Facts, sealed_path
 
 
 def twice(facts: Facts) -> str | None:

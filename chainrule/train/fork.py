@@ -13,14 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chainrule.base import CheckpointError, ConfigError, DataError, RunError, bytes_text, disk_faults
-from chainrule.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    save_checkpoint,
-    step_folder,
-    steps_of,
-)
+from chainrule.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, save_checkpoint, step_folder, steps_of
 from chainrule.config import Config, Layer, Resolved, check_fork, fork_of, load_toml, resolve
 from chainrule.data import is_prepared, link_shards
 from chainrule.run import (

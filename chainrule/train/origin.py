@@ -10,12 +10,7 @@ from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.config import Config, Layer, load_toml, resolve
 from chainrule.data import Dataset, is_prepared, link_shards, open_dataset, run_dataset
 from chainrule.evaluate import check_same_tokenizer
-from chainrule.run import (
-    Change,
-    OnBothTexts,
-    RunFolder,
-    sealed_path,
-)
+from chainrule.run import Change, OnBothTexts, RunFolder, sealed_path
 from chainrule.train.ending import FORWARD_SHARE, most_seconds
 from chainrule.train.looks import final_scoring, held_out_bits
 from chainrule.train.session import Session

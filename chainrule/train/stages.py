@@ -20,14 +20,7 @@ from chainrule.train.amount import check_amount
 from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
-from chainrule.train.prepare import (
-    data_row,
-    machine_record,
-    make_shards,
-    make_tokenizer,
-    read_text,
-    tokenizer_row,
-)
+from chainrule.train.prepare import data_row, machine_record, make_shards, make_tokenizer, read_text, tokenizer_row
 from chainrule.train.probe import probe
 from chainrule.train.prompts import fitting_prompts
 from chainrule.train.record import start_record

@@ -17,13 +17,7 @@ from chainrule.checkpoint import open_model
 from chainrule.config import load_toml, resolve
 from chainrule.data import Windows, run_dataset
 from chainrule.model import GPT, Batch
-from chainrule.run import (
-    NoiseScale,
-    RunFolder,
-    noise_scale,
-    read_summary,
-    sealed_path,
-)
+from chainrule.run import NoiseScale, RunFolder, noise_scale, read_summary, sealed_path
 from chainrule.train import gradient_norms, training_batches
 from chainrule.verdict import jackknife_half
 

@@ -7,17 +7,7 @@ from statistics import median
 from chainrule.base import block_of, layer_in_words
 from chainrule.run import HealthRecord, mean_noise
 from chainrule.verdict.inside import judge_inside
-from chainrule.verdict.thresholds import (
-    ENOUGH_NOISE,
-    ENOUGH_ROWS,
-    FAR_BELOW,
-    FAST,
-    GROWN,
-    LOST,
-    REPLACED,
-    STILL,
-    SUITS,
-)
+from chainrule.verdict.thresholds import ENOUGH_NOISE, ENOUGH_ROWS, FAR_BELOW, FAST, GROWN, LOST, REPLACED, STILL, SUITS
 from chainrule.verdict.verdicts import Verdict
 
 

@@ -14,11 +14,7 @@ from chainrule.lens.opening.user_code import Say, quiet
 from chainrule.lens.prove import Step, capture
 from chainrule.lens.tape import Subject
 from chainrule.model import GPT
-from chainrule.run import (
-    model_source,
-    run_of,
-    sealed_path,
-)
+from chainrule.run import model_source, run_of, sealed_path
 
 
 def captured(what: str, subject: Subject, *, say: Say = quiet) -> Step:

@@ -17,13 +17,7 @@ from chainrule.lens.opening.user_code import Say, of_user, quiet, running
 from chainrule.lens.tape import Level, Subject, Tape, in_float64
 from chainrule.model import GPT, Batch
 from chainrule.plan import parameters
-from chainrule.run import (
-    RUNS,
-    list_runs,
-    model_source,
-    run_of,
-    sealed_path,
-)
+from chainrule.run import RUNS, list_runs, model_source, run_of, sealed_path
 
 DEMOS = ("neuron", "network", "gpt")
 TOKENS = 128

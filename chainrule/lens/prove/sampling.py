@@ -8,16 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from chainrule.lens.engine import (
-    UNIT_ROUNDOFF,
-    Estimate,
-    Watched,
-    Widened,
-    along,
-    first_step,
-    largest,
-    moving,
-)
+from chainrule.lens.engine import UNIT_ROUNDOFF, Estimate, Watched, Widened, along, first_step, largest, moving
 from chainrule.lens.prove.number_checks import Engine, NumberCheck, Numbers, check_of
 from chainrule.lens.prove.probe import Probe, explained, noise_of
 from chainrule.lens.tape import Value

@@ -7,13 +7,7 @@ from torch.distributions import Beta, Chi2, Dirichlet, Gamma, StudentT
 
 from chainrule.lens import record, reverse, verify
 from chainrule.lens.rules.drawn import APPROXIMATED
-from chainrule.lens.rules.quantiles import (
-    beta_slope,
-    dirichlet_moved,
-    dirichlet_slope,
-    gamma_moved,
-    gamma_slope,
-)
+from chainrule.lens.rules.quantiles import beta_slope, dirichlet_moved, dirichlet_slope, gamma_moved, gamma_slope
 
 P = torch.tensor([0.7, 2.5, 12.0], dtype=torch.float64)
 WEIGHTS = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
