@@ -23,6 +23,7 @@ SAFE_ON_RESUME = frozenset(
         "save_every",
         "keep_last",
         "background_saves",
+        "on_full",
         "bad_steps",
         "replay_every",
     )

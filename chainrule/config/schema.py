@@ -132,6 +132,8 @@ class TrainingConfig(Section):
     background_saves: Literal["auto", "on", "off"] = "auto"
     """Whether checkpoints are written while training goes on, from a copy of the state in memory; auto: large ones,
     where the memory holds the copy. They are the same bits."""
+    on_full: Literal["wait", "stop"] = "wait"
+    """A disk without room: wait until there is some, with the weights in memory, or stop with the last checkpoint."""
     bad_steps: PositiveInt = 5
     """Non-finite losses or gradients in a row that stop the run; a single one is skipped and its batch kept."""
     on_spike: Literal["tell", "stop", "skip", "rewind"] = "tell"
