@@ -163,6 +163,8 @@ class MachineConfig(Section):
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
     cache: str = "auto"
     """Where prepared text is kept for other runs: auto (the user's cache folder; not small texts), off, a folder."""
+    readable_by: Literal["owner", "everyone"] = "owner"
+    """Who may read the run's folder, which holds its text, beside other users of the machine."""
     micro_batch: NonNegativeInt = 0
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
     activation_checkpointing: bool = False
