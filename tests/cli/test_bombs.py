@@ -71,8 +71,6 @@ def model(path, **changed):
     save_file(weights, path / "model.safetensors")
     vocabulary = {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}
     (path / "tokenizer.json").write_text(json.dumps(vocabulary))
-        '{"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}'
-    )
     return ["generate", str(path), "a"]
 
 
