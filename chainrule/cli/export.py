@@ -7,7 +7,7 @@ from chainrule.cli.generate import say_passed_over
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, put
+from chainrule.cli.output import print_json, put, put_line
 
 
 def export(
@@ -56,7 +56,7 @@ def export(
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})
         return
-    put(f"{folder} is a {proof.architecture} that {proof.read_by} loads")
+    put_line(f"{folder} is a {proof.architecture} that {proof.read_by} loads")
     put(
         f"largest difference of {proof.n_logits:,} logits: {proof.largest_difference:.2e}, of {proof.largest_logit:.2f}"
     )

@@ -26,6 +26,11 @@ def put(text: object = "", *, end: str = "\n") -> None:
     print(_cell(str(text)) if isinstance(text, Path) else printable(text), end=end, flush=True)
 
 
+def put_line(text: str) -> None:
+    """`put` of one line, whatever names stand in it."""
+    put(_cell(text))
+
+
 def print_json(content: Mapping[str, Any]) -> None:
     """One object on standard output; NaN and infinity as null."""
     print(json_text(content))

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from chainrule.base import RunError, bytes_text, count_text, duration_text
 from chainrule.cli.asking import agreed
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, print_table, put, say
+from chainrule.cli.output import print_json, print_table, put, put_line, say
 from chainrule.run import (
     RUNS,
     find_run,
@@ -136,9 +136,9 @@ def show(name: str = "last", /, *, runs_folder: RunsFolder = RUNS, as_json: AsJs
     columns = ("run", "status", "parameters", "steps", "tokens", "bits/byte", "time", "disk")
     print_table("", columns, [_line(overview_or_name(run))], left=2)
     if forked := lineage_words(facts.lineage):
-        put(forked)
+        put_line(forked)
     for verdict in findings(facts):
-        put(f"{verdict.mark}: {verdict.text}")
+        put_line(f"{verdict.mark}: {verdict.text}")
     for sample in facts.samples[-MOST_SAMPLES:]:
         put(f"\n{printable(sample.prompt + sample.text)}")
     say("", f"chainrule generate {run.path}", f"chainrule report {run.path}")

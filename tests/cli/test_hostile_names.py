@@ -122,7 +122,13 @@ def hostile(tmp_path_factory, texts, tiny):
             ["export", "RUN", "OUT"],
             ["watch", "RUN", "--save", "HTML"],
         ),
-        *(["compare", "RUN", "RUN"], ["config", "show", "RUN"], ["plan", "RUN"], ["pretrain", "--resume", "RUN"]),
+        *(
+            ["compare", "RUN", "RUN"],
+            ["verify", "RUN"],
+            ["config", "show", "RUN"],
+            ["plan", "RUN"],
+            ["pretrain", "--resume", "RUN"],
+        ),
     ],
     ids=lambda words: " ".join(words)[:20].split("\x1b")[0],
 )
