@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test thorough lint bench proof programs house reference pictures playground clean
+.PHONY: audit quickstart test thorough lint bench proof programs house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -41,6 +41,12 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Known holes in what is installed; asks PyPI, so it needs the network, and its tool stands in a place of its own.
+audit: .venv/.installed
+	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install -q pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .venv/audit/installed.txt
+	.venv/audit/bin/pip-audit --no-deps --disable-pip -r .venv/audit/installed.txt
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -34,6 +34,7 @@ from chainrule.base.errors import (
 )
 from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
+from chainrule.base.letters import json_escape, printable, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -83,6 +84,7 @@ __all__ = [
     "free_bytes",
     "fsync_file",
     "fsync_folder",
+    "json_escape",
     "layer_in_words",
     "layer_of",
     "most_file_bytes",
@@ -91,6 +93,7 @@ __all__ = [
     "out_of_memory",
     "parse_count",
     "parse_minutes",
+    "printable",
     "processor_class",
     "processor_name",
     "ratio_text",
@@ -108,6 +111,7 @@ __all__ = [
     "usable_cores",
     "usable_memory",
     "whole_file",
+    "with_letters_told",
     "write_bytes",
     "write_json",
     "write_sealed",

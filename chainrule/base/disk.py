@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from chainrule.base.errors import DiskError
+from chainrule.base.letters import json_escape, with_letters_told
 from chainrule.base.units import bytes_text
 
 if sys.platform != "win32":
@@ -165,8 +166,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """`write_bytes` of indented JSON; NaN and infinity are refused with ValueError, because JSON has none."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # A lone surrogate (half of a letter, from a command line that is no UTF-8) becomes JSON's own escape for it.
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    # What a terminal would obey, and half a letter from a command line that is no UTF-8, as JSON's own escape for it.
+    write_bytes(path, with_letters_told(text, json_escape).encode())
 
 
 def sha256_of_file(path: Path) -> str:

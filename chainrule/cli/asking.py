@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from chainrule.base import RunError
 from chainrule.cli.output import say
-from chainrule.show import printable
 
 
 def agreed(lines: Sequence[str]) -> bool:
@@ -13,6 +12,6 @@ def agreed(lines: Sequence[str]) -> bool:
     if not sys.stdin.isatty():
         raise RunError("nobody is there to be asked; add --yes to remove them all the same")
     for line in lines:
-        say(printable(line))
+        say(line)
     say("remove all of this for good? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -10,7 +10,7 @@ from chainrule.cli.generate import say_passed_over
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import Device, device_setting
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def chat(
     settings = ChatSettings(temperature, max_new_tokens, seed, repetition_penalty)
     session = open_talk(source, wanted, settings=settings, system=system)
     say_passed_over(session.model.passed_over, session.model.origin)
-    say(printable(session.greeting))
+    say(session.greeting)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # bytes that are no text are no reason to end a conversation
     if sys.stdin.isatty():
@@ -87,7 +87,7 @@ def _talk(session: "Talk", *, stats: bool) -> int:
             if not _turn(session, stats=stats):
                 return 0
         except KeyboardInterrupt:
-            say("\n(stopped; Ctrl-D or /quit leaves)")
+            say("", "(stopped; Ctrl-D or /quit leaves)")
         except UserError as refusal:
             say(f"chainrule: {printable(refusal)}")
 
@@ -116,7 +116,7 @@ def _turn(session: "Talk", *, stats: bool) -> bool:
         case Leave():
             return False
         case Remark(text=text):
-            say(printable(text))
+            say(*text.split("\n"))
         case Answer() as answer:
             if session.n_forgotten > n_forgotten:
                 say(f"(the context is full: the model no longer sees the oldest {session.n_forgotten} messages)")
@@ -129,8 +129,8 @@ def _write(answer: "Answer") -> None:
     """Prints an answer as it comes, with a line break behind it, however it ends."""
     with closing(answer.pieces) as pieces:
         for piece in pieces:
-            print(printable(piece), end="", flush=True)
-    print(flush=True)
+            put(piece, end="")
+    put()
 
 
 def _say_ending(session: "Talk", *, stats: bool) -> None:
@@ -147,9 +147,9 @@ def _line(prompt: str) -> str | None:
         try:
             return input(prompt)
         except EOFError:
-            print()
+            put()
             return None
     if sys.stdin.isatty():
-        print(prompt, end="", file=sys.stderr, flush=True)
+        say(prompt, end="")
     line = sys.stdin.readline()
     return line.removesuffix("\n") if line else None

@@ -11,7 +11,7 @@ from chainrule.cli.generate import opened_here
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, device_setting
-from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.show import printable
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ def classify(
     folder = None if folds and save is None else save or _free(Path(FOLDER), rows)
     opened = opened_here(source, device)
     say(opened.origin)
-    report = finetune.classify(
-        opened, learnt, settings, judged=others, save=folder, say=lambda line: say(printable(line))
-    )
+    report = finetune.classify(opened, learnt, settings, judged=others, save=folder, say=say)
     if as_json:
         print_json(report.row() | {"saved": str(folder) if folder else None})
     else:
@@ -197,7 +195,7 @@ def _print(report: "ClassifierReport") -> None:
         (label, *map(str, report.confusion.counts[place]), _found(report, place)) for place, label in enumerate(labels)
     ]
     print_table("", ("is ↓ was taken for →", *labels, "found"), rows)
-    print(f"{report.n_learning:,} numbers learnt ({report.how}), {report.seconds:.0f} s")
+    put(f"{report.n_learning:,} numbers learnt ({report.how}), {report.seconds:.0f} s")
 
 
 def _figures(one: "Confusion") -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from chainrule.base import ChainruleError, Interrupted, system_refusals
+from chainrule.base import ChainruleError, Interrupted, printable, system_refusals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +88,8 @@ def _open_closed_streams() -> None:
 
 def _refuse(message: str, code: int, *, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    print(f"chainrule: {message}", file=sys.stderr)
+        print(printable(traceback.format_exc()), file=sys.stderr)
+    # Printed here, and not as all else in `output`: what that imports may be what there is no memory for. Indented: a
+    # name with a line break in it makes no second message of its own.
+    print(printable(f"chainrule: {message}").replace("\n", "\n  "), file=sys.stderr)
     return code

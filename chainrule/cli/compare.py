@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from chainrule.base import ConfigError, duration_text
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.run import RUNS, RunFolder, find_run
 from chainrule.show import one_line, printable
 
@@ -93,16 +93,16 @@ def _print(found: "Comparison") -> None:
     from chainrule.compare import comparison_tables
 
     for one in found.judged:
-        print(printable(one.verdict.text))
+        put(one.verdict.text)
     for note in (*([found.held_out.said] if found.held_out.same else []), *found.notes):
-        print(printable(note))
+        put(note)
     for table in comparison_tables(found):
-        print()
+        put()
         rows = [[printable(cell) for cell in row] for row in table.rows]
         print_table(table.title, [printable(column) for column in table.columns], rows, left=table.left)
         if table.note and rows:
-            print(f"{table.note}.")
+            put(f"{table.note}.")
     for prompt, written in found.samples.items():
-        print(f"\n{one_line(prompt, 80)}")
+        put(f"\n{one_line(prompt, 80)}")
         for name, text in written.items():
-            print(f"  {printable(name)}: {one_line(text, SAMPLE_WIDTH)}")
+            put(f"  {printable(name)}: {one_line(text, SAMPLE_WIDTH)}")

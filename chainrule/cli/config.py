@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from chainrule.base import count_text
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import console, print_json
+from chainrule.cli.output import print_json, put
 from chainrule.config import Resolved, explained, resolve
 from chainrule.plan import flops_per_token, given_layers, parameter_rows, parameters
 
@@ -58,7 +58,7 @@ def show(
         )
         return
     lines = [*_model_lines(resolved), "", *explained(resolved, explain=explain)]
-    console().print("\n".join(lines), soft_wrap=True)
+    put("\n".join(lines))
 
 
 def _model_lines(resolved: Resolved) -> Iterator[str]:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from chainrule.base import MissingPackageError
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json, print_table
+from chainrule.cli.output import print_json, print_table, put
 from chainrule.show import printable
 
 MARKS = {"met": "yes", "unmet": "NO", "not offered": "–"}
@@ -42,5 +42,5 @@ def conformance(
     rows = [(one.area, one.demand, MARKS[one.outcome], printable(one.detail)) for one in found]
     print_table("", ("area", "demand", "met", "what was found"), rows, left=4)
     n_met = sum(one.outcome == "met" for one in found)
-    print(f"{n_met} met, {missed} not met, {len(found) - n_met - missed} not offered")
+    put(f"{n_met} met, {missed} not met, {len(found) - n_met - missed} not offered")
     return bool(missed)

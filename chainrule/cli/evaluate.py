@@ -11,7 +11,7 @@ from chainrule.cli.generate import opened_here
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device
-from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.config import resolve
 from chainrule.run import TaskResult, find_run
 from chainrule.show import printable
@@ -140,7 +140,7 @@ def _heard(results: Iterable[TaskResult], words: Sequence[str], *, quiet: bool) 
         heard.append(result)
         if not quiet:
             more = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in result.figures.items())
-            print(f"{result.task}: {task_words(result)}{more}")
+            put(f"{result.task}: {task_words(result)}{more}")
     return heard
 
 

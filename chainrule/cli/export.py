@@ -7,7 +7,7 @@ from chainrule.cli.generate import say_passed_over
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import print_json
+from chainrule.cli.output import print_json, put, put_line
 
 
 def export(
@@ -56,10 +56,10 @@ def export(
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})
         return
-    print(f"{folder} is a {proof.architecture} that {proof.read_by} loads")
-    print(
+    put_line(f"{folder} is a {proof.architecture} that {proof.read_by} loads")
+    put(
         f"largest difference of {proof.n_logits:,} logits: {proof.largest_difference:.2e}, of {proof.largest_logit:.2f}"
     )
     if proof.rounding_difference:
-        print(f"rounding the weights changed a logit by up to {proof.rounding_difference:.2e}")
-    print(f"greedy text: {proof.n_greedy_tokens} tokens are equal")
+        put(f"rounding the weights changed a logit by up to {proof.rounding_difference:.2e}")
+    put(f"greedy text: {proof.n_greedy_tokens} tokens are equal")

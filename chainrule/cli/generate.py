@@ -12,9 +12,8 @@ from chainrule.base import ConfigError, ModelError, RunError
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, device_setting
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import print_json, put, say
 from chainrule.run import RUNS, last_begun, list_runs
-from chainrule.show import printable
 
 if TYPE_CHECKING:
     from chainrule.checkpoint import OpenedModel
@@ -124,7 +123,7 @@ def generate(
         _stream(writer, prompts[0], seed)
     else:
         for completion in _written(writer, prompts * copies, seed):
-            print(printable(f"{completion['prompt']}{completion['text']}"), end="\n\n")
+            put(f"{completion['prompt']}{completion['text']}", end="\n\n")
 
 
 def _named(source: str | None, prompts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -177,10 +176,10 @@ def _stream(writer: "Writer", prompt: str, seed: int) -> None:
     """Prints the prompt and, as it comes, the text after it."""
     _say_cut(writer.tokens_cut(prompt), prompt)
     pieces = writer.stream(prompt, seed)
-    print(printable(prompt), end="", flush=True)
+    put(prompt, end="")
     for piece in pieces:
-        print(printable(piece), end="", flush=True)
-    print()
+        put(piece, end="")
+    put()
 
 
 def _written(writer: "Writer", prompts: Sequence[str], seed: int) -> list[dict[str, str | int]]:
@@ -193,16 +192,16 @@ def _written(writer: "Writer", prompts: Sequence[str], seed: int) -> list[dict[s
 
 def _loop(writer: "Writer", seed: int) -> None:
     """Asks for prompts until the end of input; Ctrl-C ends a text, at the prompt it leaves."""
-    say(f"{writer.model.origin}\nA prompt and Enter; \\n stands for a line break; Ctrl-D leaves.")
+    say(writer.model.origin, "A prompt and Enter; \\n stands for a line break; Ctrl-D leaves.")
     while True:
-        print("> " if sys.stdin.isatty() else "", end="", flush=True)
+        put("> " if sys.stdin.isatty() else "", end="")
         line = sys.stdin.readline()
         if not line:
             return
         try:
             _stream(writer, line.removesuffix("\n").replace("\\n", "\n"), seed)
         except KeyboardInterrupt:
-            print()
+            put()
         except ModelError as refusal:
             say(f"chainrule: {refusal}")
         seed += 1

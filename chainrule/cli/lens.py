@@ -28,6 +28,9 @@ HELP = """See tensors, the computational graph and every gradient, and prove the
 
 Begin with `chainrule lens demo neuron`. Then on your own: `chainrule lens ledger runs/NAME`, `chainrule lens verify
 runs/NAME`, `chainrule lens verify my_module.py:make_model`.
+
+Where you name code, as `file.py:function` or `package.module:function`, that code is imported and runs with all your
+rights: give only what you would run yourself. Runs, folders of weights, GGUF, safetensors and NumPy files run no code.
 """
 
 

@@ -9,7 +9,7 @@ from chainrule.cli.lens_options import Flag
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 
 Ways = Annotated[
     tuple[str, ...],
@@ -79,5 +79,5 @@ def check(
         checked = prove.check(
             subject, ways=ways or None, seconds=seconds, seed=seed, policy=Policy(fallback=fallback), say=say
         )
-    print(render(checked, "json" if as_json else "text"))
+    put(render(checked, "json" if as_json else "text"))
     return checked.exit_code

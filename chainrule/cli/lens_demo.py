@@ -9,7 +9,7 @@ from chainrule.cli.lens_options import Page, PageFormat, format_asked, page_want
 from chainrule.cli.lens_output import deliver
 from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 
 # As the lens would start it, by its path: importing its room would load torch before SymPy has begun to load itself.
 SYMPY = (sys.executable, "-P", str(Path(__file__).parents[1] / "lens" / "classics" / "symbols.py"))
@@ -26,7 +26,7 @@ def tensors(*, as_json: AsJson = False) -> None:
     load_torch()
     from chainrule import lens
 
-    print(lens.render(lens.tour_of_tensors(), "json" if as_json else "text"))
+    put(lens.render(lens.tour_of_tensors(), "json" if as_json else "text"))
 
 
 def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -46,7 +46,7 @@ def neuron(*, out: Page = None, as_format: PageFormat = None, as_json: AsJson = 
         subject = lens.neuron()
         deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
     else:
-        print(lens.render(lens.neuron_demo(sympy), "json" if as_json else "text"))
+        put(lens.render(lens.neuron_demo(sympy), "json" if as_json else "text"))
 
 
 def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as_json: AsJson = False) -> None:
@@ -70,7 +70,7 @@ def network(*, seed: int = 0, out: Page = None, as_format: PageFormat = None, as
     if drawing:
         deliver(lens.picture(subject.record(), title=subject.name), format_asked(as_format, out), out)
     else:
-        print(lens.render(lens.network_demo(subject), "json" if as_json else "text"))
+        put(lens.render(lens.network_demo(subject), "json" if as_json else "text"))
 
 
 def gpt(
@@ -115,8 +115,8 @@ def gpt(
         return 0
     say("verifying …")
     demo = gpt_demo(subject, tape, weight)
-    print(render(demo, "json" if as_json else "text"))
+    put(render(demo, "json" if as_json else "text"))
     if not as_json:
         source = run or "gpt"
-        print(f"\nMore: `chainrule lens verify {source}`, `chainrule lens ledger {source} --module blocks.0.attention`")
+        put(f"\nMore: `chainrule lens verify {source}`, `chainrule lens ledger {source} --module blocks.0.attention`")
     return 0 if demo.report.ok else 1

@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
+from chainrule.cli.output import put
 
 Given = Annotated[
     tuple[str, ...],
@@ -37,5 +38,5 @@ def explain(expression: str, /, *, given: Given = (), as_json: AsJson = False) -
     from chainrule.lens import expressions, opening, render
 
     found = expressions.explain(expression, **dict(map(opening.named_tensor, given)))
-    print(render(found, "json" if as_json else "text"))
+    put(render(found, "json" if as_json else "text"))
     return 0 if found else 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 
 
 def deliver(found: object, as_format: str, out: Path | None, **options: Any) -> None:
@@ -11,8 +11,8 @@ def deliver(found: object, as_format: str, out: Path | None, **options: Any) -> 
     from chainrule.lens import render, save
 
     if out is None:
-        print(render(found, as_format, **options))
+        put(render(found, as_format, **options))
         return
     save(found, out, as_format, **options)
     say(f"{out.stat().st_size / 1000:,.0f} kB")
-    print(out)
+    put(out)

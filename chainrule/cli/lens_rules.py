@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from chainrule.base import LensError
 from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson
+from chainrule.cli.output import put
 
 
 def rules(
@@ -37,4 +38,4 @@ def rules(
     from chainrule import lens
 
     found = lens.rule_book() if name is None else lens.find_rule(name)
-    print(lens.render(found, "json" if as_json else "text" if as_format == "term" else as_format))
+    put(lens.render(found, "json" if as_json else "text" if as_format == "term" else as_format))

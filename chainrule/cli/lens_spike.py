@@ -2,7 +2,7 @@
 
 from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import print_json, put, say
 from chainrule.run import RUNS, find_run
 
 
@@ -32,4 +32,4 @@ def spike(run: str, /, *, step: int | None = None, runs_folder: RunsFolder = RUN
     if as_json:
         print_json(spike_facts(report))
     else:
-        print(*spike_lines(report), sep="\n")
+        put("\n".join(spike_lines(report)))

@@ -5,7 +5,7 @@ from pathlib import Path
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 from chainrule.show import format_of
 
 
@@ -41,9 +41,9 @@ def tensor(what: str, /, *, name: str | None = None, out: Path | None = None, as
         save(found, out, as_format)
         say(f"{out} is written")
     if as_json:
-        print(render(found, "json"))
+        put(render(found, "json"))
     elif not isinstance(found, TensorView):
-        print(render(found))
+        put(render(found))
         say(f"{len(found.tensors)} tensors in {found.origin}; choose one with --name")
     elif out is None:
-        print(render(found))
+        put(render(found))

@@ -5,7 +5,7 @@ from chainrule.cli.lens_options import Flag, Level
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import check_subject
 from chainrule.cli.options import AsJson
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 
 # 2 is a user's mistake, or nothing to verify, as of every command.
 EXIT_CODES = {"proved": 0, "wrong": 1, "not proved": 3}
@@ -89,5 +89,5 @@ def verify(
             report = prove.verify(
                 subject, coordinates=coordinates, seconds=seconds, seed=seed, policy=policy, level=level, allow=allow
             )
-    print(render(report, "json" if as_json else "text"))
+    put(render(report, "json" if as_json else "text"))
     return EXIT_CODES[report.verdict]

@@ -13,7 +13,7 @@ from chainrule.base import (
 )
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, Minutes, device_setting
-from chainrule.cli.output import console, print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.plan import (
     ForeseenRun,
     described_machine,
@@ -85,7 +85,7 @@ def plan(
             print_table("This machine", ("", "what", "is"), machine_table(found), left=3)
             for doubt in found.warnings:
                 say(f"warning: {doubt}")
-            console().print()
+            put()
     run = foresee(
         [*given_layers(source, preset), flag_layer(flags)],
         machine,
@@ -122,4 +122,4 @@ def _print(run: ForeseenRun, *, assumed: bool) -> None:
         f"{count_text(speed)} tokens/s: {duration_text(training_seconds(config, machine))} of training\n"
         f"{machine.device} at {machine.peak_flops / 1e9:,.0f} GFLOP/s{assumption}"
     )
-    console().print(text, soft_wrap=True)
+    put(text)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, say
+from chainrule.cli.output import print_json, put, say
 from chainrule.run import RUNS, find_run
 
 
@@ -39,7 +39,7 @@ def report(
     if as_json:
         print_json({"report": str(page), "link": link})
     else:
-        print(page)
+        put(page)
         say(link)
     if open_it and not webbrowser.open(link):
         say("no browser could be opened here; open that link where there is one")

@@ -10,8 +10,16 @@ from cyclopts import App, Parameter
 from chainrule.base import RunError, bytes_text, count_text, duration_text
 from chainrule.cli.asking import agreed
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, print_table, say
-from chainrule.run import RUNS, find_run, freed_bytes, list_runs, read_facts, remove_run, unused_parts
+from chainrule.cli.output import print_json, print_table, put, put_line, say
+from chainrule.run import (
+    RUNS,
+    find_run,
+    freed_bytes,
+    list_runs,
+    read_facts,
+    remove_run,
+    unused_parts,
+)
 from chainrule.show import printable
 from chainrule.verdict import Overview, compare, findings, lineage_words, overview_or_name
 
@@ -128,12 +136,12 @@ def show(name: str = "last", /, *, runs_folder: RunsFolder = RUNS, as_json: AsJs
     columns = ("run", "status", "parameters", "steps", "tokens", "bits/byte", "time", "disk")
     print_table("", columns, [_line(overview_or_name(run))], left=2)
     if forked := lineage_words(facts.lineage):
-        print(printable(forked))
+        put_line(forked)
     for verdict in findings(facts):
-        print(printable(f"{verdict.mark}: {verdict.text}"))
+        put_line(f"{verdict.mark}: {verdict.text}")
     for sample in facts.samples[-MOST_SAMPLES:]:
-        print(f"\n{printable(sample.prompt + sample.text)}")
-    say(f"\nchainrule generate {run.path}\nchainrule report {run.path}")
+        put(f"\n{printable(sample.prompt + sample.text)}")
+    say("", f"chainrule generate {run.path}", f"chainrule report {run.path}")
 
 
 def _line(run: Overview) -> tuple[str, ...]:

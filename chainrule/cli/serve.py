@@ -12,7 +12,6 @@ from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import Device
 from chainrule.cli.output import say
-from chainrule.show import printable
 from chainrule.web import token_of
 
 
@@ -112,7 +111,7 @@ def serve(
     )
 
     def ready(address: str, row_counts: tuple[int, ...]) -> None:
-        say(f"{address}  (OpenAI's interface: {address}/v1)\nmode: {_mode(row_counts)}. Ctrl-C ends.")
+        say(f"{address}  (OpenAI's interface: {address}/v1)", f"mode: {_mode(row_counts)}. Ctrl-C ends.")
 
     if len(name) > len(sources):
         raise ConfigError(f"{len(name)} names for {len(sources)} models; give one for each, or none")
@@ -121,9 +120,9 @@ def serve(
         opened = quantised(opened_here(one, device), weights, on_fallback=say)
         own = adapters if not offers else {}
         offers.append(room.offered(one, opened, called, weights=weights, adapters=own))
-        say(printable(f"{offers[-1].name}: {opened.origin}"))
+        say(f"{offers[-1].name}: {opened.origin}")
     for word, folder in adapters.items():
-        say(printable(f"{word}: adapter {folder}"))
+        say(f"{word}: adapter {folder}")
     room.serve(offers, settings, on_ready=ready)
 
 

@@ -13,13 +13,12 @@ from cyclopts import Parameter
 from chainrule.base import ConfigError, Interrupted
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
-from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.cli.start import STARTED_SECONDS
 from chainrule.config import Layer, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
 from chainrule.run import RUNS, Progress, Record, TrainRow, new_run
-from chainrule.show import printable
 
 if TYPE_CHECKING:
     from chainrule.tune import Tuned
@@ -129,9 +128,9 @@ def _shown(search: Callable[[], "Tuned"], place: Path, *, show_page: bool, as_js
     else:
         for title, heads, rows, note in tuning_tables(found):
             print_table(title, heads, rows, left=2)
-            print(note)
-        print()
-        print(printable(found.verdict.text))
+            put(note)
+        put()
+        put(found.verdict.text)
     say(f"page: {page}")
     if show_page:
         webbrowser.open(page.resolve().as_uri())
@@ -161,4 +160,4 @@ class _Lines:
 
     def _say(self, message: str) -> None:
         self.spoke = time.monotonic()
-        say(printable(message))
+        say(message)

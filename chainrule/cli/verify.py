@@ -5,9 +5,8 @@ import sys
 from chainrule.base import ConfigError
 from chainrule.cli.loading import load_torch
 from chainrule.cli.options import AsJson, RunsFolder
-from chainrule.cli.output import print_json, print_table, say
+from chainrule.cli.output import print_json, print_table, put_line, say
 from chainrule.run import RUNS, find_run
-from chainrule.show import printable
 
 # 2 is a user's mistake, as of every command.
 EXIT_CODES = {"held": 0, "wrong": 1, "not proved": 3}
@@ -47,8 +46,8 @@ def verify(run: str, /, *, seconds: float = 60.0, runs_folder: RunsFolder = RUNS
     print_table("", ("what", "tried", "held", ""), rows)
     for one in result.checks:
         if one.note:
-            print(printable(f"{one.what}: {one.note}"))
-    print(printable(f"{found.path}: {result.verdict}"))
+            put_line(f"{one.what}: {one.note}")
+    put_line(f"{found.path}: {result.verdict}")
     return EXIT_CODES[result.verdict]
 
 
@@ -58,4 +57,6 @@ def _bar(done: int, total: int) -> None:
         return
     full = 30 * done // max(1, total)
     end = "\r\x1b[K" if done == total else ""
-    print(f"\r{'█' * full}{'░' * (30 - full)} step {done:,} of {total:,}{end}", end="", file=sys.stderr, flush=True)
+    bar = f"\r{'█' * full}{'░' * (30 - full)} step {done:,} of {total:,}{end}"
+    # Not by `say`: numbers alone, and the carriage return is meant.
+    print(bar, end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from chainrule.base import MissingPackageError
 from chainrule.cli.options import RunsFolder
-from chainrule.cli.output import say
+from chainrule.cli.output import put, say
 from chainrule.run import RUNS
 from chainrule.web import Callers, token_of
 
@@ -57,6 +57,6 @@ def watch(
         raise MissingPackageError("chainrule watch", fault.name, "serve") from None
     sources = room.find_sources(runs, runs_folder)
     if save is not None:
-        print(room.save_page(sources, save))
+        put(room.save_page(sources, save))
         return
     room.watch(sources, callers, prefix=prefix, on_ready=lambda address: say(f"{address}  Ctrl-C ends."))

@@ -23,10 +23,11 @@ SAFE_ON_RESUME = frozenset(
         "save_every",
         "keep_last",
         "background_saves",
+        "on_full",
         "bad_steps",
         "replay_every",
     )
-) | {"machine.cache", "machine.workers"}
+) | {"machine.cache", "machine.readable_by", "machine.workers"}
 
 
 # These change how a step is computed and not what: sums are rounded in another order, or to another format. A run must

@@ -132,6 +132,8 @@ class TrainingConfig(Section):
     background_saves: Literal["auto", "on", "off"] = "auto"
     """Whether checkpoints are written while training goes on, from a copy of the state in memory; auto: large ones,
     where the memory holds the copy. They are the same bits."""
+    on_full: Literal["wait", "stop"] = "wait"
+    """A disk without room: wait until there is some, with the weights in memory, or stop with the last checkpoint."""
     bad_steps: PositiveInt = 5
     """Non-finite losses or gradients in a row that stop the run; a single one is skipped and its batch kept."""
     on_spike: Literal["tell", "stop", "skip", "rewind"] = "tell"
@@ -161,6 +163,8 @@ class MachineConfig(Section):
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
     cache: str = "auto"
     """Where prepared text is kept for other runs: auto (the user's cache folder; not small texts), off, a folder."""
+    readable_by: Literal["owner", "everyone"] = "owner"
+    """Who may read the run's folder, which holds its text, beside other users of the machine."""
     micro_batch: NonNegativeInt = 0
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
     activation_checkpointing: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, disk_faults
+from chainrule.base import ConfigError, disk_faults, with_letters_told
 from chainrule.config.load import Layer
 from chainrule.config.schema import Config
 from chainrule.config.section import Section
@@ -59,9 +59,15 @@ def _section_lines(name: str, section: Section, sources: Mapping[str, str]) -> I
 
 
 def toml_value(value: Any) -> str:
-    """A string, number, boolean or list in TOML's spelling, which is JSON's but for one control character."""
+    """A string, number, boolean or list in TOML's spelling: JSON's, with what a terminal would obey escaped."""
     # Not ensure_ascii: JSON writes letters beyond 16 bits as surrogate pairs, which TOML refuses.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+    return with_letters_told(json.dumps(value, ensure_ascii=False, allow_nan=False), _escape)
+
+
+def _escape(letter: str) -> str:
+    number = ord(letter)
+    # Half a letter has no escape in TOML.
+    return letter if 0xD800 <= number < 0xE000 else f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"
 
 
 def _one_line(comment: str) -> str:

@@ -89,7 +89,7 @@ class Cache:
                 # What people write is theirs alone to read, wherever it is kept.
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 stack.enter_context(turn_lock(self._lock(place), on_wait))
-                place.mkdir(exist_ok=True)
+                place.mkdir(mode=0o700, exist_ok=True)
             yield place
 
     def note(self, place: Path, text: Sequence[str], run: Path | None = None, **more: Any) -> None:

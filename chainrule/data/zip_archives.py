@@ -10,6 +10,10 @@ from chainrule.base import bytes_text
 RATIO, RATIO_FROM, MOST_ENTRIES = 100, 64 << 20, 50_000
 
 
+class _BombError(Exception):
+    pass
+
+
 class ZipArchive:
     """The files of an archive by name; raises ValueError for what is none, or is damaged, locked or a bomb."""
 
@@ -27,8 +31,15 @@ class ZipArchive:
     def read(self, name: str) -> bytes:
         """The content of a file of the archive."""
         try:
+            # No more than what it says it unfolds into is ever read, so that nothing of a bomb is.
+            if self._archive.getinfo(name).file_size > self._left:
+                raise _BombError
             with self._archive.open(name) as stream:
-                content = stream.read(self._left + 1)
+                content = stream.read()
+        except _BombError:
+            raise ValueError(
+                f"unfolds into more than {bytes_text(RATIO_FROM)}: this looks like a compression bomb"
+            ) from None
         except KeyError:
             raise ValueError(f"lacks {name}, so it is damaged or another kind of file") from None
         except RuntimeError:
@@ -36,6 +47,4 @@ class ZipArchive:
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as fault:
             raise ValueError(f"is damaged in {name} ({fault})") from None
         self._left -= len(content)
-        if self._left < 0:
-            raise ValueError(f"unfolds into more than {bytes_text(RATIO_FROM)}: this looks like a compression bomb")
         return content

@@ -6,8 +6,15 @@ from chainrule.base import bytes_text, count_text, duration_text
 from chainrule.checkpoint import OpenedModel
 from chainrule.config import load_toml, resolve, to_toml
 from chainrule.export.proof import ExportProof
-from chainrule.run import DataReport, RunFolder, Summary, read_manifest, read_summary, sealed_path
-from chainrule.show import printable
+from chainrule.run import (
+    DataReport,
+    RunFolder,
+    Summary,
+    read_manifest,
+    read_summary,
+    sealed_path,
+)
+from chainrule.show import markdown, printable
 from chainrule.verdict import known_baselines, removed, task_words
 
 SECTIONS = ("[model]", "[optimizer]", "[schedule]", "[training]")
@@ -25,7 +32,7 @@ def model_card(
     name = run.name if run else proof.folder.name
     parts = [
         *_head(library),
-        f"# {name}",
+        f"# {markdown(name)}",
         "",
         *_model(opened),
         *_use(use),
@@ -76,7 +83,7 @@ def _spoken_to(opened: OpenedModel) -> Iterator[str]:
     yield from ("## How it is spoken to", "")
     yield (
         "A conversation is written by the chat template that lies in the folder; an answer is over at "
-        f"{' or '.join(f'`{printable(word)}`' for word in ends)}. A question reaches the model as"
+        f"{' or '.join(f'<code>{markdown(word)}</code>' for word in ends)}. A question reaches the model as"
     )
     # Indented, it is text to every reader of Markdown, whatever it says.
     yield from ("", *(f"    {printable(line)}" for line in text.split("\n")), "")
@@ -134,10 +141,12 @@ def _settings(run: RunFolder) -> Iterator[str]:
     """What shaped the training; the section on the text is left out, because its paths are nobody else's business."""
     sections = to_toml(resolve([load_toml(sealed_path(run, run.config))]).config).split("\n\n")
     shown = [text.strip() for text in sections if text.strip().startswith(SECTIONS)]
-    yield from ("## Configuration", "", "```toml", "\n\n".join(shown), "```", "")
+    # Indented, it is code to every reader of Markdown, whatever stands in it.
+    lines = "\n\n".join(shown).split("\n")
+    yield from ("## Configuration", "", *(f"    {printable(line)}".rstrip() for line in lines), "")
 
 
 def _table(rows: Mapping[str, str]) -> Iterator[str]:
     yield from ("| | |", "|---|---|")
-    yield from (f"| {name} | {value} |" for name, value in rows.items())
+    yield from (f"| {markdown(name)} | {markdown(value)} |" for name, value in rows.items())
     yield ""

@@ -32,6 +32,7 @@ from chainrule.train import (
     Start,
     check_room,
     find_origin,
+    let_read,
     on_machine,
     ready,
     save_settings,
@@ -85,6 +86,7 @@ def anew(
         start.say(overfit(model, good, lesson.stop, n_choices=tokenizer.vocab_size).sentence)
         del model
     dataset = keep_all(start, prepared, tuning, settings, origin)
+    let_read(start.run, resolved.config)
     check_room(start.run, resolved.config, learning=lesson.learning(resolved.config))
     about = tokenizer_row(tokenizer, dataset, resolved.config, tokenizer.vocab_size)
     settled = Settled(resolved, facts, tokenizer, dataset, replace(record, tokenizer=about))

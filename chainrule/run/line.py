@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
+from chainrule.base import json_escape, with_letters_told
 from chainrule.run.sound import json_value
 
 # `, "crc": "89abcdef"}` and the line's end: always so many bytes, so that it is found without parsing.
@@ -20,7 +21,8 @@ PLACE = ("step", "tokens")
 
 def sealed_line(row: Mapping[str, Any]) -> bytes:
     """The row as a line with its checksum; raises ValueError for what JSON cannot hold."""
-    text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    # A journal may be looked at by `cat` or `tail`: what a terminal would obey is written as JSON escapes it.
+    text = with_letters_told(json.dumps(row, ensure_ascii=False, allow_nan=False), json_escape).encode()
     if text == b"{}":
         return b"{}\n"
     return b'%b%b%08x"}\n' % (text[:-1], MARK, crc32(text[:-1]))

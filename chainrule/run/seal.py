@@ -11,7 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import SUMS, RunError, disk_faults, read_sums, sums_of, write_bytes, write_sums
+from chainrule.base import (
+    SUMS,
+    RunError,
+    disk_faults,
+    json_escape,
+    read_sums,
+    sums_of,
+    with_letters_told,
+    write_bytes,
+    write_sums,
+)
 from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.folder import RunFolder
 from chainrule.run.sound import json_value
@@ -36,8 +46,8 @@ def write_run_file(run: RunFolder, path: Path, content: bytes) -> None:
 def write_run_json(run: RunFolder, path: Path, content: Mapping[str, Any]) -> None:
     """`write_run_file` of indented JSON; NaN and infinity are refused with ValueError."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    # A lone surrogate (half of a letter, from a command line that is no UTF-8) becomes JSON's own escape for it.
-    write_run_file(run, path, text.encode("utf-8", "backslashreplace"))
+    # What a terminal would obey, and half a letter from a command line that is no UTF-8, as JSON's own escape for it.
+    write_run_file(run, path, with_letters_told(text, json_escape).encode())
 
 
 def seal_files(run: RunFolder, *paths: Path) -> None:

@@ -46,7 +46,8 @@ def table_lines(
     not fit goes on below; a column in `flow` uses rows for that whose first cell and own cell are empty.
     """
     left: dict[str, list[str]] = {}
-    content = [list(heads), *map(list, rows)]
+    # A name with a line break in it makes no row of its own.
+    content = [[cell.replace("\n", "⏎") for cell in row] for row in (heads, *rows)]
     widths = {head: max(cell_len(row[at]) for row in content) for at, head in enumerate(heads)}
     while sum(widths.values()) + len(GAP) * (len(heads) - 1) > width:
         widest = max(shrink, key=widths.__getitem__, default=None)

@@ -1,18 +1,8 @@
 """Text of unknown origin made safe for a terminal, and figures in the width that a panel has."""
 
-import unicodedata
 from typing import Any
 
-from chainrule.base import count_text
-
-# Control and format characters could move the cursor, hide text or reverse its direction.
-UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-def printable(text: object) -> str:
-    """`text` with tabs as four blanks and every control, format or unassigned character as a middle dot."""
-    plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
-    return "".join("·" if c != "\n" and unicodedata.category(c) in UNSAFE else c for c in plain)
+from chainrule.base import count_text, printable
 
 
 def one_line(text: object, width: int) -> str:

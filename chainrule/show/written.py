@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, finite
+from chainrule.base import ConfigError, finite, json_escape, with_letters_told
 
 ENDINGS = {
     ".html": "html",
@@ -28,5 +28,6 @@ def format_of(path: Path, formats: Collection[str] = tuple(ENDINGS.values())) ->
 
 
 def json_text(content: Mapping[str, Any]) -> str:
-    """The object as JSON for a person; NaN and infinity as null."""
-    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    """The object as JSON for a person; NaN and infinity as null, and what a terminal would obey as JSON's escapes."""
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return with_letters_told(text, json_escape)

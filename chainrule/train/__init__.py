@@ -1,5 +1,6 @@
 """The training of a model: from settings and text to a run folder."""
 
+from chainrule.train.claim import let_read
 from chainrule.train.finish import run_status, write_summary
 from chainrule.train.lesson import Kept
 from chainrule.train.live_page import Report
@@ -50,6 +51,7 @@ __all__ = [
     "gradient_norms",
     "held_out_bits",
     "kept_files",
+    "let_read",
     "link_old_text",
     "old_dataset",
     "on_machine",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chainrule.base import RunError, bytes_text, disk_faults, folder_bytes
+from chainrule.config import Config
 from chainrule.run import RunFolder, StartRecord, check_free, forget_start, read_start, resume_command, run_lock
 from chainrule.train.session import write_event
 from chainrule.train.watch import Watch
@@ -53,6 +54,13 @@ class Claim:
             forget_start(self.run, lock=sys.platform != "win32")
 
 
+def let_read(run: RunFolder, config: Config) -> None:
+    """Opens the run's folder to other users where `machine.readable_by` says so; it was made for its owner alone."""
+    if config.machine.readable_by == "everyone":
+        with disk_faults(run.path, "opening to everyone"):
+            run.path.chmod(0o755)
+
+
 @contextmanager
 def claimed(run: RunFolder, watch: Watch, *, resume: bool, begun: float) -> Iterator[Claim]:
     """Holds the folder inside the block, made when it is to be a new run.
@@ -66,7 +74,8 @@ def claimed(run: RunFolder, watch: Watch, *, resume: bool, begun: float) -> Iter
     if not resume:
         check_free(run.path)
         with disk_faults(run.path, "creating"):
-            run.path.mkdir(parents=True, exist_ok=True)
+            # A run holds its text: other users of the machine read it only where that was asked for.
+            run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with run_lock(run):
         if not resume:
             check_free(run.path)  # another process may have trained here before the lock was ours

@@ -43,17 +43,17 @@ def look(session: Session) -> None:
     if looking:
         session.append(session.run.phases, session.phases.row(where(session), session.facts.device).row())
         if session.page is not None and not last:
-            began = session.budget.clock.now()
+            began = session.budget.clock.spent()
             session.patient(session.page.refresh)
-            session.phases.add("page", session.budget.clock.now() - began)
+            session.phases.add("page", session.budget.clock.spent() - began)
 
 
 @contextmanager
 def timed(session: Session, what: str) -> Iterator[None]:
     """Inside, something that a run does again and again: how long it took is planned with from then on."""
-    began = session.budget.clock.now()
+    began = session.budget.clock.spent()
     yield
-    seconds = session.budget.clock.now() - began
+    seconds = session.budget.clock.spent() - began
     session.budget.pace.happened(what, seconds)
     session.phases.add(what, seconds)
 

@@ -52,13 +52,13 @@ def _train(session: Session) -> None:
         while _another_step(session):
             try:
                 replan(session)
-                began, whole = clock.now(), session.step_share(session.state.progress.step)
+                began, whole = clock.spent(), session.step_share(session.state.progress.step)
                 result = update(session, health)
                 if result.excess and session.config.training.on_spike == "rewind" and rewind(session, result):
                     meter, health = _instruments(session)
                     continue
                 meter.count(result)
-                session.budget.pace.stepped((clock.now() - began) / whole)
+                session.budget.pace.stepped((clock.spent() - began) / whole)
             except Interrupted:
                 with session.stop.held():
                     session.note("ended inside a step, without saving; a resume goes on from the last checkpoint")

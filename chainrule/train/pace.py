@@ -72,6 +72,10 @@ class Clock:
         """Seconds of a clock that never goes back."""
         return time.perf_counter()
 
+    def leave_out(self, seconds: float) -> None:
+        """Takes no account of the last `seconds`: nothing was done in them."""
+        self.begun += seconds
+
     def spent(self) -> float:
         """Seconds so far."""
         return self.before + self.now() - self.begun

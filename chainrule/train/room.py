@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from chainrule.base import DiskError, bytes_text, duration_text, free_bytes, most_file_bytes
 from chainrule.checkpoint import steps_of
@@ -11,19 +11,22 @@ from chainrule.config import Config, Resolved
 from chainrule.device import MachineFacts
 from chainrule.plan import check_memory, checkpoint_bytes, checkpoints_to_come, memory_bytes
 from chainrule.run import Event, RunFolder, resume_command
+from chainrule.train.pace import Clock
 from chainrule.train.stop import Stop
 from chainrule.train.watch import Watch
 
 Done = TypeVar("Done")
+OnFull = Literal["wait", "stop"]
 # Beside checkpoints: journals, the page, and what a save wants to see free (checkpoint/save.py).
 SPARE_BYTES = 2 << 20
-# What a person or another program can put right while the weights wait in memory. Ten minutes: long enough to be told
-# by a monitor and to delete something, short enough for a queue whose machine would else be blocked for nothing.
+# What a person or another program can put right while the weights wait in memory.
 PASSING = (
     *(errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN),
     *(errno.EHOSTUNREACH, errno.ENOTCONN, errno.ECONNABORTED),
 )
-WAIT_SECONDS, ASK_SECONDS = 600.0, 1.0
+ASK_SECONDS = 0.5
+# For a run that was asked to end and finds no room for its last checkpoint: who asked wants the machine back.
+ENDING_SECONDS = 60.0
 
 
 def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
@@ -70,28 +73,33 @@ def check_room(run: RunFolder, config: Config, *, count: int | None = None, lear
         )
 
 
-def patiently(write: Callable[[], Done], *, run: RunFolder, stop: Stop, watch: Watch) -> Done:
+def patiently(
+    write: Callable[[], Done], *, run: RunFolder, stop: Stop, watch: Watch, clock: Clock, on_full: OnFull = "wait"
+) -> Done:
     """What `write` returns, tried again while the disk refuses it for a reason that passes: weights are in memory only.
 
-    It is said once, and given up after WAIT_SECONDS or at the next signal: then DiskError is raised as it came.
+    It is said once. Waiting has no end but room, the next signal, and for a run that is ending already
+    ENDING_SECONDS: then, and at once with "stop", DiskError is raised as it came. What was waited is no time of the
+    run's: `clock` goes on from where it stood.
     """
     began: float | None = None
-    signals = stop.n_signals
+    signals, ending = stop.n_signals, bool(stop.requested)
     while True:
         try:
             done = write()
         except DiskError as fault:
             now = time.monotonic()
-            if not passes(fault):
+            if on_full == "stop" or not passes(fault):
                 raise
             if began is None:
                 began = now
-                _say(watch, f"{fault} {_waiting(run)}")
-            elif now - began >= WAIT_SECONDS or stop.n_signals > signals:
+                _say(watch, f"{fault} {_waiting(run, ending=ending)}")
+            elif stop.n_signals > signals or (ending and now - began >= ENDING_SECONDS):
                 raise
             time.sleep(ASK_SECONDS)
         else:
             if began is not None:
+                clock.leave_out(time.monotonic() - began)
                 _say(watch, f"the disk takes it now, after {duration_text(time.monotonic() - began)}; the run goes on")
             return done
 
@@ -130,9 +138,10 @@ def _no_room(run: RunFolder, config: Config, *, count: int, size: int, free: int
     )
 
 
-def _waiting(run: RunFolder) -> str:
+def _waiting(run: RunFolder, *, ending: bool) -> str:
+    length = f" {duration_text(ENDING_SECONDS)}" if ending else ""
     return (
-        f"The run waits {duration_text(WAIT_SECONDS)} for it, because its weights are in memory alone: make room on "
+        f"The run waits{length} for it, because its weights are in memory alone: make room on "
         f"the disk of {run.path} and it goes on by itself; Ctrl-C ends it without them"
     )
 

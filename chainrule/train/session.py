@@ -133,8 +133,15 @@ class Session:
         self.patient(lambda: append_row(path, row))
 
     def patient(self, write: Callable[[], Done]) -> Done:
-        """What `write` returns; while the disk is full it is tried again."""
-        return patiently(write, run=self.run, stop=self.stop, watch=self.watch)
+        """What `write` returns; while the disk is full it is tried again, as `training.on_full` says."""
+        return patiently(
+            write,
+            run=self.run,
+            stop=self.stop,
+            watch=self.watch,
+            clock=self.budget.clock,
+            on_full=self.config.training.on_full,
+        )
 
 
 def write_event(run: RunFolder, watch: Watch, message: str, **more: Any) -> None:

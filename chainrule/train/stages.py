@@ -17,6 +17,7 @@ from chainrule.plan import draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts, seal_files, write_run_json
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.amount import check_amount
+from chainrule.train.claim import let_read
 from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
@@ -130,6 +131,7 @@ class Settled:
         """Of a new run: the tokenizer is made, the text is encoded, and both tell the last of the settings."""
         asked, found, resolved = surveyed.asked, surveyed.found, surveyed.resolved
         asked_size = resolved.config.model.vocab_size
+        let_read(start.run, resolved.config)
         tokenizer = make_tokenizer(resolved.config, found, start.run, start.watch)
         if not asked.origin:
             resolved = pinned(resolved, "model", {"vocab_size": tokenizer.vocab_size}, "the tokenizer")

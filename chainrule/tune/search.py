@@ -42,7 +42,7 @@ def tune(
     begun = time.perf_counter() if begun is None else begun
     _check(layers, minutes)
     folder = TuneFolder(path)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = asked(layers, minutes, DEFAULT_TARGET if target_minutes is None else target_minutes)
     with run_lock(RunFolder(path)):
         try:

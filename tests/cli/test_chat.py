@@ -1,6 +1,5 @@
 """`chainrule chat` as a person and a program meet it: through a pipe, and in a terminal."""
 
-import importlib
 import io
 import json
 import os
@@ -20,7 +19,6 @@ from chainrule.cli import main
 from chainrule.generate import ChatSettings
 from chainrule.generate.chat import Chat
 
-cli_chat = importlib.import_module("chainrule.cli.chat")
 CHAT = [sys.executable, "-m", "chainrule", "chat"]
 
 
@@ -68,7 +66,7 @@ def test_a_base_model_is_offered_as_completion_and_says_so(models, monkeypatch, 
 
 
 def test_what_a_model_writes_cannot_steer_the_terminal(models, monkeypatch, capsys):
-    monkeypatch.setattr(cli_chat, "printable", lambda text: f"<{text}>")
+    monkeypatch.setattr("chainrule.cli.output.printable", lambda text: f"<{text}>")
     call = [f"{models}/instructed", "--max-new-tokens", "3"]
     code, out, _ = piped(monkeypatch, capsys, call, b"the \x1b[31m cat\n")
     assert code == 0 and re.fullmatch(r"(<[^<>]*>)+\n", out)

@@ -151,3 +151,17 @@ def test_the_same_command_again_and_then_resume_work_after_a_real_signal_at_any_
     words = ["resume"] if run.metrics.is_file() else []
     done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=100)
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "finished"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such modes")
+@pytest.mark.parametrize(("asked", "mode"), [({}, 0o700), ({"readable_by": "everyone"}, 0o755)])
+def test_a_run_is_its_owners_alone_to_read_unless_asked_otherwise(layers, tmp_path, asked, mode):
+    cache = tmp_path / "cache"
+    wider = os.umask(0o022)
+    try:
+        pretrain(layers(training={"steps": 1}, machine={"cache": str(cache), **asked}), tmp_path / "runs" / "run")
+    finally:
+        os.umask(wider)
+    assert (tmp_path / "runs" / "run").stat().st_mode & 0o777 == mode
+    assert all(entry.stat().st_mode & 0o077 == 0 for entry in (cache, *cache.iterdir()) if entry.is_dir())
+    assert cache.is_dir()

@@ -1,6 +1,7 @@
 """A disk without room: said before anything slow, and waited for when it fills in the middle."""
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -16,8 +17,10 @@ from chainrule.base import DiskError
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.config import resolve
 from chainrule.plan import checkpoint_bytes
-from chainrule.run import read_rows
-from chainrule.train import pretrain, room
+from chainrule.run import RunFolder, read_rows
+from chainrule.train import pretrain, room, silent
+from chainrule.train.pace import Clock
+from chainrule.train.stop import Stop
 
 SHORT = {"steps": 8, "save_every": 4, "eval_every": 4, "sample_every": 8}
 Usage = namedtuple("Usage", "total used free")
@@ -141,26 +144,73 @@ def test_a_disk_that_fills_is_waited_for_and_the_run_comes_to_the_same_bits(laye
 
     run = disk.folder / "run"
     assert pretrain(layers(training=SHORT), run, watch=by_word(watch)).status == "finished"
-    waited = [message for message in said if "The run waits 10" in message]
+    waited = [message for message in said if "The run waits for it" in message]
     assert len(waited) == 1 and "make room on the disk of" in waited[0] and "the disk is full" in waited[0]
     assert any("the disk takes it now" in message for message in said)
     assert bits(run) == bits(straight) and losses(run) == losses(straight)
 
 
-@pytest.mark.parametrize("by", ["time", "signal"])
+def test_what_is_waited_is_no_time_of_the_run(tmp_path, quick):
+    clock, tries = Clock(), []
+
+    def write():
+        tries.append(clock.spent())
+        if len(tries) < 4:
+            raise DiskError("full") from OSError(errno.ENOSPC, "full")
+
+    room.patiently(write, run=RunFolder(tmp_path), stop=Stop(), watch=silent, clock=clock)
+    assert len(tries) == 4
+    # It went on while it was waited, and stands again where the waiting began.
+    assert tries[3] > tries[1] > tries[0]
+    assert clock.spent() < tries[1]
+
+
+@pytest.mark.parametrize("by", ["setting", "signal", "end"])
 def test_a_disk_that_stays_full_ends_the_run_with_the_way_on(layers, disk, straight, quick, monkeypatch, by):
-    if by == "time":
-        monkeypatch.setattr(room, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(room, "ENDING_SECONDS", 0.05)
+    said = []
 
     def watch(kind, row):
         if kind == "train" and row["step"] == 6:
             disk.leave(0)
-        if kind == "notice" and "The run waits" in row["message"] and by == "signal":
-            signal.raise_signal(signal.SIGINT)
+        if kind == "train" and row["step"] == 3 and by == "end":
+            disk.leave(0)
+            signal.raise_signal(signal.SIGTERM)
+        if kind == "notice" and "The run waits" in row["message"]:
+            said.append(row["message"])
+            if by == "signal":
+                signal.raise_signal(signal.SIGINT)
 
-    run = disk.folder / "run"
-    with pytest.raises(DiskError, match=rf"disk is full.*`chainrule pretrain --resume {run}` goes on from step 4"):
-        pretrain(layers(training=SHORT), run, watch=by_word(watch))
+    run, kept = disk.folder / "run", {"training": {"on_full": "stop"}} if by == "setting" else {}
+    place = "begins again at the first step" if by == "end" else "goes on from step 4"
+    with pytest.raises(DiskError, match=rf"disk is full.*`chainrule pretrain --resume {run}` {place}"):
+        pretrain(layers(training=SHORT | kept.get("training", {})), run, watch=by_word(watch))
+    assert len(said) == (by != "setting")
     disk.leave(8 << 20)
     assert pretrain([], run, resume=True).status == "finished"
     assert bits(run) == bits(straight) and losses(run) == losses(straight)
+
+
+LIMITED = """
+import resource, sys
+from chainrule.cli import main
+name, value = sys.argv[1], int(sys.argv[2])
+resource.setrlimit(getattr(resource, name), (value, value))
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limits")
+@pytest.mark.parametrize("on_full", ["wait", "stop"])
+def test_a_file_that_may_not_grow_is_no_full_disk_and_is_not_waited_for(tmp_path, on_full):
+    text = tmp_path / "t.txt"
+    text.write_text("the fox said that we were going home before the storm\n" * 400)
+    words = ["pretrain", str(text), "--name", str(tmp_path / "run"), "--model.emb-dim", "64", "--model.n-layers", "1"]
+    words += ["--training.steps", "2", "--machine.threads", "1", "--training.on-full", on_full]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "RLIMIT_FSIZE", "60000", *words],
+        **{"capture_output": True, "text": True, "timeout": 120, "cwd": tmp_path},
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "ulimit -f" in done.stderr or "larger than allowed" in done.stderr
+    assert "The run waits" not in done.stderr and "disk is full" not in done.stderr

@@ -175,11 +175,10 @@ def test_a_save_that_failed_is_told_at_the_next_step_and_tried_again_from_the_sa
 
 
 def test_a_disk_that_stays_full_ends_the_run_as_it_does_in_the_foreground(layers, straight, tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "WAIT_SECONDS", 0.05)
     refusing(monkeypatch, float("inf"))
     run = tmp_path / "run"
     with pytest.raises(DiskError, match=r"disk is full.*`chainrule pretrain --resume .*` begins again at the first"):
-        pretrain(layers(training=BESIDE), run)
+        pretrain(layers(training={**BESIDE, "on_full": "stop"}), run)
     monkeypatch.undo()
     assert pretrain([], run, resume=True).status == "finished"
     assert files(run, 12) == files(straight, 12)

@@ -8,7 +8,7 @@ from tokenize import TokenError
 import numpy as np
 from torch import Tensor
 
-from chainrule.base import LensError, disk_faults, nearest
+from chainrule.base import LensError, bytes_text, disk_faults, nearest
 from chainrule.checkpoint import is_word_of_a_model, open_model, read_tensors
 from chainrule.lens.expressions import written_tensor
 from chainrule.lens.tensors import TensorList, TensorView, as_tensor, tensor
@@ -19,6 +19,8 @@ NUMPY_FAULTS = (
     *(ValueError, EOFError, KeyError, TypeError, OverflowError, RecursionError, SyntaxError, TokenError),
     *(zipfile.BadZipFile, zlib.error),
 )
+# Weights shrink by a tenth; only arrays of one number go to a hundredth and below.
+UNFOLDED_FROM, UNFOLDED_RATIO = 64 << 20, 100
 SUFFIXES = (".npy", ".npz", ".safetensors")
 NAMES_SHOWN = 6
 Tensors = dict[str, Tensor]
@@ -122,13 +124,28 @@ def _from_file(path: Path) -> Tensors:
 
 def _numpy(path: Path) -> Tensors:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        if path.suffix == ".npz":
+            _check_unfolding(path)
+            loaded = dict(np.load(path, allow_pickle=False))
+        else:
+            # Mapped first: a header that promises more than the file has is refused before anything is allocated.
+            loaded = {"": np.array(np.load(path, mmap_mode="r", allow_pickle=False))}
     except MemoryError as fault:
         raise LensError(f"{path} asks for more memory than there is; it may be damaged, or made to do so") from fault
     except NUMPY_FAULTS as fault:
         raise LensError(f"{path} is not a NumPy file of numbers: {[*str(fault).splitlines(), ''][0]}") from fault
-    return {name: as_tensor(array)[0] for name, array in arrays.items()}
+    return {name: as_tensor(array)[0] for name, array in loaded.items()}
+
+
+def _check_unfolding(path: Path) -> None:
+    """Raises LensError for an archive that unfolds into far more than weights ever do; it is not unfolded for that."""
+    with zipfile.ZipFile(path) as archive:
+        unfolded = sum(one.file_size for one in archive.infolist())
+    if unfolded > max(UNFOLDED_FROM, UNFOLDED_RATIO * path.stat().st_size):
+        raise LensError(
+            f"{path} unfolds from {bytes_text(path.stat().st_size)} into {bytes_text(unfolded)}: this looks like a "
+            "compression bomb; where it is meant, write it again by np.savez"
+        )
 
 
 def _safetensors(path: Path) -> Tensors:

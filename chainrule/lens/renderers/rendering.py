@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.base import LensError, nearest, write_bytes
 from chainrule.lens.renderers.table import RENDERERS, Renderer
-from chainrule.show import format_of
+from chainrule.show import clean, format_of
 
 
 def render(found: object, as_format: str = "text", **options: Any) -> str:
@@ -14,10 +14,10 @@ def render(found: object, as_format: str = "text", **options: Any) -> str:
 
     `options` are those of the format: `depth` of a picture, `module` and `depth` of a ledger, `width` of a text; None
     is as if it were not given. There is no line break at the end. Raises LensError for a format or an option that
-    `found` does not have, with those that it has.
+    `found` does not have, with those that it has. Names are other people's: what a terminal would obey is replaced.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    return renderer_for(type(found), as_format, **options)(found, **given).removesuffix("\n")
+    return clean(renderer_for(type(found), as_format, **options)(found, **given)).removesuffix("\n")
 
 
 def save(found: object, path: str | Path, as_format: str | None = None, **options: Any) -> Path:
