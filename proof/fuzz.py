@@ -2,10 +2,10 @@
 
     python -m proof.fuzz [--minutes 10] [--only gguf safetensors] [--seed 0] [--engine hypothesis]
 
-A target is a reader and some sound inputs. An input is one of those after a few edits (bytes flipped, cut, repeated, words
-and numbers put in their place). Allowed are an answer and the errors of ChainruleError's tree; a find is any other
-exception, more than MOST_SECONDS of processor time, or more than MOST_BYTES of memory. hypothesis makes the edits and
-shrinks what fails; atheris (`pip install atheris`), where it is installed and asked for, chooses them by the lines
+A target is a reader and some sound inputs. An input is one of those after a few edits (bytes flipped, cut, repeated,
+words and numbers put in their place). Allowed are an answer and the errors of ChainruleError's tree; a find is any
+other exception, more than MOST_SECONDS of processor time, or more than MOST_BYTES of memory. hypothesis makes the
+edits and shrinks what fails; atheris (`pip install atheris`), where it is installed and asked for, chooses them by the lines
 that they reach. Exit code 1 when anything was found; each find is printed with its input.
 """
 

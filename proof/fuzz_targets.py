@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import lzma
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,9 +64,10 @@ def model() -> GPT:
 
 
 @cache
-def tiny_run(folder: Path) -> RunFolder:
-    """A trained run of two steps."""
-    text = folder / "text.txt"
+def _trained() -> "tempfile.TemporaryDirectory[str]":
+    """Holds a trained run of two steps, as long as the process lives."""
+    held = tempfile.TemporaryDirectory()
+    text = Path(held.name) / "text.txt"
     text.write_text("".join(f"Story {n}: the {n % 7} foxes met {n * 3 % 11} dogs.\n" for n in range(200)))
     layer = {
         "model": {"vocab_size": 257, "context_length": 16, "emb_dim": 8, "n_heads": 1, "n_layers": 1},
@@ -73,8 +76,13 @@ def tiny_run(folder: Path) -> RunFolder:
         "training": {"steps": 2, "batch_tokens": 32, "eval_tokens": 32, "sample_tokens": 2, "health_every": 1},
         "machine": {"device": "cpu", "precision": "float32", "threads": 1},
     }
-    pretrain([Layer("fuzz", layer)], folder / "run")
-    return RunFolder(folder / "run")
+    pretrain([Layer("fuzz", layer)], Path(held.name) / "run")
+    return held
+
+
+def tiny_run(folder: Path) -> RunFolder:
+    """A trained run, to be spoilt."""
+    return RunFolder(shutil.copytree(Path(_trained().name) / "run", folder / "run"))
 
 
 def replacing(path: Path, read: Callable[[], object]) -> Callable[[bytes], object]:
@@ -214,8 +222,7 @@ def tokenizer(folder: Path) -> Target:
         found = load_tokenizer(path)
         found.decode(found.encode("Once upon a time, 12 foxes"))
 
-    foreign = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}, "added_tokens": []}
-    return Target("tokenizer", [path.read_bytes(), json.dumps(foreign).encode()], replacing(path, read))
+    return Target("tokenizer", [path.read_bytes()], replacing(path, read))
 
 
 def journal(folder: Path) -> Target:
@@ -285,7 +292,8 @@ TEMPLATES = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
     "{{ bos_token }}{% set ns = namespace(x=0) %}{% for m in messages %}{% set ns.x = ns.x + loop.index0 %}"
-    "{{ '[INST]' + m.content[:9] * 2 ~ ns.x }}{{ raise_exception('no') if m.role == 'tool' }}{% endfor %}{{ range(3) | list }}",
+    "{{ '[INST]' + m.content * 2 ~ ns.x }}{{ raise_exception('no') if m.role == 'tool' }}"
+    "{% endfor %}{{ range(3) | list }}",
 )
 
 
@@ -294,28 +302,28 @@ def template(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         made = chat_template(content.decode("utf-8", "replace"), words())
-        made.prompt_ids([{"role": "user", "content": "hi <|im_end|>"}], words())
+        made.encode(words(), [{"role": "user", "content": "hi <|im_end|>"}], reply=True)
 
     return Target("template", [one.encode() for one in TEMPLATES], read)
 
 
 def body(folder: Path) -> Target:
-    """The body of a request; what the route answers with 400 is a refusal."""
-    seeds = [
-        {"model": "a", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3, "stop": ["x"], "stream": True},
-        {"prompt": ["a", "b"], "n": 2, "temperature": 0.5, "logit_bias": {"3": -1.5}, "seed": 3, "logprobs": 2},
-        {
-            "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
-            "response_format": {"type": "text"},
-        },
+    """The body of a request, of the kind that the first byte chooses; what the route answers with 400 is a refusal."""
+    hi = {"role": "user", "content": "hi"}
+    parts = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
+    kinds = (ChatRequest, CompletionRequest, TokenizeRequest)
+    seeds: list[tuple[int, dict[str, object]]] = [
+        (0, {"model": "a", "messages": [hi], "max_tokens": 3, "stop": ["x"], "stream": True}),
+        (0, {"messages": [parts], "response_format": {"type": "text"}, "temperature": 0.5}),
+        (1, {"prompt": ["a", "b"], "n": 2, "top_p": 0.5, "logit_bias": {"3": -1.5}, "seed": 3, "logprobs": 2}),
+        (2, {"prompt": "Once upon a time"}),
     ]
 
     def read(content: bytes) -> None:
-        value = strict_json(content)
-        for kind in (ChatRequest, CompletionRequest, TokenizeRequest):
-            kind.model_validate(value)
+        kinds[content[0] % len(kinds) if content else 0].model_validate(strict_json(content[1:]))
 
-    return Target("body", [json.dumps(seed).encode() for seed in seeds], read, (ApiError, ValidationError))
+    given = [bytes([kind]) + json.dumps(seed).encode() for kind, seed in seeds]
+    return Target("body", given, read, (ApiError, ValidationError))
 
 
 TARGETS: dict[str, Callable[[Path], Target]] = {
