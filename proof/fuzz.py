@@ -5,8 +5,8 @@
 A target is a reader and some sound inputs. An input is one of those after a few edits (bytes flipped, cut, repeated,
 words and numbers put in their place). Allowed are an answer and the errors of ChainruleError's tree; a find is any
 other exception, more than MOST_SECONDS of processor time, or more than MOST_BYTES of memory. hypothesis makes the
-edits and shrinks what fails; atheris (`pip install atheris`), where it is installed and asked for, chooses them by the lines
-that they reach. Exit code 1 when anything was found; each find is printed with its input.
+edits and shrinks what fails; atheris (`pip install atheris`), where it is installed and asked for, chooses them by the
+lines that they reach. Exit code 1 when anything was found; each find is printed with its input.
 """
 
 import argparse
@@ -180,7 +180,9 @@ def by_atheris(name: str, seconds: float, seed: int) -> Row:
     row, began = Row(name, "atheris"), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "proof.fuzz_atheris", name, folder, str(int(seconds)), str(seed + 1)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         for line in done.stderr.splitlines():
             if line.startswith("#") and line[1:].split()[0].isdigit():
                 row.tried = int(line[1:].split()[0])
