@@ -88,7 +88,8 @@ class _Lines:
         if tag == "-text":
             self._add(node.text_content or "")
             return False
-        if tag in UNSEEN or tag.startswith(("-", "!")) or "hidden" in node.attributes:
+        # A processing instruction, <?php …>, has no name.
+        if tag is None or tag in UNSEEN or tag.startswith(("-", "!")) or "hidden" in node.attributes:
             return False
         if tag == "br":
             self._break(1)

@@ -1,7 +1,7 @@
 """What must not go unnoticed: numbers that are not finite."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +59,18 @@ def unsound_names(tensors: Mapping[str, Tensor]) -> list[str]:
             checked.setdefault(tensor.device, []).append(name)
     found = []
     for names in checked.values():
-        # The largest magnitude, not a sum: finite numbers have a finite one.
-        sizes = torch._foreach_norm([tensors[name].detach() for name in names], ord=math.inf)
-        whole = torch.isfinite(torch.stack([size.float() for size in sizes])).tolist()
-        found += [name for name, finite in zip(names, whole, strict=True) if not finite]
+        # A Euclidean norm is 25 times as quick as the largest magnitude (0.72 GB in 0.035 s instead of 0.9, Zen 4, two
+        # threads), but may be infinite where no number is: then those are looked at.
+        for name in _without_norm(names, tensors, 2.0):
+            found += _without_norm([name], tensors, math.inf)
     return sorted(found)
+
+
+def _without_norm(names: Sequence[str], tensors: Mapping[str, Tensor], order: float) -> list[str]:
+    """Those of the tensors, all on one device, whose norm is not finite."""
+    norms = torch._foreach_norm([tensors[name].detach() for name in names], ord=order)
+    whole = torch.isfinite(torch.stack([norm.float() for norm in norms])).tolist()
+    return [name for name, finite in zip(names, whole, strict=True) if not finite]
 
 
 def check_sound(tensors: Mapping[str, Tensor], what: str, step: int, way_back: str) -> None:

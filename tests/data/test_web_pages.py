@@ -28,6 +28,13 @@ def test_broken_pages_are_read_as_browsers_do():
     assert page_text(b"") == page_text(b"<html></html>") == ""
 
 
+@pytest.mark.parametrize(
+    "page", [b"<html><p>one<?dy><p>two", b"<p>one<?php echo 'no' ?><p>two", b"<?xml version='1.0'?><p>one<p>two"]
+)
+def test_instructions_for_programs_are_no_text(page):
+    assert page_text(page) == "one\n\ntwo\n"
+
+
 def test_a_page_without_text_says_so():
     with pytest.raises(ValueError, match="without text"):
         list(page_texts(b"<body><script>draw()</script></body>"))

@@ -1,0 +1,49 @@
+"""Readers of foreign bytes: a few seconds of what `python -m proof.fuzz` does for as long as it is let."""
+
+import time
+
+import pytest
+
+from chainrule.base import ConfigError
+from proof import fuzz
+from proof.fuzz_targets import TARGETS, Target
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request, tmp_path_factory) -> Target:
+    return TARGETS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+def test_a_reader_takes_what_is_sound_and_nothing_else_but_refuses_the_rest(target):
+    for content in target.seeds:
+        target.read(content)
+    row = fuzz.by_hypothesis(target, 0.25, seed=0)
+    assert row.tried > 3 and row.finds == []
+
+
+def of(read) -> fuzz.Row:
+    return fuzz.by_hypothesis(Target("planted", [b"sound"], read), 5.0, seed=0)
+
+
+def test_a_fault_of_a_reader_is_found_and_told_with_its_input():
+    def read(content: bytes) -> None:
+        if content != b"sound":
+            raise ConfigError("refused") if content.startswith(b"s") else KeyError("planted")
+
+    (find,) = of(read).finds
+    assert "KeyError" in find and "planted" in find and "input (base64, " in find
+
+
+def test_a_reader_that_takes_too_long_or_too_much_memory_is_found(monkeypatch):
+    monkeypatch.setattr(fuzz, "MOST_SECONDS", 0.05)
+
+    def slow(content: bytes) -> None:
+        until = time.process_time() + (0 if content == b"sound" else 0.1)
+        while time.process_time() < until:
+            pass
+
+    assert "s of processor time" in of(slow).finds[0]
+    monkeypatch.setattr(fuzz, "MOST_BYTES", 1 << 20)
+    base, kept = fuzz.peak_bytes(), []
+    monkeypatch.setattr(fuzz, "peak_bytes", lambda: base + sum(map(len, kept)))
+    assert "MiB more than anything before" in of(lambda content: kept.append(bytes(2 << 20))).finds[0]
