@@ -31,6 +31,7 @@ thorough: .venv/.installed
 proof: .venv/.installed
 	$(BIN)/python -m proof $(if $(MINUTES),--minutes $(MINUTES))
 	$(BIN)/python -m proof --mutants --results proof/results/mutants
+	$(BIN)/python -m proof.fuzz --minutes $(or $(MINUTES),10)
 
 # Other people's programs against the server, thoroughly: lm-eval, litellm, schemathesis.
 programs: .venv/.installed

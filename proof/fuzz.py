@@ -11,6 +11,7 @@ lines that they reach. Exit code 1 when anything was found; each find is printed
 
 import argparse
 import base64
+import math
 import os
 import resource
 import signal
@@ -35,7 +36,7 @@ from proof.fuzz_targets import TARGETS, Target
 
 MOST_SECONDS, MOST_BYTES, HANGS_SECONDS = 2.0, 1 << 30, 60
 ROUND = 100
-ALLOWED = (ChainruleError,)
+ALLOWED: tuple[type[Exception], ...] = (ChainruleError,)
 # What a parser's author forgets: the ends of whole numbers, depth, emptiness, what other languages call a number.
 WORDS = (
     *(b"", b"0", b"-1", b"255", b"65536", b"2147483648", b"18446744073709551616", b"1e999", b"NaN", b"-Infinity"),
@@ -123,25 +124,29 @@ def peak_bytes() -> int:
 def read(target: Target, content: bytes, row: Row) -> None:
     """One input; raises what is a find."""
     row.tried += 1
+    allowed: tuple[type[Exception], ...] = (*ALLOWED, *target.allowed)
     try:
         with bounded():
             target.read(content)
-    except (*ALLOWED, *target.allowed):
+    except allowed:
         row.refused += 1
 
 
-def by_hypothesis(target: Target, seconds: float, seed: int) -> Row:
-    """Rounds of edits until the time is over or something is found."""
+def by_hypothesis(target: Target, seconds: float, seed: int, *, most: float = math.inf) -> Row:
+    """Rounds of edits until the time is over, `most` inputs were tried, or something is found."""
     row, began = Row(target.name, "hypothesis"), time.monotonic()
     tried, last = 0, b""
 
+    def going_on() -> bool:
+        return time.monotonic() - began < seconds and row.tried < most
+
     def tried_one(content: bytes) -> None:
         nonlocal last
-        if time.monotonic() - began < seconds:
+        if going_on():
             last = content
             read(target, content, row)
 
-    while time.monotonic() - began < seconds and not row.finds:
+    while going_on() and not row.finds:
 
         @seeded(seed + tried)
         @settings(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import zstandard
@@ -69,7 +70,7 @@ def _trained() -> "tempfile.TemporaryDirectory[str]":
     held = tempfile.TemporaryDirectory()
     text = Path(held.name) / "text.txt"
     text.write_text("".join(f"Story {n}: the {n % 7} foxes met {n * 3 % 11} dogs.\n" for n in range(200)))
-    layer = {
+    layer: dict[str, dict[str, Any]] = {
         "model": {"vocab_size": 257, "context_length": 16, "emb_dim": 8, "n_heads": 1, "n_layers": 1},
         "vocabulary": {"kind": "bytes"},
         "text": {"paths": [str(text)]},
