@@ -1,6 +1,7 @@
 """The wire: what is written is read as it was, what is damaged is left out, and nothing stands there for nobody."""
 
 import ast
+import functools
 import inspect
 import json
 import typing
@@ -55,6 +56,7 @@ def some(annotation) -> st.SearchStrategy:
     return {int: st.integers(), float: NUMBERS, str: st.text(), bool: st.booleans()}[annotation]
 
 
+@functools.cache  # Hypothesis looks at each new strategy through and through
 def made(kind) -> st.SearchStrategy:
     """Records of that type."""
     hints = typing.get_type_hints(kind)
@@ -82,6 +84,7 @@ def test_what_is_of_another_kind_is_left_out_and_stops_nobody(kind, data):
     assert kind.of(data.draw(st.sampled_from(WRONG))) in (None, kind.of({}))
 
 
+@functools.cache  # to read the package takes a second
 def attributes() -> set[str]:
     """Names that the package reads as attributes, or by getattr with a name that stands somewhere as a word."""
     found = set[str]()
