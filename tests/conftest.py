@@ -1,7 +1,7 @@
 """Under pytest every shape in a signature of the package is checked (jaxtyping with beartype, by tests/shapes.py).
 
-Files that state no shapes are left alone: a check costs 50 µs, and the lens calls some functions at every operation of a
-program.
+Files that state no shapes are left alone: a check costs 50 µs, and the lens calls some functions at every operation of
+a program.
 """
 
 import atexit

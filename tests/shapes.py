@@ -47,9 +47,10 @@ def kind(value: Any) -> Hashable:
 
 @functools.cache
 def passed_by(code: types.CodeType, annotations: tuple[tuple[str, Hashable], ...]) -> set[Hashable]:
-    """The kinds of calls that passed, and with `(call, result)` of their results; all copies of an inner function share it.
+    """The kinds of calls that passed, and of pairs of a call and its result.
 
-    An inner function is made again at each call of the outer one, and to make its check takes milliseconds.
+    All copies of an inner function share it: each call of the outer function makes one, and to make its check takes
+    milliseconds.
     """
     return set()
 

@@ -47,7 +47,7 @@ def test_other_arguments_are_refused_after_right_ones(product, a, b):
 
 @pytest.mark.parametrize("result", [torch.ones(2, 5), torch.ones(2, 4).long(), (torch.ones(2, 4),)], ids=str)
 def test_another_result_is_refused_after_a_right_one_from_the_same_arguments(product, result):
-    multiplied, calls = product
+    multiplied, _ = product
     multiplied(torch.ones(2, 3), torch.ones(3, 4), torch.ones(2, 4))
     for _ in range(2):
         with pytest.raises(TypeCheckError):
