@@ -1,15 +1,16 @@
 """How the tests check the package's annotations: each call whose shapes and types were not seen before.
 
 What jaxtyping and beartype find of a call depends on the shapes and types of what goes in and comes out. So a call that
-agrees in all of these with one that passed passes too, and is let through: the check itself costs 50 to 200 µs, and was
-half the time of a tiny run. What holds more than a type tells (a list of many, a dict) is checked each time.
+agrees in all of these with one that passed passes too, and is let through: the check itself costs 50 to 200 µs, and
+took as long as all else that writes a text with a tiny model. What holds more than a type tells (a list of many, a dict) is checked each time.
 """
 
 import functools
 import inspect
+import threading
 import types
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, ClassVar
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
@@ -45,19 +46,49 @@ def kind(value: Any) -> Hashable:
     return value if of is str or of is type else of  # of a Literal, and of `type[X]`
 
 
-@functools.cache
-def passed_by(code: types.CodeType, annotations: tuple[tuple[str, Hashable], ...]) -> set[Hashable]:
-    """The kinds of calls that passed, and of pairs of a call and its result.
+class Seen:
+    """The kinds of calls that passed, and of pairs of a call and its result; and how a result alone is checked.
 
     All copies of an inner function share it: each call of the outer function makes one, and to make its check takes
     milliseconds.
     """
-    return set()
+
+    of: ClassVar[dict[Hashable, "Seen"]] = {}
+
+    def __init__(self) -> None:
+        self.passed = set[Hashable]()
+        self.said = threading.local()
+        self.returning: Callable | None = None
+
+    @classmethod
+    def by(cls, plain: Callable) -> "Seen":
+        return cls.of.setdefault((plain.__code__, *plain.__annotations__.items()), cls())
+
+    def check_result(self, plain: Callable, result: Any, *args: Any, **kwargs: Any) -> None:
+        """Checks this as what the function returned, without calling it."""
+        self.said.result = result
+        self.returning = self.returning or returning(plain, self.said)
+        self.returning(*args, **kwargs)
+
+
+def returning(plain: Callable, said: threading.local) -> Callable:
+    """A checked function with the annotations of `plain` that returns `said.result`; it keeps no hold of `plain`."""
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        return said.result
+
+    # With the names of its module, in which annotations in quotation marks are looked up.
+    there = types.FunctionType(stand_in.__code__, plain.__globals__, plain.__name__, None, stand_in.__closure__)
+    functools.update_wrapper(there, plain)
+    del there.__wrapped__
+    there.__signature__ = inspect.signature(plain)
+    return jaxtyped(there, typechecker=checked)
 
 
 def once_for_each_kind(plain: Callable) -> Callable:
     """`plain`, checked at every call of a kind that has not passed yet."""
-    passed = passed_by(plain.__code__, tuple(plain.__annotations__.items()))
+    seen = Seen.by(plain)
+    passed = seen.passed
 
     @functools.wraps(plain)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -73,7 +104,7 @@ def once_for_each_kind(plain: Callable) -> Callable:
             both = None
         if both not in passed:
             if known:
-                returning(plain, result)(*args, **kwargs)
+                seen.check_result(plain, result, *args, **kwargs)
             passed.update((given, both) if both else (given,))
         return result
 
@@ -82,17 +113,6 @@ def once_for_each_kind(plain: Callable) -> Callable:
         return jaxtyped(plain, typechecker=checked)
 
     return call
-
-
-def returning(plain: Callable, result: Any) -> Callable:
-    """A checked function with the annotations of `plain` that returns this."""
-
-    def stand_in(*args: Any, **kwargs: Any) -> Any:
-        return result
-
-    # With the names of its module, in which annotations in quotation marks are looked up.
-    there = types.FunctionType(stand_in.__code__, plain.__globals__, plain.__name__, None, stand_in.__closure__)
-    return jaxtyped(functools.update_wrapper(there, plain), typechecker=checked)
 
 
 def decorate(what: Any) -> Any:
