@@ -21,7 +21,7 @@ class Copy:
 
     @classmethod
     def below(cls, folder: Path) -> "Copy":
-        shutil.copytree(PACKAGE, folder / "chainrule", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PACKAGE, folder / "chainrule")  # with its bytecode, which holds for what is not changed
         return cls(folder)
 
     def write(self, name: str, content: str) -> None:

@@ -1,7 +1,7 @@
-"""Under pytest every shape in a signature of the package is checked at each call (jaxtyping with beartype).
+"""Under pytest every shape in a signature of the package is checked (jaxtyping with beartype, by tests/shapes.py).
 
-Files that state no shapes are left alone: checking costs 50 µs a call, and the lens calls some functions at every
-operation of a program.
+Files that state no shapes are left alone: a check costs 50 µs, and the lens calls some functions at every operation of
+a program.
 """
 
 import atexit
@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import hypothesis
-import jaxtyping
+import shapes
 
 # How long an example takes says nothing about the code: these machines have other things to do.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -30,6 +30,4 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 HERE = Path(__file__).resolve().parent.parent
 STATING = [path for path in (HERE / "chainrule").rglob("*.py") if "from jaxtyping import" in path.read_text("utf-8")]
 
-jaxtyping.install_import_hook(
-    [".".join(path.relative_to(HERE).with_suffix("").parts) for path in STATING], "shapes.checked"
-)
+shapes.install([".".join(path.relative_to(HERE).with_suffix("").parts) for path in STATING])

@@ -1,6 +1,7 @@
 """The house rules, read from docs/ARCHITECTURE.md and checked on every file."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -35,11 +36,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(HERE / PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(tree: ast.Module) -> list[tuple[str, int, bool]]:
+@functools.cache
+def imports(path: Path) -> list[tuple[str, int, bool]]:
     """(module, line, stands at the top of the file) of every import; under TYPE_CHECKING counts as the top.
 
     So does a module that one system alone has, under `sys.platform`.
     """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     conditions = ("TYPE_CHECKING", "sys.platform != 'win32'", "sys.platform == 'win32'")
     guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) in conditions]
     top = {id(node) for node in tree.body} | {id(node) for block in guarded for node in block.body}
@@ -79,7 +82,7 @@ def test_imports_between_inner_rooms_go_down_and_through_their_doors(path):
     room, *inside = path.relative_to(HERE / PACKAGE).parts
     if room not in INNER or len(inside) < 2:
         return
-    for name, line, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, line, _ in imports(path):
         outer, parts = name.split(".")[:2], name.split(".")[2:]
         if outer != [PACKAGE, room] or parts[:1] == [inside[0]]:
             continue
@@ -91,7 +94,7 @@ def test_imports_between_inner_rooms_go_down_and_through_their_doors(path):
 @each_file
 def test_imports_go_down_and_through_the_front_door(path):
     room = room_of(path)
-    for name, line, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, line, _ in imports(path):
         assert not name.startswith("."), f"{path}:{line}: write the whole name, {PACKAGE}.…"
         parts = name.split(".")
         if parts[0] != PACKAGE or len(parts) == 1 or parts[1] == room or room not in HEIGHTS:
@@ -104,7 +107,7 @@ def test_imports_go_down_and_through_the_front_door(path):
 @each_file
 def test_imports_stand_at_the_top_and_through_their_door(path):
     room, here = room_of(path), str(path.relative_to(HERE / PACKAGE))
-    for name, line, at_top in imports(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, line, at_top in imports(path):
         package = name.split(".")[0]
         if package in DOORS:
             assert here in DOORS[package], f"{path}:{line}: {package} is imported only in {sorted(DOORS[package])}"
@@ -156,7 +159,7 @@ def test_every_door_is_a_file_that_uses_it():
         for door in doors:
             path = HERE / PACKAGE / door
             assert path.is_file(), f"the door of {package}, {door}, is not there"
-            names = {name.split(".")[0] for name, _, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
+            names = {name.split(".")[0] for name, _, _ in imports(path)}
             assert package in names, f"{door} is drawn as a door of {package} and does not import it"
 
 

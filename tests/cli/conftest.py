@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+import short_texts  # noqa: F401
 
 from chainrule.cli import main
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import short_texts  # noqa: F401
 import torch
 
 import chainrule.train

@@ -94,7 +94,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a copy of the package that has one optimizer more, and of a text."""
     folder = tmp_path_factory.mktemp("with-signs")
     source, copy = Path(chainrule.__file__).parent, folder / "chainrule"
-    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, copy)  # with its bytecode, which holds for what is not changed
     (copy / "optim" / "signs.py").write_text(SIGNS)
     for name, before, after in LINES:
         content = (copy / name).read_text(encoding="utf-8")

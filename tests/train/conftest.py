@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import short_texts  # noqa: F401
 import torch
 
 from chainrule.config import Layer

@@ -31,10 +31,17 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert losses(one) == losses(other)
 
 
+@pytest.fixture(scope="module")
+def trained_once(layers, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "straight"
+    pretrain(layers(), folder)
+    return folder
+
+
 @pytest.fixture
-def straight(layers, tmp_path) -> Path:
-    pretrain(layers(), tmp_path / "straight")
-    return tmp_path / "straight"
+def straight(trained_once, tmp_path) -> Path:
+    """A run of the usual settings from beginning to end; a copy, to be moved and changed."""
+    return Path(shutil.copytree(trained_once, tmp_path / "straight"))
 
 
 def test_a_run_leaves_a_folder_that_holds_everything_and_can_be_moved(straight):

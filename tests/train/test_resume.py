@@ -32,21 +32,37 @@ def said(run: Path) -> str:
     return "\n".join(row["message"] for row in read_rows(run / "events.jsonl"))
 
 
-@pytest.fixture
-def make(layers, tmp_path):
-    """A run that died at step 5, its checkpoint at step 4, in a folder of that name; None takes it to the end."""
+@pytest.fixture(scope="module")
+def made_once(layers, tmp_path_factory):
+    """Runs of `make`, by the step at which they died."""
+    known: dict[int | None, Path] = {}
 
-    def run(name: str, died: int | None = 5) -> Path:
+    def run(died: int | None) -> Path:
         def watch(kind, row):
             if kind == "train" and row["step"] == died:
                 raise DiedError
 
-        folder = tmp_path / name
-        try:
-            pretrain(layers(**SHORT), folder, watch=by_word(watch))
-        except DiedError:
-            assert died
-        return folder
+        if died not in known:
+            folder = tmp_path_factory.mktemp("made") / "run"
+            try:
+                pretrain(layers(**SHORT), folder, watch=by_word(watch))
+            except DiedError:
+                assert died
+            known[died] = folder
+        return known[died]
+
+    return run
+
+
+@pytest.fixture
+def make(made_once, tmp_path):
+    """A run that died at step 5, its checkpoint at step 4, in a folder of that name; None takes it to the end.
+
+    Each is a copy of one that was trained once.
+    """
+
+    def run(name: str, died: int | None = 5) -> Path:
+        return Path(shutil.copytree(made_once(died), tmp_path / name))
 
     return run
 

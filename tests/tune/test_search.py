@@ -6,6 +6,7 @@ import signal
 import tomllib
 
 import pytest
+import short_texts  # noqa: F401
 
 from chainrule.base import ConfigError, RunError
 from chainrule.cli import main
