@@ -2,7 +2,8 @@
 
 What jaxtyping and beartype find of a call depends on the shapes and types of what goes in and comes out. So a call that
 agrees in all of these with one that passed passes too, and is let through: the check itself costs 50 to 200 µs, and
-took as long as all else that writes a text with a tiny model. What holds more than a type tells (a list of many, a dict) is checked each time.
+took as long as all else that writes a text with a tiny model. What holds more than its type tells (a list of many, a
+dict) is checked each time.
 """
 
 import functools
