@@ -21,14 +21,17 @@ def follow(run: RunFolder, tracker: Tracker, *, ends: Callable[[], bool]) -> int
     take anything back.
     """
     samples, metrics = Tail(run.samples), Tail(run.metrics)
-    told, count = -1, 0
+    told, again, count = -1, -1, 0
     while True:
         last = ends()
         # By their steps, because a tracker may drop what is of an earlier step than what it was told before.
-        rows = [*((_text, row) for row in samples.read()[0]), *((_figures, row) for row in metrics.read()[0])]
+        (texts, texts_void), (figures, figures_void) = samples.read(), metrics.read()
+        if texts_void or figures_void:
+            again = told  # up to here a resume makes anew what was told
+        rows = [*((_text, row) for row in texts), *((_figures, row) for row in figures)]
         placed = [(row["step"], tell, row) for tell, row in rows if isinstance(row.get("step"), int)]
         for step, tell, row in sorted(placed, key=lambda one: one[0]):
-            if step >= told and tell(tracker, row):
+            if step >= told and step > again and tell(tracker, row):
                 told, count = step, count + 1
         waiting = samples.behind + metrics.behind
         if last and not waiting:

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from dashboard.made import add_rows, make_run, train_rows
 
 from chainrule.log import follow
+from chainrule.log import following as following
 from chainrule.run import append_row, cut_after_step
 
 
@@ -38,10 +40,27 @@ def test_all_that_is_there_is_told_in_the_order_of_its_steps(tmp_path: Path) -> 
     assert count == 60 + 60 + len([row for row in told.rows if row[1].startswith("samples/")])
 
 
+def test_the_very_step_that_was_told_last_is_not_told_again_when_a_resume_makes_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "EVERY_SECONDS", 0.0)
+    run, told, looks = make_run(tmp_path / "one", steps=60, done=30, running=True), Told(), iter(range(9))
+
+    def ends() -> bool:
+        if next(looks) == 0:
+            return False
+        cut_after_step(run.metrics, 25)
+        add_rows(run, train_rows(range(26, 61), 60, seed=1))
+        return True
+
+    follow(run, told, ends=ends)
+    assert told.steps("train/loss") == list(range(1, 61))
+
+
 def test_what_comes_is_told_once_and_what_a_resume_makes_again_is_not(tmp_path: Path) -> None:
     run, told, over = make_run(tmp_path / "one", steps=60, done=20, running=True), Told(), threading.Event()
-    following = threading.Thread(target=lambda: follow(run, told, ends=over.is_set))
-    following.start()
+    thread = threading.Thread(target=lambda: follow(run, told, ends=over.is_set))
+    thread.start()
     add_rows(run, train_rows(range(21, 31), 60))
     cut_after_step(run.metrics, 25)
     add_rows(run, train_rows(range(26, 61), 60))
@@ -49,6 +68,6 @@ def test_what_comes_is_told_once_and_what_a_resume_makes_again_is_not(tmp_path: 
         stream.write(b'{"kind": "train", "st')
     append_row(run.metrics, {"kind": "train", "step": 61, "tokens": 1, "seconds": 1.0, "loss": None})
     over.set()
-    following.join(20)
-    assert not following.is_alive() and told.steps("train/loss") == sorted(set(told.steps("train/loss")))
+    thread.join(20)
+    assert not thread.is_alive() and told.steps("train/loss") == sorted(set(told.steps("train/loss")))
     assert told.steps("train/loss")[-1] == 60 and told.steps("progress/tokens")[-1] == 61
