@@ -44,7 +44,7 @@ def model(words: Tokenizer) -> GPT:
     made = GPT(ModelConfig(**config, drop_rate=0.3))
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    return made
+    return made.eval()
 
 
 @torch.no_grad()
