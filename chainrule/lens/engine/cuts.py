@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from chainrule.lens.engine.aliases import Aliases
 from chainrule.lens.engine.autograd import CustomFunctions
 from chainrule.lens.engine.backward import differentiable
 from chainrule.lens.rules import MOVED
@@ -16,8 +17,9 @@ NAMED = 3
 
 # What is kept of an operation when the program runs again: its results; the number that it read; the rows of the
 # padding; or the leaf that it wrote to without autograd seeing it, which then is not written to again.
-# A random draw that has a gradient goes with its parameters, at the place that it has in its distribution.
-Hold = Literal["results", "number", "padding", "leaf", "draw"]
+# A random draw that has a gradient goes with its parameters, at the place that it has in its distribution. Of memory
+# that is written to after its detach no clone may stand in: it stays an alias, and who reads it gets what it had then.
+Hold = Literal["results", "number", "padding", "leaf", "draw", "alias", "arguments"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ def cuts_of(tape: Tape) -> tuple[Cut, ...]:
     lines: dict[tuple[str, Site | None], list[Node]] = {}
     for node in tape.nodes:
         hold = held.get(node.id)
-        if hold in (None, "draw") or not live.intersection(node.inputs) or not (node.id in heard or hold != "results"):
+        if hold in (None, "draw", "arguments") or not live.intersection(node.inputs):
+            continue
+        if hold == "results" and node.id not in heard:
             continue
         if hold == "number" and _after_the_loss(tape, node):
             continue
@@ -62,9 +66,9 @@ def held_nodes(tape: Tape) -> dict[int, Hold]:
     """
     live, inside = differentiable(tape), CustomFunctions(tape).backward_of
     leaves = {tape.values[leaf.id].meta.storage for leaf in tape.leaves()}
-    written = {tape.values[node.outputs[0]].meta.storage for node in tape.nodes if node.in_place and node.outputs}
     others = [node for node in tape.nodes if node.rule_name != "detach"]
     read = {value for node in others for value in node.inputs} | set(tape.outputs)
+    aliases = Aliases(tape)
     held: dict[int, Hold] = {}
     for node in tape.nodes:
         if node.rule_name in MOVED and live.intersection(node.inputs) and live.intersection(node.outputs):
@@ -83,9 +87,12 @@ def held_nodes(tape: Tape) -> dict[int, Hold]:
                 held[node.id] = "leaf"
         elif live.intersection(node.inputs) and not live.intersection(node.outputs):
             numbers = any(tape.values[output].differentiable for output in node.outputs)
-            writes = node.rule_name == "detach" and tape.values[node.outputs[0]].meta.storage in written
-            if numbers and not writes and (not node.grad_enabled or node.rule_name in CUTTING):
+            if numbers and node.id in aliases.made_by:
+                held[node.id] = "alias"
+            elif numbers and (not node.grad_enabled or node.rule_name in CUTTING):
                 held[node.id] = "results"
+        if node.id in aliases.read:
+            held.setdefault(node.id, "arguments")
     return held
 
 

@@ -7,12 +7,23 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
+from chainrule.lens.engine.aliases import Aliases
 from chainrule.lens.engine.backward import ReverseStep
 from chainrule.lens.engine.cuts import LEAVING, Hold, held_nodes
 from chainrule.lens.rules import MOVED
-from chainrule.lens.tape import Escapes, FunctionCall, Node, Ref, Tape, around_functions, broken_up, core_decompositions
+from chainrule.lens.tape import (
+    Escapes,
+    FunctionCall,
+    Node,
+    Ref,
+    Tape,
+    around_functions,
+    broken_up,
+    by_schema,
+    core_decompositions,
+)
 
 DETACH = torch.ops.aten.detach.default
 # Not made in every run; the last by a subclass of Tensor, for its class.
@@ -28,6 +39,9 @@ class Holding:
 
     def __init__(self, tape: Tape) -> None:
         self.tape, self.held = tape, held_nodes(tape)
+        # What an operation reads by way of an alias, as it was.
+        read = frozenset().union(*Aliases(tape).read.values())
+        self.aliased = {value: _copy(tape, value) for value in read}
         self.lost: Node | None = None
         self.bent: dict[int, _Bent] = {}
         self.plan = [node for node in tape.nodes if isinstance(node.func, torch._ops.OpOverload)]
@@ -212,6 +226,10 @@ def _hold(
         if torch.Tag.nondeterministic_seeded in node.func.tags:  # other random numbers follow
             node.func(args[0].detach().clone(), *args[1:], **kwargs)
         return args[0]
+    if hold == "alias":
+        return call()
+    if hold == "arguments":
+        return _with_kept_arguments(holding, node, args, kwargs)
     if hold == "draw":
         return _redrawn(holding, node, args[0], lambda alpha: node.func(alpha, *args[1:], **kwargs))
     leaves, form = tree_flatten(call())
@@ -231,8 +249,23 @@ def _hold(
     return tree_unflatten(leaves, form)
 
 
+def _with_kept_arguments(holding: Holding, node: Node, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """The operation, with what it reads by way of an alias as it was."""
+    stand_ins: dict[int, Tensor] = {}
+    for name, given in by_schema(node.func, args, kwargs).items():
+        tensors = [one for one in tree_leaves(given) if isinstance(one, Tensor)]
+        references = [one for one in tree_leaves(node.arguments[name]) if isinstance(one, Ref)]
+        for tensor, reference in zip(tensors, references, strict=True):
+            if reference.value in holding.aliased:
+                stand_ins[id(tensor)] = holding.aliased[reference.value]
+    args, kwargs = tree_map_only(Tensor, lambda one: stand_ins.get(id(one), one), (args, dict(kwargs)))
+    return node.func(*args, **kwargs)
+
+
 def _kept_for(node: Node, hold: Hold) -> tuple[int, ...]:
     """The values without which the operation cannot be held."""
+    if hold in ("alias", "arguments"):
+        return ()
     if hold == "draw":
         return (_read(node), *node.outputs)
     return (_read(node),) if hold == "number" else node.outputs

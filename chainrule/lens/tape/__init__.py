@@ -5,7 +5,7 @@ from chainrule.lens.tape.escapes import Escapes
 from chainrule.lens.tape.functions import FunctionCall, around_functions
 from chainrule.lens.tape.memory import places, version
 from chainrule.lens.tape.nodes import Level, Meta, Node, Ref, Site, Stats, Tape, Value
-from chainrule.lens.tape.operations import broken_up, core_decompositions
+from chainrule.lens.tape.operations import broken_up, by_schema, core_decompositions
 from chainrule.lens.tape.parts import Parts, record_parts
 from chainrule.lens.tape.randomness import RandomState, same_random_numbers
 from chainrule.lens.tape.recorder import WHOLE
@@ -47,6 +47,7 @@ __all__ = [
     "around_functions",
     "as_plain_tensors",
     "broken_up",
+    "by_schema",
     "core_decompositions",
     "ends_with",
     "grouped_product",

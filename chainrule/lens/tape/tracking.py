@@ -95,6 +95,10 @@ def _unseen(tape: Tape, node: Node, clock: Sequence[int]) -> bool:
         return before.requires_grad  # `.data` was set
     if node.func is None:  # the write went by way of another tensor, which autograd followed or not
         written = tape.values[node.arguments["written"].value]
+        if _detached(tape, before):
+            # The alias that `.detach()` made of the memory has its new numbers, and no gradient.
+            tape.nodes[node.id] = replace(node, tracked=False)
+            return False
         after.requires_grad = after.requires_grad or before.requires_grad or written.requires_grad
         seen = written.requires_grad and written.producer is not None and not tape.nodes[written.producer].unseen
         return before.requires_grad and not seen
@@ -105,6 +109,21 @@ def _unseen(tape: Tape, node: Node, clock: Sequence[int]) -> bool:
         return True
     # A view that was written to gets a new edge when it is next asked for; a custom Function has had its own before.
     return not node.grad_enabled and edge_after.node._sequence_nr() >= clock[node.id]
+
+
+def _detached(tape: Tape, value: Value) -> bool:
+    """Whether the tensor that holds it was made by `.detach()` or `.data`, or is a view of one that was."""
+    while value.producer is not None and not value.requires_grad:
+        maker = tape.nodes[value.producer]
+        if maker.rule_name == "detach":
+            return True
+        if maker.func is None and isinstance(maker.arguments.get("self"), Ref):
+            value = tape.values[maker.arguments["self"].value]
+        elif value.view_of is not None:
+            value = tape.values[value.view_of]
+        else:
+            return False
+    return False
 
 
 def _follow(tape: Tape, node: Node, clock: Sequence[int]) -> None:

@@ -26,9 +26,32 @@ PROGRAMS = {
     "tolist": lambda x: (LAYER(x) * torch.tensor(LAYER(x).tolist(), dtype=x.dtype)).sum(),
     "numpy": lambda x: (LAYER(x) * torch.from_numpy(LAYER(x).detach().numpy().copy())).sum(),
     "no_grad": without_gradient,
+    "detach after a write": lambda x: _scaled((LAYER(x) * 1).relu_()),
+    "detach before a write": lambda x: _two_ages((LAYER(x) * 1), torch.Tensor.detach, torch.Tensor.exp_),
+    "data before a write": lambda x: _two_ages((LAYER(x) * 1), lambda h: h.data, torch.Tensor.tanh_),
+    "copy before a write": lambda x: _two_ages((LAYER(x) * 1), lambda h: h.detach().clone(), torch.Tensor.tanh_),
+    "view before a write": lambda x: _two_ages((LAYER(x) * 1), lambda h: h.detach()[:1], torch.Tensor.exp_),
+    "numpy before a write": lambda x: _numpy_before(LAYER(x) * 1),
     "straight-through": lambda x: _straight(LAYER(x)).sin().sum(),
     "gumbel": lambda x: (functional.gumbel_softmax(LAYER(x), hard=True) * x).sum(),
 }
+
+
+def _scaled(h):
+    return (h * h.detach().sigmoid()).sum()
+
+
+def _two_ages(h, cut, write):
+    """What was cut before memory is written to has the new numbers when it is an alias, the old when it is a copy."""
+    early = cut(h)
+    write(h)
+    return (h * early.sigmoid()).sum()
+
+
+def _numpy_before(h):
+    early = h.detach().numpy()
+    h.tanh_()
+    return (h * torch.from_numpy(early)).sum()
 
 
 def _straight(h):
@@ -45,6 +68,25 @@ def test_what_a_cut_hands_on_is_held_so_that_numbers_agree_and_the_weights_behin
     shown = " ".join(" ".join(proof_lines(report)).split())
     assert "stops gradients itself" in shown
     assert "get no gradient through it" in shown
+
+
+def test_a_fault_behind_an_alias_is_not_passed():
+    class Off(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 1.001
+
+    report = verify(
+        lambda x: _two_ages(Off.apply(LAYER(x)) * 1, torch.Tensor.detach, torch.Tensor.exp_),
+        torch.randn(5, 4),
+        coordinates=8,
+        against=("autograd", "numbers"),
+    )
+    assert report.verdict == "wrong"
 
 
 def test_a_number_that_is_looked_at_after_the_loss_is_no_cut():
