@@ -143,13 +143,13 @@ def _compute(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
         return _attention(call)
     if node.func is None:
         raise LensError(
-            f"{node.op} at {node.site} stands for what others wrote, and a step that has it cannot be repeated; give the "
-            "model to verify without capture()"
+            f"{node.op} at {node.site} stands for what others wrote, and a step that has it cannot be repeated; give "
+            "the model to verify without capture()"
         )
     if torch.Tag.nondeterministic_seeded in node.func.tags:
         raise LensError(
-            f"{node.op} at {node.site} draws random numbers in this step and does not tell which, so that they cannot be "
-            "used again; give the model to verify without capture(), where they are drawn again"
+            f"{node.op} at {node.site} draws random numbers in this step and does not tell which, so that they cannot "
+            "be used again; give the model to verify without capture(), where they are drawn again"
         )
     written = {a.name for a in node.func._schema.arguments if a.alias_info is not None and a.alias_info.is_write}
     given = {key: _argument(call, key, written=key in written) for key in node.arguments}

@@ -11,14 +11,13 @@ from torch.autograd.graph import get_gradient_edge
 from chainrule.lens.engine import CustomFunctions, function_name, function_site, loss_to_differentiate, maker_of
 from chainrule.lens.tape import Node, Site, Tape
 
-
 ONCE = "once_differentiable"
 # By a word of what autograd said: what it means, and what would do.
 REMEDIES = {
-    "_standard_gamma_grad": "PyTorch has no second derivative of a draw from a gamma distribution, nor of the draws made "
-    "of it (chi-squared, Student's); detach the draw, or draw from a normal or uniform distribution",
-    ONCE: "what it computes has one derivative and no second; detach it, write its backward in operations that autograd "
-    "can follow, or ask for no gradient of a gradient that goes through it",
+    "_standard_gamma_grad": "PyTorch has no second derivative of a draw from a gamma distribution, nor of the draws "
+    "made of it (chi-squared, Student's); detach the draw, or draw from a normal or uniform distribution",
+    ONCE: "what it computes has one derivative and no second; detach it, write its backward in operations that "
+    "autograd can follow, or ask for no gradient of a gradient that goes through it",
 }
 
 
