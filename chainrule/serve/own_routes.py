@@ -14,7 +14,8 @@ from pydantic import FailFast, Field
 from chainrule.base import LensError, count_text, finite
 from chainrule.checkpoint import OpenedModel
 from chainrule.lens import picture, render
-from chainrule.lens.ledgers import look_at_token, subject_of_token, token_facts
+from chainrule.lens.ledgers import token_facts
+from chainrule.lens.opening import look_at_token, subject_of_token
 from chainrule.serve.asked import Asked, Id
 from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.curves import checkpoints_of, curve_of
