@@ -1,6 +1,7 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
+from chainrule.run.chain import JournalLines, journal_lines
 from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
@@ -8,16 +9,16 @@ from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.holder import held_bytes
 from chainrule.run.journal import (
-    JournalLines,
     append_row,
     cut_after_step,
-    journal_lines,
+    end_of,
+    holds,
     read_rows,
     rewrite_rows,
     rows_before_damage,
     rows_from_end,
 )
-from chainrule.run.line import sealed_line
+from chainrule.run.line import Seal, sealed_lines
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
@@ -131,6 +132,7 @@ __all__ = [
     "Saved",
     "Scored",
     "Scores",
+    "Seal",
     "ShownExample",
     "ShownSpan",
     "Source",
@@ -151,12 +153,14 @@ __all__ = [
     "check_free",
     "check_source",
     "cut_after_step",
+    "end_of",
     "find_run",
     "find_step",
     "forget_start",
     "freed_bytes",
     "held_bytes",
     "held_out_rows",
+    "holds",
     "is_begun",
     "is_running",
     "is_sealed_file",
@@ -185,7 +189,7 @@ __all__ = [
     "run_lock",
     "run_of",
     "seal_files",
-    "sealed_line",
+    "sealed_lines",
     "sealed_path",
     "step_folder",
     "steps_of",

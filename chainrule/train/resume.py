@@ -143,7 +143,7 @@ def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch) -> None:
     Lines up to there that are damaged come from nowhere again: which of which file is said. They stay in the file.
     """
     found = [journal_lines(path, before=step + 1) for path in (run.metrics, run.health, run.samples, run.phases)]
-    lost = [lines.unused for lines in (*found, journal_lines(run.events)) if lines.unused]
+    lost = [lines.wrong for lines in (*found, journal_lines(run.events)) if lines.wrong]
     if lost:
         write_event(
             run,
