@@ -3,6 +3,7 @@
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.chain import JournalLines, journal_lines
 from chainrule.run.checkpoints import step_folder, steps_of
+from chainrule.run.ends import JournalEnd, journal_ends, looked_back_on, lost_ends
 from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
@@ -11,14 +12,12 @@ from chainrule.run.holder import held_bytes
 from chainrule.run.journal import (
     append_row,
     cut_after_step,
-    end_of,
-    holds,
     read_rows,
     rewrite_rows,
     rows_before_damage,
     rows_from_end,
 )
-from chainrule.run.line import Seal, sealed_lines
+from chainrule.run.line import sealed_lines
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
@@ -111,6 +110,7 @@ __all__ = [
     "Heads",
     "HealthRecord",
     "InsideRow",
+    "JournalEnd",
     "JournalLines",
     "LayersRow",
     "LoraRecord",
@@ -132,7 +132,6 @@ __all__ = [
     "Saved",
     "Scored",
     "Scores",
-    "Seal",
     "ShownExample",
     "ShownSpan",
     "Source",
@@ -153,21 +152,22 @@ __all__ = [
     "check_free",
     "check_source",
     "cut_after_step",
-    "end_of",
     "find_run",
     "find_step",
     "forget_start",
     "freed_bytes",
     "held_bytes",
     "held_out_rows",
-    "holds",
     "is_begun",
     "is_running",
     "is_sealed_file",
+    "journal_ends",
     "journal_lines",
     "last_begun",
     "last_record",
     "list_runs",
+    "looked_back_on",
+    "lost_ends",
     "mean_noise",
     "model_source",
     "new_run",

@@ -121,7 +121,8 @@ def _going_on(start: Start, probed: Probed, planned: Planned, checkpoint: Checkp
     going_on(run)
     write_run_json(run, run.machine, replace(probed.record, budget=planned.time).row())
     save_settings(run, planned.resolved)
-    cut_journals(run, progress.step, progress.looked, start.watch)
+    ends = checkpoint.state.get("journals") if checkpoint else None
+    cut_journals(run, progress.step, progress.looked, start.watch, ends)
     take_up_time(session, planned.time)
     keep_plan(session)
     prune(session)  # a kill between the last save and what it makes superfluous left that behind

@@ -1,6 +1,7 @@
 """What the files of a run say of each other: checksums, fingerprints, and whom it goes on from."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from chainrule.base import ChainruleError, read_sums
 from chainrule.checkpoint import Checkpoint, base_of, load_checkpoint, step_folder, steps_of
 from chainrule.config import check_resume, load_toml, resolve
 from chainrule.data import load_manifest, open_dataset
-from chainrule.run import RunFolder, journal_lines, read_start, unsealed_files
+from chainrule.run import RunFolder, journal_lines, lost_ends, read_start, read_summary, unsealed_files
 from chainrule.tokenizer import load_tokenizer
 
 State = Literal["held", "wrong", "not proved"]
@@ -65,11 +66,26 @@ def _record(run: RunFolder) -> Check:
 
 def _journals(run: RunFolder) -> Check:
     found = [journal_lines(path) for path in run.journals if path.is_file()]
-    rows, damaged = sum(one.n_rows for one in found), sum(len(one.damaged) for one in found)
-    without = sum(one.n_unsealed for one in found)
-    told = [one.unused for one in found if one.unused]
-    told += [f"{without:,} rows have no checksum: they are from before there were any"] if without else []
-    return Check("rows of journals", rows + damaged, rows, "; ".join(told), unproved=without > 0)
+    told = [one.wrong for one in found if one.wrong]
+    ends = _lost_ends(run)
+    rows, wrong = sum(one.n_rows for one in found), sum(one.n_wrong for one in found) + len(ends)
+    tried = max(rows + sum(len(one.damaged) for one in found), wrong)
+    without, alone = sum(one.n_unsealed for one in found), sum(one.n_unlinked for one in found)
+    if without:
+        told.append(f"{without:,} rows have no checksum: they are from before there were any")
+    if alone > without:
+        told.append(f"{alone - without:,} rows have no number: one of them that was removed is not known")
+    return Check("rows of journals", tried, tried - wrong, "; ".join([*told, *ends]), unproved=alone > 0)
+
+
+def _lost_ends(run: RunFolder) -> list[str]:
+    """What the summary and the newest checkpoint were written behind, and is no longer there."""
+    told = lost_ends(run, read_summary(run).row()["journals"], run.summary.name)
+    for step in steps_of(run.checkpoints)[-1:]:
+        with suppress(ChainruleError):  # one that is not whole is named among the checkpoints
+            newest = load_checkpoint(step_folder(run.checkpoints, step), verify=False)
+            told += lost_ends(run, newest.state.get("journals"), newest.path.name)
+    return told
 
 
 def _whole(name: str, folders: list[Path]) -> Check:

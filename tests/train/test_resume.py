@@ -111,7 +111,7 @@ def test_damaged_lines_of_the_journals_are_counted_and_said(make):
         (run / name).write_bytes(b"".join(lines) + b'{"torn')  # half a line is what any kill may leave
     heard = []
     pretrain([], run, resume=True, watch=by_word(lambda kind, row: heard.append(row.get("message", ""))))
-    (told,) = [message for message in heard if message.startswith("not used: ")]
+    (told,) = [message for message in heard if message.startswith("not as they were written: ")]
     for part in ("lines 2, 3 of metrics", "line 2 of health", "line 1 of samples"):
         assert f"{part}.jsonl {'are' if 'lines' in part else 'is'} damaged" in told
     assert "of events.jsonl" in told
