@@ -82,6 +82,7 @@ from chainrule.run.removal import freed_bytes, remove_run
 from chainrule.run.seal import (
     as_sealed,
     is_sealed_file,
+    is_unsealed,
     seal_files,
     sealed_path,
     unsealed_files,
@@ -161,6 +162,7 @@ __all__ = [
     "is_begun",
     "is_running",
     "is_sealed_file",
+    "is_unsealed",
     "journal_ends",
     "journal_lines",
     "last_begun",

@@ -545,6 +545,8 @@ class StartRecord(AskedFor):
     data: DataReport | None = None
     lineage: tuple[Ancestor, ...] = ()
     """Of a fork: the runs that it goes on from, the first of them first."""
+    sealed: bool = False
+    """Whether the run keeps a list of checksums (seal.py), so that one that is removed is missed."""
 
     def row(self) -> dict[str, Any]:
         """By name, each part as it is alone."""

@@ -119,7 +119,7 @@ def _going_on(start: Start, probed: Probed, planned: Planned, checkpoint: Checkp
     if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
         session.note(told)
     going_on(run)
-    write_run_json(run, run.machine, replace(probed.record, budget=planned.time).row())
+    write_run_json(run, run.machine, replace(probed.record, budget=planned.time, sealed=True).row())
     save_settings(run, planned.resolved)
     ends = checkpoint.state.get("journals") if checkpoint else None
     cut_journals(run, progress.step, progress.looked, start.watch, ends)

@@ -118,10 +118,23 @@ def test_damaged_lines_of_the_journals_are_counted_and_said(make):
     assert told in said(run) and bits(run) == bits(straight)
 
 
+def test_a_list_of_checksums_that_was_removed_and_rows_that_were_cut_off_are_said(make):
+    run, straight = make("run"), make("straight", None)
+    (run / "SHA256SUMS").unlink()
+    lines = (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_bytes(b"".join([lines[0], *lines[2:]]))
+    (run / "health.jsonl").write_bytes(b"")
+    pretrain([], run, resume=True)
+    told = said(run)
+    assert "SHA256SUMS was gone: the run's small files are taken as they stand, and sealed again" in told
+    assert "a row is missing before line 2 of metrics.jsonl" in told and "health.jsonl lacks row" in told
+    assert bits(run) == bits(straight)
+
+
 def test_sound_journals_give_no_word_of_damage(make):
     run = make("run")
     pretrain([], run, resume=True)
-    assert "damaged" not in said(run)
+    assert "damaged" not in said(run) and "as they were written" not in said(run) and "gone" not in said(run)
 
 
 def test_a_flipped_digit_in_the_journal_chooses_no_other_model(make):

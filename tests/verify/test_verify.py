@@ -140,10 +140,20 @@ def test_another_machine_proves_nothing_and_is_named(run):
 
 def test_what_is_not_there_to_try_is_not_proved(run):
     shutil.rmtree(run.data)
-    run.sums.unlink()
     found = {one.what: one.state for one in verify_run(run).checks}
-    assert found["small files"] == found["token shards"] == found["steps made again"] == "not proved"
+    assert found["token shards"] == found["steps made again"] == "not proved"
     assert verify_run(run, seconds=0).verdict == "not proved"
+
+
+def test_a_list_of_checksums_that_was_removed_is_missed_and_one_that_never_was_is_not(run):
+    run.sums.unlink()
+    for change in (lambda: None, lambda: run.machine.write_text("{}"), run.machine.unlink):
+        change()
+        small = of(run, "small files", seconds=0)
+        assert small.state == "wrong" and "SHA256SUMS, the list of checksums, is gone" in small.note
+    old = RunFolder(Path(__file__).parents[1] / "run" / "run_of_november_2026")
+    small = of(old, "small files", seconds=0)
+    assert small.state == "not proved" and "from before there were checksums" in small.note
 
 
 # Written anew whenever the run is looked at, or only while a process has the run.
