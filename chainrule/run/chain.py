@@ -36,15 +36,19 @@ class JournalLines:
     foreign: tuple[int, ...] = ()
     """Lines that were not written behind the row before them: of another run, or put there by hand."""
 
+    no_file: bool = False
+    """Whether something else stands in its place: a folder, a pipe, a link that leads nowhere."""
+
     @property
     def n_wrong(self) -> int:
-        """Lines that are damaged or not in their place."""
-        return sum(map(len, (self.damaged, self.gaps, self.repeated, self.misplaced, self.foreign)))
+        """Lines that are damaged or not in their place; 1 for what is no file."""
+        return self.no_file + sum(map(len, (self.damaged, self.gaps, self.repeated, self.misplaced, self.foreign)))
 
     @property
     def wrong(self) -> str:
         """What is not as it was written, in words: "lines 3, 17 of metrics.jsonl are damaged"; empty where all is."""
         parts = [
+            f"{self.name} is no file: a folder, a pipe, or a link that leads nowhere" if self.no_file else "",
             _told(self.damaged, self.name, "is damaged", "are damaged"),
             _told(self.repeated, self.name, "repeats an earlier row", "repeat earlier rows"),
             _told(self.misplaced, self.name, "stands behind later rows", "stand behind later rows"),
@@ -65,7 +69,7 @@ def journal_lines(path: Path, *, before: int | None = None, most_bytes: int | No
     What stands behind that step is made again by a run that goes on from it. With `most_bytes` the lines in so many
     bytes at the end alone are looked at.
     """
-    found = _Found(path.name)
+    found = LinesSoFar(path.name)
     if path.is_file():
         with disk_faults(path, "reading"), path.open("rb") as stream:
             first = _skipped(stream, most_bytes)
@@ -74,12 +78,14 @@ def journal_lines(path: Path, *, before: int | None = None, most_bytes: int | No
                 if before is not None and _is_beyond(line, before):
                     break
                 found.take(number, line)
+    elif os.path.lexists(path):
+        return JournalLines(path.name, no_file=True)
     return found.judged()
 
 
 @dataclass
-class _Found:
-    """Lines taken one after the other, in memory that grows with what is wrong alone."""
+class LinesSoFar:
+    """Lines taken one after the other, from any place on, in memory that grows with what is wrong alone."""
 
     name: str
     n_rows: int = 0
@@ -98,6 +104,7 @@ class _Found:
     """Lines since then that could not be read: one row each, or half a row."""
 
     def take(self, number: int, line: bytes) -> None:
+        """The next line, whose number in the file is given."""
         seal = seal_of(line)
         if seal is not None:
             self.n_rows += 1
@@ -112,6 +119,7 @@ class _Found:
             self.n_unread += 1
 
     def judged(self) -> JournalLines:
+        """What the lines are that were taken."""
         gaps = tuple((line, len(rows)) for line, rows in self.gaps if rows)
         numbers = tuple(map(tuple, (self.damaged, self.repeated, self.misplaced, self.foreign)))
         damaged, repeated, misplaced, foreign = numbers

@@ -1,5 +1,6 @@
 """What the files of a run say of each other: checksums, fingerprints, and whom it goes on from."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,9 +43,9 @@ def verify_files(run: RunFolder, say: Callable[[str], object]) -> Iterator[Check
     say("journals")
     yield _journals(run)
     for name, folder in (("checkpoints", run.checkpoints), ("bundles of spikes", run.spikes)):
-        if steps := steps_of(folder):
+        if folders := _step_folders(folder):
             say(name)
-            yield _whole(name, [step_folder(folder, step) for step in steps])
+            yield _whole(name, folders)
     for name, folder in (("token shards", run.data), ("old text's shards", run.old)):
         if folder.is_dir() or name == "token shards":
             say(name)
@@ -65,7 +66,7 @@ def _record(run: RunFolder) -> Check:
 
 
 def _journals(run: RunFolder) -> Check:
-    found = [journal_lines(path) for path in run.journals if path.is_file()]
+    found = [journal_lines(path) for path in run.journals]
     told = [one.wrong for one in found if one.wrong]
     ends = _lost_ends(run)
     rows, wrong = sum(one.n_rows for one in found), sum(one.n_wrong for one in found) + len(ends)
@@ -88,8 +89,21 @@ def _lost_ends(run: RunFolder) -> list[str]:
     return told
 
 
+def _step_folders(parent: Path) -> list[Path]:
+    """What is called as a step's folder is, or the parent itself where it is none; nothing where none is there."""
+    if not parent.is_dir():
+        return [parent] if os.path.lexists(parent) else []
+    return sorted(entry for entry in parent.iterdir() if entry.name.startswith("step-"))
+
+
 def _whole(name: str, folders: list[Path]) -> Check:
-    return _counted(name, [partial(load_checkpoint, folder) for folder in folders])
+    return _counted(name, [partial(_load, folder) for folder in folders])
+
+
+def _load(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ChainruleError(f"{folder} is no folder")
+    load_checkpoint(folder)
 
 
 def _shards(name: str, folder: Path) -> Check:
