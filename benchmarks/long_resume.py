@@ -2,16 +2,15 @@
 
     python benchmarks/long_resume.py [--rows 1000000] [--times 5]
 
-A tiny run is trained for a few steps and killed by its own end. In a copy of it the journals are lengthened to so many
-rows by the project's own writer, as a run of a million steps leaves them: the rows of figures and of times are those of
-the run, one a step, and the checkpoint, its state and settings say that step. Both are resumed in turn, each from a
-fresh copy; from the start of the command to the first row of a new step its processor time is counted (user and
-system, of the process), because on a shared machine the time on the wall is that of others, too. Prints the medians.
+A tiny run is trained for a few steps. In a copy of it the journals are lengthened to so many rows by the project's own
+writer, as a run of a million steps leaves them: the rows of figures and of times are those of the run, one a step, and
+the checkpoint, its state and settings say that step. Both are resumed in turn, each from a fresh copy; from the loaded
+program to the first row of a new step its processor time is counted (user and system), because on a shared machine the
+time on the wall is that of others, too. Prints the medians.
 """
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -49,7 +48,7 @@ loaded, at_load = time.perf_counter(), sum(resource.getrusage(resource.RUSAGE_SE
 def watch(record):
     if isinstance(record, TrainRow):
         used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - at_load
-        print(used, time.perf_counter() - loaded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+        print(used, time.perf_counter() - loaded, flush=True)
         os._exit(0)
 pretrain([Layer("more", {"training": {"steps": int(sys.argv[2])}})], Path(sys.argv[1]), resume=True, watch=watch)
 """
@@ -113,8 +112,8 @@ def _moved(run: RunFolder, step: int, shift: int) -> None:
             shutil.rmtree(old)
 
 
-def resumed(run: RunFolder, folder: Path, steps: int) -> tuple[float, float, float]:
-    """Seconds of the processor and of the wall from the loaded program to a new step, and peak memory in MiB."""
+def resumed(run: RunFolder, folder: Path, steps: int) -> tuple[float, float]:
+    """Seconds of the processor and of the wall from the loaded program to a new step."""
     copy = folder / "resumed"
     shutil.copytree(run.path, copy)
     command = [sys.executable, "-c", CHILD, str(copy), str(steps)]
@@ -122,8 +121,8 @@ def resumed(run: RunFolder, folder: Path, steps: int) -> tuple[float, float, flo
     shutil.rmtree(copy)
     if done.returncode:
         raise SystemExit(done.stderr)
-    used, wall, memory = done.stdout.split()[-3:]
-    return float(used), float(wall), float(memory) / 1024
+    used, wall = done.stdout.split()[-2:]
+    return float(used), float(wall)
 
 
 def main() -> None:
@@ -140,17 +139,17 @@ def main() -> None:
         sizes = {path.name: path.stat().st_size / 2**20 for path in many.journals if path.is_file()}
         print(f"{options.rows:,} steps written in {time.perf_counter() - began:.0f} s: ", end="")
         print(", ".join(f"{name} {size:.1f} MiB" for name, size in sizes.items() if size >= 0.1))
-        found: dict[str, list[tuple[float, float, float]]] = {"few": [], "many": []}
+        found: dict[str, list[tuple[float, float]]] = {"few": [], "many": []}
         for _ in range(options.times):
             found["few"].append(resumed(few, folder, STEPS + MORE))
             found["many"].append(resumed(many, folder, options.rows + MORE))
-    print(f"{'rows':>10} {'processor s':>12} {'(each)':40} {'wall s':>8} {'peak MiB':>9}")
+    print(f"{'rows':>10} {'processor s':>12} {'(each)':40} {'wall s':>8}")
     medians = {}
     for name, each in found.items():
-        used, wall, memory = zip(*each, strict=True)
+        used, wall = zip(*each, strict=True)
         medians[name] = statistics.median(used)
         told = " ".join(f"{one:.2f}" for one in used)
-        print(f"{name:>10} {medians[name]:12.2f} {told:40} {statistics.median(wall):8.2f} {max(memory):9.0f}")
+        print(f"{name:>10} {medians[name]:12.2f} {told:40} {statistics.median(wall):8.2f}")
     print(f"a resume of {options.rows:,} steps takes {medians['many'] - medians['few']:.2f} s of the processor more")
 
 

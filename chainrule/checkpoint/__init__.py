@@ -29,8 +29,8 @@ from chainrule.run import step_folder, steps_of
 
 __all__ = [
     "ADAPTER_STEM",
-    "SEALED",
     "ROWS_STEM",
+    "SEALED",
     "AdapterFacts",
     "Checkpoint",
     "OpenedModel",

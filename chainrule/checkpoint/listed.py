@@ -5,7 +5,6 @@ from pathlib import Path
 
 from chainrule.base import SUMS, CheckpointError, disk_faults, read_sums, sha256_of_file
 
-
 # In the metadata of weights that we write into a folder of their own: the name of the list that stands beside them.
 SEALED = "chainrule.sums"
 

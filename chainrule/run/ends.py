@@ -36,8 +36,8 @@ def lost_ends(run: RunFolder, ends: object, noted_by: str) -> list[str]:
     paths = {path.name: path for path in run.journals}
     known = ((paths[name], end) for name, end in found.items() if end is not None and name in paths)
     return [
-        f"{path.name} lacks row {end.number:,} as it was when {noted_by} was written: rows were removed at its end, or it "
-        "is another run's"
+        f"{path.name} lacks row {end.number:,} as it was when {noted_by} was written: rows were removed at its end, or "
+        "it is another run's"
         for path, end in known
         if not holds(path, Seal(end.number, NOTHING.crc, end.crc))
     ]

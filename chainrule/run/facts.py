@@ -6,10 +6,10 @@ from itertools import groupby, islice
 from statistics import fmean
 from typing import Any, TypeVar
 
+from chainrule.run.chain import journal_lines
 from chainrule.run.ends import lost_ends
 from chainrule.run.folder import RunFolder
 from chainrule.run.health_record import HealthRecord
-from chainrule.run.chain import journal_lines
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (

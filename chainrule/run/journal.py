@@ -172,7 +172,7 @@ def parsed_rows(lines: Iterable[bytes], kind: str | None = None) -> Iterator[dic
 
 
 def _last_seal(stream: BinaryIO | FileIO) -> Seal:
-    """The seal that the next line follows: of the last line that is a row; a row without one is followed by number 1."""
+    """The seal that the next line follows: of the last line that is a row; behind one without a seal number 1 comes."""
     for _, line in _from_end(stream, LAST_BYTES):
         if seal := seal_of(line):
             return seal

@@ -158,7 +158,12 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
     known = read_start(source)
     asked = start_record(layers, minutes)
     record = replace(
-        known, minutes=asked.minutes, layers=asked.layers, budget=None, lineage=(*known.lineage, fork.ancestor), sealed=True
+        known,
+        minutes=asked.minutes,
+        layers=asked.layers,
+        budget=None,
+        lineage=(*known.lineage, fork.ancestor),
+        sealed=True,
     )
     write_run_json(run, run.machine, record.row())
     with disk_faults(run.path, "copying"):

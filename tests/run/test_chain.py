@@ -31,9 +31,7 @@ def test_a_gap_a_repeat_and_an_exchange_are_named_by_their_lines(tmp_path):
     assert wrong(path, [a, c, b, d, e, f]) == "line 3 of m stands behind later rows"
     assert wrong(path, [f, b, c, d, e, a]) == "lines 2, 3, 4, 5, 6 of m stand behind later rows"
     assert wrong(path, [a, b, b"\xff\n", d, e, f]) == "line 3 of m is damaged", "whose row is known to be missing"
-    assert wrong(path, [a, b, b"\xff\n", e, f]) == (
-        "line 3 of m is damaged and a row is missing before line 4 of m"
-    )
+    assert wrong(path, [a, b, b"\xff\n", e, f]) == ("line 3 of m is damaged and a row is missing before line 4 of m")
 
 
 def test_a_row_of_another_run_does_not_follow(tmp_path):
@@ -94,7 +92,7 @@ def test_whatever_is_cut_what_stays_is_a_sound_chain(tmp_path_factory, increment
 
 
 def test_a_cut_heals_no_gap(tmp_path):
-    a, b, c, d, e, f = journal(path := tmp_path / "m")
+    a, b, _c, d, e, f = journal(path := tmp_path / "m")
     path.write_bytes(b"".join([a, b, d, e, f]))
     rewrite_rows(path, lambda row: row["step"] != 5, since=2)
     assert journal_lines(path).wrong == "a row is missing before line 3 of m"

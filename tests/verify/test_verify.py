@@ -106,7 +106,9 @@ def without(run: RunFolder, path: Path, gone: slice) -> None:
     path.write_bytes(b"".join(lines))
 
 
-@pytest.mark.parametrize(("gone", "told"), [(slice(2, 4), "2 rows are missing before line 3"), (slice(-1, None), "lacks")])
+@pytest.mark.parametrize(
+    ("gone", "told"), [(slice(2, 4), "2 rows are missing before line 3"), (slice(-1, None), "lacks")]
+)
 def test_rows_that_were_removed_are_missed(run, gone, told):
     for path in (run.metrics, run.health, run.samples, run.events):
         n = len(path.read_bytes().splitlines())
