@@ -41,6 +41,8 @@ REFUSALS = {
     errno.ENAMETOOLONG: "the name or the whole path is too long; use a shorter one",
     errno.ELOOP: "a symbolic link stands in its place, or links lead in a circle",
     errno.ENOTDIR: "a part of the path is a file and not a folder",
+    errno.EISDIR: "a folder stands in its place",
+    errno.ESPIPE: "a pipe or a device stands in its place",
     errno.EBUSY: "another program holds it",
     errno.ENOSYS: "the file system cannot do that",
     errno.EOPNOTSUPP: "the file system cannot do that",

@@ -16,7 +16,7 @@ from chainrule.checkpoint.build import build_model
 from chainrule.checkpoint.gguf_blocks import require_gguf
 from chainrule.checkpoint.gguf_file import rounded_for_gguf, write_gguf
 from chainrule.checkpoint.hugging_face import from_hugging_face, to_hugging_face
-from chainrule.checkpoint.listed import check_listed
+from chainrule.checkpoint.listed import SEALED, check_listed, unlisted
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, load_weights, newest_checkpoint, verified_file
 from chainrule.checkpoint.names import clean_stumps
 from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
@@ -30,6 +30,7 @@ from chainrule.run import step_folder, steps_of
 __all__ = [
     "ADAPTER_STEM",
     "ROWS_STEM",
+    "SEALED",
     "AdapterFacts",
     "Checkpoint",
     "OpenedModel",
@@ -64,6 +65,7 @@ __all__ = [
     "steps_of",
     "to_hugging_face",
     "to_peft",
+    "unlisted",
     "verified_file",
     "write_gguf",
     "write_tensors",

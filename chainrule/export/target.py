@@ -97,7 +97,12 @@ def export(
         found = prove(promised, chosen.read_back(unfinished), held_out, unfinished)
         rounded = 0.0 if promised is opened else differences(opened, promised.model, held_out).largest_difference
         proof = replace(
-            found, folder=folder, origin=opened.origin, passed_over=opened.passed_over, rounding_difference=rounded
+            found,
+            folder=folder,
+            origin=opened.origin,
+            passed_over=opened.passed_over,
+            unchecked=opened.unchecked,
+            rounding_difference=rounded,
         )
         card = model_card(opened, proof, run, library=chosen.card_library, use=chosen.use)
         write_bytes(unfinished / "README.md", card.encode())

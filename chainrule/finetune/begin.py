@@ -63,6 +63,8 @@ def anew(
     facts = start.look_at_machine(given.config)
     origin = find_origin(given.config, layers)
     assert origin is not None
+    for sentence in origin.opened.unchecked:
+        start.say(sentence)
     for reason in origin.opened.passed_over:
         start.say(f"passed over: {reason}; going on from {origin.opened.origin}")
     check_base_text(settings, origin)

@@ -2,7 +2,7 @@
 
 from chainrule.base import DiskError
 from chainrule.checkpoint import prune_checkpoints
-from chainrule.run import Saved
+from chainrule.run import Saved, journal_ends, looked_back_on
 from chainrule.train.guard import check_sound, way_back
 from chainrule.train.mend import kept_files
 from chainrule.train.saving import Draft, Written
@@ -77,6 +77,7 @@ def _draft(session: Session) -> Draft:
         "data": session.dataset.manifest.fingerprint,
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
+        "journals": journal_ends(looked_back_on(run)),
     }
     tensors, state = session.state.contents(session.lesson.kept(session.state.model), facts)
     for stem, named in tensors.items():
