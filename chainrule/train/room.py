@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
-from chainrule.base import DiskError, bytes_text, duration_text, free_bytes, most_file_bytes
+from chainrule.base import DiskError, bytes_text, duration_text, most_file_bytes, require_room
 from chainrule.checkpoint import steps_of
 from chainrule.config import Config, Resolved
 from chainrule.device import MachineFacts
@@ -17,8 +17,6 @@ from chainrule.train.watch import Watch
 
 Done = TypeVar("Done")
 OnFull = Literal["wait", "stop"]
-# Beside checkpoints: journals, the page, and what a save wants to see free (checkpoint/save.py).
-SPARE_BYTES = 2 << 20
 # What a person or another program can put right while the weights wait in memory.
 PASSING = (
     *(errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN),
@@ -48,11 +46,13 @@ def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
     check_room(run, config, count=0 if chosen else None)
 
 
-def check_room(run: RunFolder, config: Config, *, count: int | None = None, learning: int | None = None) -> None:
+def check_room(
+    run: RunFolder, config: Config, *, count: int | None = None, learning: int | None = None, beside: int = 0
+) -> None:
     """Raises DiskError unless the disk of `run` has room for all checkpoints that it will hold at once.
 
     `count` is that of those that are still to come; by default what the settings and the folder say. `learning` is how
-    many numbers learn, where that is not all.
+    many numbers learn, where that is not all; `beside` are bytes of other files that come first.
     """
     there = steps_of(run.checkpoints)
     if count is None:
@@ -61,9 +61,7 @@ def check_room(run: RunFolder, config: Config, *, count: int | None = None, lear
             return
     copies = sum(path.stat().st_size for path in (run.config, run.tokenizer) if path.is_file())
     size = checkpoint_bytes(config, copies, learning)
-    needed, free = count * size + SPARE_BYTES, free_bytes(run.path)
-    if free < needed:
-        raise DiskError(_no_room(run, config, count=count, size=size, free=free, there=there))
+    require_room(run.path, count * size + beside, *_purpose(config, count=count, size=size, there=there))
     need, most = memory_bytes(config, learning=learning), most_file_bytes()
     weights = need.weights if learning is None else 4 * learning
     if most is not None and count and max(weights, need.optimizer) > most:
@@ -121,20 +119,18 @@ def _is_automatic(given: Resolved, key: str) -> bool:
     return given.sources.get(key, "automatic").startswith("automatic")
 
 
-def _no_room(run: RunFolder, config: Config, *, count: int, size: int, free: int, there: Sequence[int]) -> str:
+def _purpose(config: Config, *, count: int, size: int, there: Sequence[int]) -> tuple[str, str]:
+    """What the room is for, and what to do where it is lacking."""
+    elsewhere = "put the run on another disk by --runs-folder"
     if not count:
-        return (
-            f"the disk of {run.path} has {bytes_text(free)} free, too little for any run; free some, or "
-            "put the run on another disk by --runs-folder"
-        )
+        return "any run", f"Free some, or {elsewhere}"
     kept = f"training.keep_last = {config.training.keep_last}, the best, and the next before one of them goes"
     more = f"{count} more" if there else f"{count}"
-    where = "move the run's folder to another disk" if there else "put the run on another disk by --runs-folder"
+    where = "move the run's folder to another disk" if there else elsewhere
     smaller = "" if there else ", or take a smaller model"
     return (
-        f"the disk of {run.path} has {bytes_text(free)} free, and {bytes_text(count * size + SPARE_BYTES)} are needed "
-        f"for its checkpoints: {more} of {bytes_text(size)} at once ({kept}). Free some, {where}, lower "
-        f"--training.keep-last{smaller}"
+        f"its checkpoints: {more} of {bytes_text(size)} at once ({kept})",
+        f"Free some, {where}, lower --training.keep-last{smaller}",
     )
 
 
