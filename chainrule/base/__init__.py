@@ -38,7 +38,7 @@ from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, p
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.room import FLOOR_BYTES, folder_bytes, free_bytes, most_file_bytes, require_room
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
-from chainrule.base.spinning import spin_less, spins
+from chainrule.base.spinning import spins
 from chainrule.base.sums import SUMS, read_sums, sums_of, write_sums
 from chainrule.base.typos import nearest
 from chainrule.base.units import (
@@ -104,7 +104,6 @@ __all__ = [
     "resident_bytes",
     "sha256_of_file",
     "speed_text",
-    "spin_less",
     "spins",
     "sums_of",
     "system_refusals",

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from chainrule.base import ChainruleError, Interrupted, printable, system_refusals
 
@@ -59,7 +60,10 @@ def _signals_raise() -> Iterator[None]:
     def receive(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    before = {}
+    before: dict[int, Any] = {}
+    # The command's first line (__main__.py) left it to the system until here.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
         if signal.getsignal(number) is signal.SIG_DFL:
             try:
