@@ -1,4 +1,4 @@
-"""SIGKILL and Ctrl-C in every other verb that writes: the same command again makes what it must, and nothing is half."""
+"""SIGKILL and Ctrl-C in every other verb that writes: the same command again makes what it must, nothing is half."""
 
 import hashlib
 import json
