@@ -31,6 +31,8 @@ class Verb:
     made: Callable[[Path], Made]
     total: int = 10
     quick: int = 0
+    before: Callable[[], None] = lambda: None
+    """Called in the command's process, ahead of it."""
 
 
 def verbs(bench: Bench) -> Iterator[Case]:
@@ -82,7 +84,7 @@ def _interrupted(bench: Bench, verb: Verb) -> Case:
         place.mkdir(exist_ok=True)
         verb.lay(place)
         began = time.monotonic()
-        ended = command(verb.words(place), place)
+        ended = command(verb.words(place), place, before=verb.before)
         took.append(time.monotonic() - began)
         hold(ended.code == 0, f"the uninterrupted {verb.name} does not end well, {ended.last()}")
         known.update(verb.made(place))
@@ -91,14 +93,14 @@ def _interrupted(bench: Bench, verb: Verb) -> Case:
         if not took:
             straight()
         verb.lay(attempt.folder)
-        child = start(verb.words(attempt.folder), attempt.folder)
+        child = start(verb.words(attempt.folder), attempt.folder, before=verb.before)
         time.sleep(attempt.chance.uniform(0, took[0]))
         os.kill(child.pid, signal.SIGINT)
         ended = child.wait()
         no_traceback(ended)
         # Minus the signal: it came before the command had set anything, as in the first instants of a process.
         hold(ended.code in (0, 130, -signal.SIGINT), f"Ctrl-C: {ended.last()}")
-        again = command(verb.again(attempt.folder), attempt.folder)
+        again = command(verb.again(attempt.folder), attempt.folder, before=verb.before)
         no_traceback(again)
         done = again.code == 2 and "exists and is not empty" in again.err
         hold(again.code == 0 or done, f"what is typed next does not end well, {again.last()}")
@@ -116,14 +118,14 @@ def _tune(bench: Bench) -> Verb:
     def words(place: Path) -> list[str]:
         search = place / "search"
         if (search / "base.toml").is_file():
-            return ["tune", "--resume", str(search), "--minutes", "0.4"]
+            return ["tune", "--resume", str(search), "--minutes", "3"]
         settings = flags(machine__cache=str(place / "cache"))
         at = settings.index("--training.steps")
         return [
             "tune",
             str(bench.texts),
             "--minutes",
-            "0.4",
+            "3",
             "--name",
             str(search),
             *settings[:at],
@@ -136,7 +138,13 @@ def _tune(bench: Bench) -> Verb:
         left = [path.name for path in (place / "search").iterdir() if path.name.startswith(".")]
         return {"page": "whole", "left": str(left)}
 
-    return Verb("tune", lambda place: None, words, words, made)
+    def few_and_short() -> None:
+        from chainrule.tune import planning, trials
+
+        vars(planning).update(_affordable=lambda *_: (12, (1, 0, 2)), STEPS=16)
+        vars(trials).update(MOST_PAIRS=2)
+
+    return Verb("tune", lambda place: None, words, words, made, before=few_and_short)
 
 
 def _straight(bench: Bench, verb: Verb) -> dict[str, object]:

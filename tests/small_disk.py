@@ -37,10 +37,12 @@ class SmallDisk:
     def be_read_only(self, yes: int = 1) -> None:
         assert self._mount(b"none", b"tmpfs", REMOUNT | (READ_ONLY if yes else 0)) == 0
 
-    def appear_at(self, place: Path) -> None:
-        """A second way to it, which can be taken away while it is in use."""
+    def appear_at(self, place: Path, *, how: int = 0) -> None:
+        """A second way to it, which can be taken away while it is in use, or, over itself, be READ_ONLY from now on."""
         place.mkdir(exist_ok=True)
         assert _LIBC.mount(os.fsencode(self.folder), os.fsencode(place), None, BIND, None) == 0
+        if how:
+            assert _LIBC.mount(None, os.fsencode(place), None, BIND | REMOUNT | how, None) == 0
 
     def close(self) -> None:
         take_away(self.folder)

@@ -3,7 +3,8 @@
 import errno
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal, Self, TypeVar
 
 from chainrule.base import DiskError, bytes_text, duration_text, most_file_bytes, require_room
 from chainrule.checkpoint import steps_of
@@ -19,12 +20,39 @@ Done = TypeVar("Done")
 OnFull = Literal["wait", "stop"]
 # What a person or another program can put right while the weights wait in memory.
 PASSING = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT),
+    errno.EHOSTDOWN,
     *(errno.EHOSTUNREACH, errno.ENOTCONN, errno.ECONNABORTED),
 )
 ASK_SECONDS = 0.5
 # For a run that was asked to end and finds no room for its last checkpoint: who asked wants the machine back.
 ENDING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Home:
+    """A run's folder, and the device that it was on when the run came to its first step."""
+
+    run: RunFolder
+    device: int
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """As it is now."""
+        return cls(run, run.path.stat().st_dev)
+
+    def check(self) -> None:
+        """Raises DiskError where the folder is gone: what is written then would make another one, on another disk.
+
+        It can come back with its disk, and cannot where somebody removed it; the error's cause tells these apart.
+        """
+        run = self.run
+        if any(path.exists() for path in (run.config, run.machine, run.lock)):
+            return
+        there = next(folder for folder in (run.path, *run.path.absolute().parents) if folder.exists())
+        if there.stat().st_dev == self.device:
+            raise DiskError(f"{run.path} is gone: the folder was removed or renamed.") from OSError(errno.ENOENT, "")
+        raise DiskError(f"{run.path} is gone: its disk is no longer mounted.") from OSError(errno.ENODEV, "")
 
 
 def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
@@ -72,7 +100,14 @@ def check_room(
 
 
 def patiently(
-    write: Callable[[], Done], *, run: RunFolder, stop: Stop, watch: Watch, clock: Clock, on_full: OnFull = "wait"
+    write: Callable[[], Done],
+    *,
+    run: RunFolder,
+    stop: Stop,
+    watch: Watch,
+    clock: Clock,
+    on_full: OnFull = "wait",
+    home: Home | None = None,
 ) -> Done:
     """What `write` returns, tried again while the disk refuses it for a reason that passes: weights are in memory only.
 
@@ -84,14 +119,14 @@ def patiently(
     signals, ending = stop.n_signals, bool(stop.requested)
     while True:
         try:
-            done = write()
+            done = write() if home is None else _at_home(write, home)
         except DiskError as fault:
             now = time.monotonic()
             if on_full == "stop" or not passes(fault):
                 raise
             if began is None:
                 began = now
-                _say(watch, f"{fault} {_waiting(run, ending=ending)}")
+                _say(watch, f"{fault} {_waiting(run, fault, ending=ending)}")
             elif stop.n_signals > signals or (ending and now - began >= ENDING_SECONDS):
                 raise
             time.sleep(ASK_SECONDS)
@@ -100,6 +135,15 @@ def patiently(
                 clock.leave_out(time.monotonic() - began)
                 _say(watch, f"the disk takes it now, after {duration_text(time.monotonic() - began)}; the run goes on")
             return done
+
+
+def _at_home(write: Callable[[], Done], home: Home) -> Done:
+    home.check()
+    try:
+        return write()
+    except FileNotFoundError:
+        home.check()  # between the two it went
+        raise
 
 
 def passes(fault: DiskError) -> bool:
@@ -134,11 +178,16 @@ def _purpose(config: Config, *, count: int, size: int, there: Sequence[int]) -> 
     )
 
 
-def _waiting(run: RunFolder, *, ending: bool) -> str:
+def _waiting(run: RunFolder, fault: DiskError, *, ending: bool) -> str:
+    number = fault.__cause__.errno if isinstance(fault.__cause__, OSError) else None
     length = f" {duration_text(ENDING_SECONDS)}" if ending else ""
+    remedy = {
+        errno.EROFS: f"make {run.path} writable again (mount -o remount,rw)",
+        errno.ENODEV: f"bring the disk of {run.path} back",
+    }.get(number, f"make room on the disk of {run.path}")
     return (
-        f"The run waits{length} for it, because its weights are in memory alone: make room on "
-        f"the disk of {run.path} and it goes on by itself; Ctrl-C ends it without them"
+        f"The run waits{length} for it, because its weights are in memory alone: {remedy} and it goes on by itself; "
+        "Ctrl-C ends it without them"
     )
 
 
