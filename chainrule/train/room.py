@@ -179,7 +179,7 @@ def _purpose(config: Config, *, count: int, size: int, there: Sequence[int]) -> 
 
 
 def _waiting(run: RunFolder, fault: DiskError, *, ending: bool) -> str:
-    number = fault.__cause__.errno if isinstance(fault.__cause__, OSError) else None
+    number = fault.__cause__.errno or 0 if isinstance(fault.__cause__, OSError) else 0
     length = f" {duration_text(ENDING_SECONDS)}" if ending else ""
     remedy = {
         errno.EROFS: f"make {run.path} writable again (mount -o remount,rw)",

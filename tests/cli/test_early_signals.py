@@ -45,3 +45,33 @@ def test_who_imports_chainrule_keeps_his_ctrl_c():
     program = "import signal; import chainrule; print(signal.getsignal(2) is signal.default_int_handler)"
     told = subprocess.run([sys.executable, "-c", program], **{"capture_output": True, "text": True, "timeout": 60})
     assert told.stdout == "True\n"
+
+
+IN_A_DESTRUCTOR = """
+import signal, sys, time
+from chainrule.cli import command
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+def verb(given):
+    last = Last()
+    del last
+    time.sleep(20)
+    return 0
+
+command._called = verb
+code = command.main([])
+print("code", code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are other things there")
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_that_comes_in_a_librarys_destructor_is_not_lost_and_shows_no_traceback(number):
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_DESTRUCTOR, str(number)],
+        **{"capture_output": True, "text": True, "timeout": 60},
+    )
+    assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
