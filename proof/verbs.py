@@ -37,7 +37,7 @@ class Verb:
 
 def verbs(bench: Bench) -> Iterator[Case]:
     """Each verb with its kills."""
-    for verb in _verbs(bench):
+    for verb in verbs_that_write(bench):
         yield _case(bench, verb)
 
 
@@ -70,7 +70,7 @@ def _case(bench: Bench, verb: Verb) -> Case:
 
 def interrupted_verbs(bench: Bench) -> Iterator[Case]:
     """Ctrl-C at instants of a clock, in verbs that take long: told in a word, and what is typed next makes the same."""
-    for verb in (*_verbs(bench), _tune(bench)):
+    for verb in (*verbs_that_write(bench), tune_verb(bench)):
         if verb.name in ("prepare", "finetune", "export hf", "export gguf", "report", "tune"):
             yield _interrupted(bench, verb)
 
@@ -112,7 +112,7 @@ def _interrupted(bench: Bench, verb: Verb) -> Case:
     return Case(f"Ctrl-C in {verb.name}", 20, attempt)
 
 
-def _tune(bench: Bench) -> Verb:
+def tune_verb(bench: Bench) -> Verb:
     """What it chooses hangs on the time that trials take; that it chooses, and leaves nothing half, does not."""
 
     def words(place: Path) -> list[str]:
@@ -157,7 +157,8 @@ def _straight(bench: Bench, verb: Verb) -> dict[str, object]:
     return {**verb.made(place), "operations": len(told.read_text().splitlines())}
 
 
-def _verbs(bench: Bench) -> Iterator[Verb]:
+def verbs_that_write(bench: Bench) -> Iterator[Verb]:
+    """Every verb that writes, but for those that train a text from its beginning."""
     straight, texts = bench.straight, bench.texts
 
     def run_copy(place: Path) -> None:

@@ -95,9 +95,17 @@ def _unraisable(what: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(what)
         return
     number = fault.signal_number if isinstance(fault, Interrupted) else signal.SIGINT
-    again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, (number,))
+    again = threading.Timer(AGAIN_SECONDS, _send_to_main, (number,))
     again.daemon = True
     again.start()
+
+
+def _send_to_main(number: int) -> None:
+    """To the thread that Python's handlers run in: what it waits for ends with that."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _open_closed_streams() -> None:
