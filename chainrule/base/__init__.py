@@ -3,12 +3,10 @@
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
-    folder_bytes,
-    free_bytes,
     fsync_file,
     fsync_folder,
-    most_file_bytes,
     new_file,
+    refusal_of,
     sha256_of_file,
     temporary_name,
     whole_file,
@@ -38,8 +36,9 @@ from chainrule.base.letters import json_escape, printable, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
+from chainrule.base.room import FLOOR_BYTES, folder_bytes, free_bytes, most_file_bytes, require_room
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
-from chainrule.base.spinning import spin_less, spins
+from chainrule.base.spinning import spins
 from chainrule.base.sums import SUMS, read_sums, sums_of, write_sums
 from chainrule.base.typos import nearest
 from chainrule.base.units import (
@@ -54,6 +53,7 @@ from chainrule.base.units import (
 
 __all__ = [
     "CLASSES",
+    "FLOOR_BYTES",
     "SUMS",
     "ChainruleError",
     "CheckpointError",
@@ -99,10 +99,11 @@ __all__ = [
     "ratio_text",
     "read_sealed",
     "read_sums",
+    "refusal_of",
+    "require_room",
     "resident_bytes",
     "sha256_of_file",
     "speed_text",
-    "spin_less",
     "spins",
     "sums_of",
     "system_refusals",

@@ -22,7 +22,7 @@ from chainrule.checkpoint.names import clean_stumps
 from chainrule.checkpoint.open import OpenedModel, base_of, is_word_of_a_model, open_model
 from chainrule.checkpoint.peft_format import peft_words, to_peft
 from chainrule.checkpoint.retention import prune_checkpoints
-from chainrule.checkpoint.save import save_checkpoint
+from chainrule.checkpoint.save import save_checkpoint, saved_bytes
 from chainrule.checkpoint.spare import remove_spare, spare_of
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
 from chainrule.run import step_folder, steps_of
@@ -60,6 +60,7 @@ __all__ = [
     "rounded_for_gguf",
     "save_adapter",
     "save_checkpoint",
+    "saved_bytes",
     "spare_of",
     "step_folder",
     "steps_of",

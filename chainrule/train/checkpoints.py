@@ -84,9 +84,9 @@ def _draft(session: Session) -> Draft:
         what = "moments of the optimizer" if stem == "optimizer" else "weights"
         check_sound(named, what, progress.step, way_back(run))
     keep = _kept(session)
-    return Draft(
-        run.checkpoints, progress.step, tensors, state, tuple(kept_files(run)), training.keep_last, tuple(keep)
-    )
+    # Patiently: of a disk that is gone for the moment none would be found.
+    copies = session.patient(lambda: tuple(kept_files(run)))
+    return Draft(run.checkpoints, progress.step, tensors, state, copies, training.keep_last, tuple(keep), session.home)
 
 
 def prune(session: Session) -> None:

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from chainrule.base import CLASSES, processor_name, spin_less, spins
+from chainrule import spin_less
+from chainrule.base import CLASSES, processor_name, spins
 from chainrule.base.macos import sysctl_values
 from chainrule.base.processor import class_of, cpuinfo_value, sysctl_flags
 
