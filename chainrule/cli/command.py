@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from chainrule.base import ChainruleError, Interrupted, printable, system_refusals
+from chainrule.base import ChainruleError, Interrupted, printable, short_lines, system_refusals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,5 +91,5 @@ def _refuse(message: str, code: int, *, debug: bool) -> int:
         print(printable(traceback.format_exc()), file=sys.stderr)
     # Printed here, and not as all else in `output`: what that imports may be what there is no memory for. Indented: a
     # name with a line break in it makes no second message of its own.
-    print(printable(f"chainrule: {message}").replace("\n", "\n  "), file=sys.stderr)
+    print(printable(short_lines(f"chainrule: {message}")).replace("\n", "\n  "), file=sys.stderr)
     return code
