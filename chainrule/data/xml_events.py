@@ -10,8 +10,8 @@ from xml.etree.ElementTree import ParseError
 
 from chainrule.base import MissingPackageError
 
-# Tables in tables in tables need a few dozen. Each open element is kept: 5 million of them took 650 MB.
-DEEPEST = 1000
+# Documents need a few dozen. Each open element is kept: 5 million of them took 650 MB.
+DEEPEST = 100_000
 
 
 class Target(Protocol):

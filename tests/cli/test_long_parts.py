@@ -55,9 +55,9 @@ def test_xml_that_is_nested_without_end_is_refused(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile("x.docx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("word/document.xml", "<a>" * 1001 + "</a>" * 1001)
+        archive.writestr("word/document.xml", "<a>" * 100_001 + "</a>" * 100_001)
     assert main(["prepare", "x.docx", "--machine.cache", "c"]) == 2
-    assert "nested deeper than 1,000 elements" in capsys.readouterr().err
+    assert "nested deeper than 100,000 elements" in capsys.readouterr().err
 
 
 def page_text(page: str) -> str:
@@ -72,7 +72,7 @@ def page_text(page: str) -> str:
     ["<div>", "<b><i><u>", "<a><b>", "<div></b>", "<div><table><td></div>", "<table></div>", "<span></p>", "<DIV>x"],
 )
 def test_a_page_that_is_nested_without_end_is_refused(deep):
-    with pytest.raises(ValueError, match="stand in each other more than 1,000 deep"):
+    with pytest.raises(ValueError, match="stand in each other without end"):
         page_text(deep * 300_000)
 
 
