@@ -32,7 +32,7 @@ from chainrule.base.errors import (
 )
 from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
-from chainrule.base.letters import json_escape, printable, with_letters_told
+from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -103,6 +103,7 @@ __all__ = [
     "require_room",
     "resident_bytes",
     "sha256_of_file",
+    "short_lines",
     "speed_text",
     "spins",
     "sums_of",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from chainrule.base import ChainruleError, Interrupted, printable, refusal_of, system_refusals
+from chainrule.base import ChainruleError, Interrupted, printable, refusal_of, short_lines, system_refusals
 
 # Until a signal that was lost in a destructor comes again: that has ended by then.
 AGAIN_SECONDS = 0.01
@@ -126,5 +126,5 @@ def _refuse(message: str, code: int, *, debug: bool) -> int:
         print(printable(traceback.format_exc()), file=sys.stderr)
     # Printed here, and not as all else in `output`: what that imports may be what there is no memory for. Indented: a
     # name with a line break in it makes no second message of its own.
-    print(printable(f"chainrule: {message}").replace("\n", "\n  "), file=sys.stderr)
+    print(printable(short_lines(f"chainrule: {message}")).replace("\n", "\n  "), file=sys.stderr)
     return code

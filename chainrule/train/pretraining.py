@@ -122,7 +122,7 @@ def _carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, page: 
                 summary = interrupted(session, fault.signal_number, begun)
                 if session is None and not resume:
                     claim.give_up()
-        except ChainruleError as fault:
+        except (ChainruleError, OSError) as fault:  # OSError: a word that is longer than any path
             if isinstance(fault, DiskError) and session is not None:
                 raise DiskError(f"{fault} {way_on(run)}") from fault
             if session is None and not resume:
