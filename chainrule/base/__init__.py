@@ -36,6 +36,7 @@ from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
+from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
 from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
@@ -67,6 +68,7 @@ __all__ = [
     "LensError",
     "MissingPackageError",
     "ModelError",
+    "Pressure",
     "ProcessorClass",
     "RunError",
     "TokenizerError",
@@ -74,8 +76,10 @@ __all__ = [
     "UserError",
     "available_memory",
     "block_of",
+    "busy_seconds",
     "bytes_text",
     "count_text",
+    "cpu_pressure",
     "disk_faults",
     "duration_text",
     "finite",
