@@ -1,5 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
+from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
@@ -37,7 +38,7 @@ from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
-from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
+from chainrule.base.processor import CLASSES, ProcessorClass, held_down, lowered_by, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
 from chainrule.base.spinning import spin_less, spins
@@ -56,6 +57,7 @@ from chainrule.base.units import (
 __all__ = [
     "CLASSES",
     "SUMS",
+    "CacheFound",
     "ChainruleError",
     "CheckpointError",
     "ConfigError",
@@ -88,9 +90,11 @@ __all__ = [
     "free_bytes",
     "fsync_file",
     "fsync_folder",
+    "held_down",
     "json_escape",
     "layer_in_words",
     "layer_of",
+    "lowered_by",
     "most_file_bytes",
     "nearest",
     "new_file",
@@ -98,6 +102,7 @@ __all__ = [
     "parse_count",
     "parse_minutes",
     "printable",
+    "processor_caches",
     "processor_class",
     "processor_name",
     "ratio_text",
