@@ -38,7 +38,7 @@ from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
-from chainrule.base.processor import CLASSES, ProcessorClass, held_down, lowered_by, processor_class, processor_name
+from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
 from chainrule.base.spinning import spin_less, spins
@@ -94,7 +94,6 @@ __all__ = [
     "json_escape",
     "layer_in_words",
     "layer_of",
-    "lowered_by",
     "most_file_bytes",
     "nearest",
     "new_file",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chainrule.base import ConfigError, DeviceError, cpu_pressure, nearest
+from chainrule.base import ConfigError, DeviceError, Pressure, cpu_pressure, nearest
 from chainrule.bench import nanogpt
 from chainrule.bench.asked import Asked, own_text
 from chainrule.bench.contest import Contest, hold
@@ -69,7 +69,7 @@ def measure(names: Iterable[str], call: Call, tell: Callable[[str], None]) -> It
     by_name = peers(call.against)
     if call.text is not None and not call.text.is_file():
         raise ConfigError(f"--text {call.text}: no such file; give a file of text in UTF-8")
-    _refuse_company(call, tell)
+    refuse_company(cpu_pressure(), tell, busy=call.busy)
     facts = look_at_machine(MachineConfig(device="cpu", threads=call.threads))
     with tempfile.TemporaryDirectory(prefix="chainrule-bench-") as name:
         folder = Path(name)
@@ -86,12 +86,12 @@ def measure(names: Iterable[str], call: Call, tell: Callable[[str], None]) -> It
             yield _carried_out(benchmark, asked, call, facts, tell)
 
 
-def _refuse_company(call: Call, tell: Callable[[str], None]) -> None:
-    pressure = cpu_pressure()
+def refuse_company(pressure: Pressure | None, tell: Callable[[str], None], *, busy: bool) -> None:
+    """Raises DeviceError where other programs hold the processor; with `busy` it is only told."""
     if pressure is None or pressure.last_10 <= CONTENDED:
         return
     said = f"in {pressure.last_10:.0%} of the last ten seconds some program waited for a processor"
-    if not call.busy:
+    if not busy:
         raise DeviceError(
             f"{said}: figures would tell of the others. End them, or measure all the same with --busy "
             "(the result says that it was contended)"

@@ -35,7 +35,8 @@ def run_command(
     if (until and not found) or (not until and child.returncode):
         raise UserError(f"`{' '.join(command)}` ended with code {child.returncode} and said last: {last}")
     seconds = found or time.perf_counter() - start
-    return Reading(seconds, seconds, _children_seconds() - before)
+    used = _children_seconds() - before
+    return Reading(seconds, seconds, used, used or None)
 
 
 def chainrule_command(*words: str) -> list[str]:

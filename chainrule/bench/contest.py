@@ -9,14 +9,14 @@ from statistics import median
 class Reading:
     """What one process of one side showed: its figure in the contest's unit, and what it took.
 
-    `per_cpu_second` is the figure by processor time, for rates: other programs disturb it less. `losses` are those of
-    its steps, or the one at its end.
+    `by_cpu` is the figure by processor time, which other programs disturb less: a rate, or seconds. `losses` are those
+    of its steps, or the one at its end.
     """
 
     figure: float
     wall_seconds: float
     cpu_seconds: float
-    per_cpu_second: float | None = None
+    by_cpu: float | None = None
     losses: tuple[float, ...] = ()
 
 
@@ -70,7 +70,7 @@ class SideResult:
     @property
     def middle_by_cpu(self) -> float | None:
         """The median of the figures by processor time, where all rounds have one."""
-        known = [one.per_cpu_second for one in self.readings if one.per_cpu_second is not None]
+        known = [one.by_cpu for one in self.readings if one.by_cpu is not None]
         return median(known) if len(known) == len(self.readings) else None
 
 

@@ -14,7 +14,7 @@ START = datetime(1970, 1, 1, tzinfo=UTC)
 Dated = tuple[Result, ContestResult]
 
 
-def page(results: Sequence[Result]) -> Html:
+def results_page(results: Sequence[Result]) -> Html:
     """The whole document; trials (`--short`) are left out."""
     real = sorted((one for one in results if not one.short), key=lambda one: (one.kind, one.benchmark, one.made))
     parts = [

@@ -52,7 +52,7 @@ def text_ids(path: Path, most: int = 4_000_000) -> tuple[Int64[np.ndarray, " N"]
     return ids.astype(np.int64), len(letters)
 
 
-def drawn_windows(ids: Int64[np.ndarray, " N"], size: Size) -> Int64[np.ndarray, "S B T+1"]:
+def drawn_windows(ids: Int64[np.ndarray, " N"], size: Size) -> Int64[np.ndarray, "S B W"]:
     """The batches of all steps, drawn from anywhere in the text as nanoGPT does, by a seed alone."""
     span = size.context_length + 1
     if len(ids) <= span:

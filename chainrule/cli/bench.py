@@ -106,7 +106,7 @@ def _show(result: "Result") -> None:
 
 def _write_page(place: Path, results: Path) -> None:
     load_torch()
-    from chainrule.bench import page, read_results
+    from chainrule.bench import read_results, results_page
 
-    write_bytes(place, page(read_results(results)).encode())
+    write_bytes(place, results_page(read_results(results)).encode())
     put(place)
