@@ -43,15 +43,19 @@ def _contests(results: Sequence[Result]) -> Iterator[Html]:
 
 
 def _over_time(name: str, dated: Sequence[Dated]) -> Html:
-    """How many times as good as the first side each other was; where there is one side alone, its figures."""
-    unit = dated[-1][1].unit
-    alone = len(dated[-1][1].sides) == 1
+    """How many times as good as the first side each other was; where there is one side alone, its figures.
+
+    Results with another yardstick than the newest's (measured without a peer) are left out: their ratios are others.
+    """
+    newest = dated[-1][1]
+    unit, yardstick, alone = newest.unit, newest.sides[0].name, len(newest.sides) == 1
     curves: dict[str, list[tuple[float, float]]] = {}
     for result, contest in dated:
-        for side in contest.sides[0 if alone else 1 :]:
+        shown = [one for one in contest.sides if alone == (one.name == yardstick)]
+        for side in shown if alone or contest.sides[0].name == yardstick else ():
             figure = side.middle if alone else median(contest.ratios(side))
             curves.setdefault(side.name, []).append((_days(result.made), figure))
-    up = unit if alone else f"times as good as {dated[-1][1].sides[0].name}"
+    up = unit if alone else f"times as good as {yardstick}"
     axes = Axes(f"{name} over time", "day", up, _day, whole=True)
     return line_chart([Curve(side, points, dots=True) for side, points in curves.items()], axes)
 

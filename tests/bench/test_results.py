@@ -65,3 +65,13 @@ def test_the_page_shows_each_class_over_time_and_no_trials():
     assert "<ours>" not in shown and "&lt;ours&gt;" in shown
     assert shown.count("<svg") == 4  # over time and losses, for both classes
     assert "No result yet" in results_page([trial])
+
+
+def test_ratios_to_another_yardstick_are_not_laid_beside_each_other():
+    """A result without the peer, whose yardstick is ours, and one where it is the only side."""
+    alone = (ContestResult("training 0.8M", "tokens/s", True, (side("<ours>", (7.0,)), side("bfloat16", (14.0,))), ()),)
+    other = replace(made("2026-02-02T00:00:00+00:00"), contests=alone)
+    assert "bfloat16" not in results_page([other, made()])
+    one = ContestResult("training 0.8M", "tokens/s", True, (side("<ours>", (7.0,)),), ())
+    only = results_page([made(), replace(made("2026-03-09T00:00:00+00:00"), contests=(one,))])
+    assert "nanoGPT" not in only and only.count("<svg") == 1
