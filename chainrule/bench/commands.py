@@ -19,24 +19,32 @@ def run_command(
     Raises UserError with its last line when it fails, or ends without that line.
     """
     before, start = _children_seconds(), time.perf_counter()
-    last, found = "nothing", 0.0
     with subprocess.Popen(  # noqa: S603 (commands of our own, and of a checkout that the user names)
         list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment), cwd=folder
     ) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            last = line.strip() or last
-            if until and until in line:
-                found = time.perf_counter() - start
-                child.kill()
-                break
-        else:
-            child.wait()
-    if (until and not found) or (not until and child.returncode):
+        try:
+            last, seconds = _heard(child, until, start)
+        except BaseException:  # a signal to us ends the child too, which would go on else
+            child.kill()
+            raise
+    if seconds is None or (not until and child.returncode):
         raise UserError(f"`{' '.join(command)}` ended with code {child.returncode} and said last: {last}")
-    seconds = found or time.perf_counter() - start
     used = _children_seconds() - before
     return Reading(seconds, seconds, used, used or None)
+
+
+def _heard(child: "subprocess.Popen[str]", until: str | None, start: float) -> tuple[str, float | None]:
+    """Its last line, and the seconds to its end or to the line that was waited for; None without that line."""
+    assert child.stdout is not None
+    last = "nothing"
+    for line in child.stdout:
+        last = line.strip() or last
+        if until and until in line:
+            seconds = time.perf_counter() - start
+            child.kill()
+            return last, seconds
+    child.wait()
+    return last, None if until else time.perf_counter() - start
 
 
 def chainrule_command(*words: str) -> list[str]:

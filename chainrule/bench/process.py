@@ -38,6 +38,8 @@ def last_line(command: list[str], threads: int, *, peer: bool = False, folder: P
 def surroundings(threads: int, *, peer: bool = False) -> dict[str, str]:
     """The environment of a side: as many threads for each, and for a peer none of our settings."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    if peer:
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # its folder stays as the user has it
     # What `spin_less` set in this process, and not the user.
     if peer and spins(environment) == "GOMP_SPINCOUNT=10000":
         del environment["GOMP_SPINCOUNT"]

@@ -1,6 +1,9 @@
 import math
+import os
 import pickle
+import signal
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +16,9 @@ from chainrule.bench.commands import run_command
 from chainrule.bench.contest import Reading
 from chainrule.bench.score import mean_loss
 from chainrule.bench.until_loss import reached, until_loss
+
+# What a command does that was not ended.
+LATER = "open('went_on', 'w').close()"
 
 
 def test_the_peer_reads_the_same_characters_in_nine_tenths_and_one(text, tmp_path):
@@ -71,11 +77,26 @@ def test_a_command_is_timed_to_its_end_or_to_a_line_and_told_when_it_fails(tmp_p
     def python(code, **more):
         return run_command([sys.executable, "-uc", code], {}, tmp_path, **more)
 
-    slow = "import time; print('iter 0: loss', flush=True); time.sleep(60)"
+    slow = f"import time; print('iter 0: loss', flush=True); time.sleep(4); {LATER}"
     work = "import time\nwhile time.process_time() < 0.2: pass"
     assert python(work).figure >= 0.2 and (python(work).by_cpu or 0.2) >= 0.2
-    assert python("print('done')").figure < 30 and python(slow, until="iter 0").figure < 30
+    assert python(slow, until="iter 0").figure > 0 and not (tmp_path / "went_on").exists()
     with pytest.raises(UserError, match="ended with code 3 and said last: oh"):
         python("print('oh'); raise SystemExit(3)")
     with pytest.raises(UserError, match="ended with code 0 and said last: done"):
         python("print('done')", until="iter 0")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals")
+def test_a_signal_to_us_ends_the_command_as_well(tmp_path):
+    def interrupt(number, frame):
+        raise InterruptedError("stop")
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    try:
+        with pytest.raises(InterruptedError, match="stop"):
+            run_command([sys.executable, "-c", f"import time; time.sleep(4); {LATER}"], {}, tmp_path)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not (tmp_path / "went_on").exists()

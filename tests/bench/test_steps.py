@@ -98,6 +98,7 @@ def test_a_side_is_a_process_whose_last_line_is_its_reading(told, peer):
     small = {**told, "size": {**told["size"], "steps": 4}}
     found = read_side("nanogpt-steps", {**small, "peer": str(peer)}, 1, peer=True)
     assert len(found.losses) == 4 and found.figure > 0
+    assert not list(peer.rglob("__pycache__"))
     with pytest.raises(UserError, match="ended with code 1 and said: RuntimeError: not today"):
         last_line([sys.executable, "-c", "raise RuntimeError('not today')"], 1)
 
