@@ -1,5 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
+from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
@@ -34,7 +35,8 @@ from chainrule.base.finiteness import finite
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
-from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
+from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
+from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.room import FLOOR_BYTES, folder_bytes, free_bytes, most_file_bytes, require_room
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
@@ -55,6 +57,7 @@ __all__ = [
     "CLASSES",
     "FLOOR_BYTES",
     "SUMS",
+    "CacheFound",
     "ChainruleError",
     "CheckpointError",
     "ConfigError",
@@ -67,6 +70,7 @@ __all__ = [
     "LensError",
     "MissingPackageError",
     "ModelError",
+    "Pressure",
     "ProcessorClass",
     "RunError",
     "TokenizerError",
@@ -74,8 +78,10 @@ __all__ = [
     "UserError",
     "available_memory",
     "block_of",
+    "busy_seconds",
     "bytes_text",
     "count_text",
+    "cpu_pressure",
     "disk_faults",
     "duration_text",
     "finite",
@@ -84,6 +90,7 @@ __all__ = [
     "free_bytes",
     "fsync_file",
     "fsync_folder",
+    "held_down",
     "json_escape",
     "layer_in_words",
     "layer_of",
@@ -94,6 +101,7 @@ __all__ = [
     "parse_count",
     "parse_minutes",
     "printable",
+    "processor_caches",
     "processor_class",
     "processor_name",
     "ratio_text",
