@@ -20,7 +20,14 @@ def run_command(
     """
     before, start = _children_seconds(), time.perf_counter()
     with subprocess.Popen(  # noqa: S603 (commands of our own, and of a checkout that the user names)
-        list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment), cwd=folder
+        list(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=dict(environment),
+        cwd=folder,
     ) as child:
         try:
             last, seconds = _heard(child, until, start)

@@ -57,7 +57,7 @@ def look_around() -> Surroundings:
         caches=processor_caches(),
         c_library=library,
         tunables=tuple(f"{name}={os.environ[name]}" for name in DECIDED if name in os.environ),
-        huge_pages=chosen_word(HUGE_PAGES.read_text() if HUGE_PAGES.is_file() else ""),
+        huge_pages=chosen_word(HUGE_PAGES.read_text(encoding="ascii") if HUGE_PAGES.is_file() else ""),
         gpus=_gpus(),
         driver=NVIDIA.is_file(),
         versions=_versions(),

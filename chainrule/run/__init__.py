@@ -3,7 +3,7 @@
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
 from chainrule.run.chain import JournalLines, journal_lines
 from chainrule.run.checkpoints import step_folder, steps_of
-from chainrule.run.ends import JournalEnd, journal_ends, looked_back_on, lost_ends
+from chainrule.run.ends import journal_ends, looked_back_on, lost_ends
 from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
@@ -111,7 +111,6 @@ __all__ = [
     "Heads",
     "HealthRecord",
     "InsideRow",
-    "JournalEnd",
     "JournalLines",
     "LayersRow",
     "LoraRecord",

@@ -1,10 +1,11 @@
 """A journal that is followed while it grows: only what is new is read, and a cut of what was read is noticed."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule.run.chain import LinesSoFar
+from chainrule.run.chain import JournalLines, LinesSoFar
 from chainrule.run.journal import parsed_rows
 
 # So many bytes before the cursor are held against the file at each look: a journal that was cut back on a resume and
@@ -27,6 +28,8 @@ class Tail:
     @property
     def wrong(self) -> str:
         """What of the lines so far is not as it was written, in words; empty where all is."""
+        if self._lines is None and os.path.lexists(self.path) and not self.path.is_file():
+            return JournalLines(self.path.name, no_file=True).wrong
         return self._lines.judged().wrong if self._lines else ""
 
     def read(self, most_bytes: int = MOST_BYTES) -> tuple[list[dict[str, Any]], bool]:

@@ -2,8 +2,8 @@
 
 from chainrule.web.callers import Callers, RefusedError, token_of
 from chainrule.web.listening import address_of, listen
+from chainrule.web.outlasting import steadfast
 from chainrule.web.pages import PAGE_HEADERS, SAFE_HEADERS, PageFile, page_files
-from chainrule.web.steadfast import steadfast
 
 __all__ = [
     "PAGE_HEADERS",
