@@ -23,7 +23,6 @@ def run_command(
         list(command),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
         env=dict(environment),

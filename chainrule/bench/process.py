@@ -27,16 +27,15 @@ def read_side(task: str, given: Mapping[str, Any], threads: int, *, peer: bool =
 def last_line(command: list[str], threads: int, *, peer: bool = False, folder: Path | None = None) -> str:
     """The last line that a command prints; raises UserError with what it said last when it fails."""
     environment = surroundings(threads, peer=peer)
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         command,
         capture_output=True,
-        text=True,
         encoding="utf-8",
         errors="replace",
         env=environment,
         cwd=folder,
         check=False,
-    )  # noqa: S603
+    )
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         said = done.stderr.strip().splitlines() or ["nothing"]
