@@ -17,22 +17,30 @@ AS_BEFORE = {M_MMAP_MAX: 65536, M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 
 DECIDED = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
+_inside: list[None] = []
+
+
 @contextmanager
 def freed_memory_kept() -> Iterator[bool]:
     """While it lasts, the C library serves large blocks from its own heap; yields whether that was possible.
 
     By default each large tensor is mapped anew and its pages are zeroed and faulted in at every step: a step of a model
     of 6M parameters spent 15 to 20 % of its processor time there (Zen 4, one thread). Meanwhile the whole process keeps
-    its peak; at the end the library is set as it was and what is free goes back to the system.
+    its peak; at the end of the outermost the library is set as it was and what is free goes back to the system.
     """
+    if _inside:
+        yield True
+        return
     library = _library()
     if library is None:
         yield False
         return
     kept = all(bool(library.mallopt(parameter, value)) for parameter, value in KEEPING.items())
+    _inside.append(None)
     try:
         yield kept
     finally:
+        _inside.pop()
         for parameter, value in AS_BEFORE.items():
             library.mallopt(parameter, value)
         library.malloc_trim(0)
