@@ -51,7 +51,7 @@ def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor], metadata: Map
     return digest.hexdigest()
 
 
-# The package reads 100 MB of it, which take 2 GB as objects. 130,000 tensors have some 16 MB.
+# The package reads 100 MB of it: 110 MB of short rows take 5 s to parse. 130,000 tensors have 10 to 16 MB.
 MOST_HEADER = 16 << 20
 
 
