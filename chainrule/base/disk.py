@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -155,7 +157,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, with_letters_told(text, json_escape).encode())
 
 
+def open_file(path: Path) -> BufferedReader:
+    """The file to be read; raises OSError for a pipe or a device as well, which would be waited for."""
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise OSError(errno.ESPIPE, "a pipe or a device stands in its place", str(path))
+    return path.open("rb")
+
+
 def sha256_of_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the file's bytes."""
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from chainrule.base import CheckpointError, bytes_text, disk_faults
+from chainrule.base import CheckpointError, bytes_text, disk_faults, open_file
 
 # Prefixes that torch.compile and DistributedDataParallel put in front of a parameter's own name.
 WRAPPERS = re.compile(r"(^module\.|_orig_mod\.)")
@@ -57,7 +57,7 @@ MOST_HEADER = 16 << 20
 
 def _check_header(path: Path) -> None:
     """Raises ValueError for a header that is longer than those of models."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = int.from_bytes(file.read(8), "little")
     if MOST_HEADER < size < path.stat().st_size:
         raise ValueError(f"its header promises {bytes_text(size)}, and {bytes_text(MOST_HEADER)} are read")

@@ -57,7 +57,7 @@ def apart(one: Tensor, other: Tensor) -> float:
     one, other = one.detach(), other.detach()
     if one.numel() > PIECE and one.is_contiguous() and other.is_contiguous():
         # In pieces that the cache holds: a difference of all would be new memory, written and read again.
-        pieces = zip(one.flatten().split(PIECE), other.flatten().split(PIECE), strict=True)
+        pieces = zip(torch.split(one.flatten(), PIECE), torch.split(other.flatten(), PIECE), strict=True)
         return max(apart(*piece) for piece in pieces)
     found = largest(one - other)
     if found < math.inf:
