@@ -150,7 +150,8 @@ def _writer(bench: Bench, verb: Verb) -> Case:
             verb.lay(small.folder)
             used = os.statvfs(small.folder)
             taken = (used.f_blocks - used.f_bfree) * used.f_bsize
-            _mount("-o", f"remount,size={taken + size}", str(small.folder))
+            # A size of 0 is none at all, which no later one can limit.
+            _mount("-o", f"remount,size={max(taken + size, 4096)}", str(small.folder))
             child = start(verb.words(small.folder), attempt.folder, before=verb.before)
             waited = _until_it_waits(child.heard, child.pid)
             if waited:
