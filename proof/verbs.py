@@ -227,7 +227,13 @@ def verbs_that_write(bench: Bench) -> Iterator[Verb]:
         return ["runs", "prune", str(place / "run"), "--optimizer", "--yes"]
 
     yield Verb(
-        "runs prune", run_copy, prune, prune, lambda place: _files(place / "run" / "checkpoints", "**/*"), quick=1
+        "runs prune",
+        run_copy,
+        prune,
+        prune,
+        lambda place: _files(place / "run" / "checkpoints", "**/*"),
+        quick=1,
+        total=30,
     )
 
     def two(place: Path) -> None:
