@@ -33,6 +33,7 @@ from chainrule.base.errors import (
     UserError,
 )
 from chainrule.base.finiteness import finite
+from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
@@ -57,6 +58,7 @@ from chainrule.base.units import (
 __all__ = [
     "CLASSES",
     "FLOOR_BYTES",
+    "MALLOC_SETTINGS",
     "SUMS",
     "CacheFound",
     "ChainruleError",
@@ -89,6 +91,7 @@ __all__ = [
     "folder_bytes",
     "found_cores",
     "free_bytes",
+    "freed_memory_kept",
     "fsync_file",
     "fsync_folder",
     "held_down",

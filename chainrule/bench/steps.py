@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from chainrule.base import freed_memory_kept
 from chainrule.bench import nanogpt
 from chainrule.bench.contest import Reading
 from chainrule.bench.sizes import GRAD_CLIP, SEED, Size, drawn_windows, same_architecture, text_ids
 from chainrule.config import Config, Layer, modern, resolve
 from chainrule.data import Windows
-from chainrule.device import Precision, freed_memory_kept
+from chainrule.device import Precision
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
 from chainrule.train import NextToken, StepSettings, train_step

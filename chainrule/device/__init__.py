@@ -3,7 +3,6 @@
 from chainrule.device.advice import left_on_the_table
 from chainrule.device.checkup import Extra, Finding, check_up, extras
 from chainrule.device.facts import MachineFacts, machine_table
-from chainrule.device.freed import freed_memory_kept
 from chainrule.device.machine import choose_device, look_at_machine, on_threads
 from chainrule.device.measured import Measured, measure_machine, measured_table
 from chainrule.device.peak import BUSY_SHARE, Peaks
@@ -23,7 +22,6 @@ __all__ = [
     "check_up",
     "choose_device",
     "extras",
-    "freed_memory_kept",
     "left_on_the_table",
     "look_around",
     "look_at_machine",

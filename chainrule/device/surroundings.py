@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from chainrule.base import CacheFound, bytes_text, held_down, processor_caches
-from chainrule.device.freed import DECIDED
+from chainrule.base import MALLOC_SETTINGS, CacheFound, bytes_text, held_down, processor_caches
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 NVIDIA = Path("/proc/driver/nvidia/version")
@@ -56,7 +55,7 @@ def look_around() -> Surroundings:
         held_down_by=variables,
         caches=processor_caches(),
         c_library=library,
-        tunables=tuple(f"{name}={os.environ[name]}" for name in DECIDED if name in os.environ),
+        tunables=tuple(f"{name}={os.environ[name]}" for name in MALLOC_SETTINGS if name in os.environ),
         huge_pages=chosen_word(HUGE_PAGES.read_text(encoding="ascii") if HUGE_PAGES.is_file() else ""),
         gpus=_gpus(),
         driver=NVIDIA.is_file(),

@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, RunError, system_refusals
+from chainrule.base import (
+    ChainruleError,
+    ConfigError,
+    DiskError,
+    Interrupted,
+    RunError,
+    freed_memory_kept,
+    system_refusals,
+)
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
-from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
 from chainrule.run import Event, RunFolder, Summary, read_start, read_summary
 from chainrule.train.claim import claimed

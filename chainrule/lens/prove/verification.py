@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import LensError
-from chainrule.device import freed_memory_kept
+from chainrule.base import LensError, freed_memory_kept
 from chainrule.lens.engine import OURS, Holding, Policy, loss_to_differentiate
 from chainrule.lens.prove.judging import Settings
 from chainrule.lens.prove.on_purpose import Allowed

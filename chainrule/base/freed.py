@@ -14,7 +14,13 @@ KEEPING = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: LARGEST_INT, M_TOP_PAD: 64 * 2**20}
 # mallopt ends that); there is no call that reads the values of before.
 AS_BEFORE = {M_MMAP_MAX: 65536, M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 64 * 2**20, M_TOP_PAD: 128 * 2**10}
 # Whoever set one of these has decided how the process keeps its memory.
-DECIDED = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+MALLOC_SETTINGS = (
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "GLIBC_TUNABLES",
+)
 
 
 _inside: list[None] = []
@@ -48,7 +54,7 @@ def freed_memory_kept() -> Iterator[bool]:
 
 def _library() -> ctypes.CDLL | None:
     """The GNU C library, where it is this process's own and nobody has set it already."""
-    if not sys.platform.startswith("linux") or any(name in os.environ for name in DECIDED):
+    if not sys.platform.startswith("linux") or any(name in os.environ for name in MALLOC_SETTINGS):
         return None
     try:
         library = ctypes.CDLL("libc.so.6")

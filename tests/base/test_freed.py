@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.device import freed_memory_kept
+from chainrule.base import freed_memory_kept
 
 CODE = """
 import ctypes
 from pathlib import Path
-from chainrule.device import freed_memory_kept
+from chainrule.base import freed_memory_kept
 
 def resident():
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * 4096
