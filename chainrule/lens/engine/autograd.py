@@ -166,7 +166,8 @@ def written_in_parts(tape: Tape) -> frozenset[int]:
     storages: set[int] = set()
     for node in tape.nodes:
         target = node.arguments.get("self")
-        if isinstance(target, Ref) and (node.in_place or node.func is None):
+        # A detached alias that has what was written is no view to autograd.
+        if isinstance(target, Ref) and (node.in_place or (node.func is None and node.tracked)):
             value = tape.values[target.value]
             if value.view_of is not None or node.func is None:
                 storages.add(value.meta.storage)

@@ -116,6 +116,15 @@ def test_a_fault_behind_an_alias_is_not_passed():
     )
     assert report.verdict == "wrong"
 
+    def program(x):
+        h = LAYER(x) * 1
+        early = h.data
+        h.exp_()
+        return (Off.apply(h) * early.sigmoid()).sum()
+
+    named = verify(program, torch.randn(5, 4), coordinates=8)
+    assert named.verdict == "wrong" and "custom Function Off" in named.summary, named.summary
+
 
 def test_a_number_that_is_looked_at_after_the_loss_is_no_cut():
     def logging(x):
