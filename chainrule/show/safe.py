@@ -5,9 +5,12 @@ import re
 
 from chainrule.base import printable
 
-# Characters that HTML forbids or that UTF-8 cannot hold, those that a terminal obeys, and those that turn the direction
-# of the text around them.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# What HTML forbids or UTF-8 cannot hold, what a terminal obeys, what turns the direction of the text around it (the marks
+# U+061C, U+200E and U+200F too), line breaks of their own kind and notes between lines. Joiners stay: Persian and many
+# emoji are not themselves without. The pages' programs have the same letters (playground/src/text.ts).
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 def clean(text: str) -> str:
