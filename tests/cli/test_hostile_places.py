@@ -9,19 +9,27 @@ from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from chainrule.base import SUMS
+from chainrule.checkpoint import to_hugging_face
 from chainrule.cli import main
+from chainrule.config import ModelConfig
+from chainrule.model import GPT
 from chainrule.run.line import sealed_lines
+from chainrule.tokenizer import OWN_TEMPLATE, chat_template, save_template
+from chainrule.tokenizer.train import byte_tokenizer
 
 # A title, a bell, a colour by C1, what turns direction, delete, a line of its own, a header's end, HTML, Markdown.
 HOSTILE = (
     "\x1b]0;t\x07\x9b31m\u061c\u200e\u202e\u2066\u2028\x7f\r\nX-Forged: 1\nchainrule: forged"
     "<img src=x onerror=alert(1)></script>|[x](javascript:y)`"
 )
-ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # What a reader takes as a word of its own: with another one the row would be none, and nothing would be shown.
 WORDS = frozenset({"kind", "status", "after", "crc", "schema"})
 JOURNALS = ("metrics", "health", "samples", "events", "surprise", "phases", "anchors", "examples")
@@ -127,3 +135,143 @@ def test_the_hostile_strings_reach_the_pages(sent, tmp_path):
     assert "forged" in said(["runs", "show", str(copy)])[1]
     said(["report", str(copy)])
     assert html.escape("<img src=x onerror=") in page(copy / "report.html")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model that someone sent: it writes what a terminal obeys, its words of control and settings are hostile."""
+    folder = tmp_path_factory.mktemp("model") / f"model {HOSTILE.replace('/', '')}"
+    folder.mkdir()
+    tokenizer = byte_tokenizer().with_control_tokens([f"<|{HOSTILE}|>", "<|im_start|>", "<|im_end|>"])
+    torch.manual_seed(0)
+    sizes = {"context_length": 256, "emb_dim": 32, "n_heads": 4, "n_layers": 1}
+    model = GPT(ModelConfig(vocab_size=tokenizer.vocab_size, **sizes))
+    acting = [at for at, content in enumerate(tokenizer.token_bytes) if content in (b"\x1b", b"\x07", b"\xc2", b"\x9b")]
+    with torch.no_grad():
+        # Only such tokens are likely, each as likely as another.
+        model.token_embedding.weight.mul_(0.01)
+        model.final_norm.bias.fill_(4.0)
+        model.token_embedding.weight[acting] += 0.5
+    settings, tensors = to_hugging_face(model.config, model.state_dict())
+    (folder / "config.json").write_text(json.dumps(settings | {HOSTILE: HOSTILE, "_name_or_path": HOSTILE}))
+    save_file(tensors, folder / "model.safetensors", metadata={HOSTILE: HOSTILE})
+    tokenizer.save(folder / "tokenizer.json")
+    save_template(chat_template(OWN_TEMPLATE, tokenizer), folder)
+    return folder
+
+
+def test_a_model_writes_what_a_terminal_obeys_and_none_of_it_arrives(model):
+    words = ["generate", str(model), HOSTILE, "--max-new-tokens", "20", "--temperature", "1"]
+    code, shown = said(words)
+    assert code == 0 and "·" in shown
+    raw = io.StringIO()
+    with redirect_stdout(raw), redirect_stderr(io.StringIO()):
+        main([*words, "--json"])
+    harmless(raw.getvalue(), "--json")
+    (written,) = json.loads(raw.getvalue())["completions"]
+    assert ACTS.search(written["text"]), "JSON gives it back as it was written"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["chat", "MODEL", "--max-new-tokens", "9", "--temperature", "1", "--system", HOSTILE],),
+        *(["lens", "token", "MODEL", HOSTILE], ["lens", "token", "MODEL", HOSTILE, "--out", "OUT/token.html"]),
+        *(["lens", "graph", "MODEL", "--out", f"OUT/graph.{ending}"] for ending in ("html", "svg", "md", "tex")),
+        *(["lens", "tensor", "MODEL/model.safetensors"], ["lens", "ledger", "MODEL", "--out", "OUT/ledger.html"]),
+        *(["evaluate", "MODEL", "OUT/text.txt"], ["evaluate", "MODEL", "OUT/text.txt", "--json"]),
+        *(["export", "hf", "MODEL", "OUT/hf"], ["export", "gguf", "MODEL", "OUT/gguf"]),
+        *(["plan", "MODEL"], ["finetune", "MODEL", "OUT/rows.jsonl", "--name", "OUT/taught", "--no-probe"]),
+        *(["pretrain", "OUT/text.txt", "--from", "MODEL", "--name", "OUT/more", "--training.steps", "1"],),
+    ],
+    ids=lambda words: " ".join(words[:2] + words[-1:])[:30].split("\x1b")[0],
+)
+def test_a_model_of_hostile_words_is_used_without_harm(model, tmp_path, monkeypatch, words):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{HOSTILE}\n/tokens\n/help\n/{HOSTILE}\n"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "text.txt").write_text(f"the fox said {HOSTILE} to the dog. " * 60)
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps({'prompt': HOSTILE, 'completion': HOSTILE})}\n" * 20)
+    said([word.replace("MODEL", str(model)).replace("OUT", str(tmp_path)) for word in words])
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".html", ".svg"):
+            page(path)
+        if path.suffix in (".md", ".tex", ".json", ".jsonl") and path.name not in ("tokenizer.json", "rows.jsonl"):
+            harmless(path.read_text(), path.name)
+        if path.suffix == ".md":
+            assert "<img" not in path.read_text() and "[x](javascript" not in path.read_text(), path.name
+
+
+def spoil_json(name: str, **over: Any):
+    def spoil(folder: Path) -> None:
+        found = json.loads((folder / name).read_bytes())
+        (folder / name).write_text(json.dumps(found | over))
+
+    return spoil
+
+
+def spoil_vocabulary(folder: Path) -> None:
+    found = json.loads((folder / "tokenizer.json").read_bytes())
+    found["model"]["vocab"] |= {HOSTILE: 999_999}
+    found["model"]["merges"] = [[HOSTILE, HOSTILE]]
+    (folder / "tokenizer.json").write_text(json.dumps(found))
+
+
+SPOILS = {
+    "architectures": spoil_json("config.json", architectures=[HOSTILE], model_type=HOSTILE),
+    "activation": spoil_json("config.json", activation_function=HOSTILE),
+    "normalizer": spoil_json("tokenizer.json", normalizer={"type": HOSTILE, HOSTILE: HOSTILE}),
+    "kind of tokenizer": lambda folder: spoil_json("tokenizer.json", model={"type": HOSTILE})(folder),
+    "vocabulary": spoil_vocabulary,
+    "a key twice": lambda folder: (folder / "config.json").write_text(f'{{{json.dumps(HOSTILE)}: 1, "x": }}'),
+    "template": lambda folder: (folder / "chat_template.jinja").write_text(
+        "{{ raise_exception(" + json.dumps(HOSTILE) + ") }}"
+    ),
+    "syntax of a template": lambda folder: (folder / "chat_template.jinja").write_text("{% " + HOSTILE),
+    "tensors": lambda folder: save_file({HOSTILE: torch.ones(2)}, folder / "model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILS)
+def test_what_is_refused_of_a_model_is_told_without_harm(model, tmp_path, monkeypatch, what):
+    folder = tmp_path / "spoiled"
+    shutil.copytree(model, folder)
+    SPOILS[what](folder)
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+    codes = {
+        said(["generate", str(folder), "a", "--max-new-tokens", "1"])[0],
+        said(["chat", str(folder), "--max-new-tokens", "1"])[0],
+        said(["lens", "tensor", f"{folder}/model.safetensors:{HOSTILE}"])[0],
+        said(["export", "hf", str(folder), str(tmp_path / "out")])[0],
+    }
+    assert 2 in codes, what
+
+
+def test_a_served_model_of_hostile_words_answers_without_harm(model):
+    pytest.importorskip("fastapi")
+    from raw_requests import answer_to, get
+    from serve.servers import running
+
+    with running(model, name=HOSTILE) as server:
+        ids = [*server.opened.tokenizer.encode("ab"), server.opened.tokenizer.vocab_size - 3]
+        asked = {"prompt": HOSTILE, "max_tokens": 9, "temperature": 1, "logprobs": 5, "model": HOSTILE}
+        talk = {"messages": [{"role": "user", "content": HOSTILE}], "max_tokens": 9, "logprobs": True, "model": HOSTILE}
+        answers = [
+            *(server.post("/v1/completions", asked), server.post("/v1/completions", asked | {"stream": True})),
+            *(server.post("/v1/chat/completions", talk), server.post("/v1/chat/completions", talk | {"stream": True})),
+            *(
+                server.post("/v1/completions", {"model": f"x{HOSTILE}", "prompt": "a"}),
+                server.post(quote(f"/{HOSTILE}"), {}),
+            ),
+            server.post("/lens", {"ids": ids, "model": HOSTILE}),
+            server.post("/tokenize", {"prompt": HOSTILE, "model": HOSTILE, "return_token_strs": True}),
+        ]
+        for answer in answers:
+            harmless(answer.text, answer.url.path)
+            assert "x-forged" not in answer.headers
+            harmless(str(list(answer.headers.items())), answer.url.path)
+        picture = server.post("/lens", {"ids": ids, "model": HOSTILE, "form": "page"})
+        harmless(picture.text, "the lens")
+        Reader().feed(picture.text)
+        assert "forged" in answers[0].text and answers[0].json()["model"] == HOSTILE
+        for path in (b"/", b"/v1/models", b"/tokenizer_info", b"/metrics", b"/openapi.json", b"/checkpoints"):
+            harmless(answer_to(server.url, get(path)).decode().replace("\r\n", "\n"), path)
