@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import save_file
 
 from chainrule.base import SUMS
@@ -20,6 +22,10 @@ from chainrule.checkpoint import to_hugging_face
 from chainrule.cli import main
 from chainrule.config import ModelConfig
 from chainrule.model import GPT
+from chainrule.panel.live import LivePanel
+from chainrule.panel.plain import PlainLog
+from chainrule.panel.svg import panel_svg
+from chainrule.run import Event, Progress, RunFolder, Sample, read_facts
 from chainrule.run.line import sealed_lines
 from chainrule.tokenizer import OWN_TEMPLATE, chat_template, save_template
 from chainrule.tokenizer.train import byte_tokenizer
@@ -275,3 +281,31 @@ def test_a_served_model_of_hostile_words_answers_without_harm(model):
         assert "forged" in answers[0].text and answers[0].json()["model"] == HOSTILE
         for path in (b"/", b"/v1/models", b"/tokenizer_info", b"/metrics", b"/openapi.json", b"/checkpoints"):
             harmless(answer_to(server.url, get(path)).decode().replace("\r\n", "\n"), path)
+
+
+def test_the_panel_of_a_terminal_shows_what_someone_sent_without_harm(sent):
+    """All that it is told and all that stands in the run; without rich's own colours, which are escapes too."""
+    facts = read_facts(RunFolder(sent / "sent"))
+    console = Console(file=io.StringIO(), width=200, height=40, no_color=True, force_terminal=False)
+    panel, log = LivePanel(console, clock=iter(range(0, 10**6, 10)).__next__), PlainLog(lines := io.StringIO())
+    records = [facts.machine, facts.data, facts.tokenizer, facts.plan, *facts.events, Event(HOSTILE, step=1)]
+    records += [Progress(HOSTILE, 1, 2), *facts.train, *facts.held_out, *facts.samples, *facts.samples]
+    records += [Sample(9, HOSTILE, HOSTILE), Sample(10, HOSTILE, HOSTILE), replace(facts.summary, status="finished")]
+    for record in records:
+        panel.show(record)
+        log.show(record)
+    panel.close()
+    shown = console.file.getvalue()
+    for text in (shown, lines.getvalue()):
+        harmless(text, "a panel")
+        assert "forged" in text and "\nchainrule: forged" not in text
+    picture = panel_svg(RunFolder(sent / "sent"))
+    harmless(picture, "the panel as a picture")
+    Reader().feed(picture)
+
+
+def test_the_environment_acts_on_no_terminal(sent, tmp_path, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "CHAINRULE_RUNS", "COLUMNS", "OMP_NUM_THREADS", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path / HOSTILE.replace("/", "")) if name != "TMPDIR" else HOSTILE)
+    for words in (["cache"], ["runs"], ["doctor", "--quick"], ["plan"], ["generate", "not-there", "a"], ["config"]):
+        said(words)
