@@ -211,7 +211,9 @@ def object_streams(levels: int) -> bytes:
 
 def inline_picture() -> bytes:
     """A picture in a page of terabytes."""
-    return one_page(stream(b"BI /W 1000000 /H 1000000 /BPC 8 /CS /RGB ID " + b"\0" * 1000 + b" EI BT /F 9 Tf (a) Tj ET"))
+    return one_page(
+        stream(b"BI /W 1000000 /H 1000000 /BPC 8 /CS /RGB ID " + b"\0" * 1000 + b" EI BT /F 9 Tf (a) Tj ET")
+    )
 
 
 def parquet(rows: int, value: Any, *, nested: bool = False, group: int = 0, dictionary: bool = True) -> Maker:

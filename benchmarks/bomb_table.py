@@ -35,7 +35,6 @@ TEXTS: dict[str, Bomb] = {
     "a.parquet 60 MB, 1,000 times": lambda: of.parquet(1000, "the " * (15 * MIB)),
     "a.parquet 100 M empty": lambda: of.parquet(100_000_000, ""),
     "a.parquet 60 MB in one": lambda: of.parquet(1, "the " * (15 * MIB)),
-    "a.parquet one list": lambda: of.parquet(64, ["a" * 100] * 100_000, nested=True, group=64),
 }
 DOCUMENTS: dict[str, Bomb] = {
     "many.docx 100,000 entries": lambda: of.archive([(f"e{number}", b"", 0) for number in range(100_000)]),
@@ -76,7 +75,9 @@ DOCUMENTS: dict[str, Bomb] = {
     "a.eml parts in parts": lambda: of.text(
         b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(3000)) + b"\na"
     ),
-    "a.eml parts beside parts": lambda: of.text(b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\na\n" * 300_000),
+    "a.eml parts beside parts": lambda: of.text(
+        b'Content-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\na\n" * 300_000
+    ),
     "a.eml subject": lambda: of.text(b"Subject: " + b"=?utf-8?q?a?= " * 300_000 + b"\n\na\n"),
     "a.eml headers": lambda: of.text(b"a: b\n" * 1_000_000 + b"\na\n"),
     "a.mbox messages": lambda: of.text(b"From a\nSubject: a\n\na\n\n" * 100_000),
@@ -126,7 +127,9 @@ MODELS: dict[str, Bomb] = {
     "m listing of 60 MB": lambda: of.model(SHA256SUMS=b"a" * 64 + b"  b\n" * (15 * MIB)),
     "m.gguf lists of empty texts": lambda: of.gguf_lists(40, 131_072),
     "m.gguf a million lists": lambda: of.gguf_lists(100_000, 0),
-    "s.toml a million keys": lambda: of.toml("".join(f"a{n}=1\n" for n in range(100_000))[: MIB - 10].rpartition("\n")[0]),
+    "s.toml a million keys": lambda: of.toml(
+        "".join(f"a{n}=1\n" for n in range(100_000))[: MIB - 10].rpartition("\n")[0]
+    ),
     "s.toml tables": lambda: of.toml("[[a]]\n" * 170_000),
     "s.toml inline": lambda: of.toml("a = [" + "{}," * 340_000 + "]"),
     "s.toml dotted": lambda: of.toml("".join(f"a{n}{'.a' * 60}=1\n" for n in range(8_000))),

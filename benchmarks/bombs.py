@@ -13,10 +13,8 @@ import argparse
 import json
 import os
 import resource
-import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from about import print_about

@@ -107,7 +107,9 @@ def test_a_bomb_is_refused_while_it_unfolds(workshop, monkeypatch, suffix):
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_of_a_bomb_no_more_is_given_to_be_worked_on_than_shows_what_it_is(workshop, suffix):
-    path = workshop.write(f"a.txt.{suffix}", COMPRESS[suffix](Random(0).randbytes(99).hex().encode() + b"0" * (9 << 20)))
+    path = workshop.write(
+        f"a.txt.{suffix}", COMPRESS[suffix](Random(0).randbytes(99).hex().encode() + b"0" * (9 << 20))
+    )
     (file,) = list_files([str(path)]).files
     given = 0
     with streams.opened(file) as stream, pytest.raises(DataError, match="compression bomb"):
