@@ -54,7 +54,7 @@ ENDLESS = "has a tree of pages without end: this looks like a bomb"
 
 
 def _refuse_endless(reader: Any, most: int) -> None:
-    """Raises ValueError for a tree that leads to more than `most` nodes; its places are followed, its pages not read."""
+    """Raises ValueError for a tree that leads to more than `most` nodes and as many places; reads no page."""
     nodes = [reader.trailer["/Root"].get_object().get("/Pages")]
     n_nodes = 0
     while nodes:

@@ -83,6 +83,12 @@ def test_a_page_of_a_million_tags_is_refused(tmp_path, capsys):
     assert "1,000,002 tags" in refused(prepared(path), capsys)
 
 
+def test_rich_text_of_open_braces_is_refused(tmp_path, capsys):
+    pytest.importorskip("striprtf")
+    (tmp_path / "a.rtf").write_bytes(b"{\\rtf1 " + b"{" * 1_000_000)
+    assert "1,000,001 braces" in refused(prepared(tmp_path / "a.rtf"), capsys)
+
+
 def pdf(kids: str, levels: int) -> bytes:
     """Nodes of a tree that each name the next one by `kids`, the last one the first page."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>"]
