@@ -8,7 +8,7 @@ from chainrule.base import bytes_text
 
 # XML shrinks to a tenth or twentieth; a file of one letter to a thousandth. 4 MiB of empty elements take a second.
 RATIO, RATIO_FROM, MOST_ENTRIES = 100, 4 << 20, 50_000
-LEAST_READ = 512
+LEAST_READ = 2048
 
 
 class _BombError(Exception):
