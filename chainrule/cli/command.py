@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in options
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
+            with suppress(OSError):  # it is flushed by this, and what refuses that will say so where something is said
+                stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
     if debug:
         given.remove("--debug")
     try:
