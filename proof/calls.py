@@ -17,6 +17,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ def _starts(bench: Bench) -> Iterator[Case]:
     # Made here, ahead of processes that would each make it in the same place.
     straight = bench.equal_to
 
-    def begun(fault: Fault, attempt: Attempt) -> str:
+    def begun(faults: list[Fault], attempt: Attempt) -> str:
+        fault = faults[attempt.number]
         run = attempt.folder / "run"
         ended, seen = traced(new(bench.texts, run), attempt.folder, fault.injection)
         nothing = not any(attempt.folder.iterdir())
@@ -144,7 +146,7 @@ def _starts(bench: Bench) -> Iterator[Case]:
         yield Case(
             f"each system call of a first start on {name} (strace)",
             len(faults),
-            lambda attempt, faults=faults: begun(faults[attempt.number], attempt),
+            partial(begun, faults),
             quick=1,
             side_by_side=True,
         )
