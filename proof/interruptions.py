@@ -35,7 +35,7 @@ PHASES: dict[str, tuple[str, int]] = {
     "look": ("chainrule.train.looks:score", 2),
     "sample": ("chainrule.train.looks:generate", 2),
     "save": ("chainrule.train.looks:save", 2),
-    "prune": ("chainrule.train.looks:prune_checkpoints", 3),
+    "prune": ("chainrule.train.saving:prune_checkpoints", 3),
     "finish": ("chainrule.train.finish:score_at_the_end", 1),
     "baselines": ("chainrule.train.finish:baselines_within", 1),
     "completions": ("chainrule.train.finish:texts_at_the_end", 1),
