@@ -50,6 +50,8 @@ class Progress:
     """Loss and gradient norm of the last steps, where spikes are acted on (training.on_spike)."""
     rewinds: list[list[int]] = field(default_factory=list)
     """Where the run went back: [the step that was a spike, the step it went back to, the samples passed over till]."""
+    threads: list[list[int]] = field(default_factory=list)
+    """Where the run went on with other threads than it was begun with: [step, threads]."""
     last_due: int | None = None
     """The step of the last checkpoint that the settings asked for; a signal makes others."""
     spent: float = 0.0
