@@ -80,9 +80,8 @@ def test_the_full_model_stays_as_it_was_and_shares_what_was_not_packed(weights):
 def test_full_weights_are_the_model_itself_and_other_words_are_refused():
     full = opened()
     assert quantised(full, "float32") is full
-    with pytest.raises(
-        ConfigError, match="weights='int3' are none that can be had; use float32, float32-turned, bfloat16, int8, int4"
-    ):
+    words = "weights='int3' are none that can be had; use float32, float32-turned, bfloat16, int8, int4"
+    with pytest.raises(ConfigError, match=words):
         quantised(full, "int3")
 
 
