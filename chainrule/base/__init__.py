@@ -43,7 +43,7 @@ from chainrule.base.processor import CLASSES, ProcessorClass, held_down, process
 from chainrule.base.refused import out_of_memory, system_refusals
 from chainrule.base.room import FLOOR_BYTES, folder_bytes, free_bytes, most_file_bytes, require_room
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
-from chainrule.base.spinning import spins
+from chainrule.base.spinning import ASLEEP, others_cores, sleep_beside, spins
 from chainrule.base.sums import SUMS, read_sums, sums_of, write_sums
 from chainrule.base.typos import nearest
 from chainrule.base.units import (
@@ -57,6 +57,7 @@ from chainrule.base.units import (
 )
 
 __all__ = [
+    "ASLEEP",
     "CLASSES",
     "FLOOR_BYTES",
     "MALLOC_SETTINGS",
@@ -104,6 +105,7 @@ __all__ = [
     "nearest",
     "new_file",
     "open_file",
+    "others_cores",
     "out_of_memory",
     "parse_count",
     "parse_minutes",
@@ -121,6 +123,7 @@ __all__ = [
     "settings_json",
     "sha256_of_file",
     "short_lines",
+    "sleep_beside",
     "speed_text",
     "spins",
     "sums_of",

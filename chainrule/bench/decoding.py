@@ -14,7 +14,7 @@ from chainrule.bench.process import read_side
 from chainrule.bench.transformers_peer import their_gpt2
 from chainrule.checkpoint import to_hugging_face
 from chainrule.config import ModelConfig
-from chainrule.generate import Decoder, Temperature
+from chainrule.generate import Decoder, Temperature, packed_model
 from chainrule.model import GPT
 
 PROMPT, WARM = 16, 3
@@ -26,7 +26,15 @@ def decoding(asked: Asked) -> Iterator[Contest]:
     """One contest for each number of rows. Weights are random and the same: a speed does not depend on them."""
     for batch, n_tokens in (SHORT_TOKENS if asked.short else TOKENS).items():
         told = {"batch": batch, "n_tokens": n_tokens}
-        sides = [Side("ours float32", "chainrule.generate", partial(read_side, "our-decoding", told, asked.threads))]
+        turned = {**told, "weights": "float32-turned"}
+        sides = [
+            Side("ours float32", "chainrule.generate", partial(read_side, "our-decoding", told, asked.threads)),
+            Side(
+                "ours float32-turned",
+                "the same weights laid out for reading (--weights float32-turned)",
+                partial(read_side, "our-decoding", turned, asked.threads),
+            ),
+        ]
         notes: tuple[str, ...] = ("transformers is not installed: ours was measured alone",)
         if find_spec("transformers"):
             read = partial(read_side, "transformers-decoding", told, asked.threads, peer=True)
@@ -48,6 +56,8 @@ def _model() -> GPT:
 def our_decoding(given: Mapping[str, Any]) -> Reading:
     """Steps behind the prompt and some warm ones."""
     model, batch, n_tokens = _model(), given["batch"], given["n_tokens"]
+    if "weights" in given:
+        model, _ = packed_model(model, given["weights"])
     decoder = Decoder(model, batch, PROMPT + n_tokens + WARM + 1, n_choices=model.config.vocab_size)
     for ids in prompts(batch):
         decoder.admit(ids, rules=(Temperature(0),))

@@ -36,7 +36,7 @@ def generate(
     seed: int = 0,
     stop: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     copies: int = 1,
-    weights: Literal["float32", "bfloat16", "int8", "int4"] = "float32",
+    weights: Literal["float32", "float32-turned", "bfloat16", "int8", "int4"] = "float32",
     lost_on: Path | None = None,
     device: Device = None,
     as_json: AsJson = False,
@@ -80,6 +80,7 @@ def generate(
         Completions of each prompt.
     weights
         How the weights are kept while the model writes: fewer bits a weight are more tokens a second, on a CPU.
+        float32-turned rounds none, and lays them out for reading.
     lost_on
         A text file; says what those weights lose on it, in bits per byte.
     """

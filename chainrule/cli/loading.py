@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
+from chainrule.base import others_cores, sleep_beside
+
 
 def load_torch(*, logged: bool = False) -> None:
     """Loads torch for the imports after it. A terminal shows it while it lasts; with `logged` a log has a line of it.
@@ -16,6 +18,8 @@ def load_torch(*, logged: bool = False) -> None:
     if "torch" in sys.modules:
         return
     with shown_while("loading torch …", logged=logged):
+        if logged:  # a training, which goes on for long; others are to answer at once
+            sleep_beside(others_cores())
         # What torch makes while it loads stays: looking through its hundred thousands of objects for garbage cost 0.1 s
         # here, and as much again in the imports after it.
         gc.disable()

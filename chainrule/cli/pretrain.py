@@ -11,7 +11,6 @@ from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.loading import shown_while
 from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.output import say
-from chainrule.cli.start import train_run
 from chainrule.config import Layer, changes_on_resume, fork_of, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
@@ -76,6 +75,9 @@ def pretrain(
     on_bad
         error, skip or replace: what to do about invalid UTF-8 and malformed rows.
     """
+    # Here, because it brings what shows a run, which the help needs not.
+    from chainrule.cli.start import train_run
+
     shortcuts = {
         "machine.device": device,
         "origin.start_from": start_from,

@@ -175,6 +175,8 @@ class MachineConfig(Section):
     """torch.compile for the loss; auto compiles on a GPU alone, and falls back with one line when it fails."""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
     """CPU threads; 0 tries 1, 2, 4 and so on, up to the cores that this process may use, and takes the quickest."""
+    when_busy: Literal["tell", "fewer-threads"] = "tell"
+    """Beside another program threads wait for each other: say so, or go on with one fewer. The step is written down."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
     cache: str = "auto"

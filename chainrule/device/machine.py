@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from chainrule.base import (
+    ASLEEP,
     DeviceError,
     ProcessorClass,
     available_memory,
@@ -134,6 +135,11 @@ def device_memory(device: str) -> tuple[int, int]:
 def _doubts(facts: MachineFacts, peaks: Peaks, precision: str) -> list[str]:
     """What should be known before a plan is believed."""
     said = []
+    if facts.spins.endswith(f"={ASLEEP}"):
+        said.append(
+            f"threads that wait sleep at once ({facts.spins}): many times as fast beside another program, and up to a "
+            "quarter slower on a machine that is quiet"
+        )
     if peaks.busy:
         late = (
             ""

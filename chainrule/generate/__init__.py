@@ -6,7 +6,7 @@ from chainrule.generate.decode import Decoder
 from chainrule.generate.entries import read_entry
 from chainrule.generate.lost import LostBits, lost_bits
 from chainrule.generate.opening import opened
-from chainrule.generate.quantise import quantised
+from chainrule.generate.quantise import packed_model, quantised
 from chainrule.generate.reading import PIECE, Prefix, Reader, Reading
 from chainrule.generate.rules import Rule, Temperature, sampling_rules
 from chainrule.generate.talk import Talk, open_talk
@@ -37,6 +37,7 @@ __all__ = [
     "open_talk",
     "open_writer",
     "opened",
+    "packed_model",
     "quantised",
     "read_entry",
     "respond",

@@ -22,6 +22,7 @@ from chainrule.model import (
     JoinedSwiGLU,
     RotatedInt8Linear,
     SwiGLUFeedForward,
+    TurnedLinear,
     can_be_flat,
     dequantised,
     four_bits,
@@ -33,7 +34,7 @@ from chainrule.model import (
     whole_numbers_are_exact,
 )
 
-Weights = Literal["float32", "bfloat16", "int8", "int4"]
+Weights = Literal["float32", "float32-turned", "bfloat16", "int8", "int4"]
 # Numbers of rows with which each packed product is tried: one token, a few, and more than any block of the kernels.
 TRIED_ROWS = (1, 3, 19)
 # Largest error over the largest result. bfloat16's inputs and outputs make 0.004 at most here; a kernel that reads past
@@ -181,6 +182,11 @@ def _bfloat16(linear: nn.Linear) -> Packing:
     return layer, layer.weight.float()
 
 
+def _turned(linear: nn.Linear) -> Packing:
+    layer = TurnedLinear(linear.weight, linear.bias)
+    return layer, layer.weight
+
+
 WHOLE = Product("int8 by whole numbers", _int8(0), _not_exact)
 PACKED = Product("int8 by torch's packed product", _int8(sys.maxsize), _not_eight)
 # The head's scores are compared with each other: rounded to bfloat16, as the packed product gives them, those near 20
@@ -190,5 +196,11 @@ HEAD = (PREPACKED, WHOLE, PACKED)
 # One row of the packed product takes half of the time of fbgemm's, whose rotation and bytes are 55 µs of calls.
 INT8 = (Product("int8 by the better of two products", _int8(FEW_ROWS), _not_both), PREPACKED, WHOLE, PACKED)
 BFLOAT16 = (Product("bfloat16", _bfloat16, _not_native),)
-PRODUCTS = {"bfloat16": BFLOAT16, "int8": INT8, "int4": (Product("int4", _int4, _not_four), *INT8)}
-HEADS = {"bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}
+TURNED = (Product("float32 by oneDNN", _turned),)
+PRODUCTS = {
+    "float32-turned": TURNED,
+    "bfloat16": BFLOAT16,
+    "int8": INT8,
+    "int4": (Product("int4", _int4, _not_four), *INT8),
+}
+HEADS = {"float32-turned": TURNED, "bfloat16": BFLOAT16, "int8": HEAD, "int4": HEAD}

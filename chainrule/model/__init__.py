@@ -47,6 +47,7 @@ from chainrule.model.previous_token import plant_previous_token
 from chainrule.model.rope import rope_speeds, unscaled_speeds
 from chainrule.model.rotated import RotatedInt8Linear
 from chainrule.model.shared import sharing
+from chainrule.model.turned import TurnedLinear
 
 __all__ = [
     "DEFAULT_ADAPTER",
@@ -69,6 +70,7 @@ __all__ = [
     "RotatedInt8Linear",
     "Span",
     "SwiGLUFeedForward",
+    "TurnedLinear",
     "WindowsLike",
     "adapted_spans",
     "adapter_in_use",

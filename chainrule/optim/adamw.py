@@ -8,6 +8,7 @@ from torch import nn
 
 from chainrule.config import Config
 from chainrule.optim.portions import Groups, portions
+from chainrule.optim.uncompiled import UncompiledAdamW
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class AdamW:
         for portion in portions({"decayed": decayed, "plain": plain}):
             yield self._part(portion)
 
-    def _part(self, portion: Groups) -> torch.optim.AdamW:
+    def _part(self, portion: Groups) -> "UncompiledAdamW":
         decay = {"decayed": self.weight_decay, "plain": 0.0}
         chosen = [
             {"params": parameters, "peak": self.lr, "weight_decay": decay[group]}
             for group, parameters in portion.items()
         ]
-        return torch.optim.AdamW(chosen, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
+        return UncompiledAdamW(chosen, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from chainrule.config import Config
 from chainrule.optim.adamw import AdamW
 from chainrule.optim.muon import MuonForMatrices
+from chainrule.optim.uncompiled import spare_compiler
 
 
 class Kind(Protocol):
@@ -46,6 +47,7 @@ class Optimizer:
     """
 
     def __init__(self, model: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> None:
+        spare_compiler()
         self.parameters = dict(model.named_parameters())
         learning = {name: one for name, one in self.parameters.items() if one.requires_grad}
         self.parts = list(OPTIMIZERS[config.optimizer.kind](config).parts(learning, dtype))

@@ -294,7 +294,10 @@ class Anchor(Record):
 
 @dataclass(frozen=True)
 class Event(Record):
-    """events.jsonl: a sentence on what happened; `turn` is a new plan of the steps, the numbers are as texts."""
+    """events.jsonl: a sentence on what happened; `turn` is a new plan of the steps, the numbers are as texts.
+
+    `threads` are those that the run goes on with from this step on.
+    """
 
     message: str = ""
     time: str = ""
@@ -302,6 +305,7 @@ class Event(Record):
     loss: str | None = None
     grad_norm: str | None = None
     turn: Mapping[str, Any] | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     if health:
         health.begin(windows)
     seed_step(config.training.seed, progress.step)
-    session.state.model.train()
+    if not session.state.model.training:  # a walk through all modules, which changes nothing after the first step
+        session.state.model.train()
     check_ids(windows, config.model.vocab_size, progress.step + 1)
     replay = config.training.replay_every and (progress.step + 1) % config.training.replay_every == 0
     settings = StepSettings(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from chainrule.checkpoint import Checkpoint
 from chainrule.train.loop import update
 from chainrule.train.meter import Meter
-from chainrule.train.replan import known_decisions, replan
+from chainrule.train.replan import replan, take_up_decisions
 from chainrule.train.resume import BITS_DEPEND_ON, other_steps
 from chainrule.train.session import Session, environment
 
@@ -17,7 +17,7 @@ def take_up(session: Session, checkpoint: Checkpoint) -> Session:
     session.lesson.begin(session)
     progress = session.state.progress
     other_steps(checkpoint, progress, session.config)
-    session.budget.known = dict(known_decisions(session.run, session.course, progress.step))
+    take_up_decisions(session)
     return session
 
 

@@ -144,6 +144,10 @@ class Budget:
     said_steps: int = 0
     """Steps of the plan that was last told."""
     said_slow: bool = False
+    known_threads: dict[int, int] = field(default_factory=dict)
+    """By step: with how many threads the run went on before it was killed."""
+    slow_after: int = 0
+    """Steps measured until threads were last changed."""
 
     @property
     def left(self) -> float:

@@ -7,7 +7,7 @@ from chainrule.run import TimePlan
 from chainrule.train.budget import guessed_costs, timetable, with_steps
 from chainrule.train.ending import Amounts, Ending, ending_of
 from chainrule.train.pace import Clock, Costs
-from chainrule.train.replan import known_decisions
+from chainrule.train.replan import take_up_decisions
 from chainrule.train.session import Session
 from chainrule.train.settings import pinned
 from chainrule.train.stages import Probed
@@ -59,7 +59,7 @@ def more_time(probed: Probed, minutes: float) -> Planned:
 def take_up_time(session: Session, kept: TimePlan) -> None:
     """On a resume: the time goes on from where the checkpoint stood, and what the run had decided later stands."""
     progress, budget = session.state.progress, session.budget
-    budget.known = known_decisions(session.run, session.course, progress.step)
+    take_up_decisions(session)
     _start(session, kept, session.course.steps)
     budget.clock = Clock(budget.clock.begun, max(progress.spent, kept.spent))
 

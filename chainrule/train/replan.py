@@ -15,6 +15,7 @@ from chainrule.base import duration_text
 from chainrule.run import Event, Plan, Replanned, RunFolder, read_start, resume_command, rows_of, write_run_json
 from chainrule.train.budget import sparse_enough
 from chainrule.train.course import Course
+from chainrule.train.fewer import follow_known, known_fewer, may_take_fewer, take_fewer, use_decided
 from chainrule.train.pace import Budget
 from chainrule.train.session import Session, write_event
 from chainrule.train.watch import silent
@@ -39,6 +40,7 @@ TURN = ("steps", "spacing", "sparse", "planned", "leg")
 def replan(session: Session) -> None:
     """Before an update: follows a decision of an earlier start, or takes one when it is time."""
     progress, budget = session.state.progress, session.budget
+    follow_known(session)
     _say_when_slow(session)
     if budget.known:
         if made := budget.known.pop(progress.step, None):
@@ -65,6 +67,14 @@ def _decide(session: Session, steps: int) -> None:
     if told:
         budget.said_steps = steps
     _follow(session, made)
+
+
+def take_up_decisions(session: Session) -> None:
+    """What the run decided from its present step on before it was killed, to be decided again: steps, threads."""
+    budget = session.budget
+    budget.known = known_decisions(session.run, session.course, session.state.progress.step)
+    budget.known_threads = known_fewer(session)
+    use_decided(session)
 
 
 def known_decisions(run: RunFolder, course: Course, step: int) -> dict[int, Mapping[str, Any]]:
@@ -143,20 +153,25 @@ def _say_when_slow(session: Session) -> None:
     """Once: steps that take much longer than at the start mean that somebody else is using the machine."""
     budget: Budget = session.budget
     pace = budget.pace
-    if budget.said_slow or pace.n_steps < 2 * MEASURED_STEPS or not pace.first:
+    if budget.said_slow or pace.n_steps - budget.slow_after < 2 * MEASURED_STEPS or not pace.first:
         return
     times = pace.costs.step / pace.first
     if times > SLOWED and pace.costs.step * pace.n_steps > pace.memory / 2:
-        budget.said_slow = True
         what = "processor" if session.facts.device == "cpu" else "machine"
         threads = session.facts.threads
-        advice = ""
-        if threads > 1 and session.facts.device == "cpu" and times > WAITING:
-            command = f"{resume_command(session.run)} --machine.threads {threads - 1}"
-            advice = (
-                f". More than its share of the cores costs that, threads wait for each other: Ctrl-C, then `{command}`"
-            )
-        session.note(
+        said = (
             f"another program is using the {what}: a step takes {times:.1f} times as long as at the start "
-            f"({duration_text(pace.costs.step)} instead of {duration_text(pace.first)}){advice}"
+            f"({duration_text(pace.costs.step)} instead of {duration_text(pace.first)})"
         )
+        waiting = threads > 1 and session.facts.device == "cpu" and times > WAITING
+        if waiting and may_take_fewer(session):
+            take_fewer(session, said)
+            return
+        budget.said_slow = True
+        if waiting:
+            command = f"{resume_command(session.run)} --machine.threads {threads - 1}"
+            said += (
+                f". More than its share of the cores costs that, threads wait for each other: Ctrl-C, then `{command}`"
+                " (a run with --machine.when-busy fewer-threads does that by itself)"
+            )
+        session.note(said)

@@ -10,7 +10,7 @@ from chainrule.checkpoint import load_checkpoint, step_folder
 from chainrule.health import Excess, sigma_excesses
 from chainrule.run import OutOfLine, SpikeRow, resume_command
 from chainrule.train.checkpoints import save, settle
-from chainrule.train.replan import known_decisions
+from chainrule.train.replan import take_up_decisions
 from chainrule.train.resume import cut_journals
 from chainrule.train.session import Session
 from chainrule.train.step import StepResult
@@ -74,7 +74,7 @@ def rewind(session: Session, result: StepResult) -> bool:
     progress.samples = before.samples
     progress.rewinds = [*before.rewinds, [before.step, target, before.samples]]
     cut_journals(session.run, target, progress.looked, session.watch)
-    session.budget.known = known_decisions(session.run, session.course, target)
+    take_up_decisions(session)
     what = tuple(OutOfLine(one.what, one.value, one.usual, one.score) for one in result.excess)
     session.append(session.run.health, SpikeRow(before.step, what, applied=False).row())
     session.note(

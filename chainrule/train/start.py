@@ -7,6 +7,7 @@ from chainrule.checkpoint import Checkpoint
 from chainrule.config import Layer, resolve
 from chainrule.run import is_begun, read_start, write_run_json
 from chainrule.train.checkpoints import prune
+from chainrule.train.fewer import use_decided
 from chainrule.train.mend import own_settings
 from chainrule.train.origin import Origin, find_origin, old_dataset, score_before
 from chainrule.train.planned import Planned, more_time, plan_time, take_up_time
@@ -92,6 +93,7 @@ def _take_up(start: Start, session: Session, checkpoint: Checkpoint | None) -> N
     if checkpoint:
         start.lesson.restore(session.config, session.state.model, checkpoint)
         session.state.restore(checkpoint)
+        use_decided(session)  # so that what is said of the bits is true
         note_differences(checkpoint, session.config, session.facts, start.run, start.watch)
     elif origin := find_origin(session.config, []):
         start.lesson.first_model(session.config, session.state.model, origin.opened)

@@ -87,15 +87,16 @@ def train_step(
         unlike = replayed(model, loss, lambda: backward(objective, windows, settings.micro_batch, settings.precision))
     norms = gradient_norms(model)
     norm = torch.linalg.vector_norm(norms)
-    loss_number, norm_number = torch.stack((loss, norm)).tolist()  # one wait for the device
+    shrink = (settings.grad_clip / (norm + 1e-6)).clamp(max=1.0)
+    loss_number, norm_number, shrink_number = torch.stack((loss, norm, shrink)).tolist()  # one wait for the device
     excess = settings.judge(loss_number, norm_number) if settings.judge else ()
     finite = math.isfinite(loss_number) and math.isfinite(norm_number)
     result = StepResult(loss_number, norm_number, finite and not excess and not unlike, excess, unlike)
     if watcher:
         watcher.before_update(norms, result)
     if result.applied:
-        if settings.grad_clip:
-            scale_gradients(model, (settings.grad_clip / (norm + 1e-6)).clamp(max=1.0))
+        if settings.grad_clip and shrink_number < 1.0:
+            scale_gradients(model, shrink_number)
         optimizer.step(settings.factor, watcher.moving if watcher else None)
         if watcher:
             watcher.after_update()
@@ -130,7 +131,7 @@ def gradient_norms(model: nn.Module) -> Float[Tensor, " P"]:
     return parameter_norms(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
 
 
-def scale_gradients(model: nn.Module, factor: Tensor) -> None:
+def scale_gradients(model: nn.Module, factor: float) -> None:
     """Multiplies every gradient in place."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     torch._foreach_mul_(gradients, factor)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from chainrule import spin_less
-from chainrule.base import CLASSES, processor_name, spins
+from chainrule.base import CLASSES, busy_seconds, found_cores, processor_name, sleep_beside, spins
 from chainrule.base.macos import sysctl_values
 from chainrule.base.processor import class_of, cpuinfo_value, lowered_by, sysctl_flags
 
@@ -78,6 +78,38 @@ def test_spinning_is_set_before_torch_is_loaded_unless_the_user_has_decided():
     assert spins(spin_less({"GOMP_SPINCOUNT": "7"}, loaded=[])) == "GOMP_SPINCOUNT=7"
     assert spins(spin_less({"OMP_WAIT_POLICY": "passive"}, loaded=[])) == "OMP_WAIT_POLICY=passive"
     assert spins(spin_less({}, loaded=["torch"])) == "the default"
+
+
+def test_beside_another_program_threads_sleep_at_once_unless_the_user_has_decided():
+    def set_beside(others: float, loaded=(), **environment: str) -> str:
+        assert sleep_beside(others, environment, loaded) == (environment.get("GOMP_SPINCOUNT") == "0")
+        return spins(environment)
+
+    assert set_beside(1.0, GOMP_SPINCOUNT="10000") == "GOMP_SPINCOUNT=0"
+    assert set_beside(0.2, GOMP_SPINCOUNT="10000") == "GOMP_SPINCOUNT=10000"
+    assert set_beside(1.0, GOMP_SPINCOUNT="7") == "GOMP_SPINCOUNT=7"
+    assert set_beside(1.0, ["torch"], GOMP_SPINCOUNT="10000") == "GOMP_SPINCOUNT=10000"
+    assert set_beside(1.0, OMP_WAIT_POLICY="active") == "OMP_WAIT_POLICY=active"
+
+
+@pytest.mark.skipif(busy_seconds() is None, reason="the system does not tell how long its processors computed")
+def test_a_training_that_begins_beside_others_lets_its_threads_sleep():
+    environment = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = (
+        "import os; from chainrule.cli.loading import load_torch; load_torch({}); print(os.environ['GOMP_SPINCOUNT'])"
+    )
+    burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(found_cores().logical)]
+    try:
+        told = [
+            subprocess.run([sys.executable, "-c", code.format(words)], env=environment, capture_output=True, text=True)
+            for words in ("logged=True", "")
+        ]
+    finally:
+        for one in burning:
+            one.kill()
+            one.wait()
+    # What only answers a question does not wait to see who else is there.
+    assert [one.stdout.split()[-1] for one in told] == ["0", "10000"], told
 
 
 def test_importing_chainrule_sets_it_before_any_room_can_load_torch():

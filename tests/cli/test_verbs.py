@@ -13,7 +13,7 @@ from chainrule import __version__
 from chainrule.base import ConfigError, TrainingError
 from chainrule.cli import main
 from chainrule.cli.meant import FLAGS, NOTES
-from chainrule.cli.verbs import VERBS
+from chainrule.cli.verbs import VERBS, command_line
 from chainrule.config import PRESETS, Config
 
 COMMAND = [sys.executable, "-m", "chainrule"]
@@ -294,3 +294,18 @@ def test_ctrl_c_anywhere_ends_with_130():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 128 + signal.SIGINT
     assert done.stderr == "chainrule: interrupted\n"
+
+
+@pytest.mark.parametrize("words", [["pretrain", "--help"], ["generate", "-h", "runs/x"]])
+def test_help_is_what_the_parser_prints_and_does_nothing(words, capsys, monkeypatch):
+    command_line(words[0], words[1:])(words)
+    parsed = capsys.readouterr().out
+    monkeypatch.setattr("cyclopts.App.__call__", lambda *_: pytest.fail("the options are read twice"))
+    assert main(words) == 0
+    assert capsys.readouterr().out == parsed and "--device" in parsed
+
+
+def test_help_of_a_training_does_not_load_what_shows_one():
+    script = "import sys; from chainrule.cli import main; main(['pretrain', '--help']); sys.exit('{}' in sys.modules)"
+    for room in ("chainrule.panel", "chainrule.log", "torch"):
+        assert subprocess.run([sys.executable, "-c", script.format(room)], stdout=subprocess.DEVNULL).returncode == 0

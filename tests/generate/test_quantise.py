@@ -11,7 +11,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import ModelConfig
 from chainrule.generate import generate, lost_bits, quantised, sampling_rules
 from chainrule.generate import quantise as room
-from chainrule.model import GPT, Int4Linear, Int8Linear
+from chainrule.model import GPT, Int4Linear, Int8Linear, TurnedLinear
 from chainrule.model.packed import PackedLinear
 from chainrule.tokenizer.train import byte_tokenizer
 
@@ -47,6 +47,22 @@ def test_packed_weights_give_nearly_the_scores_of_the_full_ones(family, weights)
     assert share < {"int8": 0.03, "int4": 0.4, "bfloat16": 0.03}[weights] and (share > 0 or said)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_turned_weights_are_the_same_numbers_and_write_the_same_text(family):
+    full, said = opened(**FAMILIES[family]), list[str]()
+    turned = quantised(full, "float32-turned", on_fallback=said.append)
+    assert not said and any(isinstance(one, TurnedLinear) for one in turned.model.modules())
+    ids = torch.randint(0, 256, (2, 30), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(turned.model(ids), full.model(ids), rtol=0, atol=1e-4)
+    rules = sampling_rules(temperature=0)
+    texts = [
+        [one.text for one in generate(model.model, model.tokenizer, ["The ", "A row"], max_new_tokens=20, rules=rules)]
+        for model in (full, turned)
+    ]
+    assert texts[0] == texts[1]
+
+
 @pytest.mark.parametrize("weights", ["int8", "int4"])
 def test_the_full_model_stays_as_it_was_and_shares_what_was_not_packed(weights):
     full = opened(**FAMILIES["llama"])
@@ -64,7 +80,8 @@ def test_the_full_model_stays_as_it_was_and_shares_what_was_not_packed(weights):
 def test_full_weights_are_the_model_itself_and_other_words_are_refused():
     full = opened()
     assert quantised(full, "float32") is full
-    with pytest.raises(ConfigError, match="weights='int3' are none that can be had; use float32, bfloat16, int8, int4"):
+    words = "weights='int3' are none that can be had; use float32, float32-turned, bfloat16, int8, int4"
+    with pytest.raises(ConfigError, match=words):
         quantised(full, "int3")
 
 

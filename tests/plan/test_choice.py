@@ -92,6 +92,16 @@ def test_intervals_are_shares_of_the_run():
     assert 3 <= training.steps / training.save_every <= 4
 
 
+@pytest.mark.parametrize("minutes", [5, 15, 60])
+def test_looks_cost_a_fiftieth_of_what_is_learnt_from(minutes):
+    config = chosen(minutes=minutes).config
+    training = config.training
+    learnt = training.steps * training.batch_tokens
+    # A look costs a third of learning from the same tokens, and there are no fewer than eight windows of it.
+    looked = training.steps / training.eval_every * training.eval_tokens / 3
+    assert 0.012 < looked / learnt < 0.025 or training.eval_tokens == 8 * config.model.context_length
+
+
 @pytest.mark.parametrize("minutes", [0, -3, float("nan"), float("inf")])
 def test_a_budget_that_is_no_time_is_refused(minutes):
     with pytest.raises(ConfigError, match="no time to train in"):
