@@ -51,6 +51,7 @@ from chainrule.base.units import (
     ratio_text,
     speed_text,
 )
+from chainrule.base.user_cache import user_cache
 
 __all__ = [
     "CLASSES",
@@ -110,6 +111,7 @@ __all__ = [
     "unsealed",
     "usable_cores",
     "usable_memory",
+    "user_cache",
     "whole_file",
     "with_letters_told",
     "write_bytes",

@@ -33,7 +33,8 @@ SAFE_ON_RESUME = frozenset(
 # These change how a step is computed and not what: sums are rounded in another order, or to another format. A run must
 # be able to leave its machine, so they are taken up, and said.
 ROUNDED_ON_RESUME = frozenset(
-    f"machine.{key}" for key in ("device", "precision", "compile", "threads", "micro_batch", "activation_checkpointing")
+    f"machine.{key}"
+    for key in ("device", "precision", "kernels", "compile", "threads", "micro_batch", "activation_checkpointing")
 )
 LENGTH = "training.steps"
 # What a fork may change besides: how it goes on, and neither what the weights are nor what they are learnt from.

@@ -1,0 +1,7 @@
+"""Operations of a model as one call of our own in the place of several of torch's, each with its reference."""
+
+from chainrule.kernels.norm import rms_norm
+from chainrule.kernels.swiglu import gated
+from chainrule.kernels.use import Kernels, use_kernels
+
+__all__ = ["Kernels", "gated", "rms_norm", "use_kernels"]

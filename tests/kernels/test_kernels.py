@@ -1,0 +1,257 @@
+"""Our kernels beside torch's operations: values and gradients, every odd shape, and who must not see them."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from chainrule.base import DeviceError
+from chainrule.config import ModelConfig
+from chainrule.kernels import gated, rms_norm, use_kernels
+from chainrule.kernels.build import _compiler
+from chainrule.model import GPT
+
+try:
+    _compiler({})
+except DeviceError:
+    pytest.skip("no C++ compiler is here", allow_module_level=True)
+
+# Of the largest number of a result, or of 1: the gradient of a norm of one number is nearly 0, by a difference. In
+# bfloat16 one rounding of ours stands against two of torch's, 2^-8 each.
+CLOSE = {torch.float32: 4e-6, torch.bfloat16: 1.2e-2}
+ROWS, WIDTHS = (1, 3, 65, 130), (1, 7, 33, 64, 130)
+
+
+def random(*shape, dtype=torch.float32, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def norm_of(x, weight):
+    return rms_norm(x, weight, 1e-5)
+
+
+def norm_inputs(rows, width, dtype):
+    return random(rows, width, dtype=dtype), 1 + 0.3 * random(width, seed=1)
+
+
+def gated_inputs(rows, width, dtype):
+    return 3 * random(rows, width, dtype=dtype), random(rows, width, dtype=dtype, seed=1)
+
+
+KERNELS = {"rms_norm": (norm_of, norm_inputs), "gated": (gated, gated_inputs)}
+each_kernel = pytest.mark.parametrize("name", KERNELS)
+
+
+def result_and_gradients(function, inputs, create_graph=False):
+    leaves = [one.detach().clone().requires_grad_(one.is_floating_point()) for one in inputs]
+    result = function(*leaves)
+    upstream = random(*result.shape, seed=9).to(result.dtype)
+    wanted = [one for one in leaves if one.requires_grad]
+    return [result, *torch.autograd.grad(result, wanted, upstream, create_graph=create_graph)]
+
+
+def both_ways(function, inputs):
+    """By torch, and by ours."""
+    use_kernels("off")
+    theirs = result_and_gradients(function, inputs)
+    assert use_kernels("auto").name.startswith("own")
+    return theirs, result_and_gradients(function, inputs)
+
+
+def is_ours(tensor):
+    return tensor.grad_fn is not None and tensor.grad_fn.name() == "_FusedBackward"
+
+
+@each_kernel
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+def test_values_and_gradients_are_torchs_for_every_odd_shape(name, dtype):
+    function, make = KERNELS[name]
+    for rows in ROWS:
+        for width in WIDTHS:
+            theirs, ours = both_ways(function, make(rows, width, dtype))
+            assert is_ours(ours[0])
+            for expected, found in zip(theirs, ours, strict=True):
+                assert found.dtype == expected.dtype and found.shape == expected.shape
+                error = (found.double() - expected.double()).abs().max() / expected.double().abs().max().clamp(min=1)
+                assert error <= CLOSE[dtype], f"{rows} x {width}: {error:.1e}"
+
+
+@each_kernel
+def test_the_error_against_float64_is_of_the_size_of_torchs(name):
+    function, make = KERNELS[name]
+    inputs = make(130, 384, torch.float32)
+    exact = result_and_gradients(function, [one.double() for one in inputs])
+    theirs, ours = both_ways(function, inputs)
+    for true, expected, found in zip(exact, theirs, ours, strict=True):
+        theirs_off, ours_off = ((one.double() - true).abs().max() for one in (expected, found))
+        assert ours_off <= 4 * theirs_off
+
+
+@each_kernel
+def test_no_bit_depends_on_the_number_of_threads(name):
+    function, make = KERNELS[name]
+    use_kernels("auto")
+    inputs, found = make(1000, 130, torch.float32), []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 7):
+            torch.set_num_threads(threads)
+            found.append(result_and_gradients(function, inputs))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
+@each_kernel
+def test_inputs_may_lie_anywhere_and_be_empty(name):
+    function, make = KERNELS[name]
+    first, second = make(8, 48, torch.float32)
+    for apart in (first.T.contiguous().T, first[::2], first.view(2, 4, 48).transpose(0, 1), first[:0]):
+        beside = second if second.dim() == 1 else second.reshape(-1)[: apart.numel()].view(apart.shape)
+        theirs, ours = both_ways(function, (apart, beside))
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(theirs, ours, strict=True))
+
+
+@each_kernel
+def test_what_is_no_number_stays_none(name):
+    function, make = KERNELS[name]
+    inputs = make(4, 40, torch.float32)
+    inputs[0][1, 37] = float("nan")
+    theirs, ours = both_ways(function, inputs)
+    assert all(torch.equal(a.isnan(), b.isnan()) for a, b in zip(theirs, ours, strict=True))
+
+
+@each_kernel
+def test_other_formats_and_devices_are_torchs(name):
+    function, make = KERNELS[name]
+    use_kernels("auto")
+    inputs = make(3, 33, torch.float32)
+    doubled = [one.double().requires_grad_() for one in inputs]
+    assert not is_ours(function(*doubled)) and torch.autograd.gradcheck(function, doubled)
+    assert function(*(one.to("meta") for one in inputs)).is_meta
+    assert function(*(one.half() for one in inputs)).dtype == torch.float16
+
+
+class Heard(TorchDispatchMode):
+    """The operations of torch that happen."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@each_kernel
+def test_a_recording_hears_torchs_operations_forwards_and_backwards(name):
+    function, make = KERNELS[name]
+    use_kernels("auto")
+    leaves = [one.requires_grad_() for one in make(3, 33, torch.float32)]
+    with Heard() as whole:
+        function(*leaves).sum().backward()
+    assert any("mul" in one for one in whole.names)
+    # Watched from the gradient on alone: then the operations of the reference happen once more.
+    result = function(*leaves)
+    assert is_ours(result)
+    for leaf in leaves:
+        leaf.grad = None
+    with Heard() as backward:
+        result.sum().backward()
+    assert any("mul" in one for one in backward.names) and all(leaf.grad is not None for leaf in leaves)
+
+
+@each_kernel
+def test_gradients_can_be_differentiated_again(name):
+    function, make = KERNELS[name]
+    inputs = make(3, 9, torch.float32)
+    second = []
+    for kernels in ("off", "auto"):
+        use_kernels(kernels)
+        first, *rest = (one.clone().requires_grad_() for one in inputs)
+        (slope,) = torch.autograd.grad(function(first, *rest).square().sum(), first, create_graph=True)
+        second.append(torch.autograd.grad(slope.square().sum(), first)[0])
+    assert torch.allclose(*second, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@each_kernel
+def test_transforms_and_forward_derivatives_are_torchs(name):
+    function, make = KERNELS[name]
+    inputs = make(5, 9, torch.float32)
+    tangents = tuple(torch.ones_like(one) for one in inputs)
+    found = []
+    for kernels in ("off", "auto"):
+        use_kernels(kernels)
+        dims = tuple(0 if one.dim() > 1 else None for one in inputs)
+        mapped = torch.func.vmap(function, in_dims=dims)(*inputs)
+        found.append((mapped, *torch.func.jvp(function, inputs, tangents)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@each_kernel
+def test_autocast_and_no_grad_change_no_format(name):
+    function, make = KERNELS[name]
+    inputs = make(5, 40, torch.float32)
+    use_kernels("off")
+    expected = function(*inputs)
+    use_kernels("auto")
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = function(*inputs)
+    assert found.dtype == expected.dtype and torch.allclose(found, expected, atol=1e-5)
+
+
+def test_only_what_learns_gets_a_gradient():
+    use_kernels("auto")
+    x, weight = norm_inputs(4, 8, torch.float32)
+    rms_norm(x, weight.requires_grad_(), 1e-5).sum().backward()
+    assert x.grad is None and weight.grad is not None
+
+
+def small_gpt():
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=50,
+        context_length=16,
+        emb_dim=32,
+        n_heads=2,
+        n_layers=2,
+        norm="rmsnorm",
+        position="rope",
+        activation="swiglu",
+        qk_norm=True,
+        bias=False,
+        drop_rate=0.0,
+    )
+    return GPT(config)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_gpt_has_the_same_loss_and_gradients(checkpointing):
+    model = small_gpt()
+    ids = torch.randint(0, 50, (2, 17), generator=torch.Generator().manual_seed(1))
+    found = []
+    for kernels in ("off", "auto"):
+        use_kernels(kernels)
+        one = copy.deepcopy(model).train()
+        one.checkpointing = checkpointing
+        loss = one.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        found.append([loss, *(parameter.grad for parameter in one.parameters())])
+    assert not torch.equal(found[0][1], found[1][1]), "ours were not used"
+    for expected, ours in zip(*found, strict=True):
+        assert (ours - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
+def test_exported_programs_hold_torchs_operations():
+    use_kernels("auto")
+
+    class Norm(nn.Module):
+        def forward(self, x, weight):
+            return rms_norm(x, weight, 1e-5)
+
+    program = torch.export.export(Norm(), norm_inputs(4, 8, torch.float32))
+    assert any("rsqrt" in str(node.target) for node in program.graph.nodes)
