@@ -57,14 +57,19 @@ def computed(kernel: Kernel, *inputs: Tensor) -> Tensor:
 
     Else by torch's operations, which is what compilers, transforms, recordings and other devices see.
     """
-    if torch.compiler.is_compiling() or InUse.library is None or _watched() or not _plain(inputs):
-        return kernel.reference(*inputs)
-    if not kernel.fits(*inputs):
+    if not (usable(*inputs) and kernel.fits(*inputs)):
         return kernel.reference(*inputs)
     if torch.is_grad_enabled() and any(one.requires_grad for one in inputs):
         result: Tensor = _Fused.apply(kernel, *inputs)  # type: ignore[no-untyped-call]
         return result
     return kernel.forward(*inputs)[0]
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether a library is in use, nobody watches, and these are plain tensors of this machine's memory."""
+    if torch.compiler.is_compiling() or InUse.library is None or _watched():
+        return False
+    return all(type(one) in PLAIN and one.is_cpu and one.layout is torch.strided for one in tensors)
 
 
 class _Fused(torch.autograd.Function):
@@ -81,7 +86,7 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors  # once: activation checkpointing computes them again for whoever asks
         inputs, kept = saved[: ctx.n_inputs], saved[ctx.n_inputs :]
-        if torch.is_grad_enabled() or InUse.library is None or _watched() or not _plain((gradient, *inputs)):
+        if torch.is_grad_enabled() or not usable(gradient, *inputs):
             return None, *_by_autograd(ctx.kernel, inputs, ctx.needs_input_grad[1:], gradient)
         return None, *ctx.kernel.backward(gradient, inputs, kept)
 
@@ -104,8 +109,3 @@ def _watched() -> bool:
         or torch.autograd.forward_ad._current_level >= 0
         or torch._C._get_tracing_state() is not None
     )
-
-
-def _plain(tensors: tuple[Tensor, ...]) -> bool:
-    """Whether they are nothing but numbers in this machine's memory."""
-    return all(type(one) in PLAIN and one.is_cpu and one.layout is torch.strided for one in tensors)

@@ -29,10 +29,10 @@ class Library:
         """Whether they compute on torch's threads; else on the caller's alone."""
 
     def function(self, name: str, arguments: str) -> Callable[..., Any]:
-        """The function of that name; `arguments` has a letter of KINDS for each."""
+        """The function of that name; `arguments` has a letter of KINDS for each. Few return anything."""
         found = self._native[name]
         found.argtypes = tuple(KINDS[letter] for letter in arguments)
-        found.restype = None
+        found.restype = ctypes.c_long
         return found
 
     def _share_threads(self) -> bool:

@@ -1,14 +1,17 @@
 """Which kernels this process computes with: ours, once they have been built and tried, or torch's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from chainrule.base import DeviceError
 from chainrule.kernels.build import built_library
+from chainrule.kernels.cross_entropy import trial as cross_entropy_trial
 from chainrule.kernels.fused import InUse, Kernel
+from chainrule.kernels.gelu import trial as gelu_trial
 from chainrule.kernels.library import Library
 from chainrule.kernels.norm import trial as norm_trial
 from chainrule.kernels.swiglu import trial as swiglu_trial
@@ -16,7 +19,13 @@ from chainrule.kernels.swiglu import trial as swiglu_trial
 TORCH = "torch"
 # One step of bfloat16 is 2^-8 = 0.4 %; float32 leaves the last bits to the order of a sum.
 CLOSE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
-TRIALS = (norm_trial, swiglu_trial)
+# One of each kernel, as its file makes it: something that is put through library and reference.
+TRIALS: tuple[Callable[[torch.dtype, torch.Generator], tuple[Any, ...]], ...] = (
+    norm_trial,
+    swiglu_trial,
+    gelu_trial,
+    cross_entropy_trial,
+)
 
 
 @dataclass(frozen=True)

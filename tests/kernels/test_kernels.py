@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from chainrule.base import DeviceError
 from chainrule.config import ModelConfig
-from chainrule.kernels import gated, rms_norm, use_kernels
+from chainrule.kernels import cross_entropies, gated, gelu, loss_turned_into_gradient, rms_norm, use_kernels
 from chainrule.kernels.build import _compiler
 from chainrule.model import GPT
 
@@ -40,7 +40,22 @@ def gated_inputs(rows, width, dtype):
     return 3 * random(rows, width, dtype=dtype), random(rows, width, dtype=dtype, seed=1)
 
 
-KERNELS = {"rms_norm": (norm_of, norm_inputs), "gated": (gated, gated_inputs)}
+def gelu_inputs(rows, width, dtype):
+    return (3 * random(rows, width, dtype=dtype),)
+
+
+def loss_inputs(rows, width, dtype):
+    targets = torch.randint(0, width, (rows,), generator=torch.Generator().manual_seed(2))
+    return 3 * random(rows, width, dtype=dtype), targets.where(torch.arange(rows) % 5 != 3, -100)
+
+
+KERNELS = {
+    "rms_norm": (norm_of, norm_inputs),
+    "gated": (gated, gated_inputs),
+    "gelu": (gelu, gelu_inputs),
+    "cross_entropies": (cross_entropies, loss_inputs),
+}
+HEARD = {"rms_norm": "rsqrt", "gated": "silu", "gelu": "gelu", "cross_entropies": "log_softmax"}
 each_kernel = pytest.mark.parametrize("name", KERNELS)
 
 
@@ -58,6 +73,11 @@ def both_ways(function, inputs):
     theirs = result_and_gradients(function, inputs)
     assert use_kernels("auto").name.startswith("own")
     return theirs, result_and_gradients(function, inputs)
+
+
+def learning(inputs, dtype=None):
+    """The inputs as leaves; targets stay what they are."""
+    return [one.to(dtype).requires_grad_() if one.is_floating_point() else one for one in inputs]
 
 
 def is_ours(tensor):
@@ -82,7 +102,7 @@ def test_values_and_gradients_are_torchs_for_every_odd_shape(name, dtype):
 def test_the_error_against_float64_is_of_the_size_of_torchs(name):
     function, make = KERNELS[name]
     inputs = make(130, 384, torch.float32)
-    exact = result_and_gradients(function, [one.double() for one in inputs])
+    exact = result_and_gradients(function, learning(inputs, torch.float64))
     theirs, ours = both_ways(function, inputs)
     for true, expected, found in zip(exact, theirs, ours, strict=True):
         theirs_off, ours_off = ((one.double() - true).abs().max() for one in (expected, found))
@@ -105,13 +125,21 @@ def test_no_bit_depends_on_the_number_of_threads(name):
 
 
 @each_kernel
-def test_inputs_may_lie_anywhere_and_be_empty(name):
+@pytest.mark.parametrize(
+    "lie",
+    [lambda x: x.mT.contiguous().mT if x.dim() > 1 else x, lambda x: x[::2], lambda x: x[:0]],
+    ids=["T", "2", "0"],
+)
+def test_inputs_may_lie_anywhere_and_be_empty(name, lie):
     function, make = KERNELS[name]
-    first, second = make(8, 48, torch.float32)
-    for apart in (first.T.contiguous().T, first[::2], first.view(2, 4, 48).transpose(0, 1), first[:0]):
-        beside = second if second.dim() == 1 else second.reshape(-1)[: apart.numel()].view(apart.shape)
-        theirs, ours = both_ways(function, (apart, beside))
-        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(theirs, ours, strict=True))
+    theirs, ours = both_ways(function, [lie(one) if len(one) == 8 else one for one in make(8, 48, torch.float32)])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(theirs, ours, strict=True))
+
+
+def test_heads_that_lie_between_each_other_are_normalised_where_they_are():
+    heads, weight = random(2, 5, 6, 16), random(16)
+    theirs, ours = both_ways(norm_of, (heads.transpose(1, 2)[:, :4], weight))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(theirs, ours, strict=True))
 
 
 @each_kernel
@@ -128,10 +156,10 @@ def test_other_formats_and_devices_are_torchs(name):
     function, make = KERNELS[name]
     use_kernels("auto")
     inputs = make(3, 33, torch.float32)
-    doubled = [one.double().requires_grad_() for one in inputs]
+    doubled = learning(inputs, torch.float64)
     assert not is_ours(function(*doubled)) and torch.autograd.gradcheck(function, doubled)
     assert function(*(one.to("meta") for one in inputs)).is_meta
-    assert function(*(one.half() for one in inputs)).dtype == torch.float16
+    assert not is_ours(function(*learning(inputs, torch.float16)))
 
 
 class Heard(TorchDispatchMode):
@@ -150,18 +178,17 @@ class Heard(TorchDispatchMode):
 def test_a_recording_hears_torchs_operations_forwards_and_backwards(name):
     function, make = KERNELS[name]
     use_kernels("auto")
-    leaves = [one.requires_grad_() for one in make(3, 33, torch.float32)]
+    leaves = learning(make(3, 33, torch.float32))
     with Heard() as whole:
         function(*leaves).sum().backward()
-    assert any("mul" in one for one in whole.names)
+    assert any(HEARD[name] in one for one in whole.names)
     # Watched from the gradient on alone: then the operations of the reference happen once more.
     result = function(*leaves)
     assert is_ours(result)
-    for leaf in leaves:
-        leaf.grad = None
     with Heard() as backward:
-        result.sum().backward()
-    assert any("mul" in one for one in backward.names) and all(leaf.grad is not None for leaf in leaves)
+        found = torch.autograd.grad(result.sum(), [leaf for leaf in leaves if leaf.requires_grad])
+    assert any(HEARD[name] in one for one in backward.names)
+    assert all(torch.equal(gradient, leaf.grad) for gradient, leaf in zip(found, leaves, strict=False))
 
 
 @each_kernel
@@ -171,14 +198,14 @@ def test_gradients_can_be_differentiated_again(name):
     second = []
     for kernels in ("off", "auto"):
         use_kernels(kernels)
-        first, *rest = (one.clone().requires_grad_() for one in inputs)
+        first, *rest = learning([one.clone() for one in inputs])
         (slope,) = torch.autograd.grad(function(first, *rest).square().sum(), first, create_graph=True)
         second.append(torch.autograd.grad(slope.square().sum(), first)[0])
     assert torch.allclose(*second, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
-@each_kernel
+@pytest.mark.parametrize("name", ["rms_norm", "gated", "gelu"])
 def test_transforms_and_forward_derivatives_are_torchs(name):
     function, make = KERNELS[name]
     inputs = make(5, 9, torch.float32)
@@ -255,3 +282,25 @@ def test_exported_programs_hold_torchs_operations():
 
     program = torch.export.export(Norm(), norm_inputs(4, 8, torch.float32))
     assert any("rsqrt" in str(node.target) for node in program.graph.nodes)
+
+
+def test_a_target_beyond_the_vocabulary_is_refused_and_nothing_is_read_there():
+    use_kernels("auto")
+    for wrong in (-1, 7):
+        with pytest.raises(IndexError, match=f"target {wrong} "):
+            cross_entropies(random(2, 7), torch.tensor([3, wrong]))
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+def test_a_loss_leaves_its_gradient_in_the_place_of_the_logits(dtype):
+    logits, targets = loss_inputs(65, 33, dtype)
+    leaf, share = logits.clone().requires_grad_(), torch.tensor(0.25)
+    expected = cross_entropies(leaf, targets).sum() * share
+    expected.backward()
+    assert loss_turned_into_gradient(logits, targets, share) is None, "none is in use"
+    assert torch.equal(logits, leaf.detach())
+    use_kernels("auto")
+    place = logits.data_ptr()
+    loss = loss_turned_into_gradient(logits, targets, share)
+    assert torch.allclose(loss, expected) and logits.data_ptr() == place
+    assert (logits - leaf.grad).abs().max() <= CLOSE[dtype]

@@ -1,6 +1,8 @@
 // Work in blocks on torch's own threads: a second pool would fight with it for the cores.
 #pragma once
 
+#include "vector.h"
+
 // The OpenMP runtime that torch has loaded; all null: one thread.
 struct Runtime {
     void (*parallel)(void (*work)(void*), void* with, unsigned threads, unsigned flags);
@@ -45,3 +47,13 @@ void each_block(long n_blocks, long block_numbers, Work work) {
 // The blocks of `count` things, `size` at a time.
 constexpr long blocks_of(long count, long size) { return (count + size - 1) / size; }
 constexpr long smaller(long a, long b) { return a < b ? a : b; }
+
+// step(first, n) for all of `count` numbers, LANES of them or fewer at a time: for what is done number by number.
+template <class Step>
+void each_stretch(long count, Step step) {
+    constexpr long NUMBERS = 8192;
+    each_block(blocks_of(count, NUMBERS), NUMBERS, [=](long block) {
+        const long first = block * NUMBERS;
+        sweep(smaller(NUMBERS, count - first), [&](long at, int n) { step(first + at, n); });
+    });
+}

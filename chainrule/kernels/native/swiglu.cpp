@@ -4,16 +4,6 @@
 
 namespace {
 
-constexpr long NUMBERS = 8192;
-
-template <class Step>
-void each_stretch(long count, Step step) {
-    each_block(blocks_of(count, NUMBERS), NUMBERS, [=](long block) {
-        const long first = block * NUMBERS;
-        sweep(smaller(NUMBERS, count - first), [&](long at, int n) { step(first + at, n); });
-    });
-}
-
 template <class T>
 void forward(const T* gate, const T* up, T* y, long count) {
     each_stretch(count, [=](long at, int n) {

@@ -36,6 +36,19 @@ inline Vector load(const bfloat16* from, int n) {
     return (Vector)(__builtin_convertvector(x, Words) << 16);
 }
 
+// The same with minus infinity in the other lanes, which neither a maximum nor a sum of powers of e notices.
+inline Vector load_or_lowest(const float* from, int n) {
+    Vector x = splat(-__builtin_inff());
+    std::memcpy(&x, from, n * sizeof(float));
+    return x;
+}
+
+inline Vector load_or_lowest(const bfloat16* from, int n) {
+    Halves x = Halves{} + uint16_t(0xff80);
+    std::memcpy(&x, from, n * sizeof(bfloat16));
+    return (Vector)(__builtin_convertvector(x, Words) << 16);
+}
+
 inline void store(float* to, Vector x, int n) { std::memcpy(to, &x, n * sizeof(float)); }
 
 // To the nearest, ties to even; what is not a number stays so.
@@ -74,10 +87,12 @@ inline float largest(Vector x) {
 
 inline Vector power_of_two(Integers exponent) { return (Vector)((exponent + 127) << 23); }
 
-// e^x to 2 ulp, by Cephes' polynomial on |r| <= ln 2 / 2: 0 from -104 down, infinity from 89 up, NaN stays NaN.
-inline Vector exponential(Vector x) {
-    x = x < -104.0f ? splat(-104.0f) : x;
-    x = x > 89.0f ? splat(89.0f) : x;
+// e^x to 2 ulp, by Cephes' polynomial on |r| <= ln 2 / 2: 0 below LEAST, infinity from 88.73 up, NaN stays NaN.
+// Below LEAST results and steps on the way would be subnormal, at a hundred cycles each.
+inline Vector exponential(Vector given) {
+    constexpr float LEAST = -86.6f, MOST = 89.0f;
+    Vector x = given < LEAST ? splat(LEAST) : given;
+    x = x > MOST ? splat(MOST) : x;
     constexpr float TO_WHOLE = 12582912.0f;  // 1.5 * 2^23: what is added to it is rounded to a whole number
     const Vector whole = (x * 1.44269504088896341f + TO_WHOLE) - TO_WHOLE;
     // ln 2 in two parts, the first so short that its product with a whole number is exact
@@ -88,9 +103,9 @@ inline Vector exponential(Vector x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    // 2^whole in two factors, because 2^128 and 2^-150 are no numbers of this format
-    const Integers exponent = __builtin_convertvector(whole, Integers), half = exponent >> 1;
-    return p * power_of_two(half) * power_of_two(exponent - half);
+    // in two factors, because 2^128 is no number of this format
+    const Vector y = p * power_of_two(__builtin_convertvector(whole, Integers) - 1) * 2.0f;
+    return given < LEAST ? Vector{} : y;
 }
 
 // 1 / (1 + e^-x)

@@ -1,0 +1,121 @@
+"""Our kernels against torch's operations: each alone, and in whole training steps.
+
+    python benchmarks/kernels.py [--rounds 7] [--only rms_norm gelu …] [--steps] [--precision float32]
+    ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernels.py --precision float32
+
+Processor time of one thread, torch and ours in turn, the best of the rounds: forward and backward pass of 4,096 rows, or
+with `--steps` a whole update of a model of 0.8M or 10.8M parameters, forward, backward and optimizer.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from about import print_about
+from torch import Tensor
+
+from chainrule.config import Config, Layer, modern, resolve
+from chainrule.device import Precision, freed_memory_kept
+from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, use_kernels
+from chainrule.model import GPT
+from chainrule.optim import Optimizer
+
+ROWS, WIDTHS = 4096, (128, 384, 768)
+# Width, heads, layers, context, windows.
+MODELS = {"0.8M": (128, 4, 4, 64, 12), "10.8M": (384, 6, 6, 256, 4)}
+
+
+def random(*shape: int, dtype: torch.dtype) -> Tensor:
+    return torch.randn(*shape).to(dtype).requires_grad_()
+
+
+def passing(function: Callable[..., Tensor], *inputs: Tensor) -> Callable[[], object]:
+    """Forward and backward."""
+    upstream = torch.ones_like(function(*inputs))
+    learning = [one for one in inputs if one.requires_grad]
+    return lambda: torch.autograd.grad(function(*inputs), learning, upstream)
+
+
+def cases(width: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """Every kernel as a model of this width asks for it; a loss with as many entries as numbers in a wide layer."""
+    weight, targets = torch.ones(width, requires_grad=True), torch.randint(0, 4 * width, (ROWS,))
+    hidden = 8 * width // 3
+    return {
+        "rms_norm": passing(partial(rms_norm, eps=1e-5), random(ROWS, width, dtype=dtype), weight),
+        "gated": passing(gated, random(ROWS, hidden, dtype=dtype), random(ROWS, hidden, dtype=dtype)),
+        "gelu": passing(gelu, random(ROWS, 4 * width, dtype=dtype)),
+        "cross_entropies": passing(lambda x: cross_entropies(x, targets), random(ROWS, 4 * width, dtype=dtype)),
+    }
+
+
+def alternating(action: Callable[[], object], rounds: int) -> dict[str, float]:
+    """Milliseconds of processor time by kernels: the best of the rounds."""
+    best: dict[str, float] = {}
+    for _ in range(rounds + 1):
+        for kernels in ("off", "auto"):
+            use_kernels(kernels)
+            action()
+            start = time.thread_time()
+            action()
+            best[kernels] = min(1e3 * (time.thread_time() - start), best.get(kernels, float("inf")))
+    return best
+
+
+def print_row(name: str, best: dict[str, float]) -> None:
+    print(f"{name:44s} torch {best['off']:9.2f} ms  ours {best['auto']:9.2f} ms  {best['off'] / best['auto']:5.2f}x")
+
+
+def model_of(size: str, kind: str) -> Config:
+    width, heads, layers, context, _ = MODELS[size]
+    shape = modern(width, heads, layers, context, 257)
+    gpt2 = {"emb_dim": width, "n_heads": heads, "n_layers": layers, "context_length": context, "vocab_size": 257}
+    given = {"model": {**gpt2, "drop_rate": 0.0}, "optimizer": {"kind": "adamw"}} if kind == "gpt2" else shape
+    return resolve([Layer("shape", {section: dict(values) for section, values in given.items()})]).config
+
+
+def step_of(size: str, kind: str, precision: str) -> Callable[[], object]:
+    """A whole update."""
+    config, windows = model_of(size, kind), MODELS[size][-1]
+    model = GPT(config.model).train()
+    optimizer = Optimizer(model, config, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    ids = torch.randint(0, 257, (windows, config.model.context_length + 1))
+
+    def step() -> None:
+        with Precision("cpu", precision).autocast():
+            loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step(1.0)
+        optimizer.zero_grad()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--steps", action="store_true")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), nargs="*", default=("float32", "bfloat16"))
+    asked = parser.parse_args()
+    print_about()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    print(f"kernels: {use_kernels('auto')}")
+    with freed_memory_kept():
+        for precision in asked.precision:
+            if asked.steps:
+                for size in MODELS:
+                    for kind in ("gpt2", "modern"):
+                        best = alternating(step_of(size, kind, precision), asked.rounds)
+                        print_row(f"step {size} {kind} {precision}", best)
+                continue
+            for width in WIDTHS:
+                for name, action in cases(width, getattr(torch, precision)).items():
+                    if not asked.only or name in asked.only:
+                        print_row(f"{name} {precision} width {width}", alternating(action, asked.rounds))
+
+
+if __name__ == "__main__":
+    main()
