@@ -3,14 +3,15 @@
     python benchmarks/kernels.py [--rounds 7] [--only rms_norm gelu …] [--steps] [--precision float32]
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernels.py --precision float32
 
-Processor time of one thread, torch and ours in turn, the best of the rounds: forward and backward pass of 4,096 rows, or
-with `--steps` a whole update of a model of 0.8M or 10.8M parameters, forward, backward and optimizer.
+Processor time of one thread, torch and ours in turn, the best of the rounds: forward and backward pass of 4,096 rows,
+or with `--steps` a whole update of a model of 0.8M or 10.8M parameters, forward, backward and optimizer.
 """
 
 import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from about import print_about
@@ -69,10 +70,14 @@ def print_row(name: str, best: dict[str, float]) -> None:
 
 def model_of(size: str, kind: str) -> Config:
     width, heads, layers, context, _ = MODELS[size]
-    shape = modern(width, heads, layers, context, 257)
-    gpt2 = {"emb_dim": width, "n_heads": heads, "n_layers": layers, "context_length": context, "vocab_size": 257}
-    given = {"model": {**gpt2, "drop_rate": 0.0}, "optimizer": {"kind": "adamw"}} if kind == "gpt2" else shape
-    return resolve([Layer("shape", {section: dict(values) for section, values in given.items()})]).config
+    shape: dict[str, dict[str, Any]] = {
+        "model": {"emb_dim": width, "n_heads": heads, "n_layers": layers, "context_length": context, "vocab_size": 257},
+        "optimizer": {"kind": "adamw"},
+    }
+    if kind == "modern":
+        shape = {section: dict(values) for section, values in modern(width, heads, layers, context, 257).items()}
+    shape["model"]["drop_rate"] = 0.0
+    return resolve([Layer("shape", shape)]).config
 
 
 def step_of(size: str, kind: str, precision: str) -> Callable[[], object]:
