@@ -1,5 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
+from chainrule.base._user_cache import user_cache
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
@@ -51,7 +52,6 @@ from chainrule.base.units import (
     ratio_text,
     speed_text,
 )
-from chainrule.base.user_cache import user_cache
 
 __all__ = [
     "CLASSES",

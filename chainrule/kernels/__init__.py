@@ -1,7 +1,7 @@
 """Operations of a model as one call of our own in the place of several of torch's, each with its reference."""
 
+from chainrule.kernels._gelu import gelu
 from chainrule.kernels.cross_entropy import cross_entropies, loss_turned_into_gradient
-from chainrule.kernels.gelu import gelu
 from chainrule.kernels.norm import rms_norm
 from chainrule.kernels.swiglu import gated
 from chainrule.kernels.use import Kernels, use_kernels

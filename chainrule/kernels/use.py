@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from chainrule.base import DeviceError
+from chainrule.kernels._gelu import trial as gelu_trial
 from chainrule.kernels.build import built_library
 from chainrule.kernels.cross_entropy import trial as cross_entropy_trial
 from chainrule.kernels.fused import InUse, Kernel
-from chainrule.kernels.gelu import trial as gelu_trial
 from chainrule.kernels.library import Library
 from chainrule.kernels.norm import trial as norm_trial
 from chainrule.kernels.swiglu import trial as swiglu_trial
