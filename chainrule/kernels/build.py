@@ -40,7 +40,7 @@ class Built:
 
 
 def built_library(environment: Mapping[str, str] = os.environ) -> Built:
-    """The library for what torch uses of this processor; half a second where it has to be made.
+    """The library for what torch uses of this processor; one to two seconds of processor time where it has to be made.
 
     Raises DeviceError, with the reason, where it cannot be: no compiler, none that takes these sources, no folder.
     """
