@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: audit quickstart test thorough lint bench proof programs house reference pictures playground clean
+.PHONY: audit quickstart test thorough lint bench figures proof programs house reference pictures playground clean
 
 quickstart: .venv/.installed
 	$(BIN)/chainrule quickstart
@@ -10,7 +10,14 @@ quickstart: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest
 
+# How fast this machine trains, decodes and starts (docs/bench.md), beside nanoGPT where NANOGPT=PATH says where it is;
+# TEXT=FILE is what is learnt. On a quiet machine.
 bench: .venv/.installed
+	$(BIN)/chainrule bench $(or $(NAMES),training decoding starting $(if $(TEXT),until-loss)) \
+	  $(if $(NANOGPT),--against nanogpt=$(NANOGPT)) $(if $(TEXT),--text $(TEXT)) --page benchmarks/results/page.html
+
+# The other figures that README quotes.
+figures: .venv/.installed
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/attention.py

@@ -17,8 +17,9 @@ import torch
 from about import print_about
 from torch import Tensor
 
+from chainrule.base import freed_memory_kept
 from chainrule.config import Config, Layer, modern, resolve
-from chainrule.device import Precision, freed_memory_kept
+from chainrule.device import Precision
 from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, use_kernels
 from chainrule.model import GPT
 from chainrule.optim import Optimizer

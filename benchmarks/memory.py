@@ -48,8 +48,9 @@ def child(shape: str, kind: str, precision: str, updates: int) -> None:
     """Trains and evaluates, and prints the peak."""
     import torch
 
+    from chainrule.base import freed_memory_kept
     from chainrule.data import Windows
-    from chainrule.device import Precision, freed_memory_kept
+    from chainrule.device import Precision
     from chainrule.health import NormMeter
     from chainrule.train.objective import NextToken
     from chainrule.train.state import TrainState

@@ -22,8 +22,8 @@ from typing import Any
 
 from about import print_about
 
+from chainrule.base import freed_memory_kept
 from chainrule.config import Layer, modern
-from chainrule.device import freed_memory_kept
 from chainrule.plan import Foretold, foretell, parameters
 from chainrule.plan.choice import BATCH_FACTOR, BATCH_POWER, DROPOUT, DROPOUT_FROM_EPOCHS, LEAST_BATCH, LEAST_STEPS
 from chainrule.plan.more import FULL_EPOCHS, LEVEL, POWER, final_slope, worth

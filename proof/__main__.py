@@ -29,6 +29,7 @@ from proof.kills import kills
 from proof.mutants import mutants
 from proof.results import print_outcomes, write_results
 from proof.resumes import resumes
+from proof.spoiled import spoiled
 from proof.together import together
 from proof.verbs import verbs
 
@@ -44,6 +45,7 @@ PARTS: dict[str, Part] = {
     "together": together,
     "bad-input": bad_input,
     "hostile": hostile,
+    "spoiled": spoiled,
 }
 RESULTS = Path(__file__).parent / "results"
 

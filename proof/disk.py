@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chainrule.base import folder_bytes
+from chainrule.base import FLOOR_BYTES, folder_bytes
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import Ended, command, start
-from proof.tiny import acknowledged, copied, finish_run, flags, go_on, hold_equal, hold_whole, new, no_traceback
+from proof.tiny import acknowledged, finish_run, go_on, hold_equal, hold_whole, new, no_traceback
+from proof.verbs import Verb, tune_verb, verbs_that_write
 
 STEP, FINE = 64 << 10, 8 << 10
 ROOMY = 512 << 20
-FULL = re.compile(r"disk is full|the disk of|larger than allowed|may have at most|ulimit -f")
+FULL = re.compile(r"disk is full|the disk of|inodes|larger than allowed|may have at most|ulimit -f")
 BYTES = re.compile(r"\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)")
 
 
@@ -44,10 +45,10 @@ class SmallDisk:
 def disk(bench: Bench) -> Iterator[Case]:
     """Runs and every other writer on disks of swept sizes."""
     allowed = _may_mount(bench.folder / "may mount")
-    needed = folder_bytes(bench.straight)
+    needed = folder_bytes(bench.straight) + FLOOR_BYTES
     if allowed:
         # From the smallest that a start may meet to one that is just enough; checkpoints ask for room beforehand.
-        sizes = list(range(STEP, needed + 4 * (1 << 20), STEP))
+        sizes = list(range(STEP, needed + 2 * (1 << 20), STEP))
         yield Case(
             "a run on a full disk, then on a larger one",
             len(sizes),
@@ -60,8 +61,9 @@ def disk(bench: Bench) -> Iterator[Case]:
             lambda one: _filled(bench, one),
             quick=1,
         )
-        for name, (lay, words) in _writers(bench).items():
-            yield _writer(bench, name, lay, words)
+        for verb in (*verbs_that_write(bench), tune_verb(bench)):
+            if verb.name in SWEPT:
+                yield _writer(bench, verb)
     limits = list(range(FINE, 256 << 10, FINE))
     yield Case(
         "a limit of a file's size (ulimit -f), every 8 KiB",
@@ -129,62 +131,45 @@ def _until_it_waits(heard: Callable[[], str], pid: int) -> bool:
     return True
 
 
-Writers = dict[str, tuple[Callable[[Path], None], Callable[[Path], Sequence[str]]]]
+# Tried on disks that leave so many bytes beside what stands there before: every 8 KiB up to the floor that is kept free
+# would be refused alike, so these stand for those, and the steps are fine from there on.
+SWEPT = (
+    *("prepare", "pretrain --fork", "finetune", "export hf", "export gguf", "report", "evaluate --on"),
+    *("compare --seeds", "tune"),
+)
+BELOW_THE_FLOOR = (0, FINE, 64 << 10, 256 << 10, 1 << 20, FLOOR_BYTES - FINE)
 
 
-def _writers(bench: Bench) -> Writers:
-    """The other verbs that write: what stands on the roomy disk, and what is typed."""
-
-    def nothing(place: Path) -> None:
-        """An empty disk."""
-
-    return {
-        "prepare": (nothing, lambda place: ["prepare", str(bench.texts), *flags(machine__cache=str(place / "cache"))]),
-        "export hf": (nothing, lambda place: ["export", "hf", str(bench.straight), str(place / "out")]),
-        "report": (
-            lambda place: None if (place / "run").exists() else _copy(bench.straight, place / "run"),
-            lambda place: ["report", str(place / "run")],
-        ),
-        "pretrain --fork": (
-            nothing,
-            lambda place: ["pretrain", "--fork", f"{bench.straight}@9", "--name", str(place / "fork")],
-        ),
-    }
-
-
-def _copy(source: Path, target: Path) -> None:
-    copied(source, target)
-
-
-def _writer(bench: Bench, name: str, lay: Callable[[Path], None], words: Callable[[Path], Sequence[str]]) -> Case:
-    base = folder_bytes(bench.straight) if name == "report" else 0
-    sizes = [base + size for size in range(FINE, 60 * FINE, FINE)]
+def _writer(bench: Bench, verb: Verb) -> Case:
+    """On a disk with so much room the verb ends well or is refused in a sentence; with more it does what it should."""
+    sizes = [*BELOW_THE_FLOOR, *range(FLOOR_BYTES, FLOOR_BYTES + 48 * FINE, FINE)]
 
     def attempt(attempt: Attempt) -> str:
         size = sizes[attempt.number]
-        with SmallDisk(attempt.folder / "disk", size if not base else ROOMY) as small:
-            lay(small.folder)
-            if base:
-                used = os.statvfs(small.folder)
-                taken = (used.f_blocks - used.f_bfree) * used.f_bsize
-                _mount("-o", f"remount,size={taken + size - base}", str(small.folder))
-            ended = command(words(small.folder), attempt.folder)
+        with SmallDisk(attempt.folder / "disk", ROOMY) as small:
+            verb.lay(small.folder)
+            used = os.statvfs(small.folder)
+            taken = (used.f_blocks - used.f_bfree) * used.f_bsize
+            # A size of 0 is none at all, which no later one can limit.
+            _mount("-o", f"remount,size={max(taken + size, 4096)}", str(small.folder))
+            child = start(verb.words(small.folder), attempt.folder, before=verb.before)
+            waited = _until_it_waits(child.heard, child.pid)
+            if waited:
+                os.kill(child.pid, signal.SIGTERM)
+            ended = child.wait()
             no_traceback(ended)
             if ended.code != 0:
-                hold(ended.code == 2, f"{size:,} bytes: {ended.last()}")
+                hold(ended.code in (2, 143), f"{size:,} bytes: {ended.last()}")
                 hold(FULL.search(ended.said), f"{size:,} bytes: no word of it, {ended.last()}")
             small.grow()
-            again = command(_again(words(small.folder), small.folder), attempt.folder)
+            again = command(verb.again(small.folder), attempt.folder, before=verb.before)
             no_traceback(again)
-            hold(again.code == 0 or (ended.code == 0 and again.code == 2), f"{size:,} bytes, then: {again.last()}")
-        return "fits" if ended.code == 0 else "refused, then done"
+            done = ended.code == 0 and again.code == 2
+            hold(again.code == 0 or done, f"{size:,} bytes, then: {again.last()}")
+            verb.made(small.folder)
+        return "waited for, then done" if waited else "fits" if ended.code == 0 else "refused, then done"
 
-    return Case(f"{name} on a full disk, then on a larger one", len(sizes), attempt)
-
-
-def _again(words: Sequence[str], place: Path) -> Sequence[str]:
-    run = place / "fork"
-    return ["pretrain", "--resume", str(run)] if (run / "config.toml").is_file() else words
+    return Case(f"{verb.name} on a full disk, then on a larger one", len(sizes), attempt)
 
 
 def _limited(bench: Bench, attempt: Attempt, limits: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """One bit flipped in every byte of a checkpoint, of token shards and of what a run is told by: noticed, or harmless.
 
-Noticed: the reader that a run uses refuses the file and names it. Harmless: it reads exactly what was written (a bit of
-a comment). What is neither is listed.
+Noticed: the reader that a run uses refuses the file, or names it as one that is not as it was written. Harmless: it
+reads exactly what was written (a bit of a comment). What is neither is listed.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from chainrule.base import ChainruleError
 from chainrule.checkpoint import load_checkpoint, newest_checkpoint
 from chainrule.data import open_dataset
-from chainrule.run import RunFolder
+from chainrule.run import RunFolder, read_rows, read_start, read_summary, unused_parts
 from chainrule.tokenizer import load_tokenizer
 from chainrule.train.resume import check_fits, check_settings, saved_settings
 from proof.bench import Bench
@@ -37,6 +37,7 @@ def flips(bench: Bench) -> Iterator[Case]:
     """Each kind of file with each of its bytes."""
     run = copied(bench.run_of("small", model__emb_dim="8", model__n_layers="1"), bench.folder / "flipped")
     shutil.rmtree(run / "checkpoints" / "step-00000009")
+    folder = RunFolder(run)
     checkpoint, data = run / "checkpoints" / "step-00000012", run / "data"
     kinds: list[tuple[str, list[Path], Read, int]] = [
         ("a checkpoint", sorted(checkpoint.iterdir()), _checkpoint, 300),
@@ -44,6 +45,8 @@ def flips(bench: Bench) -> Iterator[Case]:
         ("the run's tokenizer.json", [run / "tokenizer.json"], _tokenizer, 30),
         ("the run's config.toml", [run / "config.toml"], _settings, 30),
         ("data/manifest.json", [data / "manifest.json"], _manifest, 30),
+        ("machine.json, summary.json and SHA256SUMS", [folder.machine, folder.summary, folder.sums], _told, 30),
+        ("the journals", [path for path in folder.journals if path.is_file()], _told, 60),
     ]
     for name, paths, read, quick in kinds:
         yield _case(name, run, [Byte(path, at) for path in paths for at in range(path.stat().st_size)], read, quick)
@@ -117,3 +120,12 @@ def _settings(run: Path) -> object:
 
 def _manifest(run: Path) -> object:
     return open_dataset(run / "data").manifest
+
+
+def _told(run: Path) -> object:
+    """What `report`, `runs` and `compare` say, as they read it."""
+    folder = RunFolder(run)
+    if unused := unused_parts(folder):
+        raise ChainruleError("; ".join(unused))
+    journals = [list(read_rows(path)) for path in folder.journals]
+    return journals, read_start(folder), read_summary(folder)

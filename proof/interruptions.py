@@ -12,6 +12,7 @@ from proof.case import Attempt, Case, hold
 from proof.child import Ended, command, start
 from proof.tiny import acknowledged, finish_run, hold_equal, hold_whole, new, no_traceback
 from proof.triggers import Act, at_call, at_line, sent
+from proof.verbs import interrupted_verbs
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT") if hasattr(signal, name)
@@ -41,9 +42,9 @@ PHASES: dict[str, tuple[str, int]] = {
     "summary": ("chainrule.train.finish:write_summary", 1),
     "report": ("chainrule.train.pretraining:_reported", 1),
 }
-# Imports of a fresh interpreter, the first of them when main has been called: before that, for a tenth of a second,
-# Ctrl-C is answered by Python, by its own traceback.
-IMPORTS = (120, 300, 700, 1500, 3000)
+# Imports of a fresh interpreter, the first of them behind the package's own first lines. Before those Python itself is
+# being started, and answers Ctrl-C by its own traceback.
+IMPORTS = (10, 40, 120, 300, 700, 1500, 3000)
 UPDATE = "chainrule.train.loop:update"
 # A little more than the lines of chainrule that an update runs.
 LINES = 1200
@@ -62,12 +63,13 @@ class Cell:
 
 
 def interruptions(bench: Bench) -> Iterator[Case]:
-    """The table of signals, fresh interpreters, and second signals inside an update."""
+    """The table of signals, fresh interpreters, second signals inside an update, and Ctrl-C in the other verbs."""
     cells = [Cell(number, group, phase) for phase in PHASES for number in SIGNALS for group in (False, True)]
     yield Case("signals x {process, group} x phases", len(cells), lambda one: _cell(bench, one, cells), quick=2)
     early = [Cell(number, False, str(place)) for place in IMPORTS for number in SIGNALS]
     yield Case("signals while the command is loaded", len(early), lambda one: _early(bench, one, early), quick=0)
     yield Case("a second signal at a line of an update", 150, lambda one: _second(bench, one), quick=1)
+    yield from interrupted_verbs(bench)
 
 
 def _cell(bench: Bench, attempt: Attempt, cells: Sequence[Cell]) -> str:
@@ -99,9 +101,15 @@ def _early(bench: Bench, attempt: Attempt, cells: Sequence[Cell]) -> str:
     program = (
         "import os, sys\n"
         f"sys.path[:0] = {sys.path[:3]!r}\n"
-        "from proof.triggers import at_import, sent\n"
-        f"at_import({int(cell.phase)}, sent({int(cell.number)}))()\n"
-        "from chainrule.cli import main\n"
+        "import chainrule\n"
+        f"left, word = {int(cell.phase)}, 'import'\n"
+        "def hook(event, arguments):\n"
+        "    global left\n"
+        "    left -= event == word\n"
+        "    if left == 0 and event == word:\n"
+        f"        os.kill(os.getpid(), {int(cell.number)})\n"
+        "sys.addaudithook(hook)\n"
+        "from chainrule.__main__ import main\n"
         "sys.exit(main())\n"
     )
     words = [sys.executable, "-c", program, *new(bench.texts, attempt.folder / "run", training__steps="1")]

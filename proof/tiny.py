@@ -53,6 +53,7 @@ OF_THE_CLOCK = frozenset(
         "peak_share",
         "seconds_left",
         "spent",
+        "journals",
         "stretches",
         "time",
         "memory_bytes",

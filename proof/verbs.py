@@ -1,7 +1,10 @@
-"""SIGKILL in every other verb that writes: the same command again makes what it must, and leaves nothing half."""
+"""SIGKILL and Ctrl-C in every other verb that writes: the same command again makes what it must, nothing is half."""
 
 import hashlib
 import json
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,7 +13,7 @@ from pathlib import Path
 from chainrule.run import read_rows
 from proof.bench import Bench
 from proof.case import Attempt, Case, hold
-from proof.child import command
+from proof.child import command, start
 from proof.tiny import copied, fingerprint, flags, no_traceback
 from proof.triggers import at_file_operation, counting_operations, drawn, kill
 
@@ -28,11 +31,13 @@ class Verb:
     made: Callable[[Path], Made]
     total: int = 10
     quick: int = 0
+    before: Callable[[], None] = lambda: None
+    """Called in the command's process, ahead of it."""
 
 
 def verbs(bench: Bench) -> Iterator[Case]:
     """Each verb with its kills."""
-    for verb in _verbs(bench):
+    for verb in verbs_that_write(bench):
         yield _case(bench, verb)
 
 
@@ -63,6 +68,85 @@ def _case(bench: Bench, verb: Verb) -> Case:
     return Case(f"kills in {verb.name}", verb.total, attempt, quick=verb.quick)
 
 
+def interrupted_verbs(bench: Bench) -> Iterator[Case]:
+    """Ctrl-C at instants of a clock, in verbs that take long: told in a word, and what is typed next makes the same."""
+    for verb in (*verbs_that_write(bench), tune_verb(bench)):
+        if verb.name in ("prepare", "finetune", "export hf", "export gguf", "report", "tune"):
+            yield _interrupted(bench, verb)
+
+
+def _interrupted(bench: Bench, verb: Verb) -> Case:
+    known: Made = {}
+    took: list[float] = []
+
+    def straight() -> None:
+        place = bench.folder / f"interrupted {verb.name}"
+        place.mkdir(exist_ok=True)
+        verb.lay(place)
+        began = time.monotonic()
+        ended = command(verb.words(place), place, before=verb.before)
+        took.append(time.monotonic() - began)
+        hold(ended.code == 0, f"the uninterrupted {verb.name} does not end well, {ended.last()}")
+        known.update(verb.made(place))
+
+    def attempt(attempt: Attempt) -> str:
+        if not took:
+            straight()
+        verb.lay(attempt.folder)
+        child = start(verb.words(attempt.folder), attempt.folder, before=verb.before)
+        time.sleep(attempt.chance.uniform(0, took[0]))
+        os.kill(child.pid, signal.SIGINT)
+        ended = child.wait()
+        no_traceback(ended)
+        # Minus the signal: it came before the command had set anything, as in the first instants of a process.
+        hold(ended.code in (0, 130, -signal.SIGINT), f"Ctrl-C: {ended.last()}")
+        again = command(verb.again(attempt.folder), attempt.folder, before=verb.before)
+        no_traceback(again)
+        done = again.code == 2 and "exists and is not empty" in again.err
+        hold(again.code == 0 or done, f"what is typed next does not end well, {again.last()}")
+        made = verb.made(attempt.folder)
+        other = sorted(name for name in made.keys() | known.keys() if made.get(name) != known.get(name))
+        hold(not other, f"not equal to what an uninterrupted {verb.name} makes: {', '.join(other)}")
+        return "ended as if alone" if ended.code == 0 else "interrupted, then equal"
+
+    return Case(f"Ctrl-C in {verb.name}", 20, attempt)
+
+
+def tune_verb(bench: Bench) -> Verb:
+    """What it chooses hangs on the time that trials take; that it chooses, and leaves nothing half, does not."""
+
+    def words(place: Path) -> list[str]:
+        search = place / "search"
+        if (search / "base.toml").is_file():
+            return ["tune", "--resume", str(search), "--minutes", "3"]
+        settings = flags(machine__cache=str(place / "cache"))
+        at = settings.index("--training.steps")
+        return [
+            "tune",
+            str(bench.texts),
+            "--minutes",
+            "3",
+            "--name",
+            str(search),
+            *settings[:at],
+            *settings[at + 2 :],
+        ]
+
+    def made(place: Path) -> Made:
+        page = (place / "search" / "tune.html").read_text("utf-8")
+        hold(page.rstrip().endswith("</html>") and (place / "search" / "tuned.toml").is_file(), "it is not whole")
+        left = [path.name for path in (place / "search").iterdir() if path.name.startswith(".")]
+        return {"page": "whole", "left": str(left)}
+
+    def few_and_short() -> None:
+        from chainrule.tune import planning, trials
+
+        vars(planning).update(_affordable=lambda *_: (12, (1, 0, 2)), STEPS=16)
+        vars(trials).update(MOST_PAIRS=2)
+
+    return Verb("tune", lambda place: None, words, words, made, before=few_and_short)
+
+
 def _straight(bench: Bench, verb: Verb) -> dict[str, object]:
     """What the verb makes when nobody kills it, and how many operations on files it takes."""
     place, told = bench.folder / f"verb {verb.name}", bench.folder / f"operations of {verb.name}"
@@ -73,7 +157,8 @@ def _straight(bench: Bench, verb: Verb) -> dict[str, object]:
     return {**verb.made(place), "operations": len(told.read_text().splitlines())}
 
 
-def _verbs(bench: Bench) -> Iterator[Verb]:
+def verbs_that_write(bench: Bench) -> Iterator[Verb]:
+    """Every verb that writes, but for those that train a text from its beginning."""
     straight, texts = bench.straight, bench.texts
 
     def run_copy(place: Path) -> None:
@@ -142,7 +227,13 @@ def _verbs(bench: Bench) -> Iterator[Verb]:
         return ["runs", "prune", str(place / "run"), "--optimizer", "--yes"]
 
     yield Verb(
-        "runs prune", run_copy, prune, prune, lambda place: _files(place / "run" / "checkpoints", "**/*"), quick=1
+        "runs prune",
+        run_copy,
+        prune,
+        prune,
+        lambda place: _files(place / "run" / "checkpoints", "**/*"),
+        quick=1,
+        total=30,
     )
 
     def two(place: Path) -> None:

@@ -1,15 +1,15 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
 from chainrule.base._user_cache import user_cache
+from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.disk import (
     disk_faults,
-    folder_bytes,
-    free_bytes,
     fsync_file,
     fsync_folder,
-    most_file_bytes,
     new_file,
+    open_file,
+    refusal_of,
     sha256_of_file,
     temporary_name,
     whole_file,
@@ -34,13 +34,16 @@ from chainrule.base.errors import (
     UserError,
 )
 from chainrule.base.finiteness import finite
+from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
-from chainrule.base.letters import json_escape, printable, with_letters_told
+from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
 from chainrule.base.memory import available_memory, resident_bytes, usable_memory
-from chainrule.base.processor import CLASSES, ProcessorClass, processor_class, processor_name
+from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
+from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
+from chainrule.base.room import FLOOR_BYTES, folder_bytes, free_bytes, most_file_bytes, require_room
 from chainrule.base.seals import read_sealed, unsealed, write_sealed
-from chainrule.base.spinning import spin_less, spins
+from chainrule.base.spinning import spins
 from chainrule.base.sums import SUMS, read_sums, sums_of, write_sums
 from chainrule.base.typos import nearest
 from chainrule.base.units import (
@@ -55,7 +58,10 @@ from chainrule.base.units import (
 
 __all__ = [
     "CLASSES",
+    "FLOOR_BYTES",
+    "MALLOC_SETTINGS",
     "SUMS",
+    "CacheFound",
     "ChainruleError",
     "CheckpointError",
     "ConfigError",
@@ -68,6 +74,7 @@ __all__ = [
     "LensError",
     "MissingPackageError",
     "ModelError",
+    "Pressure",
     "ProcessorClass",
     "RunError",
     "TokenizerError",
@@ -75,35 +82,43 @@ __all__ = [
     "UserError",
     "available_memory",
     "block_of",
+    "busy_seconds",
     "bytes_text",
     "count_text",
+    "cpu_pressure",
     "disk_faults",
     "duration_text",
     "finite",
     "folder_bytes",
     "found_cores",
     "free_bytes",
+    "freed_memory_kept",
     "fsync_file",
     "fsync_folder",
+    "held_down",
     "json_escape",
     "layer_in_words",
     "layer_of",
     "most_file_bytes",
     "nearest",
     "new_file",
+    "open_file",
     "out_of_memory",
     "parse_count",
     "parse_minutes",
     "printable",
+    "processor_caches",
     "processor_class",
     "processor_name",
     "ratio_text",
     "read_sealed",
     "read_sums",
+    "refusal_of",
+    "require_room",
     "resident_bytes",
     "sha256_of_file",
+    "short_lines",
     "speed_text",
-    "spin_less",
     "spins",
     "sums_of",
     "system_refusals",

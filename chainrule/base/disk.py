@@ -5,19 +5,18 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
+import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from chainrule.base.errors import DiskError
 from chainrule.base.letters import json_escape, with_letters_told
+from chainrule.base.room import INODES, free_bytes, free_files
 from chainrule.base.units import bytes_text
-
-if sys.platform != "win32":
-    import resource
 
 REFUSALS = {
     errno.ENOSPC: "the disk is full",
@@ -41,15 +40,20 @@ REFUSALS = {
     errno.ENAMETOOLONG: "the name or the whole path is too long; use a shorter one",
     errno.ELOOP: "a symbolic link stands in its place, or links lead in a circle",
     errno.ENOTDIR: "a part of the path is a file and not a folder",
+    errno.EISDIR: "a folder stands in its place",
+    errno.ESPIPE: "a pipe or a device stands in its place",
     errno.EBUSY: "another program holds it",
     errno.ENOSYS: "the file system cannot do that",
     errno.EOPNOTSUPP: "the file system cannot do that",
 }
 # What network and FUSE mounts (SMB, Drive, s3fs, sshfs) answer to a request that they do not know.
 UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EISDIR})
-INODES = "the file system holds as many files as it can (its inodes are used up); remove some files, bytes are"
 # The system allows 255 bytes for a name; some file systems fewer.
 MOST_STEM = 100
+
+
+class NotKeptError(OSError):
+    """A sync that failed: what was written before it may or may not be on the disk."""
 
 
 @contextmanager
@@ -58,41 +62,22 @@ def disk_faults(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno not in REFUSALS:
+        told = refusal_of(fault, path)
+        if told is None:
             raise
-        raise DiskError(f"{doing} {path}: {_refusal(path, fault.errno)}. What was saved before is intact.") from fault
+        raise DiskError(f"{doing} {path}: {told}. What was saved before is intact.") from fault
 
 
-def _refusal(path: Path, number: int) -> str:
-    if number != errno.ENOSPC:
-        return REFUSALS[number]
-    free = f"({bytes_text(free_bytes(path))} free)"
-    return f"{INODES} left {free}" if _inodes_are_used_up(path) else f"{REFUSALS[number]} {free}"
-
-
-def _inodes_are_used_up(path: Path) -> bool:
-    """False where the file system counts none (btrfs, FAT) and on Windows, which has none."""
-    if not hasattr(os, "statvfs"):
-        return False
-    state = os.statvfs(_existing(path))
-    return state.f_files > 0 and state.f_favail == 0 and state.f_bavail > 0
-
-
-def free_bytes(path: Path) -> int:
-    """Free bytes on the file system of `path` or of its nearest existing parent."""
-    return shutil.disk_usage(_existing(path)).free
-
-
-def most_file_bytes() -> int | None:
-    """Bytes that this process may write into one file (`ulimit -f`); None without a limit, as on Windows."""
-    if sys.platform == "win32":
+def refusal_of(fault: OSError, path: Path) -> str | None:
+    """What the system refused at `path`, in words; None for what is no refusal of a disk."""
+    if fault.errno not in REFUSALS:
         return None
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    return None if most == resource.RLIM_INFINITY else most
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if isinstance(fault, NotKeptError):
+        return f"the disk did not confirm that it keeps what was written (fsync: {os.strerror(fault.errno)})"
+    if fault.errno != errno.ENOSPC:
+        return REFUSALS[fault.errno]
+    free = f"({bytes_text(free_bytes(path))} free)"
+    return f"{INODES} {free}" if free_files(path) == 0 and free_bytes(path) else f"{REFUSALS[fault.errno]} {free}"
 
 
 def fsync_file(stream: IO[Any]) -> None:
@@ -122,6 +107,8 @@ def _if_supported() -> Iterator[None]:
     try:
         yield
     except OSError as fault:
+        if fault.errno == errno.EIO:
+            raise NotKeptError(fault.errno, fault.strerror) from fault
         if fault.errno not in UNSUPPORTED:
             raise
 
@@ -170,18 +157,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, with_letters_told(text, json_escape).encode())
 
 
+def open_file(path: Path) -> BufferedReader:
+    """The file to be read; raises OSError for a pipe or a device as well, which would be waited for."""
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise OSError(errno.ESPIPE, "a pipe or a device stands in its place", str(path))
+    return path.open("rb")
+
+
 def sha256_of_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the file's bytes."""
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below `folder`, each hard link counted once; what goes while it is counted counts nothing."""
-    found = {}
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                state = Path(place, name).stat()
-                found[state.st_dev, state.st_ino] = state.st_size
-    return sum(found.values())

@@ -23,6 +23,19 @@ def with_letters_told(text: str, told: Callable[[str], str]) -> str:
     )
 
 
+MOST_LINE, BEGINNING, END = 2000, 1500, 400
+
+
+def short_lines(text: str) -> str:
+    """The text with the middle taken out of each line of more than 2,000 letters: what was given may be a file."""
+    return "\n".join(
+        line
+        if len(line) <= MOST_LINE
+        else f"{line[:BEGINNING]} … ({len(line) - BEGINNING - END:,} letters) … {line[-END:]}"
+        for line in text.split("\n")
+    )
+
+
 def json_escape(letter: str) -> str:
     r"""The letter as JSON escapes it: \u009b, or two halves beyond the first 65,536."""
     units = letter.encode("utf-16-be", "surrogatepass")

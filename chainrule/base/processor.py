@@ -81,6 +81,21 @@ def processor_class() -> ProcessorClass:
     return class_of(_flags(), os.environ)
 
 
+def held_down() -> tuple[ProcessorClass, tuple[str, ...]]:
+    """The processor's own class, and the variables (NAME=value) that keep torch below it; none where none does."""
+    own = class_of(_flags())
+    return own, lowered_by(own, os.environ)
+
+
+def lowered_by(own: ProcessorClass, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables, as NAME=value, that allow less than this class."""
+    if own not in X86:
+        return ()
+    given = [(name, environment[name], table) for name, table in VARIABLES.items() if name in environment]
+    lower = [(name, word) for name, word, table in given if X86.index(table.get(word.lower(), AMX)) < X86.index(own)]
+    return tuple(f"{name}={word}" for name, word in lower)
+
+
 def class_of(flags: Iterable[str], environment: Mapping[str, str] = {}) -> ProcessorClass:
     """The class of a processor with these features, spelled as in /proc/cpuinfo; no higher than the variables allow."""
     has = set(flags)

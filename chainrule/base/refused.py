@@ -11,6 +11,8 @@ from chainrule.base.units import bytes_text
 
 # Words of Python, OpenBLAS, Rust's rayon (which numpy's neighbours and the tokenizers start threads by) and the kernel.
 NO_THREADS = ("start new thread", "thread pool", "failed to spawn thread", "resource temporarily unavailable")
+# Of the loader of libraries, which Python tells as an ImportError, and ctypes as an OSError without a number.
+NO_PLACE = ("failed to map segment", "cannot map", "static tls", "cannot create shared object descriptor")
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
 
 
@@ -55,7 +57,9 @@ def refusal(fault: BaseException) -> str | None:
 def out_of_memory(fault: BaseException) -> bool:
     """Whether memory did not suffice: Python's, the system's, or torch's, which raises a RuntimeError for it."""
     if isinstance(fault, OSError):
-        return fault.errno == errno.ENOMEM
+        return fault.errno == errno.ENOMEM or (fault.errno is None and _any(NO_PLACE + NO_MEMORY, str(fault).lower()))
+    if isinstance(fault, ImportError):
+        return _any(NO_PLACE + NO_MEMORY, str(fault).lower())
     return isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError) and _any(NO_MEMORY, str(fault).lower()))
 
 
@@ -71,7 +75,7 @@ def _no_memory() -> str:
     except MemoryError:  # not even for that
         left = ""
     return (
-        f"out of memory{left}; close other programs, or use a smaller "
+        f"out of memory{left}; close other programs, allow this process more (`ulimit -v`), or use a smaller "
         "model.emb_dim, model.context_length or machine.micro_batch: `chainrule plan` shows what a run needs"
     )
 

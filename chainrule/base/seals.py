@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base.disk import write_json
+from chainrule.base.disk import open_file, write_json
 
 SEAL = "seal"
 
@@ -19,7 +19,8 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any] | None:
     """The content; None when the file is absent, no JSON, or not as it was written."""
     try:
-        content = json.loads(path.read_bytes())
+        with open_file(path) as stream:
+            content = json.loads(stream.read())
     except (OSError, ValueError, RecursionError):
         return None
     return unsealed(content) if isinstance(content, dict) and SEAL in content else None

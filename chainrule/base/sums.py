@@ -5,6 +5,7 @@ Lists of other people have no such line, and are believed.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,10 +33,10 @@ def sums_of(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def read_sums(folder: Path) -> dict[str, tuple[str, ...]] | None:
-    """The list of a folder; empty where there is none, None where it is damaged."""
+    """The list of a folder; empty where there is none, None where it is damaged, or no file that can be read."""
     path = folder / SUMS
     if not path.is_file():
-        return {}
+        return None if os.path.lexists(path) else {}
     with disk_faults(path, "reading"):
         content = path.read_bytes()
     try:

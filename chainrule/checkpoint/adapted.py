@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from chainrule.checkpoint.adapter import put_adapter
+from chainrule.checkpoint.adapter import put_adapter, unlisted_adapter
 from chainrule.checkpoint.open import OpenedModel, open_model
 from chainrule.model import DEFAULT_ADAPTER, sharing, use_adapter
 
@@ -23,7 +23,9 @@ def open_adapted(base: str | Path | OpenedModel, *folders: Path, device: torch.d
         use_adapter(opened.model, adapter_name(folders[0]))
     opened.model.eval()
     with_them = " and ".join(str(folder) for folder in folders)
-    return replace(opened, origin=f"{opened.origin}, with the adapter {with_them}") if folders else opened
+    unchecked = (*opened.unchecked, *(said for folder in folders for said in unlisted_adapter(folder)))
+    origin = f"{opened.origin}, with the adapter {with_them}"
+    return replace(opened, origin=origin, unchecked=unchecked) if folders else opened
 
 
 def adapted_beside(opened: OpenedModel, folder: Path) -> OpenedModel:
@@ -33,7 +35,8 @@ def adapted_beside(opened: OpenedModel, folder: Path) -> OpenedModel:
     """
     model = sharing(opened.model)
     put_adapter(model, folder)
-    return replace(opened, model=model.eval(), origin=f"{opened.origin}, with the adapter {folder}")
+    unchecked, origin = (*opened.unchecked, *unlisted_adapter(folder)), f"{opened.origin}, with the adapter {folder}"
+    return replace(opened, model=model.eval(), origin=origin, unchecked=unchecked)
 
 
 def adapter_name(folder: Path) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
-from chainrule.checkpoint.listed import check_listed
+from chainrule.base import SUMS, CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.checkpoint.listed import SEALED, check_listed, unlisted
 from chainrule.checkpoint.load import Checkpoint, load_weights
 from chainrule.checkpoint.peft_format import TRAINED_ROWS, from_peft, to_peft
 from chainrule.checkpoint.tensors import read_metadata, read_tensors, write_tensors
@@ -80,7 +80,7 @@ def save_adapter(model: GPT, folder: Path, name: str | None = None, *, base: str
     with disk_faults(folder, "saving an adapter to"):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / WEIGHTS).open("xb") as stream:
-            write_tensors(stream, tensors, {"format": "pt", BASE: base_fingerprint(model)})
+            write_tensors(stream, tensors, {"format": "pt", BASE: base_fingerprint(model), SEALED: SUMS})
         # Last: without it nobody takes the folder for an adapter.
         write_json(folder / SETTINGS, settings)
         write_sums(folder, sums_of(folder, (SETTINGS, WEIGHTS)))
@@ -104,6 +104,11 @@ def put_adapter(model: GPT, folder: Path, *, name: str = DEFAULT_ADAPTER) -> Non
     settings, tensors = from_peft(model, config, read_tensors(folder / WEIGHTS))
     add_lora(model, settings, name=name)
     load_adapter(model, tensors, name)
+
+
+def unlisted_adapter(folder: Path) -> tuple[str, ...]:
+    """A sentence where the folder's list of checksums is gone."""
+    return unlisted(folder, read_metadata(folder / WEIGHTS))
 
 
 def saved_adapter(model: GPT, checkpoint: Checkpoint) -> tuple[LoraSettings, dict[str, Tensor]]:

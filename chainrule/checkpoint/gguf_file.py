@@ -49,6 +49,8 @@ class GgufModel:
     state_dict: Mapping[str, Tensor]
     tokenizer: Tokenizer
     template: ChatTemplate | None
+    metadata: Mapping[str, Any]
+    """All that the file says of itself."""
 
 
 def read_gguf(path: Path) -> GgufModel:
@@ -81,7 +83,7 @@ def read_gguf(path: Path) -> GgufModel:
             state_dict = {name: _stacked((piece, one.result()) for piece, one in each) for name, each in found.items()}
         finally:
             pool.shutdown(cancel_futures=True)
-    return GgufModel(config, state_dict, tokenizer, template)
+    return GgufModel(config, state_dict, tokenizer, template, header.metadata)
 
 
 def _words(path: Path, header: GgufHeader, config: ModelConfig) -> tuple[Tokenizer, ChatTemplate | None]:

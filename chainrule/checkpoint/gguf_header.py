@@ -26,6 +26,8 @@ STRING, ARRAY = 8, 9
 SHORTEST_TENSOR, SHORTEST_PAIR = 24, 13
 # Entries of a list: the largest vocabularies have 262,144 tokens and about twice as many merges.
 LONGEST_LIST = 2**22
+# Models have some thousand tensors and some dozen words of metadata; each is an object here.
+MOST_NAMED = 2**17
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ def _read(reader: "_Reader") -> tuple[dict[str, Any], dict[str, Place]]:
     if version not in VERSIONS:
         swapped = "; its bytes are in the other order (big-endian)" if version & 0xFFFF == 0 else ""
         raise reader.refusal(f"is of GGUF version {version}, and {VERSIONS[0]} and {VERSIONS[1]} are read{swapped}")
-    n_tensors = reader.count(SHORTEST_TENSOR, "tensors")
-    n_pairs = reader.count(SHORTEST_PAIR, "entries of metadata")
+    n_tensors = reader.entries(SHORTEST_TENSOR, "tensors", MOST_NAMED)
+    n_pairs = reader.entries(SHORTEST_PAIR, "entries of metadata", MOST_NAMED)
     metadata: dict[str, Any] = {}
     for _ in range(n_pairs):
         name = reader.text("the name of an entry")
@@ -190,11 +192,11 @@ class _Reader:
         self._has(number * each, f"{number:,} {what}")
         return number
 
-    def entries(self, each: int, what: str) -> int:
+    def entries(self, each: int, what: str, most: int = LONGEST_LIST) -> int:
         """The same for the entries of a list, which becomes larger in memory than it is in the file."""
         number = self.count(each, what)
-        if number > LONGEST_LIST:
-            raise self.refusal(f"has {number:,} {what}; lists of up to {LONGEST_LIST:,} are read")
+        if number > most:
+            raise self.refusal(f"has {number:,} {what}; lists of up to {most:,} are read")
         return number
 
     def text(self, what: str) -> str:

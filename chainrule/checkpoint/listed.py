@@ -1,15 +1,28 @@
 """A model's folder whose files are listed with their checksums: what is not as it was exported is named, not used."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from chainrule.base import SUMS, CheckpointError, disk_faults, read_sums, sha256_of_file
+
+# In the metadata of weights that we write into a folder of their own: the name of the list that stands beside them.
+SEALED = "chainrule.sums"
+
+
+def unlisted(folder: Path, metadata: Mapping[str, object]) -> tuple[str, ...]:
+    """A sentence where the weights' own metadata tell of a list that is not there; other people's have none to miss."""
+    if metadata.get(SEALED) != SUMS or read_sums(folder) != {}:
+        return ()
+    return (
+        f"{folder / SUMS}, the list of checksums that the model was written with, is gone: its files are taken as they "
+        "stand",
+    )
 
 
 def check_listed(folder: Path, only: Collection[str] = ()) -> None:
     """Raises CheckpointError naming each listed file (of `only`, or any) that is not as the list has it, or is gone.
 
-    A folder without a SHA256SUMS is believed as it stands.
+    A folder without a SHA256SUMS is believed as it stands; `unlisted` says where it had one.
     """
     known = read_sums(folder)
     if known is None:

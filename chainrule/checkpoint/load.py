@@ -49,6 +49,8 @@ def load_checkpoint(path: Path, *, verify: bool = True) -> Checkpoint:
     """Opens a checkpoint; with `verify` every byte is compared with its checksum first."""
     manifest = verify_checkpoint(path) if verify else read_manifest(path)
     state_path = path / STATE
+    if not state_path.is_file():  # a pipe would be waited for
+        raise CheckpointError(f"{state_path} is missing; the checkpoint is not whole")
     with disk_faults(state_path, "reading"):
         try:
             state = json.loads(state_path.read_bytes())

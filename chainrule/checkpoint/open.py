@@ -22,10 +22,11 @@ from chainrule.checkpoint.gguf_header import is_gguf
 from chainrule.checkpoint.hf_folder import INDEX, TOKENIZER, WEIGHTS, read_settings, read_weights
 from chainrule.checkpoint.hub import hub_folder
 from chainrule.checkpoint.hugging_face import from_hugging_face
-from chainrule.checkpoint.listed import check_listed
+from chainrule.checkpoint.listed import check_listed, unlisted
 from chainrule.checkpoint.load import Checkpoint, load_checkpoint, newest_checkpoint, verified_state
 from chainrule.checkpoint.manifest import MANIFEST
 from chainrule.checkpoint.packaged import PACKAGED, packaged_model
+from chainrule.checkpoint.tensors import read_metadata
 from chainrule.config import MODEL_WORDS, ModelConfig, load_toml, resolve
 from chainrule.model import GPT, add_lora, merge_lora
 from chainrule.run import EvalRow, RunFolder, open_run, rows_of, step_folder, steps_of
@@ -47,6 +48,8 @@ class OpenedModel:
     """Of the checkpoint; None for what was not trained here."""
     passed_over: tuple[str, ...] = ()
     """Checkpoints that would have been taken and are damaged, with the reason; whoever opens a model says them."""
+    unchecked: tuple[str, ...] = ()
+    """What is taken as it stands though it was sealed once, in sentences; whoever opens a model says them, too."""
     template: ChatTemplate | None = None
     """How a conversation is written for it; None for a base model, which only goes on with a text."""
 
@@ -191,16 +194,18 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
             "they do not belong together"
         )
     template = load_template(folder, tokenizer)
-    return OpenedModel(
-        build_model(config, state_dict, str(folder), device), tokenizer, config, origin, template=template
-    )
+    file = folder / WEIGHTS
+    unchecked = unlisted(folder, read_metadata(file) if file.is_file() else {})
+    model = build_model(config, state_dict, str(folder), device)
+    return OpenedModel(model, tokenizer, config, origin, unchecked=unchecked, template=template)
 
 
 def _open_gguf(file: Path, origin: str, device: torch.device | str) -> OpenedModel:
     check_listed(file.parent, (file.name,))
     read = read_gguf(file)
     model = build_model(read.config, read.state_dict, str(file), device, copied=False)
-    return OpenedModel(model, read.tokenizer, read.config, origin, template=read.template)
+    unchecked = unlisted(file.parent, read.metadata)
+    return OpenedModel(model, read.tokenizer, read.config, origin, unchecked=unchecked, template=read.template)
 
 
 def _is_hub_name(source: str) -> bool:

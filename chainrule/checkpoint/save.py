@@ -1,6 +1,5 @@
 """Saving: a checkpoint is on the disk wholly or not at all, and the one before it stays until it is."""
 
-import errno
 import hashlib
 import json
 import re
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
-from chainrule.base import bytes_text, disk_faults, free_bytes, fsync_file, fsync_folder
+from chainrule.base import bytes_text, disk_faults, fsync_file, fsync_folder, require_room
 from chainrule.checkpoint.manifest import MANIFEST, CheckpointManifest, FileEntry
 from chainrule.checkpoint.names import stump_name
 from chainrule.checkpoint.tensors import tensors_bytes, write_tensors
@@ -20,7 +19,8 @@ from chainrule.run import step_folder
 
 STATE = "state.json"
 STEM = re.compile(r"[a-z][a-z0-9_]*")
-SPARE_BYTES = 1 << 20
+# The manifest, the heads of the files and state.json.
+HEADS_BYTES = 64 << 10
 COPY_BYTES = 1 << 20
 
 Writer = Callable[[BinaryIO], str]
@@ -42,12 +42,11 @@ def save_checkpoint(
     before is as it was, and nothing of the new one is left.
     """
     writers = _writers(tensors, state, copies)
-    needed = sum(map(tensors_bytes, tensors.values())) + sum(path.stat().st_size for path in copies) + SPARE_BYTES
+    needed = saved_bytes(tensors, copies)
     target = step_folder(parent, step)
+    require_room(parent, needed, f"saving to {target}", "Free some; what was saved before is intact.")
     with disk_faults(target, f"saving {bytes_text(needed)} to"):
         parent.mkdir(parents=True, exist_ok=True)
-        if free_bytes(parent) < needed:
-            raise OSError(errno.ENOSPC, "known before the first byte")
         unfinished = stump_name("new", target)
         try:
             unfinished.mkdir()
@@ -60,6 +59,11 @@ def save_checkpoint(
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
     return target
+
+
+def saved_bytes(tensors: Mapping[str, Mapping[str, Tensor]], copies: Sequence[Path] = ()) -> int:
+    """Bytes that a checkpoint of these will take."""
+    return sum(map(tensors_bytes, tensors.values())) + sum(path.stat().st_size for path in copies) + HEADS_BYTES
 
 
 def _writers(

@@ -66,7 +66,7 @@ def chat(
 
     settings = ChatSettings(temperature, max_new_tokens, seed, repetition_penalty)
     session = open_talk(source, wanted, settings=settings, system=system)
-    say_passed_over(session.model.passed_over, session.model.origin)
+    say_passed_over(session.model.passed_over, session.model.origin, session.model.unchecked)
     say(session.greeting)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # bytes that are no text are no reason to end a conversation

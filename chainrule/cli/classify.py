@@ -146,6 +146,8 @@ def _ask(
         raise ConfigError(f"both --text and {rows} are given; ask for the texts of one of them")
     texts = list(text) or (finetune.read_texts(rows, column) if rows else _typed(source))
     saved = finetune.open_classifier(source, device=choose_device(device_setting(device).device)[0])
+    for sentence in saved.unchecked:
+        say(sentence)
     found = finetune.predict(saved, texts)
     cut = sum(one.cut for one in found)
     if cut:

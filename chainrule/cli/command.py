@@ -4,12 +4,18 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from chainrule.base import ChainruleError, Interrupted, printable, system_refusals
+from chainrule.base import ChainruleError, Interrupted, printable, refusal_of, short_lines, system_refusals
+
+# Until a signal that was lost in a destructor comes again: that has ended by then.
+AGAIN_SECONDS = 0.01
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as fault:
-        return _refuse(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
+        told = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
+        return _refuse(f"{told}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
 
 
 def _called(given: list[str]) -> int:
@@ -59,18 +66,46 @@ def _signals_raise() -> Iterator[None]:
     def receive(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    before = {}
+    before: dict[int, Any] = {}
+    # The command's first line (__main__.py) left it to the system until here.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
         if signal.getsignal(number) is signal.SIG_DFL:
             try:
                 before[number] = signal.signal(number, receive)
             except ValueError:
                 break  # not the main thread, where Python delivers no signals
+    told, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """A signal that was raised where Python lets nothing out (a `__del__` of any library) comes again in a moment.
+
+    Python would print a traceback, and go on as if nobody had asked for the end.
+    """
+    fault = what.exc_value
+    if not isinstance(fault, KeyboardInterrupt | Interrupted):
+        sys.__unraisablehook__(what)
+        return
+    number = fault.signal_number if isinstance(fault, Interrupted) else signal.SIGINT
+    again = threading.Timer(AGAIN_SECONDS, _send_to_main, (number,))
+    again.daemon = True
+    again.start()
+
+
+def _send_to_main(number: int) -> None:
+    """To the thread that Python's handlers run in: what it waits for ends with that."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _open_closed_streams() -> None:
@@ -91,5 +126,5 @@ def _refuse(message: str, code: int, *, debug: bool) -> int:
         print(printable(traceback.format_exc()), file=sys.stderr)
     # Printed here, and not as all else in `output`: what that imports may be what there is no memory for. Indented: a
     # name with a line break in it makes no second message of its own.
-    print(printable(f"chainrule: {message}").replace("\n", "\n  "), file=sys.stderr)
+    print(printable(short_lines(f"chainrule: {message}")).replace("\n", "\n  "), file=sys.stderr)
     return code

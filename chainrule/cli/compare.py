@@ -70,10 +70,11 @@ def compare(
 
 def _train_missing(found: "Comparison", seeds: int, folders: list[RunFolder], *, as_json: bool) -> int:
     """Trains what is missing, one after the other; returns the exit code of a signal, else 0."""
-    from chainrule.compare import missing_seeds, train_seed
+    from chainrule.compare import missing_seeds, require_seeds_room, train_seed
     from chainrule.panel import listening, make_watch
 
     missing = missing_seeds(found.groups, seeds)
+    require_seeds_room(missing)
     total = sum(one.seconds for one in missing)
     if missing:
         say(f"{len(missing)} runs are missing, about {duration_text(total)} of training")

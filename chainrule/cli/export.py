@@ -52,7 +52,7 @@ def export(
 
     opened = open_merged(base, adapter) if adapter else base
     proof = exported(opened, folder, target, dtype=dtype)
-    say_passed_over(proof.passed_over, proof.origin)
+    say_passed_over(proof.passed_over, proof.origin, proof.unchecked)
     if as_json:
         print_json(asdict(proof) | {"folder": str(folder)})
         return

@@ -109,7 +109,7 @@ def generate(
         min_p=min_p,
         repetition_penalty=repetition_penalty,
     )
-    say_passed_over(writer.model.passed_over, writer.model.origin)
+    say_passed_over(writer.model.passed_over, writer.model.origin, writer.model.unchecked)
     if lost_on is not None:
         full = opened_here(source, device)
         say(f"{lost_on}: {lost_bits(full, writer.model, _text_of(lost_on)).words}")
@@ -154,14 +154,16 @@ def opened_here(source: str, device: str | None) -> "OpenedModel":
     from chainrule.generate import opened
 
     model = opened(source, wanted)
-    say_passed_over(model.passed_over, model.origin)
+    say_passed_over(model.passed_over, model.origin, model.unchecked)
     return model
 
 
-def say_passed_over(reasons: Sequence[str], origin: str) -> None:
-    """That another checkpoint was taken than the one that a person would expect, and why."""
+def say_passed_over(reasons: Sequence[str], origin: str, unchecked: Sequence[str]) -> None:
+    """That another checkpoint was taken than the one that a person would expect, and why; what was not checked."""
     for reason in reasons:
         say(f"passed over: {reason}; taken instead: {origin}")
+    for sentence in unchecked:
+        say(sentence)
 
 
 def _text_of(path: Path) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
 from chainrule.base import ConfigError, parse_minutes
-from chainrule.config import Layer, MachineConfig, resolve
+
+if TYPE_CHECKING:
+    from chainrule.config import MachineConfig
 
 AsJson = Annotated[
     bool,
@@ -48,6 +50,9 @@ RunsFolder = Annotated[Path, Parameter(help="The folder that holds the runs.", c
 Device = Annotated[str | None, Parameter(help="auto, cpu, cuda or mps. auto takes cuda, then mps, then cpu.")]
 
 
-def device_setting(device: str | None) -> MachineConfig:
+def device_setting(device: str | None) -> "MachineConfig":
     """The machine settings with that device; raises ConfigError with the nearest for a mistyped one."""
+    # Here, as the verbs that know no configuration share this file: making its sections takes a tenth of a second.
+    from chainrule.config import Layer, resolve
+
     return resolve([Layer("--device", {"machine": {"device": device or "auto"}})]).config.machine

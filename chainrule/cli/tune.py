@@ -18,7 +18,7 @@ from chainrule.cli.start import STARTED_SECONDS
 from chainrule.config import Layer, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
-from chainrule.run import RUNS, Progress, Record, TrainRow, new_run
+from chainrule.run import RUNS, Event, Progress, Record, TrainRow, new_run
 
 if TYPE_CHECKING:
     from chainrule.tune import Tuned
@@ -143,7 +143,7 @@ def _shown(search: Callable[[], "Tuned"], place: Path, *, show_page: bool, as_js
 
 
 class _Lines:
-    """What is worth a line of a search's trainings: warnings, the preparation, and that a long trial goes on."""
+    """What is worth a line of a search's trainings: a full disk, the preparation, and that a long trial goes on."""
 
     def __init__(self) -> None:
         self.spoke = time.monotonic()
@@ -155,6 +155,8 @@ class _Lines:
             case Progress() if record.phase != self.phase:
                 self.phase = record.phase
                 self._say(f"  {record.phase} …")
+            case Event(time=""):  # not written into a trial's journal, above all: that the disk is full and waited for
+                self._say(f"  {record.message}")
             case TrainRow() if time.monotonic() - self.spoke > EVERY_SECONDS:
                 self._say(f"  step {record.step}, loss {record.loss or 0:.3f}")
 

@@ -43,6 +43,7 @@ VERBS = {
     "export": "Write a model in the format of other tools.",
     "plan": "Parameters, operations, memory and time, before anything is trained.",
     "doctor": "Look at this machine and what is installed, and say what a run will meet.",
+    "bench": "Measure how fast this machine trains, decodes and starts, beside peers.",
     "cache": "List prepared text that is kept, and remove it.",
     "config": "Show all settings, where they come from and what they do.",
 }

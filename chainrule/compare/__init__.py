@@ -3,7 +3,7 @@
 from chainrule.compare.found import Comparison, compare_runs
 from chainrule.compare.groups import Group
 from chainrule.compare.page import write_comparison
-from chainrule.compare.seeds import Missing, missing_seeds, train_seed
+from chainrule.compare.seeds import Missing, missing_seeds, require_seeds_room, train_seed
 from chainrule.compare.tables import comparison_tables
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "compare_runs",
     "comparison_tables",
     "missing_seeds",
+    "require_seeds_room",
     "train_seed",
     "write_comparison",
 ]

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.base import ConfigError, RunError
+from chainrule.base import ConfigError, RunError, require_room
 from chainrule.compare.groups import Group, Member, member, same_but_seed
-from chainrule.config import Layer, load_toml
-from chainrule.run import RunFolder, Summary, check_free, is_running, list_runs, sealed_path
+from chainrule.config import Config, Layer, load_toml
+from chainrule.plan import checkpoint_bytes, checkpoints_to_come
+from chainrule.run import RunFolder, Summary, check_free, is_running, list_runs, sealed_path, steps_of
 from chainrule.train import Watch, pretrain, silent
 
 MOST_SEEDS = 50
@@ -27,6 +28,13 @@ class Missing:
         """About how long it will take: as long as the named run."""
         return self.group.own.summary.total_seconds or self.group.own.seconds
 
+    @property
+    def config(self) -> Config:
+        """The named run's, with the steps that it took."""
+        own = self.group.own
+        training = own.config.training.model_copy(update={"steps": own.summary.step or own.config.training.steps})
+        return own.config.model_copy(update={"training": training})
+
 
 def missing_seeds(groups: Sequence[Group], n_seeds: int) -> list[Missing]:
     """What has to be trained so that all groups have the same `n_seeds` seeds, those that are there first.
@@ -43,6 +51,23 @@ def missing_seeds(groups: Sequence[Group], n_seeds: int) -> list[Missing]:
     wanted = [*counted, *fresh][:n_seeds]
     missing = [(group, seed) for seed in wanted for group, seeds in zip(groups, have, strict=True) if seed not in seeds]
     return [Missing(group, seed, *_place(group.own, seed)) for group, seed in missing]
+
+
+def require_seeds_room(missing: Sequence[Missing]) -> None:
+    """Raises DiskError unless the runs' disk has room for what stays of them, and for the next save meanwhile."""
+    needed = largest = 0
+    for one in missing:
+        size = checkpoint_bytes(one.config)
+        to_come = checkpoints_to_come(one.config.training, steps_of(one.run.checkpoints))
+        # The last of them is there only while a run saves.
+        needed, largest = needed + max(1, to_come - 1) * size, max(largest, size)
+    if missing:
+        require_room(
+            missing[0].run.path,
+            needed + largest,
+            f"the checkpoints of {len(missing)} runs",
+            "Free some, or ask for fewer --seeds; `chainrule runs prune` removes what old runs need no more",
+        )
 
 
 def train_seed(missing: Missing, watch: Watch = silent) -> Summary:

@@ -10,9 +10,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from chainrule.config.model import ModelConfig
 from chainrule.config.optimizers import OptimizerConfig
-from chainrule.config.section import Section
+from chainrule.config.section import Section, a_place
 
-SUFFIX = re.compile(r"\.[^\s./\\]+")
+SUFFIX = re.compile(r"\.[^\s./\\\x00-\x1f\x7f]{1,64}")
+# Of a line that is searched for in every text; marks of documents have some twenty letters.
+MOST_SEPARATOR = 1000
 Share = Annotated[float, Field(ge=0, le=1)]
 # They end without a space, as the words of the vocabulary begin with one.
 PROMPTS = ("Once upon a time", "The", "\n")
@@ -32,7 +34,7 @@ class TextConfig(Section):
     """More files that are read in folders, by the end of their names, as plain text: .log; .html: with its tags."""
     separator: str = "auto"
     """A line that separates documents inside a plain text file. auto recognises <|endoftext|> and its like, form feeds,
-    mailboxes and chats; none: a file is one document."""
+    mailboxes and chats; none, or nothing at all: a file is one document."""
     on_bad: Literal["error", "skip", "replace"] = "error"
     """On invalid UTF-8, a malformed row, a damaged or unreadable file: stop with its place, skip it, or replace bytes
     (and skip what cannot be mended); all is counted and listed."""
@@ -54,13 +56,25 @@ class TextConfig(Section):
     def _none_is_empty(cls, given: object) -> object:
         return "" if given is None or given == "none" else given
 
+    @field_validator("separator")
+    @classmethod
+    def _is_a_line(cls, given: str) -> str:
+        """A form feed or ASCII's record separator is one; what no reader of the text could see, or meet, is not."""
+        if given and not given.strip(" \t\r\n\0"):
+            raise ValueError(f"{given[:20]!r} is no separator that can be seen in a text; write the line, or none")
+        if bad := next((letter for letter in "\n\r\0" if letter in given), None):
+            raise ValueError(f"a separator is one line of text, and this one has {bad!r} in it")
+        if len(given) > MOST_SEPARATOR:
+            raise ValueError(f"a separator of {len(given):,} letters is longer than {MOST_SEPARATOR:,}")
+        return given
+
     @field_validator("suffixes")
     @classmethod
     def _begin_with_a_dot(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         suffixes = tuple(f".{suffix.strip().lstrip('*').lstrip('.').lower()}" for suffix in given)
         for suffix in suffixes:
             if not SUFFIX.fullmatch(suffix):
-                raise ValueError(f"suffixes has {suffix!r}, which ends no file's name; write it as .log")
+                raise ValueError(f"suffixes has {suffix[:80]!r}, which ends no file's name; write it as .log")
         return suffixes
 
 
@@ -71,6 +85,8 @@ class VocabularyConfig(Section):
     """bpe: trained on your text; gpt2: OpenAI's 50,257; bytes; chars: of your text; file: an own tokenizer.json."""
     path: str | None = None
     """A tokenizer.json (kind = file), or the folder that holds GPT-2's encoder.json and vocab.bpe (kind = gpt2)."""
+
+    _places = field_validator("path")(a_place)
 
     @model_validator(mode="after")
     def _file_has_a_path(self) -> "VocabularyConfig":
@@ -172,6 +188,8 @@ class MachineConfig(Section):
     activation_checkpointing: bool = False
     """Recomputes activations in the backward pass: less memory, about a third more time."""
 
+    _places = field_validator("cache")(a_place)
+
 
 class OriginConfig(Section):
     """Where the weights come from when the run goes on from a pretrained model."""
@@ -182,6 +200,8 @@ class OriginConfig(Section):
     """Share of the training windows drawn from the old run's text, against forgetting."""
     fork: str | None = None
     """A checkpoint of another run, RUN@STEP, from which this one goes on: weights, optimizer, order and schedule."""
+
+    _places = field_validator("start_from", "fork")(a_place)
 
 
 class Config(Section):

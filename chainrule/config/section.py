@@ -8,6 +8,22 @@ from pydantic import BaseModel, ConfigDict, model_validator
 LARGEST = 2**63 - 1  # what a TOML integer, a JSON reader and a 64-bit machine agree on
 
 
+MOST_PATH_LETTERS = 4096  # PATH_MAX of Linux
+
+
+def a_place(given: str | None) -> str | None:
+    """Refuses what no file or folder is called."""
+    if given is None:
+        return None
+    if not given.strip():
+        raise ValueError(f"{given!r} names nothing (a shell variable that is not set?); leave it out, or name a place")
+    if "\0" in given:
+        raise ValueError(f"{given[:MOST_PATH_LETTERS]!r} has a NUL, as no path has; name a file or folder")
+    if len(given) > MOST_PATH_LETTERS:
+        raise ValueError(f"a path of {len(given):,} letters is longer than any; the most is {MOST_PATH_LETTERS:,}")
+    return given
+
+
 class Section(BaseModel):
     """Frozen; unknown keys, NaN, infinity and numbers beyond 64 bits are refused; a field's docstring is its help."""
 

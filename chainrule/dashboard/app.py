@@ -7,10 +7,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from chainrule.base import ChainruleError
+from chainrule.base import ChainruleError, printable, short_lines
 from chainrule.dashboard.asked import apart, closer, listed, news
 from chainrule.dashboard.guard import Guard
 from chainrule.dashboard.library import Library
@@ -94,4 +94,4 @@ def _sent(file: PageFile) -> Response:
 
 async def _mistaken(request: Request, fault: Exception) -> Response:
     """A disk that refuses, a folder of another user: said in the page, which asks again."""
-    return JSONResponse({"error": {"message": str(fault)}}, 503)
+    return _json({"error": {"message": printable(short_lines(str(fault)))}}, 503)

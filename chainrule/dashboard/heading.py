@@ -97,7 +97,7 @@ def facts_of(run: RunFolder, journals: Journals) -> Facts:
         tuning=read_tuning(run),
         answers=journals.answers,
         preferences=journals.preferences,
-        unused=unsealed_files(run),
+        unused=(*unsealed_files(run), *journals.wrong),
     )
 
 

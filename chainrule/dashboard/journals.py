@@ -57,10 +57,17 @@ class Journals:
         return self._metrics.behind > LOOK_BYTES // 8
 
     @property
+    def wrong(self) -> tuple[str, ...]:
+        """What of the rows so far is damaged, missing or out of place, in words."""
+        tails = (self._metrics, self._samples, self._events, self._health)
+        return tuple(tail.wrong for tail in tails if tail.wrong)
+
+    @property
     def state(self) -> tuple[int, ...]:
         """Changes with whatever is judged; the single steps are not."""
         held = (self.looks, self.answers, self.preferences, self.events, self.health)
-        return tuple(len(one) for one in held) + ((self.looks[-1].step,) if self.looks else ())
+        told = sum(map(len, self.wrong))
+        return (*(len(one) for one in held), told, *((self.looks[-1].step,) if self.looks else ()))
 
     def _take_metrics(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:

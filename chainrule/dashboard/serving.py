@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
+from h11 import LocalProtocolError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chainrule.base import ConfigError, Interrupted
 from chainrule.dashboard.app import build_app
 from chainrule.dashboard.library import Library
-from chainrule.web import Callers, address_of, listen
+from chainrule.web import Callers, address_of, listen, steadfast
 
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
@@ -47,7 +49,7 @@ def server_config(app: object) -> uvicorn.Config:
     """How uvicorn runs the application: a page that is open elsewhere must not hold up the end."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",
+        http=steadfast(H11Protocol, LocalProtocolError),
         ws="none",
         log_level="warning",
         access_log=False,

@@ -10,7 +10,7 @@ from chainrule.base import DataError, disk_faults, write_bytes
 from chainrule.data.jobs import Split
 from chainrule.data.manifest import FILE_NAME, ShardEntry
 from chainrule.data.shards import read_layout, sha256_of
-from chainrule.run import append_row, rows_before_damage, sealed_line
+from chainrule.run import append_row, rows_before_damage, sealed_lines
 
 OURS = re.compile(r"(train|validation)-\d{5,}\.safetensors")
 STUMP = re.compile(r"\..+\.tmp-\d+")
@@ -63,7 +63,7 @@ class ShardJournal:
             self._take(rows[1:])
         self._clean()
         kept = [{"key": key}, *self._rows()]
-        write_bytes(self._path, b"".join(map(sealed_line, kept)))
+        write_bytes(self._path, sealed_lines(kept))
 
     def of(self, split: Split) -> list[FinishedShard]:
         """The finished shards of one side."""

@@ -1,6 +1,6 @@
 """A .json file to its values: the elements of one array, one object, or objects one after the other.
 
-An array is read element by element, so its file may be of any size.
+An array is read element by element, so its file may be of any size; one object is parsed whole.
 """
 
 import codecs
@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from chainrule.base import bytes_text
+from chainrule.base import available_memory, bytes_text
 from chainrule.data.lines import MOST_LINE_BYTES
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.streams import ByteStream
 
 CHUNK_BYTES = 1 << 20
+# A chat program exports years of talk as one object. Read and parsed at once it takes some ten times its size.
+SHARE_OF_MEMORY, MOST_VALUE_BYTES = 16, 1 << 30
 BLANKS = " \t\r\n"
 
 
@@ -39,6 +41,11 @@ def json_values(stream: ByteStream) -> Iterator[Value]:
         yield Value(number, text.value(number))
     if inside and not text.closed:
         raise DamagedFileError(f"{stream.name}: truncated: the array is not closed after value {number}")
+
+
+def longest_value() -> int:
+    """Bytes that one value may have: as a line of rows at least, and as much more as there is memory to parse it in."""
+    return max(MOST_LINE_BYTES, min(MOST_VALUE_BYTES, available_memory() // SHARE_OF_MEMORY))
 
 
 class _Text:
@@ -77,8 +84,9 @@ class _Text:
             except ValueError as fault:
                 # It may only be that more of it must be read; as much again keeps the work linear.
                 waiting = len(self._buffer) - self._at
-                if waiting > MOST_LINE_BYTES:
-                    raise self._fault(number, f"longer than {bytes_text(MOST_LINE_BYTES)}, or {fault}") from None
+                if waiting > (most := longest_value()):
+                    why = f"longer than {bytes_text(most)}, a sixteenth of the free memory, or {fault}"
+                    raise self._fault(number, why) from None
                 if not self._read(max(CHUNK_BYTES, waiting)):
                     raise self._fault(number, str(fault)) from None
                 continue

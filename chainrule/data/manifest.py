@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import DataError, unsealed, write_sealed
+from chainrule.base import DataError, open_file, unsealed, write_sealed
 from chainrule.data.shards import system_fault
 from chainrule.run import DataReport
 
@@ -84,7 +84,8 @@ def load_manifest(folder: Path) -> Manifest:
     """Reads `folder`/manifest.json; raises DataError when it is absent, damaged, edited or of another version."""
     path = folder / FILE_NAME
     try:
-        content = json.loads(path.read_bytes())
+        with open_file(path) as stream:
+            content = json.loads(stream.read())
     except FileNotFoundError as fault:
         raise DataError(f"{folder}: holds no prepared text (no {FILE_NAME}); prepare it first") from fault
     except OSError as fault:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import DataError
+from chainrule.base import DataError, open_file
 from chainrule.data.shards import BLOCK_BYTES, block_sum, read_layout, system_fault
 
 if sys.platform != "win32":
@@ -161,7 +161,7 @@ class Pool:
 
 
 def _mapping(path: Path, size: int) -> NDArray[np.uint8]:
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         if os.fstat(stream.fileno()).st_size != size:
             raise DataError(f"{path}: its length changed while it was in use; prepare the text again")
         if sys.version_info >= (3, 13):

@@ -9,8 +9,9 @@ from chainrule.data.encoding import encode_job
 from chainrule.data.jobs import Split
 from chainrule.data.journal import ShardJournal
 from chainrule.data.manifest import VERSION, Manifest, save_manifest, sealed
-from chainrule.data.packing import Packing
+from chainrule.data.packing import HELD_BYTES, Packing
 from chainrule.data.scan import Progress
+from chainrule.data.shard_room import require_shard_room
 from chainrule.data.shards import token_dtype
 from chainrule.data.surveying import Survey
 from chainrule.data.workers import ordered_map, worker_count
@@ -41,14 +42,20 @@ def write_shards(
     What an interrupted call with the same survey and tokenizer finished is kept, and the end is the same to the byte.
     `workers`: processes; 0 chooses. `shard_bytes`: bytes of tokens in a shard; 0 lets them grow with the text. Raises
     DataError when either side of the split has fewer tokens than one window (context_length + 1), when a file is not
-    what it was, or when an id is beyond the vocabulary.
+    what it was, or when an id is beyond the vocabulary; DiskError, before the first shard, when there is no room for
+    all of them.
     """
     total = sum(map(survey.split_bytes, SPLITS))
     shard_bytes = shard_bytes or fitting_shard_bytes(total)
-    shard_tokens = shard_bytes // token_dtype(tokenizer.vocab_size).itemsize
+    token_bytes = token_dtype(tokenizer.vocab_size).itemsize
+    shard_tokens = shard_bytes // token_bytes
     with disk_faults(folder, "creating"):
         (folder / "survey").mkdir(parents=True, exist_ok=True)
     journal = ShardJournal(folder, shards_key(survey, tokenizer, shard_bytes))
+    left = 0 if journal.is_final("train") else total - journal.n_bytes
+    if left > 0:
+        held = min(shard_bytes, left * token_bytes) if left * token_bytes > HELD_BYTES else 0
+        require_shard_room(survey, tokenizer, folder, token_bytes=token_bytes, text_bytes=left, held_bytes=held)
 
     def tell(done: int) -> None:
         if on_progress:

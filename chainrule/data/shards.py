@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.base import ChainruleError, DataError, DiskError, sha256_of_file, whole_file
+from chainrule.base import ChainruleError, DataError, DiskError, open_file, sha256_of_file, whole_file
 
 FORMAT = "chainrule tokens 1"
 NAMES: dict[str, np.dtype[Any]] = {"U16": np.dtype("<u2"), "U32": np.dtype("<u4"), "U64": np.dtype("<u8")}
@@ -158,7 +158,7 @@ def block_sum(block: Any) -> bytes:
 def read_layout(path: Path) -> Layout:
     """What the shard's header says; raises DataError when the file is not a whole shard of this format."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             return _layout(stream)
     except OSError as fault:
         raise system_fault(path, fault) from fault

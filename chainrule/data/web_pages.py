@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chainrule.base import MissingPackageError, bytes_text
+from chainrule.data.page_depth import refuse_deep
 from chainrule.data.tidying import decoded, tidied
 
 MOST_BYTES = 64 << 20
@@ -54,6 +55,7 @@ def page_text(content: bytes, said: str | None = None) -> str:
         raise ValueError(f"is a web page of more than {bytes_text(MOST_BYTES)}; save it as plain text")
     found = CHARSET.search(content[:CHARSET_WITHIN])
     page = decoded(content, said or (found.group(1).decode("ascii") if found else None))
+    refuse_deep(page)
     # NUL ends a text in C.
     root = LexborHTMLParser(page.replace("\0", "")).root
     return tidied("".join(_Lines().of(root))) if root is not None else ""

@@ -92,6 +92,12 @@ def _moment(a: Tensor, b: Tensor) -> float:
     return 2 * len(a) ** 3 / min(seconds)
 
 
+def product_flops(size: int, precision: str) -> float:
+    """FLOP/s of square products of this size on the CPU, on as many threads as torch has now, within a moment."""
+    a, b = (factor.view(size, size).to(DTYPES[precision]) for factor in _factors("cpu", size))
+    return _moment(a, b)
+
+
 def _factors(device: str, size: int) -> tuple[Tensor, Tensor]:
     """Random numbers, because constant ones draw less power and flatter GPUs; from a generator of their own."""
     generator = torch.Generator(device).manual_seed(0)

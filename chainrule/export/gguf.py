@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from chainrule.base import DataError, write_bytes
-from chainrule.checkpoint import OpenedModel, open_model, require_gguf, rounded_for_gguf, write_gguf
+from chainrule.base import SUMS, DataError, write_bytes
+from chainrule.checkpoint import SEALED, OpenedModel, open_model, require_gguf, rounded_for_gguf, write_gguf
 from chainrule.export.llama_cpp import LlamaCpp
 from chainrule.generate import Decoder, Temperature
 from chainrule.model import GPT
@@ -35,7 +35,7 @@ ROUNDING = {"F32": 1e-3, "F16": 5e-3, "Q8_0": 2e-2}
 
 def write_gguf_folder(opened: OpenedModel, folder: Path, *, dtype: str) -> None:
     """model.gguf in a format ("F32", "F16", "Q8_0"), and the Modelfile with which ollama takes it in."""
-    write_gguf(folder / FILE, opened.model, opened.tokenizer, dtype, template=opened.template)
+    write_gguf(folder / FILE, opened.model, opened.tokenizer, dtype, template=opened.template, **{SEALED: SUMS})
     write_bytes(folder / "Modelfile", _modelfile(opened).encode())
 
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import write_json
-from chainrule.checkpoint import OpenedModel, to_hugging_face, write_tensors
+from chainrule.base import SUMS, write_json
+from chainrule.checkpoint import SEALED, OpenedModel, to_hugging_face, write_tensors
 from chainrule.export.tokenizer import write_tokenizer
 from chainrule.tokenizer import save_template
 
@@ -29,7 +29,8 @@ def write_hugging_face(opened: OpenedModel, folder: Path) -> None:
     ends: dict[str, int | list[int]] = {"bos_token_id": end, "eos_token_id": end}
     write_json(folder / "config.json", {**settings, **ends})
     with (folder / "model.safetensors").open("xb") as stream:
-        write_tensors(stream, tensors, {"format": "pt"})  # transformers refuses a file without this word
+        # transformers refuses a file without the first word; by the second a list that was removed is missed.
+        write_tensors(stream, tensors, {"format": "pt", SEALED: SUMS})
     write_tokenizer(opened.tokenizer, folder / "tokenizer.json")
     if opened.template:
         save_template(opened.template, folder)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.base import ExportError
+
 # Longest time for a few tokens of a model that a processor can run at all.
 PATIENCE_SECONDS = 600
 
@@ -21,7 +23,13 @@ class LlamaCpp:
         given.cpuparams.n_threads = given.cpuparams_batch.n_threads = threads
         # Its usual cache is float16, which rounds more than the weights do.
         given.cache_type_k = given.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        self._server = xllamacpp.Server(given)
+        try:
+            self._server = xllamacpp.Server(given)
+        except RuntimeError as fault:
+            raise ExportError(
+                f"llama.cpp does not open what was written, {file} ({fault}); where this process may open few files "
+                "(ulimit -n) or has little memory, allow it more"
+            ) from fault
         # The address is this process's own: no proxy stands between.
         self._ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 

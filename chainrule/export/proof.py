@@ -40,6 +40,7 @@ class ExportProof:
     origin: str = ""
     """Where the model came from, in words."""
     passed_over: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
     """Damaged checkpoints that would have been taken instead, with the reason."""
 
 

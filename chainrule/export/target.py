@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from chainrule.base import ConfigError, disk_faults, nearest, sums_of, write_bytes, write_sums
+from chainrule.base import ConfigError, disk_faults, nearest, require_room, sums_of, write_bytes, write_sums
 from chainrule.checkpoint import OpenedModel, open_model
 from chainrule.data import run_dataset
 from chainrule.export.card import model_card
@@ -44,6 +44,7 @@ class Target:
     card_library: str = ""
     as_written: Callable[[OpenedModel], OpenedModel] = lambda opened: opened
     """The model that the folder promises: of a format that rounds weights, the one with the rounded ones."""
+    bytes_per_number: float = 4.0
     dtypes: Mapping[str, "Target"] = field(default_factory=dict)
     """The same format with numbers of another kind, by what the kind is called; the first is this one."""
 
@@ -57,9 +58,12 @@ def _gguf(dtype: str) -> Target:
         use=USE,
         card_library="gguf",
         as_written=partial(as_written, dtype=dtype),
+        bytes_per_number=GGUF_BYTES[dtype],
     )
 
 
+# Q8_0: 32 numbers in 34 bytes (ggml's block_q8_0).
+GGUF_BYTES = {"F16": 2.0, "F32": 4.0, "Q8_0": 34 / 32}
 GGUF = {name: _gguf(name.upper()) for name in ("f16", "f32", "q8_0")}
 TARGETS = {
     "hf": Target(
@@ -78,7 +82,8 @@ def export(
 
     The folder appears only once it was read back and its ids, logits and greedy text were equal, with a README.md;
     otherwise nothing is left and ExportError says what differs. Raises ConfigError when `folder` exists and is not
-    empty or nothing is called `target`, MissingPackageError without the package that reads the format back.
+    empty or nothing is called `target`, MissingPackageError without the package that reads the format back, DiskError
+    before the first byte when there is no room for the folder.
     """
     chosen = _chosen(target, dtype)
     chosen.require()
@@ -91,13 +96,24 @@ def export(
             "its shape; chainrule generate and evaluate read it as it is"
         )
     run = None if isinstance(source, OpenedModel) else run_of(Path(source))
+    require_room(
+        folder.absolute(),
+        round(chosen.bytes_per_number * sum(one.numel() for one in opened.model.parameters())),
+        f"the model in the format of {chosen.words}",
+        "Free some, or name a folder on another disk",
+    )
     with disk_faults(folder, "exporting to"), unfinished_folder(folder) as unfinished:
         chosen.write(opened, unfinished)
         promised, held_out = chosen.as_written(opened), _held_out(run, opened)
         found = prove(promised, chosen.read_back(unfinished), held_out, unfinished)
         rounded = 0.0 if promised is opened else differences(opened, promised.model, held_out).largest_difference
         proof = replace(
-            found, folder=folder, origin=opened.origin, passed_over=opened.passed_over, rounding_difference=rounded
+            found,
+            folder=folder,
+            origin=opened.origin,
+            passed_over=opened.passed_over,
+            unchecked=opened.unchecked,
+            rounding_difference=rounded,
         )
         card = model_card(opened, proof, run, library=chosen.card_library, use=chosen.use)
         write_bytes(unfinished / "README.md", card.encode())

@@ -12,7 +12,7 @@ from chainrule.finetune.checks import Prepared, check
 from chainrule.finetune.examples import Writing
 from chainrule.finetune.grow import grown, with_own_template
 from chainrule.finetune.judged import text_pairs
-from chainrule.finetune.keeping import check_base_text, keep_all
+from chainrule.finetune.keeping import check_base_text, keep_all, kept_bytes
 from chainrule.finetune.lesson import AnswersLesson
 from chainrule.finetune.lessons import lesson_of
 from chainrule.finetune.packing import Packed, packed
@@ -63,6 +63,8 @@ def anew(
     facts = start.look_at_machine(given.config)
     origin = find_origin(given.config, layers)
     assert origin is not None
+    for sentence in origin.opened.unchecked:
+        start.say(sentence)
     for reason in origin.opened.passed_over:
         start.say(f"passed over: {reason}; going on from {origin.opened.origin}")
     check_base_text(settings, origin)
@@ -80,6 +82,9 @@ def anew(
     resolved = on_machine(_settings(layers, origin, prepared, tuning, settings), facts)
     sides = prepared.train, prepared.held_out
     lesson = lesson_of(start.run, tuning, (tokenizer, template), sides, resolved.config)
+    learning = lesson.learning(resolved.config)
+    # Before anything that takes time; once more below, when the base text is there.
+    check_room(start.run, resolved.config, learning=learning, beside=kept_bytes(prepared))
     if settings.probe and lesson.questions:
         model = _first_model(lesson, resolved.config, opened)
         good = [one for one in prepared.train if one.good]
@@ -87,7 +92,7 @@ def anew(
         del model
     dataset = keep_all(start, prepared, tuning, settings, origin)
     let_read(start.run, resolved.config)
-    check_room(start.run, resolved.config, learning=lesson.learning(resolved.config))
+    check_room(start.run, resolved.config, learning=learning)
     about = tokenizer_row(tokenizer, dataset, resolved.config, tokenizer.vocab_size)
     settled = Settled(resolved, facts, tokenizer, dataset, replace(record, tokenizer=about))
     return ready(replace(start, lesson=lesson), settled, origin, minutes)

@@ -10,8 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.base import CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
-from chainrule.checkpoint import OpenedModel, base_fingerprint, build_model, check_listed, read_tensors, write_tensors
+from chainrule.base import SUMS, CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.checkpoint import (
+    SEALED,
+    OpenedModel,
+    base_fingerprint,
+    build_model,
+    check_listed,
+    read_tensors,
+    unlisted,
+    write_tensors,
+)
 from chainrule.config import Layer, ModelConfig, resolve
 from chainrule.finetune.adapter_checks import merged_copy
 from chainrule.finetune.classifier import Classifier
@@ -36,6 +45,8 @@ class SavedClassifier:
     origin: str
     figures: Mapping[str, Any]
     """How it fared on texts that it had not seen: `ClassifierReport.row()`."""
+    unchecked: tuple[str, ...] = ()
+    """That it is taken as it stands though it was sealed once, in a sentence."""
 
 
 def is_classifier(folder: str | Path) -> bool:
@@ -65,6 +76,7 @@ def save_classifier(classifier: Classifier, base: OpenedModel, report: Classifie
             written = write_tensors(stream, tensors)
         settings = {
             "format": FORMAT,
+            SEALED: SUMS,
             "labels": list(report.confusion.labels),
             "base": {"origin": base.origin, "sha256": base_fingerprint(base.model)},
             "weights_sha256": written,
@@ -99,7 +111,12 @@ def open_classifier(folder: str | Path, *, device: torch.device | str = "cpu") -
     _put_head(classifier, {name: one for name, one in tensors.items() if not name.startswith(MODEL)}, folder)
     figures = settings.get("figures")
     return SavedClassifier(
-        classifier, tokenizer, labels, f"the classifier {folder}", figures if isinstance(figures, dict) else {}
+        classifier,
+        tokenizer,
+        labels,
+        f"the classifier {folder}",
+        figures if isinstance(figures, dict) else {},
+        unlisted(folder, settings),
     )
 
 

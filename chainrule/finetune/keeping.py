@@ -28,6 +28,13 @@ def check_base_text(settings: TuningSettings, origin: Origin) -> None:
         raise ConfigError(f"replay={settings.replay:g} mixes base text in, and none is known; give some by --text")
 
 
+def kept_bytes(prepared: Prepared) -> int:
+    """Bytes that the examples and their mask will take in the run's folder: four or two of an id, one of its mask."""
+    ids = [one.ids for one in (*prepared.train, *prepared.held_out)]
+    wide = 4 if prepared.tokenizer.vocab_size > 1 << 16 else 2
+    return sum(len(one) for one in ids) * (wide + 1)
+
+
 def keep_all(start: Start, prepared: Prepared, tuning: Tuning, settings: TuningSettings, origin: Origin) -> Dataset:
     """Writes examples, mask, tokenizer, template and base text into the run's folder."""
     run = start.run

@@ -4,6 +4,7 @@ The run folder is the only wire. The trainer neither waits for the tracker nor h
 import, starts threads or ends the whole process does so elsewhere.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,9 +44,11 @@ class _Beside:
         # A file and no pipe, which a package that says much would fill, and then wait for somebody to read it.
         self._said = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # closed where the training ends
         # It knows that the training is over by the end of its standard input, however that ends.
-        command = [sys.executable, "-m", "chainrule", "log", str(path.absolute()), "--to", name, "--beside"]
+        # -P: a file of the current folder that is named like a module is not imported in its place.
+        command = [sys.executable, "-P", "-m", "chainrule", "log", str(path.absolute()), "--to", name, "--beside"]
+        seen = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603  # our own command, and a path that the person gave
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said, env=seen
         )
 
     def end(self) -> str | None:

@@ -1,23 +1,23 @@
 """The run folder: the only wire between the trainer and everything that looks at it."""
 
 from chainrule.run.begin import check_free, forget_start, is_begun, resume_command
+from chainrule.run.chain import JournalLines, journal_lines
 from chainrule.run.checkpoints import step_folder, steps_of
+from chainrule.run.ends import journal_ends, looked_back_on, lost_ends
 from chainrule.run.facts import Facts, held_out_rows, read_facts, unused_parts
 from chainrule.run.find import RUNS, check_source, find_run, find_step, last_begun, model_source, run_of
 from chainrule.run.folder import RunFolder, list_runs, open_run
 from chainrule.run.health_record import HealthRecord, mean_noise
 from chainrule.run.holder import held_bytes
 from chainrule.run.journal import (
-    JournalLines,
     append_row,
     cut_after_step,
-    journal_lines,
     read_rows,
     rewrite_rows,
     rows_before_damage,
     rows_from_end,
 )
-from chainrule.run.line import sealed_line
+from chainrule.run.line import sealed_lines
 from chainrule.run.lock import is_running, run_lock, turn_lock
 from chainrule.run.names import new_run
 from chainrule.run.noise import NoiseScale, noise_scale
@@ -82,6 +82,7 @@ from chainrule.run.removal import freed_bytes, remove_run
 from chainrule.run.seal import (
     as_sealed,
     is_sealed_file,
+    is_unsealed,
     seal_files,
     sealed_path,
     unsealed_files,
@@ -160,10 +161,14 @@ __all__ = [
     "is_begun",
     "is_running",
     "is_sealed_file",
+    "is_unsealed",
+    "journal_ends",
     "journal_lines",
     "last_begun",
     "last_record",
     "list_runs",
+    "looked_back_on",
+    "lost_ends",
     "mean_noise",
     "model_source",
     "new_run",
@@ -185,7 +190,7 @@ __all__ = [
     "run_lock",
     "run_of",
     "seal_files",
-    "sealed_line",
+    "sealed_lines",
     "sealed_path",
     "step_folder",
     "steps_of",

@@ -6,9 +6,11 @@ from itertools import groupby, islice
 from statistics import fmean
 from typing import Any, TypeVar
 
+from chainrule.run.chain import journal_lines
+from chainrule.run.ends import lost_ends
 from chainrule.run.folder import RunFolder
 from chainrule.run.health_record import HealthRecord
-from chainrule.run.journal import journal_lines, read_rows, rows_from_end
+from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.lock import is_running
 from chainrule.run.records import (
     Ancestor,
@@ -136,8 +138,9 @@ def read_facts(run: RunFolder) -> Facts:
 
 def unused_parts(run: RunFolder) -> list[str]:
     """What of the run's small files and journals is not as the run wrote it, and so not used; each in words."""
-    lines = (journal_lines(path).unused for path in run.journals)
-    return [*unsealed_files(run), *(told for told in lines if told)]
+    lines = (journal_lines(path).wrong for path in run.journals)
+    ends = lost_ends(run, read_summary(run).row()["journals"], run.summary.name)
+    return [*unsealed_files(run), *(told for told in lines if told), *ends]
 
 
 def held_out_rows(run: RunFolder) -> list[EvalRow]:

@@ -7,27 +7,28 @@ end.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import takewhile
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from chainrule.base import disk_faults, finite, whole_file
-from chainrule.run.line import is_sealed, row_of, sealed_line
+from chainrule.run.line import NOTHING, Seal, has_checksum, row_of, seal_of, sealed_line
 
 Row = Mapping[str, Any]
-BLOCK_BYTES = 1 << 16
-NAMED_LINES = 5
+BLOCK_BYTES, MOST_BLOCK_BYTES = 1 << 16, 1 << 22
+# What is read to know which row a new one follows: a row of figures has some hundred bytes.
+LAST_BYTES = 1 << 12
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Adds one line; NaN and infinity are written as null, because JSON has neither.
 
     A disk that refuses a part of it leaves nothing of it: half a line would swallow the next one. Behind half a line
-    that a kill left a new one begins.
+    that a kill left a new one begins, and follows the last one that is whole.
     """
-    line = sealed_line(finite(row))
+    content = finite(row)
     with disk_faults(path, "appending to"), path.open("a+b", buffering=0) as stream:
+        line = sealed_line(content, _last_seal(stream))
         end = stream.seek(0, os.SEEK_END)
         if end and (stream.seek(end - 1), stream.read(1))[1] != b"\n":
             line = b"\n" + line
@@ -54,10 +55,18 @@ def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
 
 
 def rows_before_damage(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows up to the first line that is none: where each follows from those before it."""
-    if path.is_file():
-        with path.open("rb") as stream:
-            yield from takewhile(lambda row: row is not None, map(row_of, stream))
+    """The rows up to the first line that is none, or does not follow the one before it."""
+    if not path.is_file():
+        return
+    last = NOTHING
+    with path.open("rb") as stream:
+        for line in stream:
+            row, seal = row_of(line), seal_of(line) or NOTHING
+            follows = seal.number == last.number + 1 and seal.after == last.crc
+            if row is None or not (follows or seal.number == last.number == 0):
+                return
+            yield row
+            last = seal
 
 
 def rows_from_end(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
@@ -66,53 +75,22 @@ def rows_from_end(path: Path, kind: str | None = None) -> Iterator[dict[str, Any
         yield from parsed_rows((line for _, line in _lines_from_end(path)), kind)
 
 
-@dataclass(frozen=True)
-class JournalLines:
-    """What the lines of a journal are; those that are not used by their numbers, from 1."""
-
-    name: str
-    n_rows: int = 0
-    n_unsealed: int = 0
-    """Rows without a checksum, from before there were any."""
-    damaged: tuple[int, ...] = ()
-    torn: int | None = None
-    """The last line, half written by a kill."""
-
-    @property
-    def unused(self) -> str:
-        """What is not used, in words: "lines 3, 17 of metrics.jsonl are damaged"; empty where all are rows."""
-        shown, more = self.damaged[:NAMED_LINES], len(self.damaged) - NAMED_LINES
-        numbers = ", ".join(f"{number:,}" for number in shown) + (f" and {more:,} more" if more > 0 else "")
-        parts = []
-        if self.damaged:
-            one = len(self.damaged) == 1
-            parts.append(f"line{'' if one else 's'} {numbers} of {self.name} {'is' if one else 'are'} damaged")
-        if self.torn is not None:
-            parts.append(f"the last line of {self.name} ({self.torn:,}) is half written, as a kill leaves it")
-        return " and ".join(parts)
+def end_of(path: Path) -> Seal:
+    """The seal of the last row that can be read; that of nothing in a file without linked rows."""
+    if not path.is_file():
+        return NOTHING
+    with path.open("rb") as stream:
+        return _last_seal(stream)
 
 
-def journal_lines(path: Path, *, before: int | None = None) -> JournalLines:
-    """What all lines are, or only those up to the first row of step `before`; nothing of a file that is not there.
-
-    What stands behind that step is made again by a run that goes on from it.
-    """
-    n_rows, n_unsealed, damaged, torn = 0, 0, list[int](), None
+def holds(path: Path, seal: Seal) -> bool:
+    """Whether the row with that number is the one that had that checksum; only the end behind it is read."""
     if path.is_file():
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                sealed = is_sealed(line)
-                # What has its checksum is a row of ours: parsing it, too, would take ten times as long.
-                row = row_of(line) if sealed is None or before is not None else None
-                if row is not None or sealed:
-                    if before is not None and row and row.get("step", 0) >= before:
-                        break
-                    n_rows, n_unsealed = n_rows + 1, n_unsealed + (sealed is None)
-                elif not line.endswith(b"\n"):
-                    torn = number
-                elif line.strip():
-                    damaged.append(number)
-    return JournalLines(path.name, n_rows, n_unsealed, tuple(damaged), torn)
+        for _, line in _lines_from_end(path):
+            found = seal_of(line)
+            if found is not None and found.number <= seal.number:
+                return found.number == seal.number and found.crc == seal.crc
+    return False
 
 
 def cut_after_step(path: Path, step: int) -> int:
@@ -128,10 +106,10 @@ def rewrite_rows(path: Path, wanted: Callable[[Row], bool], *, since: int) -> in
     """
     if not path.is_file():
         return 0
-    head, rows = _end_of(path, since)
+    head, before, rows = _end_of(path, since)
     beyond = next((place for place, (_, row) in enumerate(rows) if row and row.get("step", 0) >= since), len(rows))
     stay = [place < beyond if row is None else wanted(row) for place, (_, row) in enumerate(rows)]
-    kept = [line for (line, _), stays in zip(rows, stay, strict=True) if stays]
+    kept = _linked_anew([line for line, _ in rows], stay, before)
     size = head + sum(map(len, kept))
     if size != path.stat().st_size:
         with disk_faults(path, "cutting back"):
@@ -142,18 +120,35 @@ def rewrite_rows(path: Path, wanted: Callable[[Row], bool], *, since: int) -> in
     return sum(row is not None and not stays for (_, row), stays in zip(rows, stay, strict=True))
 
 
-def _end_of(path: Path, since: int) -> tuple[int, list[tuple[bytes, dict[str, Any] | None]]]:
-    """Where the last row of a step before `since` ends, and the lines after it, whole, with their rows."""
+def _linked_anew(lines: list[bytes], stay: list[bool], before: Seal) -> list[bytes]:
+    """The lines that stay, each linked to the one that is now before it; what did not fit before does not now."""
+    kept, gone, old, new = [], 0, before, before
+    for line, stays in zip(lines, stay, strict=True):
+        seal = seal_of(line)
+        if stays and gone and seal is not None and seal.number:
+            follows = new.crc if seal.after == old.crc else seal.after
+            line = sealed_line(row_of(line) or {}, Seal(seal.number - gone - 1, "", follows))
+        if stays:
+            kept.append(line)
+            new = seal_of(line) or new
+        else:
+            gone += seal is not None and seal.number > 0
+        old = seal or old
+    return kept
+
+
+def _end_of(path: Path, since: int) -> tuple[int, Seal, list[tuple[bytes, dict[str, Any] | None]]]:
+    """Where the last row of a step before `since` ends, its seal, and the lines after it, whole, with their rows."""
     lines: list[tuple[bytes, dict[str, Any] | None]] = []
     for end, line in _lines_from_end(path):
         row = row_of(line)
         step = None if row is None else row.get("step")
         whole = line.endswith(b"\n")
         if whole and isinstance(step, int) and step < since:
-            return end, lines[::-1]
+            return end, seal_of(line) or NOTHING, lines[::-1]
         if whole or row is not None:
             lines.append((line if whole else line + b"\n", row))
-    return 0, lines[::-1]
+    return 0, NOTHING, lines[::-1]
 
 
 def _replace_end(path: Path, head: int, lines: list[bytes]) -> None:
@@ -176,20 +171,36 @@ def parsed_rows(lines: Iterable[bytes], kind: str | None = None) -> Iterator[dic
             yield row
 
 
+def _last_seal(stream: BinaryIO | FileIO) -> Seal:
+    """The seal that the next line follows: of the last line that is a row; behind one without a seal number 1 comes."""
+    for _, line in _from_end(stream, LAST_BYTES):
+        if seal := seal_of(line):
+            return seal
+        if not has_checksum(line) and row_of(line) is not None:
+            break
+    return NOTHING
+
+
 def _lines_from_end(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of the file, the last first, each with the place where it ends."""
     with path.open("rb") as stream:
-        place = stream.seek(0, os.SEEK_END)
-        held = b""
-        while place:
-            size = min(BLOCK_BYTES, place)
-            place -= size
-            stream.seek(place)
-            lines = (stream.read(size) + held).splitlines(keepends=True)
-            held = lines[0]
-            end = place + sum(map(len, lines))
-            for line in reversed(lines[1:]):
-                yield end, line
-                end -= len(line)
-        if held:
-            yield len(held), held
+        yield from _from_end(stream, BLOCK_BYTES)
+
+
+def _from_end(stream: BinaryIO | FileIO, block_bytes: int) -> Iterator[tuple[int, bytes]]:
+    place = stream.seek(0, os.SEEK_END)
+    held = b""
+    while place:
+        size = min(block_bytes, place)
+        place -= size
+        stream.seek(place)
+        lines = (stream.read(size) + held).splitlines(keepends=True)
+        held = lines[0]
+        end = place + sum(map(len, lines))
+        for line in reversed(lines[1:]):
+            yield end, line
+            end -= len(line)
+        # A line of many blocks is not put together anew for each of them.
+        block_bytes = min(2 * block_bytes, MOST_BLOCK_BYTES) if len(held) > block_bytes else block_bytes
+    if held:
+        yield len(held), held

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -36,7 +36,9 @@ def run_lock(run: RunFolder) -> Iterator[None]:
         write_json(holder, {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")})
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        # Of a disk that is read-only or gone by now nothing can be removed, and what is raised tells that already.
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from chainrule.base import unsealed
+from chainrule.run.ends import JournalEnd
 from chainrule.run.folder import RunFolder
 from chainrule.run.journal import read_rows, rows_from_end
 from chainrule.run.record import Record
@@ -547,6 +548,8 @@ class StartRecord(AskedFor):
     data: DataReport | None = None
     lineage: tuple[Ancestor, ...] = ()
     """Of a fork: the runs that it goes on from, the first of them first."""
+    sealed: bool = False
+    """Whether the run keeps a list of checksums (seal.py), so that one that is removed is missed."""
 
     def row(self) -> dict[str, Any]:
         """By name, each part as it is alone."""
@@ -706,6 +709,8 @@ class Summary(Record):
     quality: Quality | None = None
     new: Change | None = None
     old: Change | None = None
+    journals: Mapping[str, JournalEnd] = field(default_factory=dict)
+    """The last row of each journal; empty while rows come."""
     versions: Mapping[str, str | float] = field(default_factory=dict)
     command: str | None = None
     lineage: tuple[Ancestor, ...] = ()

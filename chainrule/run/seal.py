@@ -24,6 +24,8 @@ from chainrule.base import (
 )
 from chainrule.run.checkpoints import step_folder, steps_of
 from chainrule.run.folder import RunFolder
+from chainrule.run.journal import end_of
+from chainrule.run.line import NOTHING
 from chainrule.run.sound import json_value
 
 # Who reads while the run writes finds the list renewed in between; a second look then finds both in step.
@@ -111,11 +113,23 @@ def is_sealed_file(run: RunFolder, path: Path) -> bool:
     return path.is_file() and any(copy.read_bytes() == path.read_bytes() for copy in _copies(run, path))
 
 
+def is_unsealed(run: RunFolder) -> bool:
+    """Whether the run had a list of checksums that is gone: machine.json says that it had, or rows with checksums do.
+
+    Runs from before December 2026 never had one.
+    """
+    if read_sums(run.path) != {}:
+        return False
+    told = sealed_object(run, run.machine).get("sealed") is True
+    return told or any(end_of(path) != NOTHING for path in (run.events, run.metrics))
+
+
 def unsealed_files(run: RunFolder) -> list[str]:
     """What of the run's small files is not as the run wrote it, each in words."""
     known = read_sums(run.path)
-    if known is None:
-        return [f"{SUMS}, the list of checksums, is damaged: the run's small files are not checked"]
+    if known is None or is_unsealed(run):
+        what = "is gone" if known == {} else "is damaged"
+        return [f"{SUMS}, the list of checksums, {what}: the run's small files are not checked"]
     found = []
     for name in sorted(known):
         path = run.path / name

@@ -1,9 +1,11 @@
 """A journal that is followed while it grows: only what is new is read, and a cut of what was read is noticed."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chainrule.run.chain import JournalLines, LinesSoFar
 from chainrule.run.journal import parsed_rows
 
 # So many bytes before the cursor are held against the file at each look: a journal that was cut back on a resume and
@@ -20,6 +22,15 @@ class Tail:
     place: int = 0
     """Bytes that were read: whole lines."""
     _anchor: bytes = field(default=b"", repr=False)
+    _n_lines: int = 0
+    _lines: LinesSoFar | None = None
+
+    @property
+    def wrong(self) -> str:
+        """What of the lines so far is not as it was written, in words; empty where all is."""
+        if self._lines is None and os.path.lexists(self.path) and not self.path.is_file():
+            return JournalLines(self.path.name, no_file=True).wrong
+        return self._lines.judged().wrong if self._lines else ""
 
     def read(self, most_bytes: int = MOST_BYTES) -> tuple[list[dict[str, Any]], bool]:
         """The rows that are new, of at most so many bytes, and whether all before them are void (cut back, replaced).
@@ -28,6 +39,9 @@ class Tail:
         Raises OSError where the disk does.
         """
         try:
+            # What is no file (a pipe, which would be waited for) is as good as none; `journal_lines` names it.
+            if not self.path.is_file():
+                return [], self._forget()
             stream = self.path.open("rb")
         except FileNotFoundError:
             return [], self._forget()
@@ -45,7 +59,12 @@ class Tail:
             return [], void
         self._anchor = (self._anchor + new[:end])[-ANCHOR_BYTES:]
         self.place += end
-        return list(parsed_rows(new[:end].splitlines(keepends=True))), void
+        lines = new[:end].splitlines(keepends=True)
+        self._lines = self._lines or LinesSoFar(self.path.name)
+        for number, line in enumerate(lines, self._n_lines + 1):
+            self._lines.take(number, line)
+        self._n_lines += len(lines)
+        return list(parsed_rows(lines)), void
 
     @property
     def behind(self) -> int:
@@ -58,4 +77,5 @@ class Tail:
     def _forget(self) -> bool:
         """To the beginning; whether anything had been read."""
         had, self.place, self._anchor = self.place > 0, 0, b""
+        self._n_lines, self._lines = 0, None
         return had

@@ -1,6 +1,5 @@
 """What is sent back: OpenAI's objects for completions and chat, whole or in pieces."""
 
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from chainrule.serve.texts import Piece, Scored, Wanted
 from chainrule.serve.words import Words
+from chainrule.serve.written import written
 
 DONE = b"data: [DONE]\n\n"
 
@@ -153,8 +153,3 @@ class Shape:
 def event(content: dict[str, Any]) -> bytes:
     """One server-sent event."""
     return b"data: " + written(content) + b"\n\n"
-
-
-def written(content: dict[str, Any]) -> bytes:
-    """JSON, whatever the texts in it hold."""
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")

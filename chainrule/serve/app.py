@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,6 +28,7 @@ from chainrule.serve.pages import page_routes
 from chainrule.serve.settings import Serving
 from chainrule.serve.shelf import Seat, Shelf
 from chainrule.serve.texts import Wanted
+from chainrule.serve.written import WrittenResponse
 
 # Fields of several types, of which pydantic would tell each that was not met.
 FORMS = {
@@ -89,7 +90,14 @@ def build_app(offers: Sequence[Offer], settings: Serving) -> FastAPI:
             await asyncio.to_thread(api.shelf.stop)
 
     # Without its pages of documentation, which load scripts from elsewhere; /openapi.json stays.
-    app = FastAPI(title="chainrule serve", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
+    app = FastAPI(
+        title="chainrule serve",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+        default_response_class=WrittenResponse,
+    )
     app.state.api = api
     for routes in (_writing_routes(api), _tokenizer_routes(api), _state_routes(api), own_routes(api.shelf)):
         app.include_router(routes, responses=ERRORS)
@@ -181,11 +189,11 @@ def _state_routes(api: Api) -> APIRouter:
         return described(api.shelf.parent(name), api.shelf.offer_of(name)[1])
 
     @routes.get("/health")
-    async def health() -> JSONResponse:
+    async def health() -> WrittenResponse:
         """200 while texts are written, 503 when the server ends or its engine has died."""
         load, alive = api.shelf.load, api.shelf.alive
         content = {"status": "ok" if alive else "ending", "active": load.active, "waiting": load.waiting}
-        return JSONResponse(content, 200 if alive else 503)
+        return WrittenResponse(content, 200 if alive else 503)
 
     @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
@@ -200,24 +208,24 @@ def _tell_errors(app: FastAPI) -> None:
     """Every error in OpenAI's shape."""
 
     @app.exception_handler(ApiError)
-    async def refused(request: Request, fault: ApiError) -> JSONResponse:
+    async def refused(request: Request, fault: ApiError) -> WrittenResponse:
         return error_response(fault)
 
     @app.exception_handler(UserError)
-    async def mistaken(request: Request, fault: UserError) -> JSONResponse:
+    async def mistaken(request: Request, fault: UserError) -> WrittenResponse:
         return error_response(ApiError(400, str(fault)))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, fault: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, fault: RequestValidationError) -> WrittenResponse:
         return error_response(_invalid(fault))
 
     @app.exception_handler(HTTPException)
-    async def unknown(request: Request, fault: HTTPException) -> JSONResponse:
+    async def unknown(request: Request, fault: HTTPException) -> WrittenResponse:
         told = f"{request.method} {request.url.path[:200]}: {fault.detail}"
         return error_response(ApiError(fault.status_code, told), fault.headers)
 
     @app.exception_handler(Exception)
-    async def failed(request: Request, fault: Exception) -> JSONResponse:
+    async def failed(request: Request, fault: Exception) -> WrittenResponse:
         return error_response(ApiError(500, "the server failed at this request; its log says why"))
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+
+from chainrule.base import printable, short_lines
+from chainrule.serve.written import WrittenResponse
 
 # What OpenAI calls the kinds of errors; clients look at the status first and at `code` second.
 KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -44,10 +46,12 @@ class ApiError(Exception):
 def error_body(fault: ApiError) -> dict[str, Any]:
     """OpenAI's object of an error."""
     kind = KINDS.get(fault.status, "server_error" if fault.status >= 500 else "invalid_request_error")
-    return {"error": {"message": str(fault), "type": kind, "param": fault.param, "code": fault.code}}
+    # It may repeat what came, which may be long, and act.
+    told = printable(short_lines(str(fault)))
+    return {"error": {"message": told, "type": kind, "param": fault.param, "code": fault.code}}
 
 
-def error_response(fault: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(fault: ApiError, headers: Mapping[str, str] | None = None) -> WrittenResponse:
     """The answer; 429 and 503 say when to come again."""
     more = {"Retry-After": str(RETRY_SECONDS)} if fault.status in (429, 503) else {}
-    return JSONResponse(error_body(fault), fault.status, headers={**more, **(headers or {})})
+    return WrittenResponse(error_body(fault), fault.status, headers={**more, **(headers or {})})

@@ -8,18 +8,20 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import FailFast, Field
 
 from chainrule.base import LensError, count_text, finite
 from chainrule.checkpoint import OpenedModel
 from chainrule.lens import picture, render
-from chainrule.lens.ledgers import look_at_token, subject_of_token, token_facts
+from chainrule.lens.ledgers import token_facts
+from chainrule.lens.opening import look_at_token, subject_of_token
 from chainrule.serve.asked import Asked, Id
 from chainrule.serve.bodies import ParsedRoute
 from chainrule.serve.curves import checkpoints_of, curve_of
 from chainrule.serve.errors import ApiError
 from chainrule.serve.shelf import Seat, Shelf
+from chainrule.serve.written import WrittenResponse
 
 # The lens keeps every tensor: SmolLM2-135M and 64 tokens take it some 20 s and 1 GB here.
 MOST_TOKENS = 256
@@ -92,7 +94,7 @@ def _looked(seat: Seat, asked: LensRequest) -> Response:
         return Response(page, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
     look = look_at_token(seat.opened.model, asked.ids)
     told = replace(look, words=tuple(map(seat.words.word, look.ids)))
-    return JSONResponse({"object": "lens.token", "model": seat.name, **finite(token_facts(told))})
+    return WrittenResponse({"object": "lens.token", "model": seat.name, **finite(token_facts(told))})
 
 
 def _page(opened: OpenedModel, ids: Sequence[int]) -> str:

@@ -5,13 +5,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
+from h11 import LocalProtocolError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chainrule.base import Interrupted
 from chainrule.checkpoint import OpenedModel
 from chainrule.serve.app import build_app
 from chainrule.serve.offers import Offer, offers_of
 from chainrule.serve.settings import Serving
-from chainrule.web import address_of, listen
+from chainrule.web import address_of, listen, steadfast
 
 # Open connections; more are answered 503 by uvicorn itself. Each costs some ten kB.
 MOST_CONNECTIONS = 1024
@@ -54,7 +56,7 @@ def server_config(app: object) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",
+        http=steadfast(H11Protocol, LocalProtocolError),
         ws="none",
         log_level="warning",
         access_log=False,

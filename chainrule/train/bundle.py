@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from chainrule.base import DiskError, finite
-from chainrule.checkpoint import save_checkpoint, steps_of
+from chainrule.base import DiskError, finite, require_room
+from chainrule.checkpoint import save_checkpoint, saved_bytes, steps_of
 from chainrule.data import Windows
 from chainrule.health import Excess, Norms
+from chainrule.plan import checkpoint_bytes
 from chainrule.train.session import Session, environment
 from chainrule.train.step import StepResult
 
@@ -67,7 +68,8 @@ def save_bundle(
 
     Called before the update: the weights are those that the loss and the gradient were computed with. The folder is a
     checkpoint (whole or absent, with checksums) that any command takes as a model; beside model.safetensors it holds
-    batch.safetensors, and in state.json the numbers. A full disk must not end a run that is otherwise well.
+    batch.safetensors, and in state.json the numbers. A full disk must not end a run that is otherwise well, and a
+    bundle leaves room for the next checkpoint.
     """
     run, progress, config = session.run, session.state.progress, session.config
     there = [step for step in steps_of(run.spikes) if step != progress.step + 1]
@@ -101,8 +103,17 @@ def save_bundle(
         batch["documents"] = torch.from_numpy(windows.documents)
     if windows.trained is not None:
         batch["trained"] = torch.from_numpy(windows.trained.astype("uint8"))
+    tensors = {**kept.tensors, "batch": batch}
     try:
-        return save_checkpoint(run.spikes, progress.step + 1, {**kept.tensors, "batch": batch}, finite(state), copies)
+        needed = saved_bytes(tensors, copies) + _next_checkpoint_bytes(session, copies)
+        require_room(run.spikes, needed, "a bundle and the next checkpoint", "The checkpoint goes before it.")
+        return save_checkpoint(run.spikes, progress.step + 1, tensors, finite(state), copies)
     except DiskError as fault:
         session.note(f"step {progress.step + 1} was out of line, and its bundle could not be kept: {fault}")
         return None
+
+
+def _next_checkpoint_bytes(session: Session, copies: Sequence[Path]) -> int:
+    """What the run needs to go on: a bundle must not take the room of the weights that it is about."""
+    learning = session.lesson.learning(session.config)
+    return checkpoint_bytes(session.config, sum(path.stat().st_size for path in copies), learning)

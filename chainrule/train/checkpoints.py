@@ -2,7 +2,7 @@
 
 from chainrule.base import DiskError
 from chainrule.checkpoint import prune_checkpoints
-from chainrule.run import Saved
+from chainrule.run import Saved, journal_ends, looked_back_on
 from chainrule.train.guard import check_sound, way_back
 from chainrule.train.mend import kept_files
 from chainrule.train.saving import Draft, Written
@@ -77,15 +77,16 @@ def _draft(session: Session) -> Draft:
         "data": session.dataset.manifest.fingerprint,
         "old": None if session.old is None else session.old.manifest.fingerprint,
         "tokenizer": session.tokenizer.fingerprint,
+        "journals": journal_ends(looked_back_on(run)),
     }
     tensors, state = session.state.contents(session.lesson.kept(session.state.model), facts)
     for stem, named in tensors.items():
         what = "moments of the optimizer" if stem == "optimizer" else "weights"
         check_sound(named, what, progress.step, way_back(run))
     keep = _kept(session)
-    return Draft(
-        run.checkpoints, progress.step, tensors, state, tuple(kept_files(run)), training.keep_last, tuple(keep)
-    )
+    # Patiently: of a disk that is gone for the moment none would be found.
+    copies = session.patient(lambda: tuple(kept_files(run)))
+    return Draft(run.checkpoints, progress.step, tensors, state, copies, training.keep_last, tuple(keep), session.home)
 
 
 def prune(session: Session) -> None:

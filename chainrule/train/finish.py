@@ -21,6 +21,7 @@ from chainrule.run import (
     TaskResult,
     TrainRow,
     append_row,
+    journal_ends,
     last_record,
     read_start,
     write_run_json,
@@ -85,8 +86,8 @@ def finish(session: Session, *, begun: float, before: OnBothTexts | None) -> Sum
 
 
 def write_summary(run: RunFolder, summary: Summary) -> None:
-    """summary.json, with null for what is not finite."""
-    write_run_json(run, run.summary, finite(summary.row()))
+    """summary.json, with null for what is not finite, and where the journals end."""
+    write_run_json(run, run.summary, finite({**summary.row(), "journals": journal_ends(run.journals)}))
 
 
 def score_at_the_end(session: Session) -> tuple[Scores, Scored]:

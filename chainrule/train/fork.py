@@ -158,14 +158,19 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
     known = read_start(source)
     asked = start_record(layers, minutes)
     record = replace(
-        known, minutes=asked.minutes, layers=asked.layers, budget=None, lineage=(*known.lineage, fork.ancestor)
+        known,
+        minutes=asked.minutes,
+        layers=asked.layers,
+        budget=None,
+        lineage=(*known.lineage, fork.ancestor),
+        sealed=True,
     )
     write_run_json(run, run.machine, record.row())
     with disk_faults(run.path, "copying"):
         for name in checkpoint.files:
             if name not in OWN and not name.endswith(".safetensors"):
                 shutil.copyfile(checkpoint.path / name, run.path / name)
-        for path in (source.metrics, source.health, source.samples):
+        for path in _journals(source):
             if path.is_file():
                 shutil.copyfile(path, run.path / path.name)  # a resume cuts them at its step
     seal_files(run, *kept_files(run))
@@ -185,6 +190,11 @@ def _events(fork: Fork, minutes: float | None) -> Iterator[Event]:
             yield event
 
 
+def _journals(run: RunFolder) -> tuple[Path, ...]:
+    """Those that a fork goes on with."""
+    return run.metrics, run.health, run.samples
+
+
 def _save(run: RunFolder, fork: Fork) -> None:
     """The checkpoint with the fork's settings, but for the steps that it learnt with: another number is taken up."""
     checkpoint, config = fork.checkpoint, fork.resolved.config
@@ -192,6 +202,9 @@ def _save(run: RunFolder, fork: Fork) -> None:
     # Of the others that its run ranked the fork has no checkpoint.
     losses, own = state["progress"].get("val_losses", {}), str(checkpoint.step)
     state["progress"]["val_losses"] = {own: losses[own]} if own in losses else {}
+    # Events and times are the fork's own.
+    copied, ends = {path.name for path in _journals(run)}, state.get("journals", {})
+    state["journals"] = {name: end for name, end in ends.items() if name in copied}
     kept = [checkpoint.path / name for name in checkpoint.files if name not in OWN]
     training = config.training.model_copy(update={"steps": fork.before.training.steps})
     with TemporaryDirectory() as place:

@@ -12,6 +12,7 @@ from chainrule.run import (
     as_sealed,
     is_begun,
     is_sealed_file,
+    is_unsealed,
     resume_command,
     seal_files,
     step_folder,
@@ -35,8 +36,9 @@ def put_back(run: RunFolder, watch: Watch) -> None:
     Raises RunError for one that is damaged, is needed and has no copy. Call it under the run's lock.
     """
     known = read_sums(run.path)
-    if known is None:
-        write_event(run, watch, f"{SUMS} was damaged: the run's small files are taken as they stand, and sealed again")
+    if known is None or is_unsealed(run):
+        what = "was damaged" if known is None else "was gone"
+        write_event(run, watch, f"{SUMS} {what}: the run's small files are taken as they stand, and sealed again")
     for name in sorted(known or {}):
         path = run.path / name
         if path != run.config and path.parent.is_dir() and not is_sealed_file(run, path):

@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from chainrule.base import ChainruleError, ConfigError, DiskError, Interrupted, RunError, system_refusals
+from chainrule.base import (
+    ChainruleError,
+    ConfigError,
+    DiskError,
+    Interrupted,
+    RunError,
+    freed_memory_kept,
+    system_refusals,
+)
 from chainrule.checkpoint import clean_stumps
 from chainrule.config import Layer
-from chainrule.device import freed_memory_kept
 from chainrule.plan import draft, time_budget
 from chainrule.run import Event, RunFolder, Summary, read_start, read_summary
 from chainrule.train.claim import claimed
@@ -122,7 +129,7 @@ def _carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, page: 
                 summary = interrupted(session, fault.signal_number, begun)
                 if session is None and not resume:
                     claim.give_up()
-        except ChainruleError as fault:
+        except (ChainruleError, OSError) as fault:  # OSError: a word that is longer than any path
             if isinstance(fault, DiskError) and session is not None:
                 raise DiskError(f"{fault} {way_on(run)}") from fault
             if session is None and not resume:

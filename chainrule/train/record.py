@@ -11,7 +11,7 @@ from chainrule.run import RunFolder, StartRecord, read_asked
 def start_record(layers: Sequence[Layer], minutes: float | None) -> StartRecord:
     """What a start was asked for, as JSON gives it back."""
     asked = {"minutes": minutes, "layers": [{"source": layer.source, "values": layer.values} for layer in layers]}
-    return StartRecord.of(json.loads(json.dumps(asked))) or StartRecord()
+    return StartRecord.of(json.loads(json.dumps({**asked, "sealed": True}))) or StartRecord(sealed=True)
 
 
 def asked_for(run: RunFolder) -> tuple[list[Layer], float | None]:

@@ -11,7 +11,15 @@ from chainrule.config import ROUNDED_ON_RESUME, Config, Layer, Resolved, check_r
 from chainrule.data import Dataset
 from chainrule.device import MachineFacts
 from chainrule.optim import rate_factor
-from chainrule.run import RunFolder, cut_after_step, journal_lines, read_summary, rewrite_rows, write_run_json
+from chainrule.run import (
+    RunFolder,
+    cut_after_step,
+    journal_lines,
+    lost_ends,
+    read_summary,
+    rewrite_rows,
+    write_run_json,
+)
 from chainrule.tokenizer import Tokenizer
 from chainrule.train.course import course_of
 from chainrule.train.mend import own_settings
@@ -19,6 +27,8 @@ from chainrule.train.session import environment, write_event
 from chainrule.train.state import Progress
 from chainrule.train.watch import Watch
 
+# So much of a long journal is read again on a resume, some ten thousand rows; a report and `chainrule verify` read all.
+LOOKED_AT_BYTES = 8 << 20
 BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "kernels", "cpu_capability")
 # Of a run from before there were others.
 BEFORE = {"kernels": "torch"}
@@ -73,10 +83,13 @@ def check_settings(checkpoint: Checkpoint, run: RunFolder, wanted: Config) -> No
 
 
 def going_on(run: RunFolder) -> None:
-    """A summary of a finished run that goes on says so, whatever ends it next; its figures stay until there are new."""
+    """A summary of a finished run that goes on says so, whatever ends it next; its figures stay until there are new.
+
+    Where the journals end it says no longer: they are cut back, and grow.
+    """
     summary = read_summary(run)
-    if summary.status == "finished":
-        write_run_json(run, run.summary, replace(summary, status="interrupted").row())
+    if summary.status == "finished" or summary.journals:
+        write_run_json(run, run.summary, replace(summary, status="interrupted", journals={}).row())
 
 
 def other_steps(checkpoint: Checkpoint, progress: Progress, now: Config) -> str | None:
@@ -144,19 +157,25 @@ def note_differences(checkpoint: Checkpoint, config: Config, facts: MachineFacts
         write_event(run, watch, f"the run goes on, but its bits may differ: {'; '.join(changed)}")
 
 
-def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch) -> None:
+def cut_journals(run: RunFolder, step: int, looked: int, watch: Watch, ends: object = None) -> None:
     """Removes what was written after the checkpoint of `step`; with `looked` before it, the looks at `step` too.
 
-    Lines up to there that are damaged come from nowhere again: which of which file is said. They stay in the file.
+    Lines up to there that are damaged or missing come from nowhere again: which of which file is said. They stay in the
+    file. Of one that is longer than LOOKED_AT_BYTES its end is looked at. `ends` is what the checkpoint says of them.
     """
-    found = [journal_lines(path, before=step + 1) for path in (run.metrics, run.health, run.samples, run.phases)]
-    lost = [lines.unused for lines in (*found, journal_lines(run.events)) if lines.unused]
-    if lost:
+    found = [
+        journal_lines(path, before=step + 1, most_bytes=LOOKED_AT_BYTES)
+        for path in (run.metrics, run.health, run.samples, run.phases)
+    ]
+    found.append(journal_lines(run.events, most_bytes=LOOKED_AT_BYTES))
+    wrong = [lines.wrong for lines in found if lines.wrong]
+    wrong += lost_ends(run, ends, f"the checkpoint of step {step:,}")
+    if wrong:
         write_event(
             run,
             watch,
-            f"not used: {'; '.join(lost)}. Curves and report lack what stood there; weights and optimizer do not come "
-            "from there",
+            f"not as they were written: {'; '.join(wrong)}. Curves and report lack what is gone and do not use what is "
+            "damaged; weights and optimizer do not come from there",
         )
     cut_after_step(run.health, step)
     cut_after_step(run.phases, step)

@@ -3,9 +3,10 @@
 import errno
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal, Self, TypeVar
 
-from chainrule.base import DiskError, bytes_text, duration_text, free_bytes, most_file_bytes
+from chainrule.base import DiskError, bytes_text, duration_text, most_file_bytes, require_room
 from chainrule.checkpoint import steps_of
 from chainrule.config import Config, Resolved
 from chainrule.device import MachineFacts
@@ -17,16 +18,41 @@ from chainrule.train.watch import Watch
 
 Done = TypeVar("Done")
 OnFull = Literal["wait", "stop"]
-# Beside checkpoints: journals, the page, and what a save wants to see free (checkpoint/save.py).
-SPARE_BYTES = 2 << 20
 # What a person or another program can put right while the weights wait in memory.
 PASSING = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT),
+    errno.EHOSTDOWN,
     *(errno.EHOSTUNREACH, errno.ENOTCONN, errno.ECONNABORTED),
 )
 ASK_SECONDS = 0.5
 # For a run that was asked to end and finds no room for its last checkpoint: who asked wants the machine back.
 ENDING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Home:
+    """A run's folder, and the device that it was on when the run came to its first step."""
+
+    run: RunFolder
+    device: int
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """As it is now."""
+        return cls(run, run.path.stat().st_dev)
+
+    def check(self) -> None:
+        """Raises DiskError where the folder is gone: what is written then would make another one, on another disk.
+
+        It can come back with its disk, and cannot where somebody removed it; the error's cause tells these apart.
+        """
+        run = self.run
+        if any(path.exists() for path in (run.config, run.machine, run.lock)):
+            return
+        there = next(folder for folder in (run.path, *run.path.absolute().parents) if folder.exists())
+        if there.stat().st_dev == self.device:
+            raise DiskError(f"{run.path} is gone: the folder was removed or renamed.") from OSError(errno.ENOENT, "")
+        raise DiskError(f"{run.path} is gone: its disk is no longer mounted.") from OSError(errno.ENODEV, "")
 
 
 def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
@@ -48,11 +74,13 @@ def check_early(run: RunFolder, given: Resolved, facts: MachineFacts) -> None:
     check_room(run, config, count=0 if chosen else None)
 
 
-def check_room(run: RunFolder, config: Config, *, count: int | None = None, learning: int | None = None) -> None:
+def check_room(
+    run: RunFolder, config: Config, *, count: int | None = None, learning: int | None = None, beside: int = 0
+) -> None:
     """Raises DiskError unless the disk of `run` has room for all checkpoints that it will hold at once.
 
     `count` is that of those that are still to come; by default what the settings and the folder say. `learning` is how
-    many numbers learn, where that is not all.
+    many numbers learn, where that is not all; `beside` are bytes of other files that come first.
     """
     there = steps_of(run.checkpoints)
     if count is None:
@@ -61,9 +89,7 @@ def check_room(run: RunFolder, config: Config, *, count: int | None = None, lear
             return
     copies = sum(path.stat().st_size for path in (run.config, run.tokenizer) if path.is_file())
     size = checkpoint_bytes(config, copies, learning)
-    needed, free = count * size + SPARE_BYTES, free_bytes(run.path)
-    if free < needed:
-        raise DiskError(_no_room(run, config, count=count, size=size, free=free, there=there))
+    require_room(run.path, count * size + beside, *_purpose(config, count=count, size=size, there=there))
     need, most = memory_bytes(config, learning=learning), most_file_bytes()
     weights = need.weights if learning is None else 4 * learning
     if most is not None and count and max(weights, need.optimizer) > most:
@@ -74,7 +100,14 @@ def check_room(run: RunFolder, config: Config, *, count: int | None = None, lear
 
 
 def patiently(
-    write: Callable[[], Done], *, run: RunFolder, stop: Stop, watch: Watch, clock: Clock, on_full: OnFull = "wait"
+    write: Callable[[], Done],
+    *,
+    run: RunFolder,
+    stop: Stop,
+    watch: Watch,
+    clock: Clock,
+    on_full: OnFull = "wait",
+    home: Home | None = None,
 ) -> Done:
     """What `write` returns, tried again while the disk refuses it for a reason that passes: weights are in memory only.
 
@@ -86,14 +119,14 @@ def patiently(
     signals, ending = stop.n_signals, bool(stop.requested)
     while True:
         try:
-            done = write()
+            done = write() if home is None else _at_home(write, home)
         except DiskError as fault:
             now = time.monotonic()
             if on_full == "stop" or not passes(fault):
                 raise
             if began is None:
                 began = now
-                _say(watch, f"{fault} {_waiting(run, ending=ending)}")
+                _say(watch, f"{fault} {_waiting(run, fault, ending=ending)}")
             elif stop.n_signals > signals or (ending and now - began >= ENDING_SECONDS):
                 raise
             time.sleep(ASK_SECONDS)
@@ -102,6 +135,15 @@ def patiently(
                 clock.leave_out(time.monotonic() - began)
                 _say(watch, f"the disk takes it now, after {duration_text(time.monotonic() - began)}; the run goes on")
             return done
+
+
+def _at_home(write: Callable[[], Done], home: Home) -> Done:
+    home.check()
+    try:
+        return write()
+    except FileNotFoundError:
+        home.check()  # between the two it went
+        raise
 
 
 def passes(fault: DiskError) -> bool:
@@ -121,28 +163,31 @@ def _is_automatic(given: Resolved, key: str) -> bool:
     return given.sources.get(key, "automatic").startswith("automatic")
 
 
-def _no_room(run: RunFolder, config: Config, *, count: int, size: int, free: int, there: Sequence[int]) -> str:
+def _purpose(config: Config, *, count: int, size: int, there: Sequence[int]) -> tuple[str, str]:
+    """What the room is for, and what to do where it is lacking."""
+    elsewhere = "put the run on another disk by --runs-folder"
     if not count:
-        return (
-            f"the disk of {run.path} has {bytes_text(free)} free, too little for any run; free some, or "
-            "put the run on another disk by --runs-folder"
-        )
+        return "any run", f"Free some, or {elsewhere}"
     kept = f"training.keep_last = {config.training.keep_last}, the best, and the next before one of them goes"
     more = f"{count} more" if there else f"{count}"
-    where = "move the run's folder to another disk" if there else "put the run on another disk by --runs-folder"
+    where = "move the run's folder to another disk" if there else elsewhere
     smaller = "" if there else ", or take a smaller model"
     return (
-        f"the disk of {run.path} has {bytes_text(free)} free, and {bytes_text(count * size + SPARE_BYTES)} are needed "
-        f"for its checkpoints: {more} of {bytes_text(size)} at once ({kept}). Free some, {where}, lower "
-        f"--training.keep-last{smaller}"
+        f"its checkpoints: {more} of {bytes_text(size)} at once ({kept})",
+        f"Free some, {where}, lower --training.keep-last{smaller}",
     )
 
 
-def _waiting(run: RunFolder, *, ending: bool) -> str:
+def _waiting(run: RunFolder, fault: DiskError, *, ending: bool) -> str:
+    number = fault.__cause__.errno or 0 if isinstance(fault.__cause__, OSError) else 0
     length = f" {duration_text(ENDING_SECONDS)}" if ending else ""
+    remedy = {
+        errno.EROFS: f"make {run.path} writable again (mount -o remount,rw)",
+        errno.ENODEV: f"bring the disk of {run.path} back",
+    }.get(number, f"make room on the disk of {run.path}")
     return (
-        f"The run waits{length} for it, because its weights are in memory alone: make room on "
-        f"the disk of {run.path} and it goes on by itself; Ctrl-C ends it without them"
+        f"The run waits{length} for it, because its weights are in memory alone: {remedy} and it goes on by itself; "
+        "Ctrl-C ends it without them"
     )
 
 

@@ -18,6 +18,7 @@ from chainrule.checkpoint import prune_checkpoints, save_checkpoint
 from chainrule.config import Config
 from chainrule.device import MachineFacts
 from chainrule.plan import copy_bytes, memory_bytes
+from chainrule.train.room import Home
 
 Tensors = Mapping[str, Mapping[str, Tensor]]
 # Below this a thread saves nothing worth having: a checkpoint of 32 MiB is on the disk within a few steps' time, and a
@@ -36,9 +37,12 @@ class Draft:
     copies: tuple[Path, ...]
     keep_last: int
     keep: tuple[int, ...]
+    home: Home | None = None
 
     def write(self) -> Path:
         """The checkpoint whole and durable; then older ones go. Raises DiskError when the disk refuses."""
+        if self.home is not None:
+            self.home.check()
         path = save_checkpoint(self.parent, self.step, self.tensors, self.state, self.copies)
         prune_checkpoints(self.parent, self.keep_last, self.keep)
         return path

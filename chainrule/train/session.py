@@ -23,7 +23,7 @@ from chainrule.train.live_page import LivePage
 from chainrule.train.objective import Objective
 from chainrule.train.pace import Budget, Costs, Intervals
 from chainrule.train.phases import Phases
-from chainrule.train.room import patiently
+from chainrule.train.room import Home, patiently
 from chainrule.train.saving import Background
 from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
@@ -57,6 +57,9 @@ class Session:
     page: LivePage | None = None
     saver: Background | None = None
     """Writes checkpoints while training goes on; None: training waits for them."""
+
+    def __post_init__(self) -> None:
+        self.home = Home.of(self.run)
 
     @property
     def course(self) -> Course:
@@ -141,6 +144,7 @@ class Session:
             watch=self.watch,
             clock=self.budget.clock,
             on_full=self.config.training.on_full,
+            home=self.home,
         )
 
 

@@ -82,6 +82,8 @@ class Asked:
         tasks_for(given.config.training.tasks, given.config.text.paths)
         origin = find_origin(given.config, layers)
         if origin:
+            for sentence in origin.opened.unchecked:
+                start.say(sentence)
             for reason in origin.opened.passed_over:
                 start.say(f"passed over: {reason}; going on from {origin.opened.origin}")
             layers = [origin.layer(), *layers]

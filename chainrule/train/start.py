@@ -119,9 +119,10 @@ def _going_on(start: Start, probed: Probed, planned: Planned, checkpoint: Checkp
     if checkpoint and (told := other_steps(checkpoint, progress, session.config)):
         session.note(told)
     going_on(run)
-    write_run_json(run, run.machine, replace(probed.record, budget=planned.time).row())
+    write_run_json(run, run.machine, replace(probed.record, budget=planned.time, sealed=True).row())
     save_settings(run, planned.resolved)
-    cut_journals(run, progress.step, progress.looked, start.watch)
+    ends = checkpoint.state.get("journals") if checkpoint else None
+    cut_journals(run, progress.step, progress.looked, start.watch, ends)
     take_up_time(session, planned.time)
     keep_plan(session)
     prune(session)  # a kill between the last save and what it makes superfluous left that behind

@@ -5,9 +5,10 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from chainrule.base import ConfigError, TrainingError, duration_text, write_bytes
+from chainrule.base import ConfigError, TrainingError, duration_text, require_room, write_bytes
 from chainrule.config import Layer, to_toml
 from chainrule.data import find_cache
+from chainrule.plan import checkpoint_bytes
 from chainrule.run import TrainRow, rows_of
 from chainrule.train import prepare_text
 from chainrule.tune.range_test import HIGHEST, STEPS, read_range_test
@@ -27,6 +28,8 @@ SCORED_SHARE, LEAST_WINDOWS = 0.1, 64
 # The range test may take so much of the time.
 RANGE_SHARE = 0.2
 LARGEST_RATE = 10.0
+# The newest, the best and the next of the range test and of one trial, whose checkpoints go when it has its figure.
+CHECKPOINTS_AT_ONCE = 2 * 3
 
 
 def prepare_search(search: Search, state: State) -> None:
@@ -41,6 +44,12 @@ def prepare_search(search: Search, state: State) -> None:
     search.tell("preparing the text")
     prepared = prepare_text([*layers, kept], minutes=state.target_minutes, watch=search.watch)
     resolved = prepared.resolved
+    require_room(
+        search.folder.path,
+        CHECKPOINTS_AT_ONCE * checkpoint_bytes(resolved.config),
+        f"{CHECKPOINTS_AT_ONCE} checkpoints of its trials at once",
+        "Free some, put the search on another disk by --runs-folder, or take a smaller model",
+    )
     write_bytes(search.folder.base, to_toml(resolved.config, resolved.sources).encode())
 
 

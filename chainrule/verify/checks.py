@@ -1,6 +1,8 @@
 """What the files of a run say of each other: checksums, fingerprints, and whom it goes on from."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +12,7 @@ from chainrule.base import ChainruleError, read_sums
 from chainrule.checkpoint import Checkpoint, base_of, load_checkpoint, step_folder, steps_of
 from chainrule.config import check_resume, load_toml, resolve
 from chainrule.data import load_manifest, open_dataset
-from chainrule.run import RunFolder, journal_lines, read_start, unsealed_files
+from chainrule.run import RunFolder, journal_lines, lost_ends, read_start, read_summary, unsealed_files
 from chainrule.tokenizer import load_tokenizer
 
 State = Literal["held", "wrong", "not proved"]
@@ -41,9 +43,9 @@ def verify_files(run: RunFolder, say: Callable[[str], object]) -> Iterator[Check
     say("journals")
     yield _journals(run)
     for name, folder in (("checkpoints", run.checkpoints), ("bundles of spikes", run.spikes)):
-        if steps := steps_of(folder):
+        if folders := _step_folders(folder):
             say(name)
-            yield _whole(name, [step_folder(folder, step) for step in steps])
+            yield _whole(name, folders)
     for name, folder in (("token shards", run.data), ("old text's shards", run.old)):
         if folder.is_dir() or name == "token shards":
             say(name)
@@ -57,23 +59,51 @@ def verify_files(run: RunFolder, say: Callable[[str], object]) -> Iterator[Check
 
 def _record(run: RunFolder) -> Check:
     known, found = read_sums(run.path), unsealed_files(run)
-    if known == {}:
+    if known == {} and not found:
         return Check("small files", 0, 0, "the run is from before there were checksums of them", unproved=True)
     n = max(1, len(known or {}))
     return Check("small files", n, n - min(n, len(found)), "; ".join(found))
 
 
 def _journals(run: RunFolder) -> Check:
-    found = [journal_lines(path) for path in run.journals if path.is_file()]
-    rows, damaged = sum(one.n_rows for one in found), sum(len(one.damaged) for one in found)
-    without = sum(one.n_unsealed for one in found)
-    told = [one.unused for one in found if one.unused]
-    told += [f"{without:,} rows have no checksum: they are from before there were any"] if without else []
-    return Check("rows of journals", rows + damaged, rows, "; ".join(told), unproved=without > 0)
+    found = [journal_lines(path) for path in run.journals]
+    told = [one.wrong for one in found if one.wrong]
+    ends = _lost_ends(run)
+    rows, wrong = sum(one.n_rows for one in found), sum(one.n_wrong for one in found) + len(ends)
+    tried = max(rows + sum(len(one.damaged) for one in found), wrong)
+    without, alone = sum(one.n_unsealed for one in found), sum(one.n_unlinked for one in found)
+    if without:
+        told.append(f"{without:,} rows have no checksum: they are from before there were any")
+    if alone > without:
+        told.append(f"{alone - without:,} rows have no number: one of them that was removed is not known")
+    return Check("rows of journals", tried, tried - wrong, "; ".join([*told, *ends]), unproved=alone > 0)
+
+
+def _lost_ends(run: RunFolder) -> list[str]:
+    """What the summary and the newest checkpoint were written behind, and is no longer there."""
+    told = lost_ends(run, read_summary(run).row()["journals"], run.summary.name)
+    for step in steps_of(run.checkpoints)[-1:]:
+        with suppress(ChainruleError):  # one that is not whole is named among the checkpoints
+            newest = load_checkpoint(step_folder(run.checkpoints, step), verify=False)
+            told += lost_ends(run, newest.state.get("journals"), newest.path.name)
+    return told
+
+
+def _step_folders(parent: Path) -> list[Path]:
+    """What is called as a step's folder is, or the parent itself where it is none; nothing where none is there."""
+    if not parent.is_dir():
+        return [parent] if os.path.lexists(parent) else []
+    return sorted(entry for entry in parent.iterdir() if entry.name.startswith("step-"))
 
 
 def _whole(name: str, folders: list[Path]) -> Check:
-    return _counted(name, [partial(load_checkpoint, folder) for folder in folders])
+    return _counted(name, [partial(_load, folder) for folder in folders])
+
+
+def _load(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ChainruleError(f"{folder} is no folder")
+    load_checkpoint(folder)
 
 
 def _shards(name: str, folder: Path) -> Check:

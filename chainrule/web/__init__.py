@@ -2,6 +2,7 @@
 
 from chainrule.web.callers import Callers, RefusedError, token_of
 from chainrule.web.listening import address_of, listen
+from chainrule.web.outlasting import steadfast
 from chainrule.web.pages import PAGE_HEADERS, SAFE_HEADERS, PageFile, page_files
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "address_of",
     "listen",
     "page_files",
+    "steadfast",
     "token_of",
 ]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, printable, short_lines
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -20,7 +20,8 @@ class RefusedError(Exception):
     """A request that is refused: the HTTP `status`, a message for a person, a word for programs."""
 
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
-        super().__init__(message)
+        # It repeats headers, which may be long, and act.
+        super().__init__(printable(short_lines(message)))
         self.status, self.code = status, code
 
 

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from chainrule.base import CLASSES, processor_name, spin_less, spins
+from chainrule import spin_less
+from chainrule.base import CLASSES, processor_name, spins
 from chainrule.base.macos import sysctl_values
-from chainrule.base.processor import class_of, cpuinfo_value, sysctl_flags
+from chainrule.base.processor import class_of, cpuinfo_value, lowered_by, sysctl_flags
 
 ZEN_3 = "avx avx2 fma"
 SKYLAKE = ZEN_3 + " avx512f avx512dq avx512bw avx512vl avx512_vnni"
@@ -84,3 +85,21 @@ def test_importing_chainrule_sets_it_before_any_room_can_load_torch():
     code = "import chainrule, os, sys; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     assert done.stdout.split() == ["10000", "False"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "lower"),
+    [
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "AVX2", "PATH": "/bin"}, ("ONEDNN_MAX_CPU_ISA=AVX2",)),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}, ()),  # its own class
+        (
+            ZEN_4,
+            {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX"},
+            ("DNNL_MAX_CPU_ISA=AVX", "ATEN_CPU_CAPABILITY=avx2"),
+        ),
+        (ZEN_3, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, ()),
+        ("fp asimd", {"ONEDNN_MAX_CPU_ISA": "AVX2"}, ()),
+    ],
+)
+def test_the_variables_that_hold_a_processor_down_are_named(flags, environment, lower):
+    assert lowered_by(class_of(flags.split()), environment) == lower

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from chainrule.base import DeviceError, out_of_memory, system_refusals
+from chainrule.base.refused import refusal
+from chainrule.run import RunFolder
 
 
 class PanicException(BaseException):
@@ -86,3 +88,22 @@ def test_memory_that_is_gone_to_the_last_page_is_told_without_its_amount(monkeyp
     monkeypatch.setattr("chainrule.base.refused.available_memory", none_left)
     with pytest.raises(DeviceError, match="out of memory; close other programs"), system_refusals():
         raise MemoryError
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of the address space")
+@pytest.mark.parametrize("limit", [300_000, 500_000])
+def test_an_address_space_that_is_too_small_for_torch_is_told_as_memory(tmp_path, limit):
+    # In KiB; with more of it, torch's own loading ends the process by std::bad_alloc, which nobody can catch.
+    (tmp_path / "t").mkdir()
+    words = f"ulimit -v {limit}; exec {sys.executable} -m chainrule report {tmp_path}/t"
+    run = RunFolder(tmp_path / "t")
+    run.config.write_text("")
+    done = subprocess.run(["sh", "-c", words], **{"capture_output": True, "text": True, "timeout": 60})
+    assert done.returncode == 2 and "out of memory" in done.stderr and "ulimit -v" in done.stderr, done.stderr[-500:]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_library_that_the_loader_cannot_map_is_memory_and_one_that_is_not_there_is_not():
+    for words in ("libtorch_cpu.so: failed to map segment from shared object", "x.so: Cannot allocate memory"):
+        assert "out of memory" in refusal(ImportError(words)) and "out of memory" in refusal(OSError(words))
+    assert refusal(ImportError("No module named 'nothing'")) is None

@@ -18,3 +18,9 @@ def test_a_far_word_is_not_guessed():
 
 def test_nothing_is_near_to_nothing():
     assert nearest("x", []) == ""
+
+
+def test_what_is_longer_than_any_word_is_near_to_none():
+    # Compared it would take as long as the product of both lengths: minutes.
+    assert nearest("x" * 10**6, ["x" * 10**6 + "y", "emb_dim"]) == ""
+    assert nearest("emb_di", ["x" * 10**6, "emb_dim"]) == " Did you mean 'emb_dim'?"

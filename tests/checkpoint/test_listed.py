@@ -9,8 +9,18 @@ import torch
 from finetune_models import learn, made, opened
 
 from chainrule.base import CheckpointError, sums_of, write_sums
-from chainrule.checkpoint import check_listed, open_model, put_adapter, save_adapter
+from chainrule.checkpoint import (
+    adapted_beside,
+    check_listed,
+    open_adapted,
+    open_model,
+    put_adapter,
+    read_tensors,
+    save_adapter,
+    write_tensors,
+)
 from chainrule.export import export
+from chainrule.export.gguf import write_gguf_folder
 from chainrule.model import LoraSettings, add_lora
 
 
@@ -56,6 +66,39 @@ def test_a_damaged_list_is_no_list_and_one_of_other_people_is_read(exported, tmp
     flip(folder / "config.json", 9)
     with pytest.raises(CheckpointError, match=r"config\.json was damaged"):
         open_model(folder)
+
+
+def test_a_list_that_was_removed_is_missed_and_one_that_never_was_is_not(exported, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / "out"))
+    assert open_model(folder).unchecked == ()
+    (folder / "SHA256SUMS").unlink()
+    (told,) = open_model(folder).unchecked
+    assert "SHA256SUMS, the list of checksums that the model was written with, is gone" in told
+    weights = read_tensors(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()  # not written over: it is mapped
+    with (folder / "model.safetensors").open("xb") as stream:
+        write_tensors(stream, weights, {"format": "pt"})  # as other tools write it
+    assert open_model(folder).unchecked == ()
+    (folder / "SHA256SUMS").mkdir()
+    with pytest.raises(CheckpointError, match="SHA256SUMS is damaged"):
+        open_model(folder)
+
+
+def test_a_gguf_file_and_an_adapter_miss_their_list(tmp_path):
+    pytest.importorskip("gguf")
+    base = opened(made("llama"))
+    (tmp_path / "out").mkdir()
+    write_gguf_folder(base, tmp_path / "out", dtype="F32")
+    assert "is gone" in open_model(tmp_path / "out" / "model.gguf").unchecked[0]
+    write_sums(tmp_path / "out", sums_of(tmp_path / "out", ["model.gguf"]))
+    assert open_model(tmp_path / "out" / "model.gguf").unchecked == ()
+    add_lora(base.model, LoraSettings(2), seed=1)
+    learn(base.model)
+    save_adapter(base.model, tmp_path / "adapter")
+    assert open_adapted(opened(made("llama")), tmp_path / "adapter").unchecked == ()
+    (tmp_path / "adapter" / "SHA256SUMS").unlink()
+    assert "is gone" in open_adapted(opened(made("llama")), tmp_path / "adapter").unchecked[0]
+    assert "is gone" in adapted_beside(opened(made("llama")), tmp_path / "adapter").unchecked[0]
 
 
 def test_sha256sum_reads_the_list(exported):

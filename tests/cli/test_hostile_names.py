@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -184,3 +185,58 @@ def test_a_downloaded_tensor_with_a_hostile_name_is_shown_without_harm(tmp_path)
         if out.is_file():
             harmless(out.read_text(), ending)
             assert "<b onmouseover" not in out.read_text() or ending in ("json", "txt", "md"), ending
+
+
+def test_columns_with_hostile_names_are_told_without_harm(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text(f"{json.dumps({NAME: 'a text', 'n': NAME})}\n" * 3000)
+    (tmp_path / "rows.csv").write_text(f'"{NAME}",n\na text that is long enough,1\n' * 5000)
+    for file in ("rows.jsonl", "rows.csv"):
+        assert "no field" in check(["prepare", file, "--machine.cache", "c"])
+        check(["prepare", file, "--machine.cache", "c", "--text.field", f"{NAME}x"])
+        check(["prepare", file, "--machine.cache", "c", "--text.template", "{" + NAME + "x}"])
+        check(["evaluate", "not-there", "--task", f"choices:{file}"])
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--json"], ["--out", "seen.html"], ["--out", "seen.json"], ["--out", "seen.txt"]]
+)
+def test_tokens_that_act_are_shown_without_harm(hostile, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    # Of a vocabulary of bytes and a few merges: a token for ESC, for BEL, for each half of a C1 and a bidi letter.
+    said_of_it = check(["lens", "token", str(hostile / NAME), NAME, *more])
+    assert "Traceback" not in said_of_it
+    for path in tmp_path.glob("seen.*"):
+        harmless(path.read_text(), path.name)
+        assert "<b onmouseover" not in path.read_text() or path.suffix != ".html"
+
+
+def test_the_live_page_tells_hostile_runs_without_harm(hostile):
+    pytest.importorskip("starlette")
+    from dashboard.served import serving
+    from raw_requests import answer_to, get
+
+    with serving(hostile) as url:
+        listed = answer_to(url, get(b"/api/runs")).partition(b"\r\n\r\n")[2].decode()
+        harmless(listed, "/api/runs")
+        assert "forged" in listed
+        for path in (b"/api/news?whole=-:" + quote(NAME).encode(), b"/api/differences?run=" + quote(NAME).encode()):
+            harmless(answer_to(url, get(path)).decode().replace("\r\n", "\n"), path)
+
+
+def test_a_served_model_with_a_hostile_name_is_told_without_harm(hostile):
+    pytest.importorskip("fastapi")
+    from raw_requests import answer_to, get
+    from serve.servers import running
+
+    with running(hostile / NAME, name=NAME) as server:
+        for path in (
+            b"/v1/models",
+            b"/checkpoints",
+            b"/tokenizer_info",
+            b"/metrics",
+            b"/v1/models/" + quote(NAME).encode(),
+        ):
+            harmless(answer_to(server.url, get(path)).decode().replace("\r\n", "\n"), path)
+        answer = server.completion("\x1b\u202e", logprobs=3, echo=False, model=NAME)
+        assert answer["model"] == NAME, "a client reads the name as it is"

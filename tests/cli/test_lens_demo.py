@@ -1,6 +1,8 @@
 """`chainrule lens demo …`: the classics, as they are told."""
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
@@ -76,3 +78,14 @@ def test_figures_and_a_picture_at_once_are_refused(tmp_path, capsys):
 def test_a_sparkline_falls_as_the_numbers_do():
     assert sparkline([8, 4, 0], 10) == "█▅▁"
     assert len(sparkline([1.0] * 500, 60)) == 60
+
+
+def test_the_demo_of_the_neuron_loads_no_configuration_and_no_model():
+    """They take a third of what it loads beyond torch, and it has no use for them."""
+    asked = "print(*sorted({'pydantic', 'chainrule.config', 'chainrule.model'} & set(sys.modules)), file=sys.stderr)"
+    program = f"import sys; from chainrule.cli import main; main(['lens', 'demo', 'neuron', '--json']); {asked}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=300, check=True
+    )
+    assert json.loads(ran.stdout)["ways"]
+    assert not ran.stderr.strip()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chainrule.base import DataError, count_text
+from chainrule.base import DataError, count_text, processor_class
 from chainrule.cli import main
 from chainrule.config import Layer, TextConfig, resolve
 from chainrule.data import survey, write_shards
@@ -409,8 +409,21 @@ def test_the_doctor_tells_what_a_run_will_meet(tmp_path, capsys):
     told = read_json(capsys, "doctor", "--runs-folder", tmp_path / "runs")
     assert told["ok"] and {one["what"] for one in told["findings"]} >= {"torch", "device", "speed", "memory", "disk"}
     assert told["machine"]["threads"] >= 1 and {one["name"] for one in told["extras"]} >= {"hf", "serve", "gguf"}
-    assert main(["doctor"]) == 0
-    assert "GFLOP/s" in capsys.readouterr().out
+    assert told["measured"]["copied"] > 0 and told["surroundings"]["versions"]["oneDNN"]
+    assert all(isinstance(sentence, str) for sentence in told["left_on_the_table"])
+    assert main(["doctor", "--quick"]) == 0
+    shown = capsys.readouterr().out
+    assert "GFLOP/s" in shown and "Left on the table" in shown and "disk of the runs" not in shown
+
+
+def test_the_doctor_names_the_variable_that_holds_a_processor_down(capsys, monkeypatch):
+    if processor_class().name not in ("avx2", "avx512-bf16", "amx"):
+        pytest.skip("a class that no variable lowers")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX")
+    told = read_json(capsys, "doctor", "--quick")
+    assert told["machine"]["processor_class"] == "other" and told["measured"] is None
+    assert "ONEDNN_MAX_CPU_ISA=AVX" in told["surroundings"]["held_down_by"]
+    assert any(sentence.startswith("ONEDNN_MAX_CPU_ISA=AVX ") for sentence in told["left_on_the_table"])
 
 
 def test_a_report_gives_a_link_and_opens_it(runs_folder, capsys, monkeypatch):

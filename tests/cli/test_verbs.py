@@ -215,7 +215,7 @@ def test_debug_adds_the_traceback_and_nothing_else_changes(capsys):
         (ConfigError("wrong"), 2, "chainrule: wrong\n"),
         (TrainingError("lost"), 1, "chainrule: lost\n"),
         (KeyboardInterrupt(), 130, "chainrule: interrupted\n"),
-        (PermissionError(13, "Permission denied", "runs"), 2, "chainrule: Permission denied: runs\n"),
+        (PermissionError(13, "Permission denied", "runs"), 2, "chainrule: permission was denied: runs\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )

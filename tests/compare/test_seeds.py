@@ -6,11 +6,13 @@ import signal
 from contextlib import contextmanager
 
 import pytest
+from small_disk import SmallDisk
 
-from chainrule.base import ConfigError, RunError
+from chainrule.base import FLOOR_BYTES, ConfigError, RunError
 from chainrule.cli import main
 from chainrule.compare import missing_seeds, train_seed
 from chainrule.compare.groups import groups_of
+from chainrule.plan import checkpoint_bytes
 from chainrule.run import RunFolder, TrainRow
 
 pytestmark = pytest.mark.xdist_group("compared")
@@ -76,3 +78,22 @@ def test_what_cannot_be_trained_is_refused(runs):
     with pytest.raises(RunError, match=r"b has not finished .* --resume"):
         missing_seeds(groups(runs, "a", "b"), 2)
     assert main(["compare", str(runs / "a")]) == 2
+
+
+def test_seeds_without_room_for_their_checkpoints_are_refused_before_the_first_is_trained(runs, tmp_path, capsys):
+    disk = SmallDisk(tmp_path / "disk", 16 << 20)
+    try:
+        for name in ("a", "b"):
+            shutil.copytree(runs / name, disk.folder / name)
+        (one,) = [one for one in missing_seeds(groups(disk.folder, "a", "b"), 2) if one.group.name == "a"]
+        size = checkpoint_bytes(one.config)
+        disk.leave(FLOOR_BYTES + 2 * size)  # of each of the two runs one stays, and the next is there before it goes
+        asked = ["compare", str(disk.folder / "a"), str(disk.folder / "b"), "--seeds", "2"]
+        assert main(asked) == 2
+        said = capsys.readouterr().err
+        assert "are needed for the checkpoints of 2 runs" in said and "--seeds" in said and "Traceback" not in said
+        assert sorted(path.name for path in disk.folder.iterdir()) == ["a", "b", "others.bin"]
+        disk.leave(12 << 20)
+        assert main(asked) == 0
+    finally:
+        disk.close()

@@ -108,7 +108,8 @@ def test_runs_come_and_go_and_half_ones_are_shown(client: httpx.Client, runs: Pa
     until(lambda: names() == {"two", "three", "four"})
     lines = {line["id"]: line for line in client.get("/api/runs").json()["runs"]}
     assert lines.keys() == {"two", "three", "four"} and lines["four"]["status"] == "unreadable"
-    assert news(client, "four")["head"]["verdicts"] == []
+    (verdict,) = news(client, "four")["head"]["verdicts"]
+    assert "line 2 of metrics.jsonl is damaged" in verdict["said"]
     assert client.get("/api/news", params={"whole": "-:one"}).json()["runs"] == {"one": None}
 
 
@@ -125,7 +126,7 @@ def test_numbers_beyond_all_sense_and_a_folder_that_cannot_be_read_hide_nothing(
     (runs / "one" / "health.jsonl").unlink()
     (runs / "one" / "health.jsonl").mkdir()
     both = client.get("/api/news", params={"whole": "-:one", "beside": "-:two"}).json()["runs"]
-    assert "fault" in both["one"] and both["two"]["reset"]
+    assert "health.jsonl is no file" in both["one"]["head"]["verdicts"][0]["said"] and both["two"]["reset"]
 
 
 @pytest.mark.parametrize("name", ["../runs/one", "/etc", "one/..", "", "\x00", "one/config.toml", "."])

@@ -77,9 +77,19 @@ def test_bad_values_are_told_by_their_number_or_skipped(workshop, content, kept,
 
 
 def test_a_value_that_never_ends_is_refused_before_it_fills_the_memory(workshop, monkeypatch):
-    monkeypatch.setattr(json_rows, "MOST_LINE_BYTES", 3 << 20)
+    monkeypatch.setattr(json_rows, "longest_value", lambda: 3 << 20)
     with pytest.raises(DataError, match=r"value 1: malformed JSON \(longer than 3\.0 MiB"):
         texts(workshop.write("a.json", '[{"text": "' + "x" * (9 << 20)))
+
+
+def test_one_object_may_be_as_long_as_there_is_memory_to_parse_it_in(workshop, monkeypatch):
+    monkeypatch.setattr(json_rows, "MOST_LINE_BYTES", 1 << 20)
+    path = workshop.write("a.json", json.dumps({"text": "word " * 2_000_000}))
+    monkeypatch.setattr(json_rows, "available_memory", lambda: 16 * (2 << 20))
+    with pytest.raises(DataError, match=r"longer than 2\.0 MiB, a sixteenth of the free memory"):
+        texts(path)
+    monkeypatch.setattr(json_rows, "available_memory", lambda: 16 * (16 << 20))
+    assert texts(path) == ["word " * 2_000_000]
 
 
 def test_bytes_that_are_no_utf8_follow_the_policy(workshop):

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_disk import SmallDisk
 
-from chainrule.base import DataError, DiskError
+from chainrule.base import FLOOR_BYTES, DataError, DiskError
 from chainrule.data import encoding, open_dataset, packing, write_shards
 from chainrule.data.preparation import fitting_shard_bytes
 from chainrule.tokenizer import train_bpe
@@ -237,3 +238,27 @@ def test_ids_that_go_through_the_disk_are_the_same(workshop, make_prose, monkeyp
     write_shards(found, byte_tokenizer(), workshop.data, context_length=16, workers=1)
     assert contents(workshop.data) == before
     assert not [path for path in workshop.data.iterdir() if path.name.startswith(".")]
+
+
+def test_shards_without_room_are_refused_before_the_first_of_them_and_made_when_there_is(workshop, tmp_path):
+    disk = SmallDisk(tmp_path / "disk", 16 << 20)
+    try:
+        workshop.fill(80, 2000)
+        workshop.data = disk.folder / "data"
+        found, n_bytes = workshop.survey(), sum(path.stat().st_size for path in workshop.texts.iterdir())
+        before = contents(workshop.data)
+        # A token of the bytes has two bytes: with a quarter less than that there is no room for all of them.
+        disk.leave(FLOOR_BYTES + n_bytes * 3 // 2)
+        needed = (
+            r"MiB free, and 5\.\d MiB are needed for .* KiB of text as tokens of 2 bytes.* --machine\.cache, or give"
+        )
+        with pytest.raises(DiskError, match=needed):
+            write_shards(found, byte_tokenizer(), workshop.data, context_length=16)
+        assert contents(workshop.data) == before
+        # What is learnt of it needs less: by its tokens, and not by its bytes, it is judged.
+        learnt = train_bpe(list(found.texts("train"))[:20], 600)
+        write_shards(found, learnt, workshop.data, context_length=16)
+        disk.leave(FLOOR_BYTES + n_bytes * 9 // 4)
+        write_shards(found, byte_tokenizer(), workshop.data, context_length=16)
+    finally:
+        disk.close()

@@ -1,13 +1,15 @@
 import errno
 import hashlib
+import os
 
 import numpy as np
 import pytest
 import safetensors
 
-from chainrule.base import DataError, DiskError
+from chainrule.base import DataError, DiskError, sha256_of_file
+from chainrule.data.manifest import load_manifest
 from chainrule.data.mapped import ShardFile
-from chainrule.data.shards import BLOCK_BYTES, narrowed, token_dtype, write_shard
+from chainrule.data.shards import BLOCK_BYTES, narrowed, read_layout, token_dtype, write_shard
 
 
 def arrays(n_tokens=1000, vocab_size=300):
@@ -101,3 +103,11 @@ def test_a_full_disk_is_said_and_leaves_no_stump(tmp_path):
         write_shard(path, arrays_before, until_full(), *rest, {})
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+@pytest.mark.parametrize("read", [read_layout, sha256_of_file, lambda path: load_manifest(path.parent)])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises((DataError, DiskError, OSError), match="a pipe or a device stands in its place"):
+        read(tmp_path / "manifest.json")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from checkpoint.gguf_models import FAMILIES, gguf_of, small_model, words
+from small_disk import SmallDisk
 
-from chainrule.base import ConfigError, ExportError, MissingPackageError
+from chainrule.base import FLOOR_BYTES, ConfigError, DiskError, ExportError, MissingPackageError
 from chainrule.checkpoint import open_model, save_checkpoint
 from chainrule.config import Config, to_toml
 from chainrule.export import export, gguf, llama_cpp
@@ -145,3 +146,23 @@ def test_without_gguf_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingPackageError, match=r"export to GGUF needs gguf: pip install 'chainrule\[gguf\]'"):
         export(tmp_path, tmp_path / "out", "gguf")
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("target", "dtype"), [("hf", None), ("gguf", "f32"), ("gguf", "f16"), ("gguf", "q8_0")])
+def test_a_folder_without_room_is_refused_before_its_first_byte(tmp_path: Path, target: str, dtype: str | None) -> None:
+    opened = open_model(make_run(tmp_path / "run", "llama").path)
+    numbers = sum(one.numel() for one in opened.model.parameters())
+    size = {"f16": 2.0, "q8_0": 34 / 32}.get(dtype or "", 4.0) * numbers
+    disk = SmallDisk(tmp_path / "disk", 8 << 20)
+    try:
+        disk.leave(FLOOR_BYTES + int(size) // 4096 * 4096 - 4096)
+        with pytest.raises(
+            DiskError, match=r" free, and 4\.\d MiB are needed for the model in the format of .*Free some"
+        ):
+            export(opened, disk.folder / "out", target, dtype=dtype)
+        assert [path.name for path in disk.folder.iterdir()] == ["others.bin"]
+        disk.leave(FLOOR_BYTES + int(size) + 4096)
+        export(opened, disk.folder / "out", target, dtype=dtype)
+    finally:
+        disk.close()

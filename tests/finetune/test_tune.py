@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from finetune.conftest import make_base
+from small_disk import SmallDisk
 
-from chainrule.base import ChainruleError, ConfigError, DataError, RunError
+from chainrule.base import FLOOR_BYTES, ChainruleError, ConfigError, DataError, DiskError, RunError
 from chainrule.checkpoint import open_model
 from chainrule.config import Layer
 from chainrule.data import open_dataset
@@ -243,3 +244,22 @@ def test_a_start_that_a_kill_ended_is_begun_anew_by_the_same_command(base: Path,
         with pytest.raises(RunError, match="give the command that began it once more: the name is free"):
             resume_finetune(run)
     assert tuned(base, rows, run).status == "finished"
+
+
+def test_a_fine_tuning_without_room_is_refused_before_its_probe(base: Path, tmp_path: Path) -> None:
+    disk = SmallDisk(tmp_path / "disk", 8 << 20)
+    try:
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text("".join(json.dumps({"prompt": f"say {n}", "completion": "red"}) + "\n" for n in range(20)))
+        disk.leave(FLOOR_BYTES)
+        said: list[str] = []
+
+        def watch(row: Any) -> None:
+            said.append(getattr(row, "message", ""))
+
+        with pytest.raises(DiskError, match=r"are needed for its checkpoints: \d of .* at once"):
+            tuned(base, rows, disk.folder / "run", TuningSettings(epochs=1), watch=watch)
+        assert any(" examples held out" in one for one in said) and not any("overfit probe" in one for one in said)
+        assert not (disk.folder / "run").exists()
+    finally:
+        disk.close()

@@ -15,7 +15,7 @@ pytestmark = [
     # The whole sample is made when the first test asks for it; on a busy machine that takes minutes.
     pytest.mark.timeout(900),
 ]
-PARTS = ("kills", "verbs", "calls", "flips", "disk", "signals", "resumes", "bad-input", "hostile")
+PARTS = ("kills", "verbs", "calls", "flips", "disk", "signals", "resumes", "bad-input", "hostile", "spoiled")
 
 
 @pytest.fixture(scope="module")

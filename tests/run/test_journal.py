@@ -53,12 +53,12 @@ def test_a_line_behind_half_a_line_is_one_of_its_own(tmp_path):
 
 
 def test_damaged_lines_are_named_up_to_what_is_made_again(tmp_path):
-    assert not journal_lines(tmp_path / "absent").unused
+    assert not journal_lines(tmp_path / "absent").wrong
     bad = b'{"step": 1, "lo\n', b"[]\n", b'{"step": "2"}\n', b"\xff\n"
     (tmp_path / "m").write_bytes(b'{"step": 1}\n'.join(bad) + b'{"step": 5}\n' + bad[0] + b'{"torn')
     found = journal_lines(tmp_path / "m")
     assert (found.damaged, found.torn, found.n_rows, found.n_unsealed) == ((1, 3, 5, 7, 9), 10, 4, 4)
-    assert found.unused == (
+    assert found.wrong == (
         "lines 1, 3, 5, 7, 9 of m are damaged and the last line of m (10) is half written, as a kill leaves it"
     )
     assert journal_lines(tmp_path / "m", before=5).damaged == (1, 3, 5, 7)
@@ -89,7 +89,7 @@ def test_a_row_that_was_edited_by_hand_is_named_and_stays_in_the_file(tmp_path):
     edited = path.read_bytes().replace(b'"step": 2, "val_loss": 4.0', b'"step": 2, "val_loss": 1.0')
     path.write_bytes(edited)
     assert [row["step"] for row in read_rows(path)] == [1, 3, 5] == [row["step"] for row in rows_from_end(path)][::-1]
-    assert journal_lines(path).unused == "line 2 of m is damaged"
+    assert journal_lines(path).wrong == "line 2 of m is damaged"
     assert cut_after_step(path, 3) == 1
     assert path.read_bytes() == b"".join(edited.splitlines(keepends=True)[:3])
     path.write_bytes(path.read_bytes().replace(b'"step": 3, ', b'"step": 4, '))

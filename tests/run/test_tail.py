@@ -1,10 +1,12 @@
 """A journal that is followed: new bytes alone, torn ends, cuts, replacements."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from chainrule.run import Tail, append_row, cut_after_step
+from chainrule.base import DiskError
+from chainrule.run import Tail, append_row, cut_after_step, journal_lines
 
 
 @pytest.fixture
@@ -43,6 +45,29 @@ def test_half_a_row_of_a_kill_is_passed_over(journal: Path) -> None:
     assert steps(tail) == [1]
     append_row(journal, {"step": 2})
     assert steps(tail) == [2]
+
+
+def test_rows_that_are_missing_are_named_while_it_is_followed(journal: Path) -> None:
+    tail = Tail(journal)
+    for step in range(1, 8):
+        append_row(journal, {"step": step})
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]))
+    assert steps(tail) == [1, 2, 3] and tail.wrong == ""
+    journal.write_bytes(b"".join([*lines[:3], *lines[5:]]))
+    assert steps(tail) == [6, 7] and tail.wrong == "2 rows are missing before line 4 of journal.jsonl"
+    journal.write_bytes(b"".join(lines))
+    cut_after_step(journal, 1)
+    assert tail.read() == ([{"step": 1}], True) and tail.wrong == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_in_its_place_is_not_waited_for(journal: Path) -> None:
+    os.mkfifo(journal)
+    assert Tail(journal).read() == ([], False)
+    assert journal_lines(journal).wrong == "journal.jsonl is no file: a folder, a pipe, or a link that leads nowhere"
+    with pytest.raises(DiskError, match="a pipe or a device stands in its place"):
+        append_row(journal, {"step": 1})
 
 
 def test_a_cut_is_noticed_although_the_journal_has_grown_beyond_it(journal: Path) -> None:

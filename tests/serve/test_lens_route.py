@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chainrule.lens.ledgers import look_at_token
+from chainrule.lens.opening import look_at_token
 from chainrule.serve import own_routes
 from chainrule.serve.own_routes import MOST_TOKENS
 

@@ -94,8 +94,10 @@ def test_one_that_is_at_work_is_not_let_go(run_folder: Path) -> None:
         server.completion("a", model=f"tale@{steps[1]}")
         until(lambda: not seat.engine.alive)
         assert list(server.api.shelf._read) == [f"tale@{steps[1]}"]
-        # As if a text were still being written by it.
-        server.api.shelf._read[f"tale@{steps[1]}"].n_users = 1
+        # As if a text were still being written by it; the one that was is let go a moment after its answer.
+        seat = server.api.shelf._read[f"tale@{steps[1]}"]
+        until(lambda: seat.n_users == 0)
+        seat.n_users = 1
         refused = server.post("/v1/completions", {"prompt": "a", "model": f"tale@{steps[0]}"})
         assert refused.status_code == 429 and "at work" in refused.json()["error"]["message"]
 

@@ -29,7 +29,9 @@ def die_in_the_second_save(stream) -> None:
     os.fsync(stream.fileno())
     others = [path for path in Path(stream.name).parents[1].iterdir() if path.name.startswith("step-")]
     if others and "optimizer" in stream.name:
-        print("dies in", threading.current_thread().name, flush=True)
+        # One write, with its line's end: the other thread prints too.
+        sys.stdout.write(f"dies in {threading.current_thread().name}\n")
+        sys.stdout.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
 

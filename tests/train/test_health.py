@@ -6,9 +6,13 @@ import math
 import pytest
 import torch
 from heard import by_word
+from small_disk import SmallDisk
 
+from chainrule.base import FLOOR_BYTES
 from chainrule.checkpoint import newest_checkpoint
+from chainrule.config import resolve
 from chainrule.model import GPT
+from chainrule.plan import checkpoint_bytes
 from chainrule.run import HealthRecord, RunFolder, read_rows
 from chainrule.spike import explain_spike
 from chainrule.train import health as room
@@ -158,3 +162,27 @@ def test_three_bundles_are_kept_and_no_more(layers, tmp_path, monkeypatch):
     spikes = health(tmp_path / "run", "spike")
     assert len(spikes) > 3
     assert len(list((tmp_path / "run" / "spikes").iterdir())) == 3 == sum("bundle" in row for row in spikes)
+
+
+def test_a_bundle_leaves_room_for_the_next_checkpoint_and_the_run_says_that_it_did(layers, tmp_path, monkeypatch):
+    poison = poisoned(monkeypatch, 5, lambda value: value * float("inf"))
+    size, told = checkpoint_bytes(resolve(layers()).config), []
+    disk = SmallDisk(tmp_path / "disk", 16 << 20)
+
+    def watch(kind, row):
+        poison(kind, row)
+        told.append(row.get("message", ""))
+        if kind == "train" and row["step"] == 5:
+            disk.leave(FLOOR_BYTES + size * 5 // 4)  # for a bundle, or for a checkpoint, and not for both
+        if "could not be kept" in told[-1]:
+            disk.leave(12 << 20)
+
+    try:
+        run = disk.folder / "run"
+        assert pretrain(layers(), run, watch=by_word(watch)).status == "finished"
+        assert not list(run.glob("spikes/*"))
+        (said,) = [one for one in told if "its bundle could not be kept" in one]
+        assert "are needed for a bundle and the next checkpoint" in said
+        assert not any("The run waits" in one for one in told)
+    finally:
+        disk.close()

@@ -113,17 +113,30 @@ def test_damaged_lines_of_the_journals_are_counted_and_said(make):
         (run / name).write_bytes(b"".join(lines) + b'{"torn')  # half a line is what any kill may leave
     heard = []
     pretrain([], run, resume=True, watch=by_word(lambda kind, row: heard.append(row.get("message", ""))))
-    (told,) = [message for message in heard if message.startswith("not used: ")]
+    (told,) = [message for message in heard if message.startswith("not as they were written: ")]
     for part in ("lines 2, 3 of metrics", "line 2 of health", "line 1 of samples"):
         assert f"{part}.jsonl {'are' if 'lines' in part else 'is'} damaged" in told
     assert "of events.jsonl" in told
     assert told in said(run) and bits(run) == bits(straight)
 
 
+def test_a_list_of_checksums_that_was_removed_and_rows_that_were_cut_off_are_said(make):
+    run, straight = make("run"), make("straight", None)
+    (run / "SHA256SUMS").unlink()
+    lines = (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_bytes(b"".join([lines[0], *lines[2:]]))
+    (run / "health.jsonl").write_bytes(b"")
+    pretrain([], run, resume=True)
+    told = said(run)
+    assert "SHA256SUMS was gone: the run's small files are taken as they stand, and sealed again" in told
+    assert "a row is missing before line 2 of metrics.jsonl" in told and "health.jsonl lacks row" in told
+    assert bits(run) == bits(straight)
+
+
 def test_sound_journals_give_no_word_of_damage(make):
     run = make("run")
     pretrain([], run, resume=True)
-    assert "damaged" not in said(run)
+    assert "damaged" not in said(run) and "as they were written" not in said(run) and "gone" not in said(run)
 
 
 def test_a_flipped_digit_in_the_journal_chooses_no_other_model(make):

@@ -7,11 +7,13 @@ import tomllib
 
 import pytest
 import short_texts  # noqa: F401
+from small_disk import SmallDisk
 
-from chainrule.base import ConfigError, RunError
+from chainrule.base import FLOOR_BYTES, ConfigError, DiskError, RunError
 from chainrule.cli import main
+from chainrule.cli.tune import _Lines
 from chainrule.config import Layer, load_toml, resolve
-from chainrule.run import RunFolder, TrainRow, read_rows
+from chainrule.run import Event, RunFolder, TrainRow, read_rows
 from chainrule.train import pretrain
 from chainrule.tune import planning, resume_tune, trials, tune
 from chainrule.tune.short_training import Search
@@ -149,3 +151,22 @@ def test_the_command_shows_the_trials_and_what_to_type(text, tmp_path, capsys):
     assert len(told["trials"]) == 6 and told["config"] == str(folder / "tuned.toml")
     assert main(["tune", "--resume", "words-tune-1", "--preset", "cpu-tiny", "--runs-folder", str(tmp_path)]) == 2
     assert "leave out --preset" in capsys.readouterr().err
+
+
+def test_a_search_without_room_for_its_trials_is_refused_before_the_first_and_leaves_nothing(layers, tmp_path):
+    disk, told = SmallDisk(tmp_path / "disk", 8 << 20), []
+    try:
+        kept = [*layers, Layer("cache", {"machine": {"cache": str(tmp_path / "cache")}})]
+        disk.leave(FLOOR_BYTES)
+        with pytest.raises(DiskError, match=r" are needed for 6 checkpoints of its trials at once, .* --runs-folder"):
+            tune(kept, disk.folder / "search", minutes=5, tell=told.append)
+        assert told == ["preparing the text"] and not (disk.folder / "search").exists()
+    finally:
+        disk.close()
+
+
+def test_the_command_says_that_a_trial_waits_for_room_and_not_each_event_of_its_journal(capsys):
+    heard = _Lines()
+    heard(Event("the disk is full; the run waits"))
+    heard(Event("started: 12 steps", time="2026-01-01T00:00:00"))
+    assert capsys.readouterr().err == "  the disk is full; the run waits\n"

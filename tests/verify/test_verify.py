@@ -69,7 +69,7 @@ def test_the_list_is_one_that_sha256sum_checks(run):
 
 
 def lie(run: RunFolder) -> None:
-    """A journal that is well sealed and says another loss of step 7."""
+    """A journal whose rows follow each other and say another loss of step 7: not what the checkpoint noted."""
     rows = list(read_rows(run.metrics))
     run.metrics.unlink()
     for row in rows:
@@ -91,16 +91,38 @@ def save_again(run: RunFolder, step: int, change) -> None:
 
 def test_a_loss_that_was_another_one_is_found_by_making_the_step_again(run):
     lie(run)
-    assert of(run, "rows", seconds=0).state == "held"
+    assert "metrics.jsonl lacks row" in of(run, "rows", seconds=0).note
     again = of(run, "steps made again")
     assert again.state == "wrong" and again.tried - again.held == 1 and "step 7: loss" in again.note
 
 
-def test_weights_that_another_training_made_are_found_by_making_the_steps_again(run):
-    def change(tensors, state):
-        tensors["model"]["token_embedding.weight"][0, 0] += 1e-6
+def other_weights(tensors, state):
+    tensors["model"]["token_embedding.weight"][0, 0] += 1e-6
 
-    save_again(run, 8, change)
+
+def without(run: RunFolder, path: Path, gone: slice) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    del lines[gone]
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("gone", "told"), [(slice(2, 4), "2 rows are missing before line 3"), (slice(-1, None), "lacks")]
+)
+def test_rows_that_were_removed_are_missed(run, gone, told):
+    for path in (run.metrics, run.health, run.samples, run.events):
+        n = len(path.read_bytes().splitlines())
+        if n > 4 or gone.start < 0:
+            before = path.read_bytes()
+            without(run, path, gone)
+            rows = of(run, "rows", seconds=0)
+            assert rows.state == "wrong" and path.name in rows.note and told in rows.note
+            path.write_bytes(before)
+    assert of(run, "rows", seconds=0).state == "held"
+
+
+def test_weights_that_another_training_made_are_found_by_making_the_steps_again(run):
+    save_again(run, 8, other_weights)
     assert of(run, "checkpoints", seconds=0).state == "held"
     again = of(run, "steps made again")
     assert again.state == "wrong" and "model token_embedding.weight differs" in again.note
@@ -112,7 +134,7 @@ def test_another_machine_proves_nothing_and_is_named(run):
 
     save_again(run, 4, change)
     assert of(run, "steps made again").state == "held", "equal bits are equal wherever they were made"
-    lie(run)
+    save_again(run, 8, other_weights)
     again = of(run, "steps made again")
     assert again.state == "not proved" and "torch was 9.9" in again.note
     assert verify_run(run).verdict == "not proved"
@@ -120,10 +142,20 @@ def test_another_machine_proves_nothing_and_is_named(run):
 
 def test_what_is_not_there_to_try_is_not_proved(run):
     shutil.rmtree(run.data)
-    run.sums.unlink()
     found = {one.what: one.state for one in verify_run(run).checks}
-    assert found["small files"] == found["token shards"] == found["steps made again"] == "not proved"
+    assert found["token shards"] == found["steps made again"] == "not proved"
     assert verify_run(run, seconds=0).verdict == "not proved"
+
+
+def test_a_list_of_checksums_that_was_removed_is_missed_and_one_that_never_was_is_not(run):
+    run.sums.unlink()
+    for change in (lambda: None, lambda: run.machine.write_text("{}"), run.machine.unlink):
+        change()
+        small = of(run, "small files", seconds=0)
+        assert small.state == "wrong" and "SHA256SUMS, the list of checksums, is gone" in small.note
+    old = RunFolder(Path(__file__).parents[1] / "run" / "run_of_november_2026")
+    small = of(old, "small files", seconds=0)
+    assert small.state == "not proved" and "from before there were checksums" in small.note
 
 
 # Written anew whenever the run is looked at, or only while a process has the run.

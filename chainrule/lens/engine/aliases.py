@@ -32,7 +32,8 @@ class Aliases:
 
     def _follow(self, update: Node) -> None:
         """An alias has what was written by way of another tensor."""
-        if not update.tracked or self._values.intersection(update.inputs[:1]):
+        still = self._values.intersection(update.inputs[:1]) and not self.tape.values[update.outputs[0]].requires_grad
+        if not update.tracked or still:
             self._values.update(update.outputs)
 
     def _read_by(self, node: Node) -> frozenset[int]:

@@ -166,7 +166,8 @@ def written_in_parts(tape: Tape) -> frozenset[int]:
     storages: set[int] = set()
     for node in tape.nodes:
         target = node.arguments.get("self")
-        if isinstance(target, Ref) and (node.in_place or node.func is None):
+        # A detached alias that has what was written is no view to autograd.
+        if isinstance(target, Ref) and (node.in_place or (node.func is None and node.tracked)):
             value = tape.values[target.value]
             if value.view_of is not None or node.func is None:
                 storages.add(value.meta.storage)
@@ -227,11 +228,11 @@ def local_gradient(
 
     None when that cannot be told: the node leads to the value in a roundabout way (views that were written to).
     """
-    target = _edge(value)
+    target, leads_to = _edge(value), _leads_to(maker)
     found = [
         answer
         for place, answer in answers_of(tape, maker, outputs, gradients).items()
-        if maker.next_functions[place] == (target.node, target.output_nr)
+        if leads_to.get(place) == (target.node, target.output_nr)
     ]
     if not found:
         return None
@@ -240,6 +241,18 @@ def local_gradient(
         if answer is not None:
             total = total + answer
     return total
+
+
+def _leads_to(maker: Any) -> dict[int, Any]:
+    """Where each answer of `maker` goes, by its place.
+
+    A custom Function answers for every argument of `apply`; its edges are those of tensors alone.
+    """
+    if not isinstance(maker, BackwardCFunction):
+        return dict(enumerate(maker.next_functions))
+    edges = [edge for edge in maker.next_functions if edge[0] is not None]
+    places = [place for place, needed in enumerate(maker.needs_input_grad) if needed]
+    return dict(zip(places, edges, strict=True))
 
 
 def answers_of(

@@ -45,6 +45,8 @@ def cuts_of(tape: Tape) -> tuple[Cut, ...]:
     come from (a number that is printed after it) is none.
     """
     live, held, heard = differentiable(tape), held_nodes(tape), _heard(tape)
+    read = [tape.values[value] for values in Aliases(tape).read.values() for value in values]
+    storages, outside = {one.meta.storage for one in read}, any(one.role == "constant" for one in read)
     lines: dict[tuple[str, Site | None], list[Node]] = {}
     for node in tape.nodes:
         hold = held.get(node.id)
@@ -52,6 +54,8 @@ def cuts_of(tape: Tape) -> tuple[Cut, ...]:
             continue
         if hold == "results" and node.id not in heard:
             continue
+        if hold == "alias" and not outside and tape.values[node.outputs[0]].meta.storage not in storages:
+            continue  # it is only written through, as samplers do that keep what they drew off zero
         if hold == "number" and _after_the_loss(tape, node):
             continue
         lines.setdefault((_called(node, hold), node.site), []).append(node)

@@ -17,7 +17,7 @@ from chainrule.lens.engine.backward import differentiable
 from chainrule.lens.engine.noisy import Formats
 from chainrule.lens.engine.rounding import EXACT, Noise, accumulator, unit_roundoff
 from chainrule.lens.engine.terms import terms_of_value
-from chainrule.lens.rules import Call
+from chainrule.lens.rules import MOVED, Call
 from chainrule.lens.tape import Node, Tape, Value, places, version
 
 FUSED_ATTENTION = frozenset(
@@ -27,12 +27,20 @@ FUSED_ATTENTION = frozenset(
 SUMMED = {"addmm": "mat1", "baddbmm": "batch1", "addmv": "mat", "addbmm": "batch1"}
 
 
+# What they drew is told by what they read and what they made.
+DRAWS = frozenset({*MOVED, "rrelu_with_noise"})
+
+
 def needed_constants(tape: Tape) -> frozenset[int]:
-    """The values that a replay takes from the run: leaves, and what carries no gradient and is read by what does."""
+    """The values that a replay takes from the run: leaves, and what carries no gradient and is read by what does.
+
+    And draws that move with their parameters, as they were, with those parameters.
+    """
     live = differentiable(tape)
     read = {value for node in tape.nodes if live.intersection(node.outputs) for value in node.inputs}
     random = {output for node in tape.nodes if node.rule_name == "native_dropout" for output in node.outputs[1:]}
-    return frozenset((read | random) - live) | {leaf.id for leaf in tape.leaves()}
+    drawn = {value for node in tape.nodes if node.rule_name in DRAWS for value in (*node.inputs[:1], *node.outputs)}
+    return frozenset((read | random) - live) | {leaf.id for leaf in tape.leaves()} | drawn
 
 
 @torch.no_grad()
@@ -127,14 +135,21 @@ class RereadCall(Call):
 
 def _compute(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
     node, name = call.node, call.node.rule_name
-    special = SPECIAL.get(name)
+    # What others wrote may have gone past autograd, which is another rule and the same numbers.
+    special = SPECIAL.get(node.op if node.func is None else name)
     if special is not None:
         return special(call, tape)
     if name in FUSED_ATTENTION:
         return _attention(call)
+    if node.func is None:
+        raise LensError(
+            f"{node.op} at {node.site} stands for what others wrote, and a step that has it cannot be repeated; give "
+            "the model to verify without capture()"
+        )
     if torch.Tag.nondeterministic_seeded in node.func.tags:
         raise LensError(
-            f"{node.op} at {node.site} draws random numbers that cannot be drawn again; set dropout to 0 for this step"
+            f"{node.op} at {node.site} draws random numbers in this step and does not tell which, so that they cannot "
+            "be used again; give the model to verify without capture(), where they are drawn again"
         )
     written = {a.name for a in node.func._schema.arguments if a.alias_info is not None and a.alias_info.is_write}
     given = {key: _argument(call, key, written=key in written) for key in node.arguments}
@@ -186,6 +201,24 @@ def _dropout(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
     return [call["input"] * mask / (1 - call["p"]) if call["p"] < 1 else call["input"] * 0, mask], call.node
 
 
+def _as_in_run(call: RereadCall, tape: Tape) -> tuple[Tensor, Tensor]:
+    """What the operation read first in the run, and what it made."""
+    before, made = (tape.values[one].tensor for one in (call.node.inputs[0], call.node.outputs[0]))
+    assert before is not None and made is not None
+    return _wide(before), _wide(made)
+
+
+def _draw(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
+    """The draw of the run, at its place in the distribution."""
+    return [MOVED[call.node.rule_name](*_as_in_run(call, tape), call["self"])], call.node
+
+
+def _rrelu(call: RereadCall, tape: Tape) -> tuple[list[Tensor], Node]:
+    """With the slopes of the run; in evaluation that is the middle one."""
+    before, made = _as_in_run(call, tape)
+    return [call["self"] * torch.where(before == 0, 1.0, made / before)], call.node
+
+
 def _attention(call: RereadCall) -> tuple[list[Tensor], Node]:
     """Any fused attention, as the one that there is on a CPU."""
     if call.get("dropout_p", 0.0):
@@ -229,6 +262,8 @@ SPECIAL: dict[str, Callable[[RereadCall, Tape], tuple[list[Tensor], Node]]] = {
     "write_through": _write_through,
     "native_dropout": _dropout,
     "custom_function": _whole,
+    "rrelu_with_noise": _rrelu,
+    **dict.fromkeys(MOVED, _draw),
 }
 
 

@@ -26,9 +26,17 @@ TYPES = (
 def remedies(doing: Doing) -> Iterator[ast.expr]:
     """Changes that belong to one operation alone."""
     node, name = doing.node, doing.operation
+    if isinstance(node, ast.BinOp):
+        yield from _one_of_several(node, doing)
     if not isinstance(node, ast.Call):
         return
-    if name in ("expand", "expand_as", "broadcast_to"):
+    if name == "binary_cross_entropy" and isinstance(node.func, ast.Attribute):
+        with_logits = ast.Attribute(node.func.value, "binary_cross_entropy_with_logits", ast.Load())
+        yield ast.Call(with_logits, node.args, node.keywords)
+    elif name == "repeat" and isinstance(node.func, ast.Attribute):
+        times = (1,) * (doing.tensors[0].dim() - len(doing.sizes())) + doing.sizes()
+        yield method(node.func.value, "repeat", *times)
+    elif name in ("expand", "expand_as", "broadcast_to"):
         yield from _repeated(node, doing)
     elif name == "einsum":
         yield from _lettered(node)
@@ -50,6 +58,14 @@ def remedies(doing: Doing) -> Iterator[ast.expr]:
         yield node.args[0]
     elif name == "from_numpy":
         yield ast.Call(ast.Attribute(ast.Name("torch", ast.Load()), "tensor", ast.Load()), node.args, [])
+
+
+def _one_of_several(node: ast.BinOp, doing: Doing) -> Iterator[ast.expr]:
+    """The values of what gave values and indices; else the first of several results."""
+    for part, one in zip((node.left, node.right), doing.arguments, strict=False):
+        if isinstance(one, tuple) and any(isinstance(each, Tensor) for each in one):
+            yield replaced(node, part, ast.Attribute(part, "values", ast.Load()))
+            yield replaced(node, part, ast.Subscript(part, ast.Constant(0), ast.Load()))
 
 
 def retyped(doing: Doing, message: str) -> Iterator[list[ast.expr]]:

@@ -50,6 +50,15 @@ from chainrule.lens.expressions.shapes import (
     view_words,
 )
 from chainrule.lens.expressions.steps import Doing, Trouble, Words, flat
+from chainrule.lens.expressions.value_words import (
+    AXES,
+    INDICES,
+    axis_trouble,
+    picking_trouble,
+    probability_trouble,
+    repeat_trouble,
+    several_trouble,
+)
 from chainrule.lens.tensors import block, dtype_name, shape_words
 
 Say = Callable[[Doing], Words]
@@ -164,7 +173,7 @@ SAY: dict[str, Say] = {
     "item": lambda doing: Words("one element becomes a Python number, cut off from autograd"),
 }
 DIAGNOSE: dict[str, Diagnose] = {
-    **dict.fromkeys(names.BROADCAST, broadcast_trouble),
+    **dict.fromkeys(names.BROADCAST, either(several_trouble, broadcast_trouble)),
     **dict.fromkeys(("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"), broadcast_trouble),
     **dict.fromkeys(names.PRODUCTS, product_trouble),
     **dict.fromkeys(names.REDUCTIONS | names.ALONG, dimension_trouble),
@@ -176,6 +185,10 @@ DIAGNOSE: dict[str, Diagnose] = {
     **dict.fromkeys(
         ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), either(bits_trouble, broadcast_trouble)
     ),
+    **dict.fromkeys(AXES, axis_trouble),
+    **dict.fromkeys(INDICES, picking_trouble),
+    "binary_cross_entropy": probability_trouble,
+    "repeat": repeat_trouble,
     **dict.fromkeys(OUT + IN, numpy_trouble),
     **dict.fromkeys(CLASSES, classes_trouble),
     **dict.fromkeys(NORMS, norm_trouble),

@@ -5,19 +5,12 @@ from chainrule.lens.ledgers.cells import Cell
 from chainrule.lens.ledgers.coordinate import CoordinatePath, PathStep, Term, parse_coordinate
 from chainrule.lens.ledgers.costs import Cost, Costs, costs_of, flops_of
 from chainrule.lens.ledgers.facts import cost_facts, ledger_facts, path_facts
-from chainrule.lens.ledgers.folding import Fold
+from chainrule.lens.ledgers.folding import Fold, ancestor
 from chainrule.lens.ledgers.html import ledger_html
 from chainrule.lens.ledgers.text import ledger_lines
 from chainrule.lens.ledgers.text_costs import CostTable, cost_lines
 from chainrule.lens.ledgers.text_path import path_lines
-from chainrule.lens.ledgers.token_look import (
-    Depth,
-    TokenLook,
-    look_at_token,
-    subject_of_token,
-    token_facts,
-    token_lines,
-)
+from chainrule.lens.ledgers.token_look import Depth, TokenLook, token_facts, token_lines
 
 __all__ = [
     "Cell",
@@ -34,6 +27,7 @@ __all__ = [
     "PathStep",
     "Term",
     "TokenLook",
+    "ancestor",
     "cost_facts",
     "cost_lines",
     "costs_of",
@@ -42,12 +36,10 @@ __all__ = [
     "ledger_facts",
     "ledger_html",
     "ledger_lines",
-    "look_at_token",
     "parse_coordinate",
     "path_facts",
     "path_lines",
     "shown_names",
-    "subject_of_token",
     "token_facts",
     "token_lines",
 ]

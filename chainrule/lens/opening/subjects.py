@@ -132,6 +132,8 @@ def _of_folder(source: str, windows: _Windows, say: Say) -> Subject:
     length = windows.length(opened.config, say)
     for reason in opened.passed_over:
         say(f"passed over: {reason}; taken instead: {opened.origin}")
+    for sentence in opened.unchecked:
+        say(sentence)
     found = _own_windows(Path(source), opened, windows, length)
     if found is None:
         say(f"{source} has no text of its own: {windows.batch} windows of random tokens")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from chainrule.base import LensError
 from chainrule.checkpoint import OpenedModel, open_model
-from chainrule.lens.ledgers import TokenLook, look_at_token, subject_of_token
+from chainrule.lens.ledgers import TokenLook
+from chainrule.lens.opening.one_token import look_at_token, subject_of_token
 from chainrule.lens.tape import Subject
 from chainrule.run import model_source
 

@@ -38,6 +38,7 @@ from chainrule.lens.prove.on_purpose import (
     place_of_unseen,
     way_back,
 )
+from chainrule.lens.prove.once_more import OnceMore, once_more
 from chainrule.lens.prove.proof import ParameterCheck, Report
 from chainrule.lens.prove.sampling import Weight, check_by_numbers
 from chainrule.lens.prove.whole_functions import Judged, judge_functions
@@ -85,6 +86,7 @@ class Settings:
         if isinstance(forward.holding, Holding):
             forward.holding.bend(judged.given)
         endless = not_finite_gradients(tape, gradients, forward, policy=self.policy)
+        again = self._once_more(tape, forward, gradients, limits, back, place)
         left = self.seconds - (time.perf_counter() - start)
         numbers = self._numbers(tape, forward, gradients, limits, max(left, 0.0))
         errors, tolerances = _by_node(tape, limits)
@@ -95,7 +97,7 @@ class Settings:
             parameters=_parameters(tape, limits),
             node_errors=errors,
             tolerance_of=tolerances,
-            place=_first_place(tape, place, judged, endless),
+            place=_first_place(tape, place or again.place, judged, endless),
             numbers=numbers,
             segments=narrower_segments(tape, number_formats(tape)),
             n_samples=limits.n_samples,
@@ -106,8 +108,9 @@ class Settings:
             seconds=time.perf_counter() - start,
             tape=tape,
             seconds_left_out=limits.seconds_left_out,
-            changes=(*back.changes, *judged.changes, *endless.changes),
+            changes=(*back.changes, *judged.changes, *endless.changes, *([again.change] if again.change else ())),
             doubts=(
+                *([again.doubt] if again.doubt else ()),
                 *judged.open_points,
                 *endless.doubts,
                 *approximated(tape, max((limits.of(leaf.id).limit for leaf in _leaves(tape)), default=0.0)),
@@ -143,6 +146,21 @@ class Settings:
             return place_of_hook(tape, back.guilty)
         unseen = None if place is None or not tape.nodes[place.node].unseen else place_of_unseen(tape, place.node)
         return unseen or place
+
+    def _once_more(
+        self,
+        tape: Tape,
+        forward: Forward,
+        gradients: Gradients,
+        limits: Limits,
+        back: WayBack,
+        place: Place | None,
+    ) -> OnceMore:
+        """A second way back, of what the first found nothing wrong with."""
+        if place is not None or back.changes or not {"autograd", "rules"} <= set(self.against):
+            return OnceMore()
+        first = {leaf: one["autograd"] for leaf, one in gradients.items()}
+        return once_more(tape, forward, first, limits, self.policy, self.allowed)
 
     def _numbers(
         self,

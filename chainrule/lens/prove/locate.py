@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ class Place:
     meant instead: where several hand a gradient to one tensor, autograd does not always tell them apart. `by_numbers`:
     autograd and the rules agree there, and numbers contradict both; `others` are then contradicted too. `unseen`: a
     write in place that autograd did not see, for lack of a wrong operation. `by_hook`: `function` is a hook.
+    `between`: the operation is right by itself, and what it handed on was changed before it arrived. `once_more`: it is
+    wrong only when the program runs and goes back once more.
     """
 
     node: int
@@ -47,6 +49,8 @@ class Place:
     by_numbers: bool = False
     unseen: bool = False
     by_hook: bool = False
+    between: bool = False
+    once_more: bool = False
 
     @property
     def called(self) -> str:
@@ -63,7 +67,13 @@ class Place:
             return f"{self.op}{module} writes to a tensor without autograd seeing it"
         if self.relative == math.inf:
             return f"the gradient of {self.called}{module} is not finite"
-        return f"the gradient of {self.called}{module} is off by {self.relative:.1e}"
+        if self.between:
+            return (
+                f"the gradient that {self.called}{module} hands to {self.value} is changed on the way, by "
+                f"{self.relative:.1e}: look for a hook on a node of autograd's graph (grad_fn.register_hook)"
+            )
+        when = " when the program runs once more" if self.once_more else ""
+        return f"the gradient of {self.called}{module} is off by {self.relative:.1e}{when}"
 
 
 def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place | None:
@@ -80,8 +90,9 @@ def locate(tape: Tape, wrong: Mapping[int, float], *, policy: Policy) -> Place |
         return None
     value = max(begun or known, key=lambda one: max(max(nodes) for nodes in used[one].values()))
     users = _users_that_contribute(tape, value, used[value], policy)
-    user, others = _blame(tape, value, users, owners)
-    return _place(tape, value, wrong[value], user, owners, others)
+    user, others, innocent = _blame(tape, value, users, owners)
+    place = _place(tape, value, wrong[value], user, owners, others)
+    return replace(place, between=True) if innocent else place
 
 
 class Owners:
@@ -170,13 +181,12 @@ def _users_that_contribute(tape: Tape, value: int, used: Mapping[Any, list[int]]
     return users
 
 
-def _blame(tape: Tape, value: int, users: list[User], owners: Owners) -> tuple[User, tuple[User, ...]]:
+def _blame(tape: Tape, value: int, users: list[User], owners: Owners) -> tuple[User, tuple[User, ...], bool]:
     """The user whose contribution differs most from autograd's; and those of which autograd's is not known.
 
-    Where the known ones differ by less than a rounding of the whole, it must be one of the others.
+    Where the known ones differ by less than a rounding of the whole, it must be one of the others. Where all are known
+    and none differs, asked by itself, all are innocent.
     """
-    if len(users) == 1:
-        return users[0], ()
     outputs = [output for user in users for output in owners.outputs(user.nodes)]
     gradients = autograd_gradients(tape, [*outputs, value])
     errors: dict[int, float] = {}
@@ -192,7 +202,8 @@ def _blame(tape: Tape, value: int, users: list[User], owners: Owners) -> tuple[U
     worst = max(errors, key=lambda place: errors[place], default=None)
     if worst is None or (unknown and errors[worst] <= rounding):
         worst = unknown[0]
-    return users[worst], tuple(users[place] for place in unknown if place != worst)
+    innocent = not unknown and errors[worst] <= rounding
+    return users[worst], tuple(users[place] for place in unknown if place != worst), innocent
 
 
 def _place(tape: Tape, value: int, relative: float, user: User, owners: Owners, others: tuple[User, ...]) -> Place:

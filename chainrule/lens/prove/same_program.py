@@ -135,10 +135,12 @@ def _drawn_wide(func: Any, args: Any, kwargs: Any) -> Any:
     device = kwargs.get("device") or (given[0].device if given else None)
     if asked is None or not asked.is_floating_point:
         return func(*args, **kwargs)
-    wide = {**kwargs, **{key: value for key, value in _WIDE.items() if kwargs.get(key) is not None}}
-    made = func(*_widened(args), **_widened(wide))
-    if func._schema.is_mutable:
-        args[0].copy_(made)
+    wide, named = _widened(args), _widened({**kwargs, **{key: one for key, one in _WIDE.items() if kwargs.get(key)}})
+    made = func(*wide, **named)
+    for place, one in enumerate(func._schema.arguments[: len(args)]):
+        if one.alias_info is not None and one.alias_info.is_write:
+            args[place].copy_(wide[place])
+    if func._schema.returns[0].alias_info is not None:  # what was written to, `self` first
         return args[0]
     return tree_map_only(Tensor, lambda one: one.to(device, asked) if one.dtype == torch.float64 else one, made)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from chainrule.base import LensError
 from chainrule.lens.engine import loss_to_differentiate, needed_constants, number_formats
+from chainrule.lens.prove.no_way_back import no_way_back
 from chainrule.lens.tape import (
     RandomState,
     Subject,
@@ -53,7 +54,8 @@ def capture(
     by the scale again). It may return the loss. `target` and `batch` then say what it computes, uncompiled. A second,
     plain run from the same random numbers shows which operation computed in which format.
 
-    Weights, gradients, buffers and random numbers of the caller are as before when it returns.
+    Weights, gradients, buffers and random numbers of the caller are as before when it returns. Raises LensError when
+    there is no loss to differentiate, and when autograd cannot go back from it.
     """
     subject = subject_of(target, batch, loss)
     modules, state = modules_of(subject), RandomState()
@@ -62,7 +64,7 @@ def capture(
     loss_to_differentiate(tape)
     tensors = {leaf.id: leaf.tensor for leaf in tape.leaves() if leaf.tensor is not None}
     with same_random_numbers(state), same_buffers(modules), _gradients_put_back(list(tensors.values())):
-        found = run() if run is not None else forward_and_backward(subject)
+        found = run() if run is not None else _as_written(subject, tape)
         gradients = {number: _copied(tensor.grad) for number, tensor in tensors.items()}
     if all(gradient is None for gradient in gradients.values()):
         raise LensError("the step left no gradient in any .grad; run= has to call backward() on the loss of this model")
@@ -80,11 +82,25 @@ def capture(
 def forward_and_backward(subject: Subject) -> Tensor:
     """The loss of one step: forward under the caller's autocast, backward outside it, as it should be."""
     loss = subject.run(compiled=True)
+    _backward(loss)
+    return loss
+
+
+def _as_written(subject: Subject, tape: Tape) -> Tensor:
+    """The same; where autograd cannot go back, the recording says at which operation."""
+    loss = subject.run(compiled=True)
+    try:
+        _backward(loss)
+    except RuntimeError as fault:
+        raise LensError(no_way_back(tape, fault)) from fault
+    return loss
+
+
+def _backward(loss: Tensor) -> None:
     with ExitStack() as outside:
         for device in ("cpu", "cuda"):
             outside.enter_context(torch.autocast(device, enabled=False))
         torch.autograd.backward(loss)
-    return loss
 
 
 @contextmanager

@@ -1,19 +1,21 @@
 """Three ways to one answer: autograd, the rules, and differences of the loss, on the same run in float64."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import LensError
+from chainrule.base import LensError, freed_memory_kept
 from chainrule.lens.engine import OURS, Holding, Policy, loss_to_differentiate
 from chainrule.lens.prove.judging import Settings
 from chainrule.lens.prove.on_purpose import Allowed
 from chainrule.lens.prove.proof import Report
 from chainrule.lens.prove.reproducible import check_reproducible
 from chainrule.lens.prove.same_program import not_the_same
+from chainrule.lens.prove.sampling import LARGE
 from chainrule.lens.prove.step_verification import verify_step
 from chainrule.lens.prove.steps import Step
 from chainrule.lens.tape import (
@@ -93,7 +95,8 @@ def verify(
         forward, holding = Forward(given, state, modules), Holding(tape)
         forward.holding, forward.goes_back = holding, tape.goes_back
         doubt = not_the_same(original, tape, state, forward)
-        report = settings.judge(given.name, tape, forward, everywhere)
+        with freed_memory_kept() if _n_numbers(tape) > LARGE else nullcontext():
+            report = settings.judge(given.name, tape, forward, everywhere)
         report = replace(report, doubts=(*report.doubts, *([doubt] if doubt else ())))
         return report if holding.lost is None else without_numbers(report, holding.lost)
 
@@ -105,6 +108,11 @@ def without_numbers(report: Report, lost: Node) -> Report:
         "make what it does depend on shapes, not on numbers"
     )
     return replace(report, numbers=None, doubts=(*report.doubts, why))
+
+
+def _n_numbers(tape: Tape) -> int:
+    """In the tensors that gradients are of."""
+    return sum(leaf.meta.n_elements for leaf in tape.leaves())
 
 
 def _check(against: Sequence[str], coordinates: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._library.custom_ops import CustomOpDef
 from torch.utils._pytree import tree_map_only
 
 from chainrule.base import LensError
@@ -142,6 +143,8 @@ class Copier:
                 if tensor is not None:
                     self._tensor(tensor)
             for name, one in vars(part).items():
+                if isinstance(one, CustomOpDef):  # an operation of the program's own is registered once, and refuses
+                    self.memo[id(one)] = one
                 for _, held in members(name, one):
                     if isinstance(held, Tensor):
                         self._tensor(held, computed=name)

@@ -16,6 +16,7 @@ from chainrule.lens.tape.nodes import Node, Tape
 
 # What these make does not move with what they read.
 STOPPING = ("detach", "new_zeros", "new_ones", "new_full")
+LEAVING = ("_local_scalar_dense", "tolist")
 
 # What a call of a Function's forward is handed to: the class, its arguments, and the call itself.
 Around = Callable[[type[Function], tuple[Any, ...], Callable[[], Any]], Any]
@@ -85,8 +86,9 @@ def _written(base: type[Any]) -> Iterator[Any]:
 def is_opaque(tape: Tape, made: list[int], read: list[int], inside: list[Node], first_value: int) -> bool:
     """Whether a result of a Function comes from numbers that no recorded operation made of its arguments.
 
-    `made` and `read` are the values of its results and arguments, `inside` the operations of its forward pass, whose
-    values begin with `first_value`.
+    A number that went to Python (`x.norm().item()`) is one: here it stops no gradient, since the backward pass is
+    written by hand, and whether it knows of it the operations cannot tell. `made` and `read` are the values of its
+    results and arguments, `inside` the operations of its forward pass, whose values begin with `first_value`.
     """
     reached, blank = set(read), set[int]()
     for node in inside:
@@ -94,6 +96,8 @@ def is_opaque(tape: Tape, made: list[int], read: list[int], inside: list[Node], 
         writes = {node.arguments["self"].value} if node.in_place and "self" in node.arguments else set()
         unknown = [tape.values[one] for one in inputs if one >= first_value]
         if any(one.role == "constant" for one in unknown) or blank.intersection(inputs - writes):
+            return True
+        if node.rule_name in LEAVING and any(tape.values[one].differentiable for one in reached & inputs):
             return True
         if node.rule_name.startswith(("empty", "new_empty")):
             blank.update(node.outputs)

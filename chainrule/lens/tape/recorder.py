@@ -97,6 +97,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first_value, first_node = len(self.tape.values), len(self.tape.nodes)
         result = call()
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        self._see_through_detach(first_node)
         inside = self.tape.nodes[first_node:]
         allowed = self.whole(function, calling_site())
         if not allowed and not is_opaque(
@@ -116,6 +117,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         done = FunctionCall(function, arguments, number, allowed)
         self.writer.add_node(done, f"{WHOLE}.{function.__name__}", {"inputs": [Ref(one) for one in read]}, outputs)
         return result
+
+    def _see_through_detach(self, first_node: int) -> None:
+        """In the forward pass of a custom Function there is no gradient to stop: `detach` and `.data` only hand on."""
+        for node in self.tape.nodes[first_node:]:
+            if node.rule_name == "detach" and not node.grad_enabled:
+                self.tape.nodes[node.id] = replace(node, op="alias.default", func=torch.ops.aten.alias.default)
 
     @as_plain_tensors()
     def register(self, arguments: Mapping[str, Any]) -> None:

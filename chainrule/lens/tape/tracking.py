@@ -95,7 +95,7 @@ def _unseen(tape: Tape, node: Node, clock: Sequence[int]) -> bool:
         return before.requires_grad  # `.data` was set
     if node.func is None:  # the write went by way of another tensor, which autograd followed or not
         written = tape.values[node.arguments["written"].value]
-        if _detached(tape, before):
+        if written.requires_grad and not after.requires_grad and _detached(tape, before):
             # The alias that `.detach()` made of the memory has its new numbers, and no gradient.
             tape.nodes[node.id] = replace(node, tracked=False)
             return False

@@ -135,7 +135,7 @@ class Writer:
         if latest:
             self.memory.hold(tensor, value)
         elif value.tensor is not None:
-            value.overwritten = True
+            value.overwritten, value.requires_grad = True, tensor.requires_grad
             value.tensor = merged(tensor, self.tape.values[old].tensor, write, self.tape.values[write.value].tensor)
         arguments = {"self": Ref(old), "written": Ref(write.value), "place": (write.shape, write.stride, write.offset)}
         self.add_node(None, UPDATE, arguments, [value.id])

@@ -70,6 +70,34 @@ def test_what_a_cut_hands_on_is_held_so_that_numbers_agree_and_the_weights_behin
     assert "get no gradient through it" in shown
 
 
+def _rows(h):
+    y = torch.zeros(4, 4, dtype=h.dtype)
+    for i in range(4):
+        y[i] = h[i] + (y[i - 1] if i else 0)
+    return y
+
+
+def _some_rows(h):
+    y = torch.zeros(4, 4, dtype=h.dtype)
+    y[0] = 1.0
+    y[1] = h[1]
+    y[2] = 2.0
+    return y * y
+
+
+def _rows_beside_an_alias(h):
+    y = torch.zeros(4, 4, dtype=h.dtype)
+    alias = y.detach()
+    y[0], y[1] = h[0], h[1]
+    return y + alias.exp()
+
+
+@pytest.mark.parametrize("fill", [_rows, _some_rows, _rows_beside_an_alias])
+def test_rows_that_are_filled_one_by_one_are_no_aliases(fill):
+    report = verify(lambda x: fill(LAYER(x)).sum(), torch.randn(5, 4), coordinates=8)
+    assert report.verdict == "proved", report.summary
+
+
 def test_a_fault_behind_an_alias_is_not_passed():
     class Off(torch.autograd.Function):
         @staticmethod
@@ -87,6 +115,15 @@ def test_a_fault_behind_an_alias_is_not_passed():
         against=("autograd", "numbers"),
     )
     assert report.verdict == "wrong"
+
+    def program(x):
+        h = LAYER(x) * 1
+        early = h.data
+        h.exp_()
+        return (Off.apply(h) * early.sigmoid()).sum()
+
+    named = verify(program, torch.randn(5, 4), coordinates=8)
+    assert named.verdict == "wrong" and "custom Function Off" in named.summary, named.summary
 
 
 def test_a_number_that_is_looked_at_after_the_loss_is_no_cut():

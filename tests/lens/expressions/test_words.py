@@ -241,3 +241,25 @@ CUTS = {"as_strided": "(2,), (1,)", "unbind": "", "narrow": "1, 0, 2", "select":
 @pytest.mark.parametrize("name", [*CUTS, "split", "chunk", "tile"])
 def test_operations_that_cut_and_repeat_have_words(name):
     assert explained(f"x.{name}({CUTS.get(name, '2')})").steps[-1].rule
+
+
+@pytest.mark.parametrize(
+    ("call", "why", "hint"),
+    [
+        ("F.binary_cross_entropy(y, x)", "probabilities, 0 to 1, and these go from -3 to 2", "_with_logits(y, x)"),
+        ("x.repeat(2)", "a number for each of the 2 axes of 2×3, and got 1", "x.repeat(1, 2)"),
+        ("x.max(1) + 1", "gives 2 results, and one tensor is wanted", "x.max(1).values + 1"),
+        ("x.flatten(0, 3)", "there is no axis 3: a tensor of rank 2", ""),
+        ("x.chunk(2, 2)", "there is no axis 2: a tensor of rank 2", ""),
+        (
+            "x.index_select(0, t)",
+            "an index is of whole numbers (int64), and this one is float32",
+            "x.index_select(0, t.long())",
+        ),
+        ("x.gather(1, i)", "as many axes as what it picks from, 2, and this one has 1", ""),
+    ],
+)
+def test_what_does_not_fit_an_operation_is_said_with_what_would_do(call, why, hint):
+    broken = explained(call).broken
+    assert why in broken.why
+    assert any(hint in one for one in broken.hints) or not hint

@@ -170,3 +170,14 @@ def test_units_that_rounding_switches_are_part_of_the_model():
     batch = torch.randn(32, 8, dtype=torch.bfloat16)
     report = verify(step=capture(model, batch, lambda out: out.square().mean()))
     assert report.ok, report.summary
+
+
+def test_a_step_whose_result_was_written_to_past_autograd_is_repeated():
+    layer = nn.Linear(4, 3)
+
+    def program(x):
+        y = layer(x) * 2
+        y.detach().clamp_(min=-0.5)
+        return y.sin().sum()
+
+    assert verify(step=capture(program, torch.randn(5, 4))).verdict == "proved"

@@ -10,7 +10,8 @@ from chainrule import lens
 from chainrule.base import ChainruleError, LensError
 from chainrule.config import ModelConfig
 from chainrule.lens.classics import Tour
-from chainrule.lens.ledgers import CostTable, costs_of, look_at_token
+from chainrule.lens.ledgers import CostTable, costs_of
+from chainrule.lens.opening import look_at_token
 from chainrule.lens.renderers.table import RENDERERS
 from chainrule.lens.tensors import TensorList
 from chainrule.model import GPT

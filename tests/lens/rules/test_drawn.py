@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import Beta, Chi2, Dirichlet, Gamma, StudentT
 
-from chainrule.lens import record, reverse, verify
+from chainrule.lens import capture, record, reverse, verify
 from chainrule.lens.rules.drawn import APPROXIMATED
 from chainrule.lens.rules.quantiles import beta_slope, dirichlet_moved, dirichlet_slope, gamma_moved, gamma_slope
 
@@ -125,3 +125,31 @@ def test_the_rule_is_near_what_autograd_says():
         (ours,) = reverse(tape).values()
         torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=1e-6)
         assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda p: Gamma(p, 1.0).rsample().sin().sum(),
+        lambda p: (Dirichlet(20 * p).rsample() * WEIGHTS.float()).sin().sum(),
+        lambda p: StudentT(p + 2).rsample().tanh().sum(),
+        lambda p: torch.nn.functional.rrelu(p - 3, training=True).sin().sum(),
+    ],
+    ids=["Gamma", "Dirichlet", "StudentT", "rrelu"],
+)
+def test_a_step_that_draws_is_repeated_with_its_own_draws_and_a_wrong_gradient_in_it_is_found(draw):
+    alpha = P.float().requires_grad_()
+    assert verify(step=capture(draw, alpha)).verdict == "proved"
+    alpha.register_hook(lambda g: g * 1.01)
+    assert verify(step=capture(draw, alpha)).verdict == "wrong"
+
+
+def test_the_slopes_that_a_leaky_relu_drew_are_those_of_its_copy_on_the_way_back_too():
+    def penalty(x):
+        h = torch.nn.functional.softplus(x)
+        (g,) = torch.autograd.grad(torch.nn.functional.rrelu(h - 1, training=True).sin().sum(), h, create_graph=True)
+        return (g * h).square().sum()
+
+    x = torch.randn(20, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    report = verify(penalty, x, coordinates=2, seconds=1)
+    assert report.verdict == "proved", report.summary

@@ -11,7 +11,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.config import ModelConfig
 from chainrule.generate import quantised
 from chainrule.lens import render
-from chainrule.lens.ledgers import look_at_token
+from chainrule.lens.opening import look_at_token
 from chainrule.model import GPT
 from chainrule.tokenizer.train import byte_tokenizer
 

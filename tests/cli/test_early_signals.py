@@ -1,0 +1,77 @@
+"""Ctrl-C is answered from the command's first line to its last by no traceback, whatever is being imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+# What the console entry does, in an interpreter of its own in which Ctrl-C comes at the N-th import from there on.
+ENTRY = """
+import os, signal, sys
+left = int(sys.argv[1])
+def hook(event, arguments):
+    global left
+    if event == "import":
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+import chainrule
+sys.addaudithook(hook)
+from chainrule.__main__ import main
+sys.argv[1:] = ["runs", "--runs-folder", sys.argv[2]]
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+@pytest.mark.parametrize("place", [2, 30, 90, 100000])
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_word_of_python(tmp_path, place):
+    done = subprocess.run(
+        [sys.executable, "-c", ENTRY, str(place), str(tmp_path)],
+        **{"capture_output": True, "text": True, "timeout": 60},
+    )
+    # By the system itself before the command can answer, by the command after that.
+    assert done.returncode in ({0} if place == 100000 else {-2, 130}), done
+    assert "Traceback" not in done.stderr and "KeyboardInterrupt" not in done.stderr
+
+
+def test_what_ignores_ctrl_c_goes_on_ignoring_it():
+    program = "import signal; signal.signal(2, signal.SIG_IGN); import chainrule.__main__; print(signal.getsignal(2))"
+    told = subprocess.run([sys.executable, "-c", program], **{"capture_output": True, "text": True, "timeout": 60})
+    assert told.stdout in ("Handlers.SIG_IGN\n", "1\n")
+
+
+def test_who_imports_chainrule_keeps_his_ctrl_c():
+    program = "import signal; import chainrule; print(signal.getsignal(2) is signal.default_int_handler)"
+    told = subprocess.run([sys.executable, "-c", program], **{"capture_output": True, "text": True, "timeout": 60})
+    assert told.stdout == "True\n"
+
+
+IN_A_DESTRUCTOR = """
+import signal, sys, time
+from chainrule.cli import command
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+def verb(given):
+    last = Last()
+    del last
+    time.sleep(20)
+    return 0
+
+command._called = verb
+code = command.main([])
+print("code", code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are other things there")
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_that_comes_in_a_librarys_destructor_is_not_lost_and_shows_no_traceback(number):
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_DESTRUCTOR, str(number)],
+        **{"capture_output": True, "text": True, "timeout": 60},
+    )
+    assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
