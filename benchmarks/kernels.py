@@ -20,7 +20,7 @@ from torch import Tensor
 from chainrule.base import freed_memory_kept
 from chainrule.config import Config, Layer, modern, resolve
 from chainrule.device import Precision
-from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, use_kernels
+from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, rotated, rotated_heads, use_kernels
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
 
@@ -49,7 +49,27 @@ def cases(width: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
         "gated": passing(gated, random(ROWS, hidden, dtype=dtype), random(ROWS, hidden, dtype=dtype)),
         "gelu": passing(gelu, random(ROWS, 4 * width, dtype=dtype)),
         "cross_entropies": passing(lambda x: cross_entropies(x, targets), random(ROWS, 4 * width, dtype=dtype)),
+        "rotated_heads": passing_heads(width, dtype),
     }
+
+
+def passing_heads(width: int, dtype: torch.dtype) -> Callable[[], object]:
+    """Attention's queries, keys and values, normalised and rotated, from 16 texts, as a model makes them."""
+    n_heads, length = width // 64, ROWS // 16
+    cosine, sine = torch.randn(2, length, 64)
+
+    def heads(x: Tensor, of_queries: Tensor, of_keys: Tensor) -> tuple[Tensor, ...]:
+        found = rotated_heads(x, (n_heads, n_heads), (cosine, sine), (of_queries, of_keys), 1e-5)
+        if found is not None:
+            return found
+        q, k, v = x.view(16, length, -1, 64).transpose(1, 2).chunk(3, dim=1)
+        q, k = rms_norm(q, of_queries, 1e-5), rms_norm(k, of_keys, 1e-5)
+        return rotated(q, cosine, sine), rotated(k, cosine, sine), v
+
+    x = random(16, length, 3 * width, dtype=dtype)
+    norms = torch.ones(64, requires_grad=True), torch.ones(64, requires_grad=True)
+    upstream = [torch.ones_like(one) for one in heads(x, *norms)]
+    return lambda: torch.autograd.grad(heads(x, *norms), [x, *norms], upstream)
 
 
 def alternating(action: Callable[[], object], rounds: int) -> dict[str, float]:

@@ -2,8 +2,19 @@
 
 from chainrule.kernels._gelu import gelu
 from chainrule.kernels.cross_entropy import cross_entropies, loss_turned_into_gradient
+from chainrule.kernels.heads import rotated, rotated_heads
 from chainrule.kernels.norm import rms_norm
 from chainrule.kernels.swiglu import gated
 from chainrule.kernels.use import Kernels, use_kernels
 
-__all__ = ["Kernels", "cross_entropies", "gated", "gelu", "loss_turned_into_gradient", "rms_norm", "use_kernels"]
+__all__ = [
+    "Kernels",
+    "cross_entropies",
+    "gated",
+    "gelu",
+    "loss_turned_into_gradient",
+    "rms_norm",
+    "rotated",
+    "rotated_heads",
+    "use_kernels",
+]

@@ -10,7 +10,8 @@ from chainrule.kernels.library import SUFFIXES
 
 def gelu(x: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
     """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel, arXiv 1606.08415)."""
-    return computed(GELU, x)
+    found: Tensor = computed(GELU, x)
+    return found
 
 
 class _GELU:

@@ -14,7 +14,8 @@ def cross_entropies(
     logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], ignored: int = -100
 ) -> Float[Tensor, " N"]:
     """-ln p(target) of each row in nats, float32 at least; 0 where the target is `ignored`."""
-    return computed(_CrossEntropy(ignored), logits, targets)
+    found: Tensor = computed(_CrossEntropy(ignored), logits, targets)
+    return found
 
 
 def loss_turned_into_gradient(

@@ -18,16 +18,16 @@ class Kernel(Protocol):
         """Whether the library has it for tensors of these types and shapes."""
         ...
 
-    def reference(self, *inputs: Any, **_: Any) -> Tensor:
-        """By torch's operations."""
+    def reference(self, *inputs: Any, **_: Any) -> Any:
+        """By torch's operations: a tensor, or a tuple of several."""
         ...
 
-    def forward(self, *inputs: Any, **_: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """By the library: the result, and what `backward` needs besides the inputs."""
+    def forward(self, *inputs: Any, **_: Any) -> tuple[Any, tuple[Tensor, ...]]:
+        """By the library: the result as that of `reference`, and what `backward` needs besides the inputs."""
         ...
 
-    def backward(self, gradient: Tensor, inputs: tuple[Tensor, ...], kept: tuple[Tensor, ...]) -> tuple[Any, ...]:
-        """By the library: the gradient of each input, None for one that has none."""
+    def backward(self, gradient: Any, inputs: tuple[Tensor, ...], kept: tuple[Tensor, ...]) -> tuple[Any, ...]:
+        """By the library: the gradient of each input, None for one that has none; `gradient` is as the result is."""
         ...
 
 
@@ -52,16 +52,21 @@ def native(name: str, dtype: torch.dtype, arguments: str) -> Callable[..., Any]:
     return found
 
 
-def computed(kernel: Kernel, *inputs: Tensor) -> Tensor:
+def computed(kernel: Kernel, *inputs: Tensor) -> Any:
     """The kernel's result by the library, where one is in use, nobody watches and `inputs` are what it takes.
 
     Else by torch's operations, which is what compilers, transforms, recordings and other devices see.
     """
+    found = computed_or_none(kernel, *inputs)
+    return kernel.reference(*inputs) if found is None else found
+
+
+def computed_or_none(kernel: Kernel, *inputs: Tensor) -> Any:
+    """The kernel's result by the library, or None where `computed` would take torch's operations."""
     if not (usable(*inputs) and kernel.fits(*inputs)):
-        return kernel.reference(*inputs)
+        return None
     if torch.is_grad_enabled() and any(one.requires_grad for one in inputs):
-        result: Tensor = _Fused.apply(kernel, *inputs)  # type: ignore[no-untyped-call]
-        return result
+        return _Fused.apply(kernel, *inputs)  # type: ignore[no-untyped-call]
     return kernel.forward(*inputs)[0]
 
 
@@ -76,27 +81,29 @@ class _Fused(torch.autograd.Function):
     """A kernel with its gradient. A gradient that is itself to be differentiated, or watched, is the reference's."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, *inputs: Tensor) -> Tensor:
+    def forward(ctx: Any, kernel: Kernel, *inputs: Tensor) -> Any:
         result, kept = kernel.forward(*inputs)
         ctx.kernel, ctx.n_inputs = kernel, len(inputs)
         ctx.save_for_backward(*inputs, *kept)
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors  # once: activation checkpointing computes them again for whoever asks
         inputs, kept = saved[: ctx.n_inputs], saved[ctx.n_inputs :]
-        if torch.is_grad_enabled() or not usable(gradient, *inputs):
-            return None, *_by_autograd(ctx.kernel, inputs, ctx.needs_input_grad[1:], gradient)
-        return None, *ctx.kernel.backward(gradient, inputs, kept)
+        if torch.is_grad_enabled() or not usable(*gradients, *inputs):
+            return None, *_by_autograd(ctx.kernel, inputs, ctx.needs_input_grad[1:], gradients)
+        return None, *ctx.kernel.backward(gradients[0] if len(gradients) == 1 else gradients, inputs, kept)
 
 
-def _by_autograd(kernel: Kernel, inputs: tuple[Tensor, ...], needed: tuple[bool, ...], gradient: Tensor) -> list[Any]:
+def _by_autograd(
+    kernel: Kernel, inputs: tuple[Tensor, ...], needed: tuple[bool, ...], gradients: tuple[Tensor, ...]
+) -> list[Any]:
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         result = kernel.reference(*inputs)
     wanted = [one for one, need in zip(inputs, needed, strict=True) if need]
-    found = iter(torch.autograd.grad(result, wanted, gradient, create_graph=again))
+    found = iter(torch.autograd.grad(result, wanted, gradients, create_graph=again))
     return [next(found) if need else None for need in needed]
 
 

@@ -15,7 +15,15 @@ ROWS = 64
 
 def rms_norm(x: Float[Tensor, "... D"], weight: Float[Tensor, " D"], eps: float) -> Float[Tensor, "... D"]:
     """X / √(mean(x²) + eps) times weight, normalised in float32 at least, in the dtype of `x`."""
-    return computed(_RMSNorm(eps), x, weight)
+    found: Tensor = computed(_RMSNorm(eps), x, weight)
+    return found
+
+
+def normalised(x: Float[Tensor, "... D"], weight: Float[Tensor, " D"], eps: float) -> Float[Tensor, "... D"]:
+    """`rms_norm` by torch's operations."""
+    wide = x if x.dtype == torch.float64 else x.float()
+    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return (wide * scale * weight).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,7 @@ class _RMSNorm:
         return x.dtype in SUFFIXES and weight.dtype == torch.float32 and x.numel() > 0 and weight.is_contiguous()
 
     def reference(self, x: Tensor, weight: Tensor) -> Tensor:
-        wide = x if x.dtype == torch.float64 else x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return (wide * scale * weight).to(x.dtype)
+        return normalised(x, weight, self.eps)
 
     def forward(self, x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         rows = _rows(x)

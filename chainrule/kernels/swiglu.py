@@ -10,7 +10,8 @@ from chainrule.kernels.library import SUFFIXES
 
 def gated(gate: Float[Tensor, "*N"], up: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
     """silu(gate) times up (Shazeer, arXiv 2002.05202)."""
-    return computed(GATED, gate, up)
+    found: Tensor = computed(GATED, gate, up)
+    return found
 
 
 class _Gated:

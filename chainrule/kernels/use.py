@@ -1,6 +1,6 @@
 """Which kernels this process computes with: ours, once they have been built and tried, or torch's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from chainrule.kernels._gelu import trial as gelu_trial
 from chainrule.kernels.build import built_library
 from chainrule.kernels.cross_entropy import trial as cross_entropy_trial
 from chainrule.kernels.fused import InUse, Kernel
+from chainrule.kernels.heads import trial as heads_trial
 from chainrule.kernels.library import Library
 from chainrule.kernels.norm import trial as norm_trial
 from chainrule.kernels.swiglu import trial as swiglu_trial
@@ -25,6 +26,7 @@ TRIALS: tuple[Callable[[torch.dtype, torch.Generator], tuple[Any, ...]], ...] = 
     swiglu_trial,
     gelu_trial,
     cross_entropy_trial,
+    heads_trial,
 )
 
 
@@ -62,21 +64,30 @@ def _try_out() -> None:
     for dtype, close in CLOSE.items():
         for make in TRIALS:
             kernel, *inputs = make(dtype, generator)
-            for ours, theirs in zip(_by_library(kernel, inputs), _by_torch(kernel, inputs), strict=True):
-                if not torch.allclose(ours.float(), theirs.float(), rtol=close, atol=close):
+            results, gradients = _by_library(kernel, inputs)
+            theirs = _by_torch(kernel, inputs, [one is not None for one in gradients])
+            ours = [*results, *(one for one in gradients if one is not None)]
+            for one, other in zip(ours, theirs, strict=True):
+                if not torch.allclose(one.float(), other.float(), rtol=close, atol=close):
                     raise DeviceError(f"{type(kernel).__name__} as it was built computes other numbers than torch")
 
 
-def _by_library(kernel: Kernel, inputs: list[Tensor]) -> Iterator[Tensor]:
+def _by_library(kernel: Kernel, inputs: list[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    """Results, and the gradients of their sum."""
     result, kept = kernel.forward(*inputs)
-    yield result
-    yield from (one for one in kernel.backward(torch.ones_like(result), tuple(inputs), kept) if one is not None)
+    upstream = tuple(torch.ones_like(one) for one in _each(result))
+    return _each(result), kernel.backward(upstream if isinstance(result, tuple) else upstream[0], tuple(inputs), kept)
 
 
-def _by_torch(kernel: Kernel, inputs: list[Tensor]) -> Iterator[Tensor]:
-    leaves = [one.detach().requires_grad_(one.is_floating_point()) for one in inputs]
+def _by_torch(kernel: Kernel, inputs: list[Tensor], learning: list[bool]) -> list[Tensor]:
+    """The same in one list; gradients of the inputs that are `learning`."""
+    leaves = [one.detach().requires_grad_(learns) for one, learns in zip(inputs, learning, strict=True)]
     with torch.enable_grad():
-        result = kernel.reference(*leaves)
-    yield result.detach()
+        results = _each(kernel.reference(*leaves))
     wanted = [one for one in leaves if one.requires_grad]
-    yield from torch.autograd.grad(result, wanted, torch.ones_like(result))
+    gradients = torch.autograd.grad(results, wanted, [torch.ones_like(one) for one in results])
+    return [*(one.detach() for one in results), *gradients]
+
+
+def _each(result: Any) -> tuple[Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)

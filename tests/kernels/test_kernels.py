@@ -9,8 +9,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from chainrule.base import DeviceError
 from chainrule.config import ModelConfig
-from chainrule.kernels import cross_entropies, gated, gelu, loss_turned_into_gradient, rms_norm, use_kernels
+from chainrule.kernels import (
+    cross_entropies,
+    gated,
+    gelu,
+    loss_turned_into_gradient,
+    rms_norm,
+    rotated_heads,
+    use_kernels,
+)
 from chainrule.kernels.build import _compiler
+from chainrule.kernels.heads import _RotatedHeads
 from chainrule.model import GPT
 
 try:
@@ -272,6 +281,62 @@ def test_a_gpt_has_the_same_loss_and_gradients(checkpointing):
     assert not torch.equal(found[0][1], found[1][1]), "ours were not used"
     for expected, ours in zip(*found, strict=True):
         assert (ours - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
+def turning(length, width):
+    angles = torch.outer(torch.arange(length), 10.0 ** -torch.arange(0, width, 2).div(width)).repeat(1, 2)
+    return angles.cos(), angles.sin()
+
+
+@pytest.mark.parametrize("normed", [True, False], ids=["normalised", "rotated alone"])
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1, 2), (2, 33, 3, 1, 34), (3, 40, 4, 2, 64), (1, 70, 2, 2, 16)], ids=str)
+def test_heads_in_one_pass_are_torchs_to_a_rounding(shape, dtype, normed):
+    """Odd widths and lengths, keys in groups, and a token of zeros."""
+    batch, length, n_queries, n_keys, width = shape
+    x = random(batch, length, (n_queries + 2 * n_keys) * width, dtype=dtype)
+    x[0, length // 2] = 0
+    norms = tuple(1 + 0.3 * random(width, seed=seed) for seed in (1, 2)) if normed else None
+    rotation, found = turning(length, width), []
+    leaves = [one.clone().requires_grad_() for one in (x, *(norms or ()))]
+    for kernels in ("off", "auto"):
+        use_kernels(kernels)
+        given = (leaves[1], leaves[2]) if normed else None
+        heads = rotated_heads(leaves[0], (n_queries, n_keys), rotation, given, 1e-5)
+        if heads is None:
+            # torch's operations in float64: in bfloat16 they round five times
+            wide = [one.double() for one in leaves]
+            heads = _RotatedHeads(n_queries, n_keys, 1e-5).reference(wide[0], *rotation, *wide[1:])
+        else:
+            assert all(is_ours(one) and one.dtype == dtype for one in heads) and kernels == "auto"
+        upstream = [random(*one.shape, dtype=dtype, seed=9).to(one.dtype) for one in heads]
+        found.append([*heads, *torch.autograd.grad(heads, leaves, upstream)])
+    for expected, ours in zip(*found, strict=True):
+        error = (ours.double() - expected.double()).abs().max() / expected.double().abs().max().clamp(min=1)
+        assert error <= CLOSE[dtype] / (1 if dtype == torch.float32 else 2), f"{error:.1e}"
+
+
+def test_heads_that_are_watched_or_of_another_format_are_left_to_torch():
+    use_kernels("auto")
+    x, rotation = random(2, 5, 3 * 16).requires_grad_(), turning(5, 16)
+    assert rotated_heads(x.double(), (1, 1), rotation, None, 1e-5) is None
+    with Heard():
+        assert rotated_heads(x, (1, 1), rotation, None, 1e-5) is None
+    q, k, v = rotated_heads(x, (1, 1), rotation, None, 1e-5)
+    (slope,) = torch.autograd.grad((q * k * v).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(slope.square().sum(), x)
+    q, k, v = _RotatedHeads(1, 1, 1e-5).reference(x, *rotation)
+    (slope,) = torch.autograd.grad((q * k * v).sum(), x, create_graph=True)
+    assert torch.allclose(second, torch.autograd.grad(slope.square().sum(), x)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_asks_for_its_heads_in_one_pass():
+    model, ids = small_gpt(), torch.arange(16)[None]
+    assert use_kernels("auto").name.startswith("own")
+    attention = model.blocks[0].attention
+    stream = model.token_embedding(ids)
+    q, _, _ = attention.projected(stream, model.position_embedding.rotation(slice(0, 16)))
+    assert is_ours(q) and q.is_contiguous()
 
 
 def test_exported_programs_hold_torchs_operations():
