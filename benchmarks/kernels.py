@@ -21,7 +21,7 @@ from chainrule.base import freed_memory_kept
 from chainrule.config import Config, Layer, modern, resolve
 from chainrule.device import Precision
 from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, rotated, rotated_heads, use_kernels
-from chainrule.model import GPT
+from chainrule.model import GPT, attend
 from chainrule.optim import Optimizer
 
 ROWS, WIDTHS = 4096, (128, 384, 768)
@@ -50,7 +50,13 @@ def cases(width: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
         "gelu": passing(gelu, random(ROWS, 4 * width, dtype=dtype)),
         "cross_entropies": passing(lambda x: cross_entropies(x, targets), random(ROWS, 4 * width, dtype=dtype)),
         "rotated_heads": passing_heads(width, dtype),
+        "attention": passing(attention, *(random(16, width // 64, ROWS // 16, 64, dtype=dtype) for _ in range(3))),
     }
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """By products of matrices in bfloat16, as a model has it where those are native; in float32 it is torch's alone."""
+    return attend(q, k, v, explicit=q.dtype == torch.bfloat16)
 
 
 def passing_heads(width: int, dtype: torch.dtype) -> Callable[[], object]:

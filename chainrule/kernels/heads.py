@@ -54,7 +54,7 @@ class _RotatedHeads:
 
     def reference(self, x: Tensor, cosine: Tensor, sine: Tensor, *norms: Tensor) -> tuple[Tensor, ...]:
         sizes = (self.n_queries, self.n_keys, self.n_keys)
-        q, k, v = torch.split(x.view(*x.shape[:2], sum(sizes), -1).transpose(1, 2), sizes, dim=1)
+        q, k, v = torch.split(x.view(*x.shape[:2], sum(sizes), -1).transpose(1, 2), list(sizes), dim=1)
         if norms:
             q, k = normalised(q, norms[0], self.eps), normalised(k, norms[1], self.eps)
         return rotated(q, cosine, sine), rotated(k, cosine, sine), v

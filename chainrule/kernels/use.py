@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chainrule.base import DeviceError
 from chainrule.kernels._gelu import trial as gelu_trial
+from chainrule.kernels.attention import trial as attention_trial
 from chainrule.kernels.build import built_library
 from chainrule.kernels.cross_entropy import trial as cross_entropy_trial
 from chainrule.kernels.fused import InUse, Kernel
@@ -27,6 +28,7 @@ TRIALS: tuple[Callable[[torch.dtype, torch.Generator], tuple[Any, ...]], ...] = 
     gelu_trial,
     cross_entropy_trial,
     heads_trial,
+    attention_trial,
 )
 
 

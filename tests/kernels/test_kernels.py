@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from chainrule.base import DeviceError
 from chainrule.config import ModelConfig
 from chainrule.kernels import (
+    causal_attention,
     cross_entropies,
     gated,
     gelu,
@@ -18,6 +19,7 @@ from chainrule.kernels import (
     rotated_heads,
     use_kernels,
 )
+from chainrule.kernels.attention import ATTENTION, STRETCH
 from chainrule.kernels.build import _compiler
 from chainrule.kernels.heads import _RotatedHeads
 from chainrule.model import GPT
@@ -337,6 +339,48 @@ def test_a_model_asks_for_its_heads_in_one_pass():
     stream = model.token_embedding(ids)
     q, _, _ = attention.projected(stream, model.position_embedding.rotation(slice(0, 16)))
     assert is_ours(q) and q.is_contiguous()
+
+
+LOOKING_BACK = [(1, 1, 1, 1, 1), (2, 3, 3, 5, 7), (2, 4, 2, 33, 16), (1, 2, 1, STRETCH + 1, 8), (1, 4, 4, 300, 32)]
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("shape", LOOKING_BACK, ids=str)
+def test_attention_by_products_is_as_near_to_the_exact_one_as_torchs_products(shape, dtype):
+    """One stretch and several, keys in groups, odd lengths, a place of zeros; both against torch in float64."""
+    batch, n_heads, n_keys, length, width = shape
+    inputs = [3 * random(batch, n, length, width, dtype=dtype, seed=n) for n in (n_heads, n_keys, n_keys)]
+    inputs[0][0, 0, length // 2] = inputs[1][0, 0, length // 2] = 0
+    upstream, found = random(batch, n_heads, length, width, dtype=dtype, seed=9), []
+    leaves = [one.clone().requires_grad_() for one in inputs]
+    assert causal_attention(*leaves) is None, "none is in use"
+    use_kernels("auto")
+    for function in (causal_attention, ATTENTION.reference):
+        result = function(*leaves)
+        assert is_ours(result) is (function is causal_attention) and result.dtype == dtype
+        found.append([result, *torch.autograd.grad(result, leaves, upstream)])
+    wide = [one.double().requires_grad_() for one in inputs]
+    exact = torch.nn.functional.scaled_dot_product_attention(*wide, is_causal=True, enable_gqa=n_heads != n_keys)
+    for true, ours, theirs in zip([exact, *torch.autograd.grad(exact, wide, upstream.double())], *found, strict=True):
+        ours_off, theirs_off = ((one.double() - true).norm() for one in (ours, theirs))
+        # As many roundings; of a few dozen numbers chance makes a quarter more or less.
+        assert ours_off <= 1.5 * theirs_off + 1e-7 * true.norm()
+
+
+def test_attention_that_is_watched_differentiated_twice_or_not_finite_is_torchs():
+    q, k, v = (random(1, 2, 9, 4, seed=seed).requires_grad_() for seed in range(3))
+    use_kernels("auto")
+    with Heard():
+        assert causal_attention(q, k, v) is None
+    seconds = []
+    for function in (causal_attention, ATTENTION.reference):
+        (slope,) = torch.autograd.grad(function(q, k, v).square().sum(), q, create_graph=True)
+        seconds.append(torch.autograd.grad(slope.square().sum(), k)[0])
+    assert torch.allclose(*seconds, rtol=1e-3, atol=1e-4)
+    bad = q.detach().clone()
+    bad[0, 1, 3] = float("nan")
+    with torch.no_grad():
+        assert torch.equal(causal_attention(bad, k, v).isnan(), ATTENTION.reference(bad, k, v).isnan())
 
 
 def test_exported_programs_hold_torchs_operations():
