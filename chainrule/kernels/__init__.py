@@ -6,6 +6,7 @@ from chainrule.kernels.cross_entropy import cross_entropies, loss_turned_into_gr
 from chainrule.kernels.heads import rotated, rotated_heads
 from chainrule.kernels.norm import rms_norm
 from chainrule.kernels.swiglu import gated
+from chainrule.kernels.symmetric import halves_products, symmetric_products
 from chainrule.kernels.use import Kernels, use_kernels
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "cross_entropies",
     "gated",
     "gelu",
+    "halves_products",
     "loss_turned_into_gradient",
     "rms_norm",
     "rotated",
     "rotated_heads",
+    "symmetric_products",
     "use_kernels",
 ]
