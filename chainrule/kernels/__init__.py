@@ -6,7 +6,7 @@ from chainrule.kernels.cross_entropy import cross_entropies, loss_turned_into_gr
 from chainrule.kernels.heads import rotated, rotated_heads
 from chainrule.kernels.norm import rms_norm
 from chainrule.kernels.swiglu import gated
-from chainrule.kernels.symmetric import halves_products, symmetric_products
+from chainrule.kernels.symmetric import halves_products, short_side_factors, symmetric_products
 from chainrule.kernels.use import Kernels, use_kernels
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "rms_norm",
     "rotated",
     "rotated_heads",
+    "short_side_factors",
     "symmetric_products",
     "use_kernels",
 ]

@@ -1,10 +1,15 @@
 """Products of matrices that are symmetric for a reason: half of each is computed, and the other half copied."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from chainrule.kernels.fused import native, usable
+
+# Sides of a matrix from which on threads share it: by the size alone, so that no bit depends on how many there are.
+WIDEST = 512
 
 
 def halves_products(*matrices: Tensor) -> bool:
@@ -40,6 +45,25 @@ def symmetric_products(
         c,
     )
     return out
+
+
+def short_side_factors(
+    x: Float[Tensor, "N R K"], steps: Sequence[tuple[float, float, float]], least: tuple[float, float]
+) -> Float[Tensor, "N R R"] | None:
+    """For each matrix X the F with F X near orthogonal, by polynomials a + b G + c G² of G = X Xᵀ, one after the other.
+
+    One matrix at a time, so that all it takes stays in the cache. G is first brought to a norm of at most 1; trace and
+    norm count as `least` where they are less. None where there is no kernel for it, or X is so large that the threads
+    had better share one: then `symmetric_products` are as quick.
+    """
+    n_matrices, n, depth = x.shape
+    if not halves_products(x) or n > WIDEST:
+        return None
+    factors, numbers = torch.empty(n_matrices, n, n), torch.tensor(steps)
+    native("short_side_factors", x.dtype, "pnnnppnnnnff")(
+        x.data_ptr(), *x.stride(), factors.data_ptr(), numbers.data_ptr(), len(steps), n_matrices, n, depth, *least
+    )
+    return factors
 
 
 def by_torch(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from chainrule.kernels import halves_products, symmetric_products
+from chainrule.kernels import halves_products, short_side_factors, symmetric_products
 
 Polynomial = tuple[float, float, float]
 
@@ -50,6 +50,9 @@ def orthogonal_factors(x: Float[Tensor, "N R C"]) -> Factors:
     """`orthogonalise` without its last product, for who adds that to something at once."""
     tall = x.shape[1] > x.shape[2]
     short, long = sorted(x.shape[1:])
+    factor = short_side_factors(x.mT if tall else x, STEPS, (LEAST_SQUARED_NORM, LEAST_BOUND))
+    if factor is not None:
+        return Factors(x, factor) if tall else Factors(factor, x)
     square = _square(x, tall=tall)
     polynomial, scale = _first(square, MARGIN.get(x.dtype, 1.0))
     if halves_products(x) or (long >= GRAM_RATIO * short and x.dtype != torch.bfloat16):

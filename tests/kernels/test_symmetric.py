@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from chainrule.base import DeviceError
-from chainrule.kernels import halves_products, symmetric_products, use_kernels
+from chainrule.kernels import halves_products, short_side_factors, symmetric, symmetric_products, use_kernels
 from chainrule.kernels.build import _compiler
 from chainrule.kernels.symmetric import by_torch
 from chainrule.optim import orthogonalise
+from chainrule.optim.orthogonal import STEPS
 
 try:
     _compiler({})
@@ -50,14 +51,14 @@ def test_matrices_that_commute_have_a_symmetric_product():
 
 def test_no_bit_depends_on_the_number_of_threads():
     use_kernels("auto")
-    x, found, before = random(1, 300, 200), [], torch.get_num_threads()
+    x, found, before = random(3, 130, 200), [], torch.get_num_threads()
     try:
         for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
-            found.append(symmetric_products(x, x.mT, torch.empty(1, 300, 300)))
+            found.append([symmetric_products(x, x.mT, torch.empty(3, 130, 130)), orthogonalise(x)])
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(one, found[0]) for one in found[1:])
+    assert all(torch.equal(a, b) for one in found[1:] for a, b in zip(one, found[0], strict=True))
 
 
 def test_without_a_library_in_other_formats_and_of_nothing_they_are_torchs():
@@ -72,13 +73,16 @@ def test_without_a_library_in_other_formats_and_of_nothing_they_are_torchs():
 
 @pytest.mark.parametrize("shape", [(3, 40, 40), (2, 24, 90), (2, 90, 24), (1, 64, 80), (1, 8, 1)], ids=str)
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
-def test_muons_update_is_that_of_torchs_products(shape, size):
+@pytest.mark.parametrize("widest", [0, 512], ids=["threads share a matrix", "each has its own"])
+def test_muons_update_is_that_of_torchs_products(shape, size, widest, monkeypatch):
+    monkeypatch.setattr(symmetric, "WIDEST", widest)
     given = random(*shape) * size
     given[0, 0] = 0
     expected = orthogonalise(given)
     use_kernels("auto")
     found = orthogonalise(given)
     assert not torch.equal(found, expected) or 1 in shape[1:], "ours were not used"
+    assert (short_side_factors(given, STEPS, (1e-30, 1e-9)) is None) is (widest == 0)
     assert (found - expected).abs().max() <= 2e-4 * expected.abs().max()
 
 
@@ -88,3 +92,11 @@ def test_a_muon_update_by_halves_keeps_singular_vectors_and_brings_values_near_o
     given = left * torch.linspace(1, 1 / 30, 48).double() @ right
     values = torch.linalg.svdvals(orthogonalise(given.float()[None])[0].double())
     assert values.min() > 0.9 and values.max() < 1.1
+
+
+def test_what_is_no_number_stays_none():
+    use_kernels("auto")
+    given = random(2, 20, 20)
+    given[1, 3, 3] = float("nan")
+    found = orthogonalise(given)
+    assert found[0].isfinite().all() and found[1].isnan().all()

@@ -1,4 +1,8 @@
 // Products of matrices that are known to be symmetric: what lies on and above the diagonal is computed, the rest copied.
+#include <cmath>
+#include <utility>
+#include <vector>
+
 #include "parallel.h"
 #include "vector.h"
 
@@ -104,6 +108,59 @@ void panel_of(Strided left, Strided right, const float* add, float* to, long n, 
     }
 }
 
+void product_of(const Strided& left, const Strided& right, const float* add, float* to, long n, long depth,
+                Numbers numbers) {
+    for (long begin = 0; begin < n; begin += TILE_COLUMNS) panel_of(left, right, add, to, n, depth, begin, numbers);
+}
+
+struct Step {
+    float a, b, c;
+};
+
+// See `short_side_factors`; x is [n, depth]. `room` has five matrices of n x n: they stay in the cache.
+void factor_of(const Strided& x, long n, long depth, const Step* steps, long n_steps, float least_norm,
+               float least_bound, float* room, float* factor) {
+    const long count = n * n;
+    float *square = room, *polynomial = room + count, *product = polynomial, *spare = room + 2 * count,
+          *following = room + 3 * count;
+    const auto times = [=](const float* one, const float* other, float* to) {
+        product_of({one, n, 1}, {other, n, 1}, nullptr, to, n, n, {1.0f, 0.0f, 0.0f});
+    };
+    product_of(x, {x.at, x.column, x.row}, nullptr, square, n, depth, {1.0f, 0.0f, 0.0f});
+    float norm = 0.0f;
+    for (long row = 0; row < n; ++row) norm += square[row * n + row];
+    norm = norm > least_norm || norm != norm ? norm : least_norm;
+    sweep(count, [&](long at, int some) { store(square + at, load(square + at, some) / norm, some); });
+    times(square, square, polynomial);
+    Vector squares{};
+    sweep(count, [&](long at, int some) {
+        const Vector one = load(polynomial + at, some);
+        squares += one * one;
+    });
+    float bound = std::sqrt(std::sqrt(sum(squares)));
+    bound = bound > least_bound || bound != bound ? bound : least_bound;
+    const Step first = steps[0];
+    const float of_fourth = first.c / (bound * bound);
+    sweep(count, [&](long at, int some) {
+        const Vector one = load(square + at, some) / bound;
+        store(square + at, one, some);
+        store(polynomial + at, load(polynomial + at, some) * of_fourth + one * first.b, some);
+    });
+    for (long row = 0; row < n; ++row) polynomial[row * n + row] += first.a;
+    for (long number = 1; number < n_steps; ++number) {
+        const Step& step = steps[number];
+        times(polynomial, square, spare);
+        times(spare, polynomial, square);
+        product_of({square, n, 1}, {square, n, 1}, square, following, n, n, {step.c, step.b, step.a});
+        times(product, following, spare);
+        std::swap(product, spare);
+        polynomial = following;
+        following = room + (number % 2 ? 4 : 3) * count;
+    }
+    const float scale = 1.0f / std::sqrt(bound * norm);
+    sweep(count, [&](long at, int some) { store(factor + at, load(product + at, some) * scale, some); });
+}
+
 }  // namespace
 
 // For each of `n_matrices`: left is [n, depth], right [depth, n], their strides given in numbers; `add`, if there is
@@ -120,5 +177,17 @@ extern "C" void symmetric_products_float32(const float* left, long left_next, lo
         panel_of({left + matrix * left_next, left_row, left_column}, {right + matrix * right_next, right_row, right_column},
                  add ? add + matrix * n * n : nullptr, to + matrix * n * n, n, depth, panel * TILE_COLUMNS,
                  {scale, share, diagonal});
+    });
+}
+
+// For each of `n_matrices` X [n, depth]: the symmetric F with F X near orthogonal, by the polynomials a + b G + c G^2 of
+// G = X X', each of what the one before leaves; the first after G was brought to a norm of at most 1.
+extern "C" void short_side_factors_float32(const float* x, long next, long row, long column, float* factors,
+                                           const float* steps, long n_steps, long n_matrices, long n, long depth,
+                                           float least_norm, float least_bound) {
+    each_block(n_matrices, n * n * n, [=](long matrix) {
+        std::vector<float> room(5 * n * n);
+        factor_of({x + matrix * next, row, column}, n, depth, reinterpret_cast<const Step*>(steps), n_steps, least_norm,
+                  least_bound, room.data(), factors + matrix * n * n);
     });
 }
