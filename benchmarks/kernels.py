@@ -3,11 +3,13 @@
     python benchmarks/kernels.py [--rounds 7] [--only rms_norm gelu …] [--steps] [--precision float32]
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/kernels.py --precision float32
 
-Processor time of one thread, torch and ours in turn, the best of the rounds: forward and backward pass of 4,096 rows,
-or with `--steps` a whole update of a model of 0.8M or 10.8M parameters, forward, backward and optimizer.
+Processor time of one thread, torch and ours in turn, the best of the rounds and the median of the ratios of each pair:
+forward and backward pass of 4,096 rows, Muon's iteration for a dozen matrices, or with `--steps` a whole update of
+models of 0.8M and 10.8M parameters (`--sizes`), forward, backward and optimizer.
 """
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,11 +24,11 @@ from chainrule.config import Config, Layer, modern, resolve
 from chainrule.device import Precision
 from chainrule.kernels import cross_entropies, gated, gelu, rms_norm, rotated, rotated_heads, use_kernels
 from chainrule.model import GPT, attend
-from chainrule.optim import Optimizer
+from chainrule.optim import Optimizer, orthogonalise
 
 ROWS, WIDTHS = 4096, (128, 384, 768)
 # Width, heads, layers, context, windows.
-MODELS = {"0.8M": (128, 4, 4, 64, 12), "10.8M": (384, 6, 6, 256, 4)}
+MODELS = {"0.8M": (128, 4, 4, 64, 12), "10.8M": (384, 6, 6, 256, 4), "124M": (768, 12, 12, 512, 1)}
 
 
 def random(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -50,6 +52,7 @@ def cases(width: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
         "gelu": passing(gelu, random(ROWS, 4 * width, dtype=dtype)),
         "cross_entropies": passing(lambda x: cross_entropies(x, targets), random(ROWS, 4 * width, dtype=dtype)),
         "rotated_heads": passing_heads(width, dtype),
+        "orthogonalise": partial(orthogonalise, torch.randn(12, width, width).to(dtype)),
         "attention": passing(attention, *(random(16, width // 64, ROWS // 16, 64, dtype=dtype) for _ in range(3))),
     }
 
@@ -78,21 +81,29 @@ def passing_heads(width: int, dtype: torch.dtype) -> Callable[[], object]:
     return lambda: torch.autograd.grad(heads(x, *norms), [x, *norms], upstream)
 
 
-def alternating(action: Callable[[], object], rounds: int) -> dict[str, float]:
-    """Milliseconds of processor time by kernels: the best of the rounds."""
-    best: dict[str, float] = {}
-    for _ in range(rounds + 1):
-        for kernels in ("off", "auto"):
+def alternating(action: Callable[[], object], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time by kernels, a number for each round."""
+    spent: dict[str, list[float]] = {"off": [], "auto": []}
+    for turn in range(rounds + 1):
+        for kernels, times in spent.items():
             use_kernels(kernels)
-            action()
+            if not turn:
+                action()
             start = time.thread_time()
             action()
-            best[kernels] = min(1e3 * (time.thread_time() - start), best.get(kernels, float("inf")))
-    return best
+            if turn:
+                times.append(1e3 * (time.thread_time() - start))
+    return spent
 
 
-def print_row(name: str, best: dict[str, float]) -> None:
-    print(f"{name:44s} torch {best['off']:9.2f} ms  ours {best['auto']:9.2f} ms  {best['off'] / best['auto']:5.2f}x")
+def print_row(name: str, spent: dict[str, list[float]]) -> None:
+    torchs, ours = spent["off"], spent["auto"]
+    ratio = statistics.median(one / other for one, other in zip(torchs, ours, strict=True))
+    print(
+        f"{name:36s} torch {min(torchs):9.2f} ms  ours {min(ours):9.2f} ms  best {min(torchs) / min(ours):5.2f}x",
+        end="",
+    )
+    print(f"  pairs {ratio:5.2f}x")
 
 
 def model_of(size: str, kind: str) -> Config:
@@ -128,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--sizes", nargs="*", choices=MODELS, default=["0.8M", "10.8M"])
     parser.add_argument("--steps", action="store_true")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), nargs="*", default=("float32", "bfloat16"))
     asked = parser.parse_args()
@@ -138,10 +150,10 @@ def main() -> None:
     with freed_memory_kept():
         for precision in asked.precision:
             if asked.steps:
-                for size in MODELS:
+                for size in asked.sizes:
                     for kind in ("gpt2", "modern"):
-                        best = alternating(step_of(size, kind, precision), asked.rounds)
-                        print_row(f"step {size} {kind} {precision}", best)
+                        spent = alternating(step_of(size, kind, precision), asked.rounds)
+                        print_row(f"step {size} {kind} {precision}", spent)
                 continue
             for width in WIDTHS:
                 for name, action in cases(width, getattr(torch, precision)).items():
