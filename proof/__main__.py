@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 # Before torch is loaded: one thread, so that a fork loses none.
@@ -19,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from proof.bad_input import bad_input
 from proof.bench import Bench
 from proof.calls import calls
-from proof.case import Attempt, Case, NotHeldError, Outcome, order, try_case
+from proof.case import Attempt, Case, NotHeldError, Outcome, order, try_case, try_side_by_side
 from proof.child import warm
 from proof.disk import disk
 from proof.flips import flips
@@ -60,6 +61,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--attempts", type=int, help="at most so many of each case")
     parser.add_argument("--number", type=int, help="one attempt of it alone")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="attempts at once, of cases that allow it")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for proof.json and proof.md")
     parser.add_argument("--mutants", action="store_true", help="plant faults, and see that the proofs find them")
     parser.add_argument("--keep", action="store_true", help="leave the proof's folder as it is, and say where")
@@ -96,7 +98,10 @@ def carried_out(options: argparse.Namespace, folder: Path) -> Iterator[Outcome]:
             place = folder / f"{name}-{len(list(folder.iterdir()))}"
             place.mkdir()
             until = time.monotonic() + (options.minutes * 60 or float("inf"))
-            yield try_case(name, case, numbers, seed=options.seed, folder=place, until=until)
+            trying = partial(try_case, name, case, numbers)
+            if case.side_by_side and options.processes > 1:
+                trying = partial(try_side_by_side, name, case, numbers, processes=options.processes)
+            yield trying(seed=options.seed, folder=place, until=until)
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 Kills and refusals by strace, which injects them at the Nth call and which this needs; short writes, which strace cannot
 make, by a layer over Python's own io.
+
+A faulted start that left nothing at all (no run, no stump, no file beside it) is followed by a first start like any
+other: what is typed next is then tried for one in twenty of those, and for all others.
 """
 
 import builtins
@@ -14,6 +17,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +61,11 @@ CALLS = (
     ),
     *("fallocate", "copy_file_range", "sendfile", "newfstatat", "fstat", "lseek"),
 )
+ONE_OF = 20
 FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EINTR")
 WRITING = ("write", "fsync", "rename")
 LINE = re.compile(r"^\d+\s+(\w+)\(")
+HERE = re.compile(r'AT_FDCWD<[^>]*>, (?="/)')  # the folder that a whole path is not taken from
 FIRST_ROW = re.compile(r"^\d+\s+openat\([^\n]*metrics\.jsonl.*O_APPEND", re.M)
 
 
@@ -84,7 +90,7 @@ def calls(bench: Bench) -> Iterator[Case]:
     """Saves and first starts with one fault each; whole runs of short writes."""
     if shutil.which("strace"):
         yield _saves(bench)
-        yield _starts(bench)
+        yield from _starts(bench)
     quick = 0 if shutil.which("strace") else 1
     yield Case("every write of a run is short (patched io)", 4, lambda attempt: _short(bench, attempt), quick=quick)
 
@@ -107,34 +113,61 @@ def _saves(bench: Bench) -> Case:
     return Case("each system call of a save (strace)", len(faults), attempt, quick=12)
 
 
-def _starts(bench: Bench) -> Case:
+def _starts(bench: Bench) -> Iterator[Case]:
+    """The calls on what a start writes (run, cache, temporary files), and on what it reads: text and libraries."""
     place = bench.folder / "a start"
     place.mkdir()
-    trace = traced(new(bench.texts, place / "run"), place, "")[1]
-    faults = _faults(FIRST_ROW.split(trace)[0])
+    trace = FIRST_ROW.split(traced(new(bench.texts, place / "run"), place, "")[1])[0]
+    # Made here, ahead of processes that would each make it in the same place.
+    straight = bench.equal_to
 
-    def attempt(attempt: Attempt) -> str:
-        fault, run = faults[attempt.number], attempt.folder / "run"
+    def begun(faults: list[Fault], attempt: Attempt) -> str:
+        fault = faults[attempt.number]
+        run = attempt.folder / "run"
         ended, seen = traced(new(bench.texts, run), attempt.folder, fault.injection)
+        nothing = not any(attempt.folder.iterdir())
         try:
             no_traceback(ended)
             hold(ended.code in (0, 2, -9), ended.last())
+            hold(ended.code != 0 or not nothing, "it ended well, and there is no run")
             if run.is_dir():
                 hold_whole(run, acknowledged(ended.said))
-            finish_run(bench.texts, run)
-            hold_equal(bench.equal_to, run)
+            if not nothing or attempt.chance.randrange(ONE_OF) == 0:
+                finish_run(bench.texts, run)
+                hold_equal(straight, run)
         except NotHeldError as wrong:
             raise NotHeldError(f"{fault}: {wrong}") from wrong
         hit = "INJECTED" in seen or ended.code == -9
-        return f"{fault.what.partition('=')[2]}{' survived' if ended.code == 0 else ''}" if hit else "not reached"
+        left = ", nothing left" if nothing else " survived" if ended.code == 0 else ""
+        return f"{fault.what.partition('=')[2]}{left}" if hit else "not reached"
 
-    return Case("each system call of a first start (strace)", len(faults), attempt, quick=1)
+    written, read = _apart(trace, str(bench.folder), str(bench.texts))
+    for name, faults in (("what it writes", written), ("all else", read)):
+        yield Case(
+            f"each system call of a first start on {name} (strace)",
+            len(faults),
+            partial(begun, faults),
+            quick=1,
+            side_by_side=True,
+        )
 
 
 def _faults(trace: str) -> list[Fault]:
     """Each call of the trace with each fault."""
-    seen = Counter(match[1] for line in trace.splitlines() if (match := LINE.match(line)))
-    return [Fault(call, number, what) for call in CALLS for number in range(1, seen[call] + 1) for what in FAULTS]
+    return _apart(trace, "", "/nowhere")[0]
+
+
+def _apart(trace: str, folder: str, apart: str) -> tuple[list[Fault], list[Fault]]:
+    """Each call of the trace with each fault: those that name a path in the folder but for one, and the others."""
+    seen: Counter[str] = Counter()
+    own: list[Fault] = []
+    others: list[Fault] = []
+    for line in trace.splitlines():
+        if match := LINE.match(line):
+            seen[match[1]] += 1
+            named = HERE.sub("", line).replace(apart, "")
+            (own if folder in named else others).extend(Fault(match[1], seen[match[1]], what) for what in FAULTS)
+    return own, others
 
 
 def traced(
@@ -157,7 +190,7 @@ def traced(
     calls = f"trace={','.join(CALLS)}" if not injection else f"trace={injection.split('=')[1].split(':')[0]}"
     inject = ["-e", injection] if injection else []
     tracer = subprocess.Popen(
-        ["strace", "-f", "-o", str(trace), "-e", calls, *inject, "-p", str(child.pid)],
+        ["strace", "-f", "-y", "-o", str(trace), "-e", calls, *inject, "-p", str(child.pid)],
         stderr=subprocess.PIPE,
         text=True,
     )

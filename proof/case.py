@@ -1,5 +1,7 @@
 """What a proof consists of: cases, each with numbered attempts, and what came of them."""
 
+import json
+import os
 import random
 import time
 import traceback
@@ -44,13 +46,15 @@ class Attempt:
 class Case:
     """A sentence that must hold in `total` attempts, of which a quick proof makes `quick`.
 
-    `attempt` returns a word for how it held ("noticed", "harmless"), or raises NotHeldError.
+    `attempt` returns a word for how it held ("noticed", "harmless"), or raises NotHeldError. With `side_by_side`
+    several processes may make attempts at once: none makes anything that the others use.
     """
 
     name: str
     total: int
     attempt: Callable[[Attempt], str]
     quick: int = 0
+    side_by_side: bool = False
 
 
 @dataclass
@@ -69,6 +73,13 @@ class Outcome:
     def row(self) -> dict[str, Any]:
         """As JSON."""
         return {**vars(self), "seconds": round(self.seconds, 1), "ways": dict(self.ways)}
+
+    def add(self, other: "Outcome") -> None:
+        """Takes up what another process tried at the same time."""
+        self.tried, self.held = self.tried + other.tried, self.held + other.held
+        self.seconds = max(self.seconds, other.seconds)
+        self.ways.update(other.ways)
+        self.wrong += other.wrong
 
     def told(self) -> str:
         """The ways in which it held, in words."""
@@ -103,6 +114,33 @@ def try_case(part: str, case: Case, numbers: Sequence[int], *, seed: int, folder
             outcome.ways[way] += 1
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def try_side_by_side(
+    part: str, case: Case, numbers: Sequence[int], *, seed: int, folder: Path, until: float, processes: int
+) -> Outcome:
+    """`try_case` in so many processes, each with its part of the numbers."""
+    together = Outcome(part, case.name, case.total)
+    parts = [numbers[first::processes] for first in range(min(processes, len(numbers)))]
+    told = [folder / f"outcome {place}" for place in range(len(parts))]
+    workers = []
+    for mine, path in zip(parts, told, strict=True):
+        if (worker := os.fork()) == 0:
+            code = 1
+            try:
+                outcome = try_case(part, case, mine, seed=seed, folder=folder, until=until)
+                path.write_text(json.dumps(vars(outcome)))
+                code = 0
+            finally:
+                os._exit(code)
+        workers.append(worker)
+    for worker, path in zip(workers, told, strict=True):
+        if os.waitpid(worker, 0)[1] == 0:
+            row = json.loads(path.read_text())
+            together.add(Outcome(**{**row, "ways": Counter(row["ways"])}))
+        else:
+            together.wrong.append(f"a process of the proof itself ended early; what it tried is not counted ({path})")
+    return together
 
 
 def _wrong(part: str, case: Case, number: int, seed: int, what: str, n_told: int) -> str:

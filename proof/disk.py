@@ -132,7 +132,7 @@ def _until_it_waits(heard: Callable[[], str], pid: int) -> bool:
 
 
 # Tried on disks that leave so many bytes beside what stands there before: every 8 KiB up to the floor that is kept free
-# would be refused alike, so these stand for those, and the steps are fine from there on.
+# would be refused alike, so these stand for those; from there on a verb has its own steps.
 SWEPT = (
     *("prepare", "pretrain --fork", "finetune", "export hf", "export gguf", "report", "evaluate --on"),
     *("compare --seeds", "tune"),
@@ -142,7 +142,8 @@ BELOW_THE_FLOOR = (0, FINE, 64 << 10, 256 << 10, 1 << 20, FLOOR_BYTES - FINE)
 
 def _writer(bench: Bench, verb: Verb) -> Case:
     """On a disk with so much room the verb ends well or is refused in a sentence; with more it does what it should."""
-    sizes = [*BELOW_THE_FLOOR, *range(FLOOR_BYTES, FLOOR_BYTES + 48 * FINE, FINE)]
+    step = verb.step_bytes
+    sizes = [*BELOW_THE_FLOOR, *range(FLOOR_BYTES, FLOOR_BYTES + 48 * step, step)]
 
     def attempt(attempt: Attempt) -> str:
         size = sizes[attempt.number]

@@ -11,8 +11,8 @@ from proof.bench import Bench
 from proof.case import Attempt, Case, hold
 from proof.child import Ended, command, start
 from proof.tiny import acknowledged, finish_run, hold_equal, hold_whole, new, no_traceback
-from proof.triggers import Act, at_call, at_line, sent
-from proof.verbs import interrupted_verbs
+from proof.triggers import Act, at_call, at_line, counting_lines, sent
+from proof.verbs import Verb, interrupted_verbs, verbs_that_write
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT") if hasattr(signal, name)
@@ -35,7 +35,7 @@ PHASES: dict[str, tuple[str, int]] = {
     "look": ("chainrule.train.looks:score", 2),
     "sample": ("chainrule.train.looks:generate", 2),
     "save": ("chainrule.train.looks:save", 2),
-    "prune": ("chainrule.train.looks:prune_checkpoints", 3),
+    "prune": ("chainrule.train.saving:prune_checkpoints", 3),
     "finish": ("chainrule.train.finish:score_at_the_end", 1),
     "baselines": ("chainrule.train.finish:baselines_within", 1),
     "completions": ("chainrule.train.finish:texts_at_the_end", 1),
@@ -45,6 +45,7 @@ PHASES: dict[str, tuple[str, int]] = {
 # Imports of a fresh interpreter, the first of them behind the package's own first lines. Before those Python itself is
 # being started, and answers Ctrl-C by its own traceback.
 IMPORTS = (10, 40, 120, 300, 700, 1500, 3000)
+COMMAND = "chainrule.cli.command:_called"
 UPDATE = "chainrule.train.loop:update"
 # A little more than the lines of chainrule that an update runs.
 LINES = 1200
@@ -70,6 +71,9 @@ def interruptions(bench: Bench) -> Iterator[Case]:
     yield Case("signals while the command is loaded", len(early), lambda one: _early(bench, one, early), quick=0)
     yield Case("a second signal at a line of an update", 150, lambda one: _second(bench, one), quick=1)
     yield from interrupted_verbs(bench)
+    for verb in verbs_that_write(bench):
+        if verb.name in ("export hf", "export gguf"):
+            yield _at_any_line(bench, verb)
 
 
 def _cell(bench: Bench, attempt: Attempt, cells: Sequence[Cell]) -> str:
@@ -134,6 +138,39 @@ def _second(bench: Bench, attempt: Attempt) -> str:
     what = f"{first.name} and SIGINT at line {line} from step {step}"
     hold(ended.code in (0, 128 + first, 130), f"{what}: {ended.last()}")
     return _judged(bench, run, ended, {0: 0, 130: 2}.get(ended.code, int(first)), what)
+
+
+def _at_any_line(bench: Bench, verb: Verb) -> Case:
+    """SIGTERM where any line of Python runs, in an import or a library's callback as well as in our own."""
+    known: dict[str, str] = {}
+    lines: list[int] = []
+
+    def attempt(attempt: Attempt) -> str:
+        if not lines:
+            place, told = bench.folder / f"lines of {verb.name}", bench.folder / f"number of lines of {verb.name}"
+            place.mkdir()
+            verb.lay(place)
+            ended = command(verb.words(place), place, before=counting_lines(COMMAND, told))
+            hold(ended.code == 0, f"the uninterrupted {verb.name} does not end well, {ended.last()}")
+            known.update(verb.made(place))
+            lines.append(int(told.read_text()))
+        verb.lay(attempt.folder)
+        line = attempt.chance.randint(1, lines[0])
+        before = at_line(COMMAND, line, sent(signal.SIGTERM), of="")
+        ended = command(verb.words(attempt.folder), attempt.folder, before=before)
+        what = f"SIGTERM at line {line:,} of {lines[0]:,}"
+        no_traceback(ended)
+        # Minus the signal: it came behind the last line that could answer.
+        hold(ended.code in (0, 128 + signal.SIGTERM, -signal.SIGTERM), f"{what}: {ended.last()}")
+        left = [path.name for path in attempt.folder.iterdir() if ended.code > 0 and not path.name.endswith(".lock")]
+        hold(not left, f"{what}: left {left}")
+        again = command(verb.again(attempt.folder), attempt.folder)
+        done = ended.code <= 0 and again.code == 2 and "exists and is not empty" in again.err
+        hold(again.code == 0 or done, f"{what}: what is typed next does not end well, {again.last()}")
+        hold(verb.made(attempt.folder) == known, f"{what}: not equal to what an uninterrupted {verb.name} makes")
+        return "ended as if alone" if ended.code == 0 else "interrupted, then equal"
+
+    return Case(f"SIGTERM at any line of {verb.name}, of libraries too", 200, attempt)
 
 
 def _from_step(step: int, listen: Act) -> Callable[[], None]:

@@ -49,10 +49,11 @@ def counting_operations(below: Path, told: Path) -> Callable[[], None]:
     return lambda: _listen(lambda path: _write(handle, path) if str(path).startswith(str(below)) else None)
 
 
-def at_line(call: str, number: int, act: Act) -> Callable[[], None]:
+def at_line(call: str, number: int, act: Act, *, of: str = OWN) -> Callable[[], None]:
     """For `start(before=…)`: `act` at the `number`-th line of chainrule that runs from the first call of `call` on.
 
-    `call` is module:function, as chainrule.train.loop:update. Lines of a signal's own handling do not count.
+    `call` is module:function, as chainrule.train.loop:update. `of=""` counts the lines of every library too. Lines of a
+    signal's own handling do not count.
     """
     module, function = call.split(":")
     state = {"left": number, "open": False}
@@ -65,7 +66,7 @@ def at_line(call: str, number: int, act: Act) -> Callable[[], None]:
                 sys.settrace(None)
                 act()
                 return None
-        return ran if name.startswith(OWN) else None
+        return ran if name.startswith(of) else None
 
     def ran(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line" and state["open"] and frame.f_code.co_name not in ("_receive", "obey", "receive"):
@@ -76,6 +77,31 @@ def at_line(call: str, number: int, act: Act) -> Callable[[], None]:
         return ran
 
     return lambda: sys.settrace(called)
+
+
+def counting_lines(call: str, told: Path) -> Callable[[], None]:
+    """For `start(before=…)`: `told` then holds how many lines of all modules ran from the first call of `call` on."""
+    ran, module, function = 0, *call.split(":")
+
+    def called(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal ran
+        ran += event == "line" and (ran > 0 or is_it(frame))
+        return called
+
+    def is_it(frame: FrameType) -> bool:
+        return bool(frame.f_globals.get("__name__") == module and frame.f_code.co_name == function)
+
+    def listen() -> None:
+        real = os._exit
+
+        def end(code: int) -> None:
+            told.write_text(str(ran))
+            real(code)
+
+        vars(os)["_exit"] = end
+        sys.settrace(called)
+
+    return listen
 
 
 def at_call(call: str, number: int, act: Act) -> Callable[[], None]:

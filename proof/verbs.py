@@ -33,6 +33,8 @@ class Verb:
     quick: int = 0
     before: Callable[[], None] = lambda: None
     """Called in the command's process, ahead of it."""
+    step_bytes: int = 8 << 10
+    """Between two of the sizes of a disk: what it needs beyond the floor is within forty-eight of them."""
 
 
 def verbs(bench: Bench) -> Iterator[Case]:
@@ -144,7 +146,8 @@ def tune_verb(bench: Bench) -> Verb:
         vars(planning).update(_affordable=lambda *_: (12, (1, 0, 2)), STEPS=16)
         vars(trials).update(MOST_PAIRS=2)
 
-    return Verb("tune", lambda place: None, words, words, made, before=few_and_short)
+    # It asks for room for six checkpoints, two MiB beyond the floor.
+    return Verb("tune", lambda place: None, words, words, made, before=few_and_short, step_bytes=64 << 10)
 
 
 def _straight(bench: Bench, verb: Verb) -> dict[str, object]:

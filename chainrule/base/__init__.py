@@ -3,6 +3,7 @@
 from chainrule.base._user_cache import user_cache
 from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
+from chainrule.base.crowded import refuse_crowded, settings_json
 from chainrule.base.disk import (
     disk_faults,
     fsync_file,
@@ -37,7 +38,7 @@ from chainrule.base.finiteness import finite
 from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
-from chainrule.base.memory import available_memory, resident_bytes, usable_memory
+from chainrule.base.memory import address_space_limit, available_memory, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
 from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -80,6 +81,7 @@ __all__ = [
     "TokenizerError",
     "TrainingError",
     "UserError",
+    "address_space_limit",
     "available_memory",
     "block_of",
     "busy_seconds",
@@ -114,8 +116,10 @@ __all__ = [
     "read_sealed",
     "read_sums",
     "refusal_of",
+    "refuse_crowded",
     "require_room",
     "resident_bytes",
+    "settings_json",
     "sha256_of_file",
     "short_lines",
     "speed_text",

@@ -8,7 +8,18 @@ from chainrule.base import macos, windows
 from chainrule.base.cgroup import memory_limit, memory_room
 from chainrule.base.told import told
 
+if sys.platform != "win32":
+    import resource
+
 ASSUMED_MEMORY = 8 * 2**30  # where a system does not tell
+
+
+def address_space_limit() -> int | None:
+    """Bytes of addresses that this process may use (`ulimit -v`); None without a limit, as on Windows."""
+    if sys.platform == "win32":
+        return None
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if most == resource.RLIM_INFINITY else most
 
 
 def usable_memory() -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 from chainrule.base.disk import disk_faults, sha256_of_file, write_bytes
 
 SUMS = "SHA256SUMS"
+# A folder of 100,000 files has so much.
+MOST_BYTES = 16 << 20
 LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 OWN = "# sha256 of the lines above: "
 
@@ -38,6 +40,8 @@ def read_sums(folder: Path) -> dict[str, tuple[str, ...]] | None:
     if not path.is_file():
         return None if os.path.lexists(path) else {}
     with disk_faults(path, "reading"):
+        if path.stat().st_size > MOST_BYTES:
+            return None
         content = path.read_bytes()
     try:
         return _read(content.decode())

@@ -1,6 +1,5 @@
 """Adapters on the disk: PEFT's folder, which also says by its fingerprint which base it belongs to."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +9,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from chainrule.base import SUMS, CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.base import (
+    SUMS,
+    CheckpointError,
+    ConfigError,
+    disk_faults,
+    settings_json,
+    sums_of,
+    write_json,
+    write_sums,
+)
 from chainrule.checkpoint.listed import SEALED, check_listed, unlisted
 from chainrule.checkpoint.load import Checkpoint, load_weights
 from chainrule.checkpoint.peft_format import TRAINED_ROWS, from_peft, to_peft
@@ -160,7 +168,7 @@ def read_adapter_settings(folder: Path) -> Mapping[str, Any]:
     path = folder / SETTINGS
     with disk_faults(path, "reading"):
         try:
-            content = json.loads(path.read_bytes())
+            content = settings_json(path)
         except FileNotFoundError:
             raise CheckpointError(f"{folder} is no adapter: it has no {SETTINGS}") from None
         except (ValueError, RecursionError) as fault:

@@ -1,12 +1,11 @@
 """A folder in Hugging Face's layout: config.json, tokenizer.json and safetensors, in one file or in several."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from chainrule.base import CheckpointError, disk_faults
+from chainrule.base import CheckpointError, disk_faults, settings_json
 from chainrule.checkpoint.tensors import read_tensors
 
 WEIGHTS = "model.safetensors"
@@ -56,7 +55,7 @@ def _read_parts(folder: Path) -> dict[str, Tensor]:
 def _read_json(path: Path) -> dict[str, Any]:
     with disk_faults(path, "reading"):
         try:
-            content = json.loads(path.read_bytes())
+            content = settings_json(path)
         except (ValueError, RecursionError) as fault:
             raise CheckpointError(f"{path} is not valid JSON: {fault}") from None
     if not isinstance(content, dict):

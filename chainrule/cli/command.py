@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in options
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
+            with suppress(OSError):  # it is flushed by this, and what refuses that will say so where something is said
+                stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
     if debug:
         given.remove("--debug")
     try:
@@ -67,22 +68,26 @@ def _signals_raise() -> Iterator[None]:
         raise Interrupted(number)
 
     before: dict[int, Any] = {}
-    # The command's first line (__main__.py) left it to the system until here.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            try:
-                before[number] = signal.signal(number, receive)
-            except ValueError:
-                break  # not the main thread, where Python delivers no signals
+    # The hook is there before the first handler and after the last: in between a signal that is raised in a `__del__`
+    # would be printed as a traceback. What a handler replaces is noted before it is set, and it is set inside of `try`:
+    # one that comes at once leaves no handler behind, which would answer a second one in the middle of a refusal.
     told, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
+        # The command's first line (__main__.py) left Ctrl-C to the system until here.
+        answers: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+        names = ("SIGTERM", "SIGHUP", "SIGBREAK")
+        answers |= {getattr(signal, name): receive for name in names if hasattr(signal, name)}
+        # Python delivers signals to its main thread alone.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in answers.items():
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    before[number] = signal.SIG_DFL
+                    signal.signal(number, handler)
         yield
     finally:
-        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = told
 
 
 def _unraisable(what: "sys.UnraisableHookArgs") -> None:

@@ -17,7 +17,7 @@ from cyclopts import (
 )
 
 from chainrule import __version__
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, DeviceError, address_space_limit, bytes_text
 from chainrule.cli.lens import instruments
 from chainrule.cli.meant import flag_meant, verb_meant, word_meant
 
@@ -47,6 +47,13 @@ VERBS = {
     "cache": "List prepared text that is kept, and remove it.",
     "config": "Show all settings, where they come from and what they do.",
 }
+# These load torch, which asks for so much of addresses (with one thread 0.86 GB, Linux and torch 2.13) and ends the
+# process by std::bad_alloc, which nobody can catch, where it does not get them.
+COMPUTING = (
+    *("quickstart", "pretrain", "tune", "finetune", "prepare", "generate", "chat", "serve", "evaluate", "classify"),
+    *("verify", "report", "export", "bench", "compare"),
+)
+LEAST_ADDRESSES = 1 << 30
 SUB_APPS = ("runs", "lens", "cache", "config")
 
 HELP = """Pretrain a language model from raw text.
@@ -86,11 +93,22 @@ def call(given: list[str]) -> int:
         given = [*given[1:], "--help"]
     place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
     called = given[place] if place < len(given) else None
+    _refuse_few_addresses(called, given)
     try:
         code = command_line(called, given[place + 1 :])(given)
     except CycloptsError as fault:
         raise ConfigError(_usage_mistake(fault)) from fault
     return code if isinstance(code, int) else 0
+
+
+def _refuse_few_addresses(called: str | None, given: Sequence[str]) -> None:
+    most = address_space_limit()
+    if called in COMPUTING and most is not None and most < LEAST_ADDRESSES and not {"--help", "-h"} & set(given):
+        raise DeviceError(
+            f"out of memory: this process may use {bytes_text(most)} of addresses (`ulimit -v`), and `chainrule "
+            f"{called}` needs {bytes_text(LEAST_ADDRESSES)} for its libraries alone; allow more, as by "
+            "`ulimit -v unlimited`, and limit memory by a control group (`systemd-run --user -p MemoryMax=…`) instead"
+        )
 
 
 def _usage_mistake(fault: CycloptsError) -> str:

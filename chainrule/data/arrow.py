@@ -12,6 +12,8 @@ from chainrule.data.policy import DamagedFileError
 
 # A batch holds this many rows; with pages of 1 MiB (the writers' default) memory stays small whatever the row group.
 ROWS_AT_ONCE = 64
+# A dictionary is written once and stands in a batch for each row: 64 times a text of 60 MB were 4.7 GB.
+FEW_ROWS_AT_ONCE, LONG_CHUNK = 8, 4 << 20
 PAGE_BUFFER = 1 << 20
 
 
@@ -75,11 +77,26 @@ def parquet_rows(opened: Any, columns: list[str], groups: range, name: str) -> I
     """The rows in order, with these columns only, each with the places that were no UTF-8 and became U+FFFD."""
     try:
         for batch in opened.iter_batches(
-            batch_size=ROWS_AT_ONCE, row_groups=list(groups), columns=columns, use_threads=False
+            batch_size=FEW_ROWS_AT_ONCE if _repeats(opened, columns, groups) else ROWS_AT_ONCE,
+            row_groups=list(groups),
+            columns=columns,
+            use_threads=False,
         ):
             yield from _rows(batch)
     except (pyarrow.ArrowException, OSError) as fault:
         raise DamagedFileError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault
+
+
+def _repeats(opened: Any, columns: list[str], groups: range) -> bool:
+    """Whether a chunk has a dictionary, and is so long that one entry of it may be."""
+    chunks = (
+        opened.metadata.row_group(group).column(at) for group in groups for at in range(opened.metadata.num_columns)
+    )
+    return any(
+        chunk.has_dictionary_page and chunk.total_uncompressed_size > LONG_CHUNK
+        for chunk in chunks
+        if chunk.path_in_schema.split(".")[0] in columns
+    )
 
 
 def _rows(batch: Any) -> list[tuple[dict[str, Any], int]]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chainrule.base import refuse_crowded
 from chainrule.data.tidying import decoded, tidied
 
 WRITTEN = ("markdown", "code", "heading")
@@ -12,11 +13,14 @@ WRITTEN = ("markdown", "code", "heading")
 def notebook_texts(content: bytes) -> Iterator[str]:
     """The cells as one text; raises ValueError for what is no notebook, or has no text."""
     try:
+        refuse_crowded(content)
         notebook = json.loads(decoded(content))
     except RecursionError:
         raise ValueError("is no notebook: nested too deeply") from None
     except json.JSONDecodeError as fault:
         raise ValueError(f"is no notebook: malformed JSON ({fault})") from None
+    except ValueError as fault:
+        raise ValueError(f"is no notebook: {fault}") from None
     if not isinstance(notebook, Mapping) or not isinstance(cells := _cells(notebook), list):
         raise ValueError("is no notebook: it has no cells")
     text = tidied("\n\n".join(filter(None, map(_source, cells))))

@@ -6,6 +6,7 @@ pypdf is Python alone and needs nothing else; it reads text that is text. A page
 import logging
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 from chainrule.base import MissingPackageError, bytes_text
 from chainrule.data.tidying import tidied
@@ -13,6 +14,8 @@ from chainrule.data.tidying import tidied
 MARK, MARK_WITHIN = b"%PDF-", 1024
 # The longest books have some 10 MB of text; what goes on beyond this is made to do so.
 MOST_TEXT = 256 << 20
+# A page has an object and a content of its own. A tree that names itself, or one page again and again, has no end.
+SHORTEST_PAGE, FEW_PAGES = 200, 2_000
 
 
 def pdf_texts(content: bytes) -> Iterator[str]:
@@ -30,9 +33,10 @@ def pdf_texts(content: bytes) -> Iterator[str]:
         # Many are locked against changes alone, and open with an empty password.
         if reader.is_encrypted and not reader.decrypt(""):
             raise ValueError(LOCKED)
+        _refuse_endless(reader, FEW_PAGES + len(content) // SHORTEST_PAGE)
         pages = list(_pages(reader))
     except ValueError as fault:
-        raise ValueError(str(fault) if str(fault) == LOCKED else f"is a damaged PDF ({fault})") from None
+        raise ValueError(str(fault) if str(fault) in (LOCKED, ENDLESS) else f"is a damaged PDF ({fault})") from None
     # What damage makes pypdf raise is open-ended: KeyError, TypeError, RecursionError and its own.
     except Exception as fault:
         locked = isinstance(fault, pypdf.errors.DependencyError | pypdf.errors.FileNotDecryptedError)
@@ -44,6 +48,24 @@ def pdf_texts(content: bytes) -> Iterator[str]:
 
 
 LOCKED = "is locked with a password; take it off first (qpdf --decrypt in.pdf out.pdf)"
+
+
+ENDLESS = "has a tree of pages without end: this looks like a bomb"
+
+
+def _refuse_endless(reader: Any, most: int) -> None:
+    """Raises ValueError for a tree that leads to more than `most` nodes and as many places; reads no page."""
+    nodes = [reader.trailer["/Root"].get_object().get("/Pages")]
+    n_nodes = 0
+    while nodes:
+        node = nodes.pop()
+        node = node.get_object() if node is not None else {}
+        kids = node.get("/Kids") if isinstance(node, dict) else None
+        below = list(kids.get_object()) if kids is not None else []
+        n_nodes += 1 + len(below)
+        if n_nodes > 2 * most:
+            raise ValueError(ENDLESS)
+        nodes.extend(below)
 
 
 def _pages(reader: object) -> Iterator[str]:

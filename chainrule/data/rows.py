@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from chainrule.base import refuse_crowded
 from chainrule.config import TextConfig
 from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows, row_groups
 from chainrule.data.conversations import CONVERSATIONS, dated_conversations
@@ -65,6 +66,7 @@ def _parsed(place: str, line: Piece) -> Row:
 
 def parsed_json(content: bytes) -> Any:
     """What the JSON holds; raises ValueError saying what is wrong with it."""
+    refuse_crowded(content)
     try:
         return json.loads(content)
     except RecursionError:
@@ -145,6 +147,7 @@ def _parquet(stream: ByteStream, config: Wanted) -> Iterator[Row]:
             if stream.span.start:
                 return
             raise
+        stream.refuse_rows(opened.metadata.num_rows)
         stream.refuse_bomb(largest_chunk_bytes(opened, wanted, groups))
         unfolded = 0
         for number, (row, spoilt) in enumerate(parquet_rows(opened, wanted, groups, stream.name), start=before + 1):

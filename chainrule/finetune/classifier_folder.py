@@ -1,7 +1,6 @@
 """A classifier on the disk: what it says of itself, its weights whole, and the tokenizer that reads texts for it."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.base import SUMS, CheckpointError, ConfigError, disk_faults, sums_of, write_json, write_sums
+from chainrule.base import (
+    SUMS,
+    CheckpointError,
+    ConfigError,
+    disk_faults,
+    settings_json,
+    sums_of,
+    write_json,
+    write_sums,
+)
 from chainrule.checkpoint import (
     SEALED,
     OpenedModel,
@@ -124,7 +132,7 @@ def _settings(folder: Path) -> Mapping[str, Any]:
     path = folder / SETTINGS
     with disk_faults(path, "reading"):
         try:
-            content = json.loads(path.read_bytes())
+            content = settings_json(path)
         except FileNotFoundError:
             raise CheckpointError(
                 f"{folder} is no classifier: it has no {SETTINGS}. Teach one: chainrule classify MODEL rows.csv"

@@ -13,6 +13,7 @@ BEFORE_THE_FIRST_STEP = frozenset(
         *("lock", "lock.json", "machine.json", "config.toml", "tokenizer.json", "data", "old", "events.jsonl"),
         *("chat_template.jinja", "tokenizer_config.json", "generation_config.json", "tuning.json"),
         *("adapter_config.json", "examples.jsonl", "reference.safetensors", SUMS),
+        "forking",
     )
 )
 
@@ -24,7 +25,7 @@ def check_free(path: Path) -> None:
     if not path.is_dir():
         raise RunError(f"{path} is there already and is no folder; give the run another --name")
     others = sorted(set(_names(path)) - BEFORE_THE_FIRST_STEP)
-    if not others:
+    if not others or _is_half_a_fork(RunFolder(path)):
         return
     if RunFolder(path).config.is_file():
         raise RunError(
@@ -41,7 +42,7 @@ def resume_command(run: RunFolder) -> str:
 
 def is_begun(run: RunFolder) -> bool:
     """Whether the run came to its first look or step; before that only text has been prepared."""
-    return run.metrics.is_file() or run.checkpoints.is_dir()
+    return (run.metrics.is_file() or run.checkpoints.is_dir()) and not _is_half_a_fork(run)
 
 
 def forget_start(run: RunFolder, *, lock: bool = True) -> None:
@@ -51,9 +52,12 @@ def forget_start(run: RunFolder, *, lock: bool = True) -> None:
     """
     if is_begun(run) or not run.path.is_dir():
         return
-    last = {"lock", "lock.json"}
+    # The mark of a fork goes after what it covers: a kill in between leaves a name that is free.
+    last = {"forking", "lock", "lock.json"}
+    copied = {path.name for path in (run.checkpoints, run.metrics, run.health, run.samples)}
+    first = BEFORE_THE_FIRST_STEP | copied if _is_half_a_fork(run) else BEFORE_THE_FIRST_STEP
     with disk_faults(run.path, "removing"):
-        for name in sorted(BEFORE_THE_FIRST_STEP - last) + (sorted(last) if lock else []):
+        for name in sorted(first - last) + (sorted(last) if lock else ["forking"]):
             entry = run.path / name
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -63,6 +67,11 @@ def forget_start(run: RunFolder, *, lock: bool = True) -> None:
             shutil.rmtree(stump) if stump.is_dir() else stump.unlink(missing_ok=True)
         if lock and not any(run.path.iterdir()):
             run.path.rmdir()
+
+
+def _is_half_a_fork(run: RunFolder) -> bool:
+    """Whether a kill ended the copying of a fork: what lies here is another run's, and that one has it still."""
+    return run.forking.is_file() and not run.config.is_file()
 
 
 def _names(path: Path) -> list[str]:

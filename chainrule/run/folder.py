@@ -25,6 +25,7 @@
       summary.json          the end: bits per byte, baselines, time
       report.html           one page with everything
       old/                  with --from RUN: the old run's token shards, linked
+      forking               while a fork is laid out: without config.toml beside it nothing was learnt here
       SHA256SUMS            the checksums of the small files here
       lock, lock.json       held by the one process that writes, and who that is
 """
@@ -50,6 +51,11 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration, TOML."""
         return self.path / "config.toml"
+
+    @property
+    def forking(self) -> Path:
+        """There while a fork is laid out, before config.toml makes the folder a run."""
+        return self.path / "forking"
 
     @property
     def tokenizer(self) -> Path:

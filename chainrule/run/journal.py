@@ -6,18 +6,22 @@ end.
 """
 
 import os
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from chainrule.base import disk_faults, finite, whole_file
+from chainrule.run.in_order import are_in_order, end_in_order, last_bytes, lines_in_order
 from chainrule.run.line import NOTHING, Seal, has_checksum, row_of, seal_of, sealed_line
 
 Row = Mapping[str, Any]
 BLOCK_BYTES, MOST_BLOCK_BYTES = 1 << 16, 1 << 22
 # What is read to know which row a new one follows: a row of figures has some hundred bytes.
 LAST_BYTES = 1 << 12
+# So much of the end is held against its numbers before a journal is cut from its end: half a second at the most.
+ORDER_BYTES = 8 << 20
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
@@ -43,7 +47,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of the file in order, or those of one kind; nothing when it is absent.
+    """The rows of the file by their steps and each once (in_order.py), or those of one kind; nothing when it is absent.
 
     A torn line (a kill while writing) is passed over, and so is one whose step is no whole number; what the others hold
     is as it stands there. Rows of other kinds are not parsed: a few looks are found among a million steps in a second.
@@ -51,7 +55,7 @@ def read_rows(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
     with path.open("rb") as stream:
-        yield from parsed_rows(stream, kind)
+        yield from parsed_rows(lines_in_order(stream, _word(kind)), kind)
 
 
 def rows_before_damage(path: Path) -> Iterator[dict[str, Any]]:
@@ -70,9 +74,12 @@ def rows_before_damage(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def rows_from_end(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of the file, or those of one kind, the last first: only what is asked for is read."""
+    """The rows of the file, or those of one kind, the last first: only what is asked for is read.
+
+    Exchanged, moved and repeated rows are put right in the last 64 KiB; `read_rows` does it for all.
+    """
     if path.is_file():
-        yield from parsed_rows((line for _, line in _lines_from_end(path)), kind)
+        yield from parsed_rows(end_in_order((line for _, line in _lines_from_end(path)), BLOCK_BYTES), kind)
 
 
 def end_of(path: Path) -> Seal:
@@ -102,7 +109,8 @@ def rewrite_rows(path: Path, wanted: Callable[[Row], bool], *, since: int) -> in
     """Removes the rows that are not wanted from step `since` on (and a torn end); returns how many went.
 
     Steps rise in a journal, so only its end is read, back to the last row of an earlier step, and all before it stays
-    as it is, damaged lines too; behind it they go. A kill leaves the old file or the new one.
+    as it is, damaged lines too; behind it they go. In one whose end is out of order a later row may stand anywhere: it
+    is read whole. A kill leaves the old file or the new one.
     """
     if not path.is_file():
         return 0
@@ -122,17 +130,19 @@ def rewrite_rows(path: Path, wanted: Callable[[Row], bool], *, since: int) -> in
 
 def _linked_anew(lines: list[bytes], stay: list[bool], before: Seal) -> list[bytes]:
     """The lines that stay, each linked to the one that is now before it; what did not fit before does not now."""
-    kept, gone, old, new = [], 0, before, before
+    kept, gone, old, new = [], list[int](), before, before
     for line, stays in zip(lines, stay, strict=True):
         seal = seal_of(line)
-        if stays and gone and seal is not None and seal.number:
+        # Of lines that are out of order only those that were written before it lower its number.
+        lower = bisect_left(gone, seal.number) if seal is not None else 0
+        if stays and lower and seal is not None:
             follows = new.crc if seal.after == old.crc else seal.after
-            line = sealed_line(row_of(line) or {}, Seal(seal.number - gone - 1, "", follows))
+            line = sealed_line(row_of(line) or {}, Seal(seal.number - lower - 1, "", follows))
         if stays:
             kept.append(line)
             new = seal_of(line) or new
-        else:
-            gone += seal is not None and seal.number > 0
+        elif seal is not None and seal.number and seal.number not in gone[-1:]:
+            insort(gone, seal.number)
         old = seal or old
     return kept
 
@@ -140,11 +150,13 @@ def _linked_anew(lines: list[bytes], stay: list[bool], before: Seal) -> list[byt
 def _end_of(path: Path, since: int) -> tuple[int, Seal, list[tuple[bytes, dict[str, Any] | None]]]:
     """Where the last row of a step before `since` ends, its seal, and the lines after it, whole, with their rows."""
     lines: list[tuple[bytes, dict[str, Any] | None]] = []
+    with path.open("rb") as stream:
+        in_order = are_in_order(last_bytes(stream, ORDER_BYTES))
     for end, line in _lines_from_end(path):
         row = row_of(line)
         step = None if row is None else row.get("step")
         whole = line.endswith(b"\n")
-        if whole and isinstance(step, int) and step < since:
+        if whole and isinstance(step, int) and step < since and in_order:
             return end, seal_of(line) or NOTHING, lines[::-1]
         if whole or row is not None:
             lines.append((line if whole else line + b"\n", row))
@@ -162,23 +174,37 @@ def _replace_end(path: Path, head: int, lines: list[bytes]) -> None:
 
 def parsed_rows(lines: Iterable[bytes], kind: str | None = None) -> Iterator[dict[str, Any]]:
     """The lines that are rows, or rows of that kind; others are passed over."""
-    word = None if kind is None else f'"{kind}"'.encode()
+    word = _word(kind)
     for line in lines:
-        if word is not None and word not in line:
+        if word not in line:
             continue
         row = row_of(line)
         if row is not None and (kind is None or row.get("kind") == kind):
             yield row
 
 
+def _word(kind: str | None) -> bytes:
+    """What stands in every line of that kind."""
+    return b"" if kind is None else f'"{kind}"'.encode()
+
+
 def _last_seal(stream: BinaryIO | FileIO) -> Seal:
-    """The seal that the next line follows: of the last line that is a row; behind one without a seal number 1 comes."""
+    """The seal that the next line follows: the highest number in the last lines; behind unsealed rows number 1 comes.
+
+    The highest and not the last: where an earlier row was put behind the others, a number that is there already would
+    come again, and the new row would be taken for that one.
+    """
+    highest, size = NOTHING, 0
     for _, line in _from_end(stream, LAST_BYTES):
-        if seal := seal_of(line):
-            return seal
-        if not has_checksum(line) and row_of(line) is not None:
+        seal = seal_of(line)
+        if seal is not None and (highest is NOTHING or seal.number > highest.number):
+            highest = seal
+        size += len(line)
+        if size >= LAST_BYTES // 2 and (
+            highest is not NOTHING or (not has_checksum(line) and row_of(line) is not None)
+        ):
             break
-    return NOTHING
+    return highest
 
 
 def _lines_from_end(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.run.chain import JournalLines, LinesSoFar
+from chainrule.run.in_order import Numbers, sorted_lines
 from chainrule.run.journal import parsed_rows
 
 # So many bytes before the cursor are held against the file at each look: a journal that was cut back on a resume and
@@ -24,6 +25,9 @@ class Tail:
     _anchor: bytes = field(default=b"", repr=False)
     _n_lines: int = 0
     _lines: LinesSoFar | None = None
+    _numbers: Numbers = field(default_factory=Numbers, repr=False)
+    _step: int = -1
+    """The highest step that was given."""
 
     @property
     def wrong(self) -> str:
@@ -36,7 +40,8 @@ class Tail:
         """The rows that are new, of at most so many bytes, and whether all before them are void (cut back, replaced).
 
         A last line without its end is left for the next look: the trainer may be writing it. No file is an empty one.
-        Raises OSError where the disk does.
+        Rows that stand behind later ones are put in order where they are read together, and else, as rows that come
+        again, left out: what was given cannot be taken back. `wrong` names them. Raises OSError where the disk does.
         """
         try:
             # What is no file (a pipe, which would be waited for) is as good as none; `journal_lines` names it.
@@ -64,7 +69,18 @@ class Tail:
         for number, line in enumerate(lines, self._n_lines + 1):
             self._lines.take(number, line)
         self._n_lines += len(lines)
-        return list(parsed_rows(lines)), void
+        return self._in_order(lines), void
+
+    def _in_order(self, lines: list[bytes]) -> list[dict[str, Any]]:
+        before, late = self._step, {line for line in lines if self._numbers.is_late(line)}
+        given = []
+        for line in sorted_lines(lines) if late else lines:
+            for row in parsed_rows([line]):
+                step = row.get("step", before)
+                if line not in late or step > before:
+                    given.append(row)
+                    self._step = max(self._step, step)
+        return given
 
     @property
     def behind(self) -> int:
@@ -77,5 +93,5 @@ class Tail:
     def _forget(self) -> bool:
         """To the beginning; whether anything had been read."""
         had, self.place, self._anchor = self.place > 0, 0, b""
-        self._n_lines, self._lines = 0, None
+        self._n_lines, self._lines, self._numbers, self._step = 0, None, Numbers(), -1
         return had

@@ -5,9 +5,12 @@ import re
 
 from chainrule.base import printable
 
-# Characters that HTML forbids or that UTF-8 cannot hold, those that a terminal obeys, and those that turn the direction
-# of the text around them.
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# What HTML forbids or UTF-8 cannot hold, what a terminal obeys, what turns the direction of the text around it (marks
+# U+061C, U+200E and U+200F too) and notes between lines. Joiners stay: Persian and many emoji are not themselves
+# without. The pages' programs have the same letters (playground/src/text.ts).
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 def clean(text: str) -> str:
@@ -18,7 +21,11 @@ def clean(text: str) -> str:
 def markdown(text: object) -> str:
     """`printable` text on one line for Markdown, of which no letter opens a tag, a link, a cell, code or emphasis."""
     line = printable(text).replace("\n", "⏎")
-    return re.sub(r"[\\`*_\[\]<>|~$&]", lambda found: f"&#{ord(found[0])};", line)
+    return re.sub(r"[<>&]", _entity, re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line))
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};"
 
 
 def escaped(text: str) -> str:

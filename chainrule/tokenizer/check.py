@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from chainrule.base import TokenizerError
+from chainrule.base import TokenizerError, refuse_crowded
 from chainrule.tokenizer.alphabet import BYTE_OF_CHARACTER
 from chainrule.tokenizer.document import Document
 
@@ -27,6 +27,7 @@ NEVER_IN_UTF8 = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
 def parsed(content: bytes) -> Document:
     """The checked document of a file's content; raises TokenizerError saying what is wrong with it."""
     try:
+        refuse_crowded(content)
         document = json.loads(content.decode(), object_pairs_hook=_each_key_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as fault:
         raise TokenizerError(f"not the JSON of a tokenizer: {fault}") from None

@@ -1,17 +1,18 @@
 """Where a folder keeps its chat template: chat_template.jinja, with the words and ends that go with it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, disk_faults, write_bytes, write_json
+from chainrule.base import ConfigError, disk_faults, settings_json, write_bytes, write_json
 from chainrule.tokenizer.template import ChatTemplate, chat_template
 from chainrule.tokenizer.tokenizer import Tokenizer
 
 SOURCE = "chat_template.jinja"
 WORDS = "tokenizer_config.json"
 ENDS = "generation_config.json"
+# Four bytes a letter, and one more than is read as a template (sandbox.py), which is then refused.
+MOST_SOURCE_BYTES = (1 << 20) + 4
 """The names are Hugging Face's, so that what we write is read by transformers and the other way round."""
 TEMPLATE_FILES = (SOURCE, WORDS, ENDS)
 
@@ -44,8 +45,8 @@ def save_template(template: ChatTemplate, folder: Path) -> None:
 
 def _source(folder: Path, settings: Mapping[str, Any]) -> str | None:
     if (folder / SOURCE).is_file():
-        with disk_faults(folder / SOURCE, "reading"):
-            return (folder / SOURCE).read_bytes().decode(errors="replace")
+        with disk_faults(folder / SOURCE, "reading"), (folder / SOURCE).open("rb") as stream:
+            return stream.read(MOST_SOURCE_BYTES).decode(errors="replace")
     stored = settings.get("chat_template")
     if isinstance(stored, list):  # several, by name
         named = {one.get("name"): one.get("template") for one in stored if isinstance(one, dict)}
@@ -65,7 +66,7 @@ def _json(path: Path) -> dict[str, Any]:
         return {}
     with disk_faults(path, "reading"):
         try:
-            content = json.loads(path.read_bytes())
+            content = settings_json(path)
         except (ValueError, RecursionError) as fault:
             raise ConfigError(f"{path} is not valid JSON: {fault}") from None
     return content if isinstance(content, dict) else {}

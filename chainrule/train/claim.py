@@ -79,4 +79,6 @@ def claimed(run: RunFolder, watch: Watch, *, resume: bool, begun: float) -> Iter
     with run_lock(run):
         if not resume:
             check_free(run.path)  # another process may have trained here before the lock was ours
+        else:
+            run.forking.unlink(missing_ok=True)  # a kill came after config.toml, which made the fork a run
         yield Claim(run, watch, begun)

@@ -97,7 +97,7 @@ def begin_fork(start: Start, fork: Fork, layers: Sequence[Layer], minutes: float
             start.say(f"{bytes_text(copied)} of text were copied from {fork.source.path}, which is on another disk")
         session = again(start, [], minutes)
     except BaseException:
-        for path in (run.checkpoints, run.metrics, run.health, run.samples):
+        for path in (run.checkpoints, run.metrics, run.health, run.samples, run.forking):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
     changed = ", ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in fork.ancestor.changed.items())
@@ -147,7 +147,8 @@ def _check_length(
 def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float | None) -> int:
     """Fills the folder as a run has it that was interrupted at that step; returns the bytes that were copied of text.
 
-    config.toml, which makes it a run, comes last: from then on a kill leaves what --resume goes on with.
+    config.toml, which makes it a run, comes last: from then on a kill leaves what --resume goes on with. Before it a
+    mark says that journals and checkpoint are copies, so that the same command may begin anew.
     """
     source, checkpoint = fork.source, fork.checkpoint
     if not is_prepared(source.data):
@@ -155,6 +156,8 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
     copied = link_shards(source.data, run.data)
     if is_prepared(source.old):
         copied += link_shards(source.old, run.old)
+    with disk_faults(run.path, "writing"):
+        run.forking.touch()
     known = read_start(source)
     asked = start_record(layers, minutes)
     record = replace(
@@ -178,6 +181,8 @@ def _lay_out(run: RunFolder, fork: Fork, layers: Sequence[Layer], minutes: float
         append_row(run.events, event.row())
     _save(run, fork)
     save_settings(run, fork.resolved)
+    with disk_faults(run.path, "removing"):
+        run.forking.unlink()
     return copied
 
 

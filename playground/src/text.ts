@@ -3,7 +3,7 @@
 import type { Token } from "./api";
 
 // What a page should not obey: controls, marks that turn the direction of the text, halves of letters.
-const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
+const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\ufffe\uffff]/g;
 
 /** The text of tokens together: letters whose bytes are spread over several of them are whole again. */
 export function joined(tokens: Token[]): string {

@@ -1,5 +1,6 @@
 """Ctrl-C is answered from the command's first line to its last by no traceback, whatever is being imported."""
 
+import signal
 import subprocess
 import sys
 
@@ -75,3 +76,34 @@ def test_a_signal_that_comes_in_a_librarys_destructor_is_not_lost_and_shows_no_t
         **{"capture_output": True, "text": True, "timeout": 60},
     )
     assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
+
+
+TORN = """
+import signal, sys, time
+from chainrule.base import Interrupted
+from chainrule.cli import main
+
+class Torn:
+    def __del__(self):
+        raise Interrupted(signal.SIGTERM)
+
+real, at_the_end = signal.signal, sys.argv[1] == "end"
+def spied(number, handler):
+    before = real(number, handler)
+    if number == signal.SIGTERM and (handler is signal.SIG_DFL) == at_the_end:
+        Torn()
+    return before
+
+signal.signal = spied
+code = main(["--version"])
+time.sleep(0.5)
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("place", ["beginning", "end"])
+def test_a_signal_that_is_lost_while_handlers_are_set_or_put_back_comes_again_and_is_no_traceback(place):
+    done = subprocess.run([sys.executable, "-c", TORN, place], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr, done.stderr
+    assert done.returncode in (128 + signal.SIGTERM, -signal.SIGTERM), done.returncode

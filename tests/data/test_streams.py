@@ -105,6 +105,24 @@ def test_a_bomb_is_refused_while_it_unfolds(workshop, monkeypatch, suffix):
         read_all(path)
 
 
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_of_a_bomb_no_more_is_given_to_be_worked_on_than_shows_what_it_is(workshop, suffix):
+    path = workshop.write(
+        f"a.txt.{suffix}", COMPRESS[suffix](Random(0).randbytes(99).hex().encode() + b"0" * (9 << 20))
+    )
+    (file,) = list_files([str(path)]).files
+    given = 0
+    with streams.opened(file) as stream, pytest.raises(DataError, match="compression bomb"):
+        while part := stream.read(1 << 15):
+            given += len(part)
+    assert given <= 2 << 20
+
+
+def test_what_unfolds_far_at_one_place_alone_is_read(workshop):
+    content = b"0" * (3 << 20) + Random(0).randbytes(60_000).hex().encode()
+    assert read_all(workshop.write("a.txt.gz", gzip.compress(content))) == content
+
+
 def test_a_bomb_with_a_long_window_is_refused_while_it_unfolds(workshop, monkeypatch):
     monkeypatch.setattr(streams, "RATIO_FROM", 1 << 20)
     with pytest.raises(DataError, match="compression bomb"):

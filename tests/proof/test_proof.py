@@ -1,5 +1,6 @@
 """A sample of each proof (`python -m proof --quick`), in one process that loads torch once; `make proof` is all."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from proof.interruptions import PHASES
 
 HERE = Path(__file__).resolve().parents[2]
 pytestmark = [
@@ -38,6 +41,12 @@ def test_a_sample_of_each_proof_holds(proved, part):
     outcomes = [one for one in proved[1] if one["part"] == part]
     assert outcomes and all(one["tried"] for one in outcomes)
     assert [one["wrong"] for one in outcomes if one["wrong"]] == []
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_phase_names_a_function_that_its_module_calls(phase):
+    module, _, name = PHASES[phase][0].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_the_exit_code_says_whether_all_held(proved):

@@ -1,6 +1,7 @@
 """A fork goes on from a checkpoint of another run, bit for bit where nothing is changed, and leaves that run alone."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -116,6 +117,31 @@ def test_a_fork_that_a_kill_ended_goes_on_by_resume_to_the_same_bits(straight, t
         pretrain(asked, tmp_path / "forked", watch=by_word(die))
     pretrain([], tmp_path / "forked", resume=True)
     assert bits(tmp_path / "forked") == bits(straight)
+
+
+@pytest.mark.parametrize("at", ["seal_files", "_save", "save_settings"])
+def test_a_fork_that_a_kill_ended_while_it_was_laid_out_is_begun_anew_by_the_same_command(
+    straight, tmp_path, monkeypatch, at
+):
+    """Journals and checkpoint of the other run lie there by then, and nothing of them was learnt here."""
+    with monkeypatch.context() as patched:
+        patched.setattr(f"chainrule.train.fork.{at}", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        child = os.fork()
+        if child == 0:
+            fork(f"{straight}@4", tmp_path / "forked")
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = tmp_path / "forked"
+    assert (left / "metrics.jsonl").is_file() and not (left / "config.toml").exists()
+    fork(f"{straight}@4", left)
+    assert bits(left) == bits(straight) and not (left / "forking").exists()
+
+
+def test_a_run_whose_settings_somebody_removed_is_not_overwritten(straight, tmp_path):
+    forked = fork(f"{straight}@4", tmp_path / "forked")
+    (forked / "config.toml").unlink()
+    with pytest.raises(RunError, match="no run overwrites another"):
+        fork(f"{straight}@4", forked)
 
 
 @pytest.mark.parametrize(

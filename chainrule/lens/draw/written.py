@@ -1,6 +1,5 @@
 """A picture in writing: a tree for the terminal, tables in Markdown, the chain rule in LaTeX."""
 
-import re
 from collections.abc import Iterator
 
 from chainrule.lens.draw.data import DrawnBox, DrawnPart, DrawnStep, DrawnValue, Picture
@@ -19,7 +18,7 @@ from chainrule.lens.draw.words import (
     title_facts,
     value_figure,
 )
-from chainrule.show import clean
+from chainrule.show import clean, markdown
 
 WIDTH = 100
 MOST_LINES = 120
@@ -132,7 +131,7 @@ def _markdown_leaf(value: DrawnValue) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(clean(text).split()))
+    return markdown(" ".join(text.split()))
 
 
 def to_latex(picture: Picture) -> str:

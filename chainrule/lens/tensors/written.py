@@ -10,6 +10,7 @@ from chainrule.lens.tensors.facts import sections, title
 from chainrule.lens.tensors.page import tensor_page, tensor_svg
 from chainrule.lens.tensors.text import heatmap_text, histogram_text, numbers_text, sections_text
 from chainrule.lens.tensors.words import dtype_name, rank_name
+from chainrule.show import markdown
 
 
 def tensor_text(facts: TensorFacts, width: int = 100) -> str:
@@ -27,10 +28,10 @@ def tensor_text(facts: TensorFacts, width: int = 100) -> str:
 
 def tensor_markdown(facts: TensorFacts) -> str:
     """The same with headings and tables."""
-    lines = [f"# {title(facts)}"]
+    lines = [f"# {markdown(title(facts))}"]
     for heading, told in sections(facts):
         lines += ["", f"## {heading}", "", "| | |", "|---|---|"]
-        lines += [f"| {label} | {fact.replace('|', chr(92) + '|')} |" for label, fact in told]
+        lines += [f"| {label} | {markdown(fact)} |" for label, fact in told]
     pictures = tensor_text(facts).split("\n\n")[1 + len(sections(facts)) :]
     for picture in pictures:
         heading, _, drawn = picture.partition("\n")

@@ -1,0 +1,322 @@
+"""Files that are small and promise to be huge, each with the command that a person would give it to."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import struct
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import zstandard
+from safetensors.numpy import save_file
+
+MIB = 1 << 20
+Maker = Callable[[Path], list[str]]
+"""Makes the file of that name, and gives the words of the command."""
+Bomb = Callable[[], Maker]
+"""A bomb, which is made when it is asked for."""
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def prepared(path: Path) -> list[str]:
+    """To read one text."""
+    return ["prepare", str(path), "--machine.cache", str(path.parent / "cache"), "--vocabulary.kind", "bytes"]
+
+
+def trained(path: Path) -> list[str]:
+    """To train on it."""
+    return ["pretrain", str(path), "--name", "x", "--preset", "cpu-small", "--training.steps", "1"]
+
+
+def text(content: bytes, words: Callable[[Path], list[str]] = prepared) -> Maker:
+    """A file of these bytes."""
+
+    def make(path: Path) -> list[str]:
+        path.write_bytes(content)
+        return words(path)
+
+    return make
+
+
+def packed(part: bytes, times: int, *, head: bytes = b"", words: Callable[[Path], list[str]] = prepared) -> Maker:
+    """A gzip file of `head` and so many times `part`, written piece by piece."""
+
+    def make(path: Path) -> list[str]:
+        block = part * max(1, MIB // len(part))
+        with gzip.open(path, "wb", 9) as stream:
+            stream.write(head)
+            for _ in range(max(1, times * len(part) // len(block))):
+                stream.write(block)
+        return words(path)
+
+    return make
+
+
+def unpacked(part: bytes, n_bytes: int, *, head: bytes = b"", tail: bytes = b"") -> Maker:
+    """A file that is really that large on the disk."""
+
+    def make(path: Path) -> list[str]:
+        block = part * max(1, MIB // len(part))
+        with path.open("wb") as stream:
+            stream.write(head)
+            for _ in range(n_bytes // len(block)):
+                stream.write(block)
+            stream.write(tail)
+        return prepared(path)
+
+    return make
+
+
+def archive(entries: Iterable[tuple[str, bytes, int]]) -> Maker:
+    """A zip archive: names, a part, and how often it stands there."""
+
+    def make(path: Path) -> list[str]:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+            for name, part, times in entries:
+                with made.open(name, "w", force_zip64=True) as stream:
+                    each = max(1, MIB // max(1, len(part)))
+                    for _ in range(times // each):
+                        stream.write(part * each)
+                    stream.write(part * (times % each))
+        return prepared(path)
+
+    return make
+
+
+def word(part: bytes, times: int, *more: tuple[str, bytes, int]) -> Maker:
+    """A .docx whose text is that part, so often."""
+    return archive([("[Content_Types].xml", b"<Types/>", 1), *more, ("word/document.xml", part, times)])
+
+
+def word_of(part: str, times: int) -> Maker:
+    """The same, as whole XML."""
+    body = f"<w:document {W}><w:body>".encode() + part.encode() * times + b"</w:body></w:document>"
+    return word(body, 1)
+
+
+def book(chapters: int, part: bytes, times: int) -> Maker:
+    """An .epub whose one chapter is called so often."""
+    package = (
+        '<package><manifest><item id="a" href="a.html" media-type="text/html"/></manifest><spine>'
+        + '<itemref idref="a"/>' * chapters
+        + "</spine></package>"
+    )
+    container = '<container><rootfiles><rootfile full-path="p.opf"/></rootfiles></container>'
+    return archive(
+        [
+            ("mimetype", b"application/epub+zip", 1),
+            ("META-INF/container.xml", container.encode(), 1),
+            ("p.opf", package.encode(), 1),
+            ("a.html", part, times),
+        ]
+    )
+
+
+def pdf(objects: dict[int, bytes], root: int = 1) -> bytes:
+    """A PDF of these objects."""
+    out = io.BytesIO(b"%PDF-1.7\n")
+    out.seek(0, 2)
+    places = {}
+    for number, content in objects.items():
+        places[number] = out.tell()
+        out.write(b"%d 0 obj\n" % number + content + b"\nendobj\n")
+    start, size = out.tell(), max(objects) + 1
+    out.write(b"xref\n0 %d\n" % size + b"0000000000 65535 f \n")
+    for number in range(1, size):
+        out.write(b"%010d 00000 n \n" % places[number] if number in places else b"0000000000 65535 f \n")
+    out.write(b"trailer\n<< /Size %d /Root %d 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, root, start))
+    return out.getvalue()
+
+
+def stream(content: bytes, extra: bytes = b"", *, flate: int = 1) -> bytes:
+    """A stream object, deflated so many times."""
+    import zlib
+
+    for _ in range(flate):
+        content = zlib.compress(content, 9)
+    filters = b"/Filter [" + b"/FlateDecode " * flate + b"]" if flate else b""
+    return b"<< /Length %d %s %s >>\nstream\n" % (len(content), filters, extra) + content + b"\nendstream"
+
+
+CATALOG, FONT = b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+PAGE = b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F 5 0 R >> %s >> >>"
+
+
+def one_page(content: bytes, more: dict[int, bytes] | None = None, resources: bytes = b"", font: bytes = FONT) -> bytes:
+    """A PDF of one page with that content stream."""
+    pages = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
+    return pdf({1: CATALOG, 2: pages, 3: PAGE % resources, 4: content, 5: font, **(more or {})})
+
+
+def many_pages(times: int, content: bytes = b"BT /F 9 Tf (a) Tj ET") -> bytes:
+    """One page, named so often."""
+    pages = b"<< /Type /Pages /Kids [" + b"3 0 R " * times + b"] /Count %d >>" % times
+    return pdf({1: CATALOG, 2: pages, 3: PAGE % b"", 4: stream(content), 5: FONT})
+
+
+def page_tree(levels: int, kids: int) -> bytes:
+    """Nodes that name the node below many times: kids ** levels pages."""
+    objects = {1: CATALOG, 3: PAGE % b"", 4: stream(b"BT /F 9 Tf (a) Tj ET"), 5: FONT}
+    numbers = [2, *range(10, 10 + levels - 1)]
+    for at, number in enumerate(numbers):
+        below = numbers[at + 1] if at + 1 < levels else 3
+        objects[number] = b"<< /Type /Pages /Kids [" + b"%d 0 R " % below * kids + b"] /Count %d >>" % kids**levels
+    return pdf(dict(sorted(objects.items())))
+
+
+def looping_pages() -> bytes:
+    """A node that is its own child."""
+    return pdf({1: CATALOG, 2: b"<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 /Parent 2 0 R >>"})
+
+
+def deep_pages(depth: int) -> bytes:
+    """Nodes in each other."""
+    objects = {1: CATALOG, 3: PAGE % b"", 4: stream(b"BT /F 9 Tf (a) Tj ET"), 5: FONT}
+    numbers = [2, *range(10, 10 + depth)]
+    for at, number in enumerate(numbers):
+        below = numbers[at + 1] if at + 1 < len(numbers) else 3
+        objects[number] = b"<< /Type /Pages /Kids [%d 0 R] /Count 1 >>" % below
+    return pdf(dict(sorted(objects.items())))
+
+
+def nested_forms(levels: int, times: int) -> bytes:
+    """Forms that draw the next one many times."""
+    more = {}
+    for level in range(levels):
+        below = b"" if level + 1 == levels else b"/Resources << /XObject << /X %d 0 R >> >>" % (11 + level)
+        drawn = b"BT /F 9 Tf (a) Tj ET" if level + 1 == levels else b"/X Do " * times
+        more[10 + level] = stream(drawn, b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] " + below)
+    return one_page(stream(b"/X Do " * times), more, b"/XObject << /X 10 0 R >>")
+
+
+def mapped_font() -> bytes:
+    """A font whose map to Unicode has one range of four billion."""
+    cmap = b"1 begincodespacerange <00000000> <ffffffff> endcodespacerange\n1 beginbfrange\n"
+    cmap += b"<00000000> <ffffffff> <0041>\nendbfrange\n"
+    font = b"<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /ToUnicode 6 0 R /DescendantFonts [] >>"
+    return one_page(stream(b"BT /F 9 Tf <00000041> Tj ET"), {6: stream(cmap)}, font=font)
+
+
+def object_streams(levels: int) -> bytes:
+    """An array in an array, and so on."""
+    return one_page(stream(b"BT /F 9 Tf (a) Tj ET"), {6: b"[" * levels + b"]" * levels}, b"/X 6 0 R")
+
+
+def inline_picture() -> bytes:
+    """A picture in a page of terabytes."""
+    return one_page(
+        stream(b"BI /W 1000000 /H 1000000 /BPC 8 /CS /RGB ID " + b"\0" * 1000 + b" EI BT /F 9 Tf (a) Tj ET")
+    )
+
+
+def parquet(rows: int, value: Any, *, nested: bool = False, group: int = 0, dictionary: bool = True) -> Maker:
+    """A table of so many equal values."""
+
+    def make(path: Path) -> list[str]:
+        kind = pyarrow.list_(pyarrow.string()) if nested else pyarrow.string()
+        chunk = pyarrow.table({"text": pyarrow.array([value], kind)})
+        each = min(rows, group or 1 << 20)
+        one = chunk.take(pyarrow.array(np.zeros(each, "i8"))) if value is None or len(value) < 1000 else None
+        if one is None:
+            indices = pyarrow.array(np.zeros(each, "i4"))
+            one = pyarrow.table({"text": pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array([value]))})
+        with pyarrow.parquet.ParquetWriter(
+            path, one.schema, compression="zstd", use_dictionary=dictionary, dictionary_pagesize_limit=1 << 30
+        ) as writer:
+            for _ in range(max(1, rows // each)):
+                writer.write_table(one, row_group_size=each)
+        return prepared(path)
+
+    return make
+
+
+MODEL: dict[str, Any] = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 257}
+MODEL |= {"n_embd": 16, "n_head": 2, "n_layer": 1, "n_positions": 32}
+
+
+def model(**files: bytes) -> Maker:
+    """A model's folder in which these files are others; the name of a file has __ for its dot."""
+
+    def make(path: Path) -> list[str]:
+        path.mkdir()
+        (path / "config.json").write_text(json.dumps(MODEL))
+        save_file({"wte.weight": np.zeros((257, 16), "f4")}, path / "model.safetensors")
+        vocabulary = {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}
+        (path / "tokenizer.json").write_text(json.dumps(vocabulary))
+        for name, content in files.items():
+            (path / name.replace("__", ".")).write_bytes(content)
+        return ["generate", str(path), "a"]
+
+    return make
+
+
+def config(**changed: Any) -> Maker:
+    """The same with other settings."""
+    return model(config__json=json.dumps(MODEL | changed).encode())
+
+
+def listed(part: bytes, n_bytes: int) -> bytes:
+    """A JSON array of one part, again and again."""
+    return b'{"a":[' + b",".join([part] * (n_bytes // (len(part) + 1))) + b"]}"
+
+
+def words_of(n: int, *, merges: bool = True) -> bytes:
+    """A tokenizer.json of so many short entries."""
+    names = [f"{number:x}" for number in range(n)]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    pairs = [[name[:-1] or "0", name[-1]] for name in names] if merges else []
+    return json.dumps({"version": "1.0", "model": {"type": "BPE", "vocab": vocabulary, "merges": pairs}}).encode()
+
+
+def gguf(body: bytes, n_pairs: int = 1, n_tensors: int = 0) -> Maker:
+    """A GGUF file of these entries."""
+
+    def make(path: Path) -> list[str]:
+        path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_pairs) + body)
+        return ["generate", str(path), "a"]
+
+    return make
+
+
+def gguf_lists(n_lists: int, length: int) -> Maker:
+    """Lists of texts without a letter, many of them."""
+    inner = struct.pack("<IIQ", 9, 8, length) + bytes(8 * length)
+    pairs = b"".join(struct.pack("<Q", 7) + b"%07d" % number + inner for number in range(n_lists))
+    return gguf(pairs, n_lists)
+
+
+def toml(content: str) -> Maker:
+    """A file of settings."""
+
+    def make(path: Path) -> list[str]:
+        path.write_text(content)
+        return ["config", "show", str(path)]
+
+    return make
+
+
+def xz(n_bytes: int) -> Maker:
+    """Zeros, xz."""
+    return text(lzma.compress(b"the " * (n_bytes // 4), preset=0))
+
+
+def bz2_of(n_bytes: int) -> Maker:
+    """Letters, bz2."""
+    return text(bz2.compress(b"the " * (n_bytes // 4)))
+
+
+def zst(part: bytes, times: int) -> Maker:
+    """Letters, zstd."""
+
+    def make(path: Path) -> list[str]:
+        path.write_bytes(zstandard.ZstdCompressor(level=3).compress(part * times))
+        return prepared(path)
+
+    return make
