@@ -7,6 +7,7 @@ a program.
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import hypothesis
+import pytest
 import shapes
 
 # How long an example takes says nothing about the code: these machines have other things to do.
@@ -31,3 +33,11 @@ HERE = Path(__file__).resolve().parent.parent
 STATING = [path for path in (HERE / "chainrule").rglob("*.py") if "from jaxtyping import" in path.read_text("utf-8")]
 
 shapes.install([".".join(path.relative_to(HERE).with_suffix("").parts) for path in STATING])
+
+
+@pytest.fixture(autouse=True)
+def torchs_kernels_again():
+    """A test that trains leaves our kernels in use, and the next one's bits must not depend on that."""
+    yield
+    if "chainrule.kernels" in sys.modules:
+        sys.modules["chainrule.kernels"].use_kernels("off")

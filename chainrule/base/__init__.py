@@ -1,5 +1,6 @@
 """The ground floor: what goes wrong, how quantities are read and printed, how a file reaches the disk whole."""
 
+from chainrule.base._user_cache import user_cache
 from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
 from chainrule.base.crowded import refuse_crowded, settings_json
@@ -132,6 +133,7 @@ __all__ = [
     "unsealed",
     "usable_cores",
     "usable_memory",
+    "user_cache",
     "whole_file",
     "with_letters_told",
     "write_bytes",

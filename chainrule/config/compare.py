@@ -34,7 +34,16 @@ SAFE_ON_RESUME = frozenset(
 # be able to leave its machine, so they are taken up, and said.
 ROUNDED_ON_RESUME = frozenset(
     f"machine.{key}"
-    for key in ("device", "precision", "compile", "threads", "when_busy", "micro_batch", "activation_checkpointing")
+    for key in (
+        "device",
+        "precision",
+        "kernels",
+        "compile",
+        "threads",
+        "when_busy",
+        "micro_batch",
+        "activation_checkpointing",
+    )
 )
 LENGTH = "training.steps"
 # What a fork may change besides: how it goes on, and neither what the weights are nor what they are learnt from.

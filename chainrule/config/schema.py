@@ -171,6 +171,8 @@ class MachineConfig(Section):
     """auto takes cuda, then mps, then cpu, and says why."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of matrix products; weights stay float32. auto takes bfloat16 where the machine is built for it."""
+    kernels: Literal["auto", "off"] = "auto"
+    """auto: operations of our own on a CPU, where a C++ compiler is at hand to build them; off: torch's."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile for the loss; auto compiles on a GPU alone, and falls back with one line when it fails."""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.base import ConfigError, DiskError, disk_faults, folder_bytes, sha256_of_file, temporary_name, write_json
+from chainrule.base import (
+    ConfigError,
+    DiskError,
+    disk_faults,
+    folder_bytes,
+    sha256_of_file,
+    temporary_name,
+    user_cache,
+    write_json,
+)
 from chainrule.run import turn_lock
 
 NAME = re.compile(r"(survey|tokenizer|shards)-[0-9a-f]{24}")
@@ -159,9 +167,7 @@ def find_cache(setting: str) -> Cache | None:
         return None
     if setting != "auto":
         return Cache(Path(setting).expanduser().absolute())
-    home = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
-    # The specification: a path that is not absolute is to be ignored.
-    return Cache((Path(home) if Path(home).is_absolute() else Path("~/.cache").expanduser()) / "chainrule")
+    return Cache(user_cache())
 
 
 def open_cache(setting: str) -> Cache:

@@ -26,6 +26,8 @@ class MachineFacts:
     reason: str
     precision: str
     precision_reason: str
+    kernels: str
+    kernels_reason: str
     peak_flops: float
     torch: str
     python: str
@@ -78,6 +80,7 @@ def machine_table(facts: MachineFacts) -> list[tuple[str, str, str]]:
     chosen = (
         ("device", f"{facts.device}: {facts.reason}"),
         ("precision", f"{facts.precision}: {facts.precision_reason}"),
+        ("kernels", f"{facts.kernels}: {facts.kernels_reason}"),
         ("threads", _threads(facts)),
         ("planned with", f"{facts.peak_flops / 1e9:,.0f} GFLOP/s"),
     )

@@ -21,6 +21,7 @@ from chainrule.config import MachineConfig
 from chainrule.device.facts import MachineFacts
 from chainrule.device.peak import LOSES, Peaks, is_low, measured_peaks, planned_flops
 from chainrule.device.threads import thread_choices, use_threads
+from chainrule.kernels import Kernels, use_kernels
 
 # bfloat16 halves memory traffic, but on a processor without its instructions it is emulated, and many times slower.
 BF16_PAYS = 1.3
@@ -29,7 +30,7 @@ SLOW_CORE = 0.5
 
 
 def look_at_machine(settings: MachineConfig) -> MachineFacts:
-    """Chooses device, threads and precision as `settings` allow, measures the peak, and sets torch's threads.
+    """Chooses device, threads, kernels and precision as `settings` allow, measures the peak; sets threads and kernels.
 
     Takes about a third of a second on every machine. Raises DeviceError when the device that was asked for is not
     there, or more threads are asked for than the machine can make use of or the system grants.
@@ -40,6 +41,9 @@ def look_at_machine(settings: MachineConfig) -> MachineFacts:
     if device != "cpu":
         choices = choices[-1:]
     use_threads(choices[-1])
+    kernels = (
+        use_kernels(settings.kernels) if device == "cpu" else Kernels("torch", f"ours are for CPUs, this is {device}")
+    )
     installed, available = device_memory(device)
     facts = MachineFacts(
         cpu=processor_name(),
@@ -51,6 +55,8 @@ def look_at_machine(settings: MachineConfig) -> MachineFacts:
         reason=reason,
         precision="float32",
         precision_reason="as set",
+        kernels=kernels.name,
+        kernels_reason=kernels.reason,
         peak_flops=0.0,
         torch=torch.__version__,
         python=platform.python_version(),

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.config import ModelConfig
+from chainrule.kernels import gated, gelu
 
 
 class GELUFeedForward(nn.Module):
@@ -16,7 +17,7 @@ class GELUFeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         """Acts on each token alone."""
-        return self.down(nn.functional.gelu(self.up(x), approximate="tanh"))
+        return self.down(gelu(self.up(x)))
 
 
 class SwiGLUFeedForward(nn.Module):
@@ -30,7 +31,7 @@ class SwiGLUFeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         """Acts on each token alone."""
-        return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+        return self.down(gated(self.gate(x), self.up(x)))
 
 
 FEED_FORWARDS: dict[str, type[GELUFeedForward] | type[SwiGLUFeedForward]] = {

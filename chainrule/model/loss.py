@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from chainrule.kernels import cross_entropies, loss_turned_into_gradient
+
 IGNORED = -100
 # Logits that are alive at once where there would be more: 256 MiB of float32. For a vocabulary of 50,257 that is 1,335
 # tokens, enough to keep matrix products at full speed; all logits of 65,536 tokens and their gradient are 39 GB.
@@ -18,11 +20,7 @@ LOOKED_AT_SHARE = 4
 
 def token_losses(logits: Float[Tensor, "... V"], targets: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
     """-ln p(target) of each token in nats, float32 at least; 0 where the target is IGNORED (-100)."""
-    wide = logits if logits.dtype == torch.float64 else logits.float()
-    flat = torch.nn.functional.cross_entropy(
-        wide.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return flat.view(targets.shape)
+    return cross_entropies(logits.flatten(0, -2), targets.flatten(), IGNORED).view(targets.shape)
 
 
 def mean_loss(losses: Float[Tensor, "..."], targets: Int[Tensor, "..."]) -> Float[Tensor, ""]:
@@ -85,6 +83,9 @@ class _MeanLoss(torch.autograd.Function):
 
 def _loss_and_gradient(logits: Tensor, targets: Tensor, n_counted: Tensor) -> tuple[Tensor, Tensor]:
     """The portion's share of the mean loss and its gradient by the logits, in their format; made in their place."""
+    loss = loss_turned_into_gradient(logits, targets, 1 / n_counted, IGNORED)
+    if loss is not None:
+        return loss, logits
     wide = logits.to(_wide(logits.dtype))
     counted = (targets != IGNORED).unsqueeze(1)
     places = targets.where(counted[:, 0], 0).unsqueeze(1)

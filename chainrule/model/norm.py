@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from chainrule.config import ModelConfig
+from chainrule.kernels import rms_norm
 
 
 class LayerNorm(nn.Module):
@@ -31,9 +32,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         """Normalised in float32 at least, and returned in the dtype of `x`."""
-        wide = x if x.dtype == torch.float64 else x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return (wide * scale * self.weight).to(x.dtype)
+        return rms_norm(x, self.weight, self.eps)
 
 
 def _like(parameter: Tensor | None, x: Tensor) -> Tensor | None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from chainrule.base import ModelError
 from chainrule.config import ModelConfig
+from chainrule.kernels import rotated
 from chainrule.model.rope import rope_speeds
 
 Places = slice | Tensor
@@ -74,9 +75,7 @@ def rotate(x: Float[Tensor, "B H T K"], rotation: Rotation) -> Float[Tensor, "B 
     """`x` turned by `rotation`, in the dtype of `x`; unchanged when there is none."""
     if rotation is None:
         return x
-    cosine, sine = (table.to(x.dtype) for table in rotation)
-    first, second = x.chunk(2, dim=-1)
-    return x * cosine + torch.cat((-second, first), dim=-1) * sine
+    return rotated(x, *rotation)
 
 
 def check_length(start: int, length: int, config: ModelConfig) -> None:

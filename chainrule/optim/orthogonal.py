@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from chainrule.kernels import halves_products, short_side_factors, symmetric_products
+
 Polynomial = tuple[float, float, float]
 
 # x (a + b x² + c x⁴) for each step. Every one is the polynomial whose largest distance from 1 is least on the interval
@@ -20,7 +22,8 @@ STEPS: tuple[Polynomial, ...] = (
 # Beyond 1 the first polynomial is steep, and bfloat16 knows the bound of the largest singular value to a percent.
 MARGIN = {torch.bfloat16: 1.02}
 # Where the long side is this many times the short one, products of short x short matrices replace the others: for
-# 192 x 512 20 ms instead of 26. They hold squares of singular values, for which bfloat16 is too coarse.
+# 192 x 512 20 ms instead of 26. They hold squares of singular values, for which bfloat16 is too coarse. All of them are
+# symmetric: where kernels of our own compute half of each, they are the quickest for squares too.
 GRAM_RATIO = 1.5
 # Squared norms below it count as it: zeros are then divided by no zero. The bound of a square whose trace is 1 is at
 # least a thousandth for any matrix that fits in memory.
@@ -47,9 +50,12 @@ def orthogonal_factors(x: Float[Tensor, "N R C"]) -> Factors:
     """`orthogonalise` without its last product, for who adds that to something at once."""
     tall = x.shape[1] > x.shape[2]
     short, long = sorted(x.shape[1:])
+    factor = short_side_factors(x.mT if tall else x, STEPS, (LEAST_SQUARED_NORM, LEAST_BOUND))
+    if factor is not None:
+        return Factors(x, factor) if tall else Factors(factor, x)
     square = _square(x, tall=tall)
     polynomial, scale = _first(square, MARGIN.get(x.dtype, 1.0))
-    if long >= GRAM_RATIO * short and x.dtype != torch.bfloat16:
+    if halves_products(x) or (long >= GRAM_RATIO * short and x.dtype != torch.bfloat16):
         factor = _on_the_short_side(square, polynomial).mul_(scale)
         return Factors(x, factor) if tall else Factors(factor, x)
     polynomial.mul_(scale)
@@ -61,19 +67,22 @@ def orthogonal_factors(x: Float[Tensor, "N R C"]) -> Factors:
 
 def _on_the_short_side(square: Tensor, polynomial: Tensor) -> Tensor:
     """The product of all polynomials; all of these matrices commute, so X need not be multiplied in between."""
-    product, room = polynomial.clone(), torch.empty_like(square)
+    product, room, following = polynomial, torch.empty_like(square), torch.empty_like(square)
     for step in STEPS[1:]:
-        torch.bmm(polynomial, square, out=room)
-        torch.bmm(room, polynomial, out=square)
-        _polynomial(square, step, polynomial)
-        torch.bmm(product, polynomial, out=room)
+        symmetric_products(polynomial, square, room)
+        symmetric_products(room, polynomial, square)
+        polynomial = _polynomial(square, step, following)
+        symmetric_products(product, polynomial, room)
         product, room = room, product
     return product
 
 
 def _square(x: Tensor, out: Tensor | None = None, *, tall: bool) -> Tensor:
     """X Xᵀ, or Xᵀ X of tall matrices: what has the short side twice."""
-    return torch.bmm(x.mT, x, out=out) if tall else torch.bmm(x, x.mT, out=out)
+    left, right = (x.mT, x) if tall else (x, x.mT)
+    if out is None:
+        out = x.new_empty(len(x), left.shape[1], left.shape[1])
+    return symmetric_products(left, right, out)
 
 
 def _first(square: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -84,7 +93,7 @@ def _first(square: Tensor, margin: float) -> tuple[Tensor, Tensor]:
     """
     a, b, c = STEPS[0]
     squared_norm = _column(square.diagonal(dim1=1, dim2=2).sum(1)).clamp(min=LEAST_SQUARED_NORM)
-    fourth = torch.bmm(square.div_(squared_norm), square)
+    fourth = symmetric_products(square.div_(squared_norm), square, torch.empty_like(square))
     bound = _column(torch.linalg.vector_norm(fourth.flatten(1), dim=1)).sqrt().clamp(min=LEAST_BOUND) * margin
     square.div_(bound)
     polynomial = fourth.mul_(c / bound.square()).add_(square, alpha=b)
@@ -92,11 +101,10 @@ def _first(square: Tensor, margin: float) -> tuple[Tensor, Tensor]:
     return polynomial, (bound * squared_norm).rsqrt()
 
 
-def _polynomial(square: Tensor, step: Polynomial, out: Tensor) -> None:
+def _polynomial(square: Tensor, step: Polynomial, out: Tensor) -> Tensor:
     """The polynomial a + b G + c G² of the square G, into `out`."""
     a, b, c = step
-    torch.baddbmm(square, square, square, beta=b, alpha=c, out=out)
-    out.diagonal(dim1=1, dim2=2).add_(a)
+    return symmetric_products(square, square, out, add=square, numbers=(c, b, a))
 
 
 def _column(numbers: Float[Tensor, " N"]) -> Float[Tensor, "N 1 1"]:

@@ -100,6 +100,7 @@ def _machine(machine: Machine) -> list[tuple[str, str]]:
         ("machine", f"{machine.cpu or 'unknown processor'}, {cores}{threads}{memory}"),
         ("device", f"{machine.device}: {machine.reason}"),
         ("speed", f"{speed}{machine.precision}, torch {machine.torch or '?'}"),
+        *([("kernels", f"{machine.kernels}: {machine.kernels_reason}")] if machine.kernels else []),
     ]
 
 

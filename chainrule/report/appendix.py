@@ -123,6 +123,7 @@ def machine(facts: Facts) -> Html | None:
         ("device", about.device),
         ("why this device", about.reason),
         ("precision", join([about.precision, " ", tag("small", about.precision_reason or "")])),
+        ("kernels", join([about.kernels, " ", tag("small", about.kernels_reason or "")]) if about.kernels else None),
         ("measured peak", f"{peak / 1e9:,.0f} GFLOP/s" if peak else None),
         ("torch", about.torch),
     ]

@@ -338,6 +338,9 @@ class Machine(Record):
     reason: str | None = None
     precision: str | None = None
     precision_reason: str | None = None
+    kernels: str | None = None
+    """torch, or our own by a name that says what their bits depend on."""
+    kernels_reason: str | None = None
     peak_flops: float | None = None
     torch: str | None = None
     python: str | None = None

@@ -16,6 +16,7 @@ from chainrule.config import Config, load_toml, resolve
 from chainrule.data import Windows, run_dataset
 from chainrule.device import Precision, use_threads
 from chainrule.health import Portion, SpikeCase
+from chainrule.kernels import use_kernels
 from chainrule.model import GPT, Batch
 from chainrule.run import RunFolder, read_tuning
 from chainrule.tokenizer import Tokenizer, load_tokenizer
@@ -104,6 +105,7 @@ def case_of(
     if bundle.config.machine.threads:
         use_threads(bundle.config.machine.threads)  # bits depend on it
     precision = bundle.precision
+    use_kernels(bundle.config.machine.kernels if precision.device == "cpu" else "off")
     model = bundle.model.to(precision.device).train()
     return SpikeCase(
         model=model,

@@ -6,7 +6,7 @@ from chainrule.checkpoint import Checkpoint
 from chainrule.train.loop import update
 from chainrule.train.meter import Meter
 from chainrule.train.replan import replan, take_up_decisions
-from chainrule.train.resume import BITS_DEPEND_ON, other_steps
+from chainrule.train.resume import BITS_DEPEND_ON, environment_before, other_steps
 from chainrule.train.session import Session, environment
 
 
@@ -32,7 +32,7 @@ def steps_again(session: Session, last: int) -> Iterator[int]:
 
 def differing_environment(checkpoint: Checkpoint, session: Session) -> str:
     """What bits depend on and is not as it was, in words; empty where all is."""
-    before, now = checkpoint.state["environment"], environment(session.facts)
+    before, now = environment_before(checkpoint), environment(session.facts)
     return "; ".join(
         f"{key} was {before.get(key)}, is {now[key]}" for key in BITS_DEPEND_ON if before.get(key) != now[key]
     )

@@ -29,7 +29,9 @@ from chainrule.train.watch import Watch
 
 # So much of a long journal is read again on a resume, some ten thousand rows; a report and `chainrule verify` read all.
 LOOKED_AT_BYTES = 8 << 20
-BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "cpu_capability")
+BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "kernels", "cpu_capability")
+# Of a run from before there were others.
+BEFORE = {"kernels": "torch"}
 
 
 def is_finished(run: RunFolder, layers: Sequence[Layer]) -> bool:
@@ -133,12 +135,17 @@ def check_fits(checkpoint: Checkpoint, dataset: Dataset, tokenizer: Tokenizer, o
         raise CheckpointError(f"tokenizer.json is not the one that {checkpoint.path.name} learnt with; bring it back")
 
 
+def environment_before(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the bits up to this checkpoint depended on; see `environment`."""
+    return BEFORE | checkpoint.state["environment"]
+
+
 def note_differences(checkpoint: Checkpoint, config: Config, facts: MachineFacts, run: RunFolder, watch: Watch) -> None:
     """Says when the bits of the resumed run may differ, because settings, machine or versions do, and which."""
     copy = resolve([load_toml(checkpoint.path / run.config.name)]).config
     settings = {key: pair for key, pair in differences(copy, config).items() if key in ROUNDED_ON_RESUME}
     changed = [f"{key} was {old}, is {new}" for key, (old, new) in settings.items()]
-    before: dict[str, Any] = checkpoint.state["environment"]
+    before = environment_before(checkpoint)
     now = environment(facts)
     said = {key.removeprefix("machine.") for key in settings}
     changed += [

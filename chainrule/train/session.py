@@ -164,6 +164,7 @@ def environment(facts: MachineFacts) -> dict[str, Any]:
         "device": facts.device_name,
         "precision": facts.precision,
         "threads": facts.threads,
+        "kernels": facts.kernels,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
 

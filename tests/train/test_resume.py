@@ -1,6 +1,7 @@
 """A run goes on from what its folder holds, also when that was edited or damaged, and on another machine."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from chainrule.base import ConfigError, RunError
 from chainrule.checkpoint import newest_checkpoint
 from chainrule.checkpoint.open import best_checkpoint
 from chainrule.config import Layer, load_toml, resolve
+from chainrule.kernels.build import COMPILERS
 from chainrule.run import RunFolder, is_sealed_file, read_rows, unsealed_files, write_run_file
 from chainrule.train import pretrain
 
@@ -194,6 +196,14 @@ def test_another_machine_goes_on_and_says_which_bits_may_differ(make):
     for name, content in one.items():
         a, b = (torch.frombuffer(bytearray(x), dtype=torch.float32) for x in (content, other[name]))
         assert torch.allclose(a, b, atol=1e-1)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler is here")
+def test_a_machine_without_a_compiler_goes_on_with_torchs_kernels_and_says_so(make, monkeypatch):
+    run = make("run")
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    assert pretrain([], run, resume=True).status == "finished"
+    assert re.search(r"its bits may differ: kernels was own \(.+\), is torch", said(run))
 
 
 def rates(run: Path) -> dict[int, float]:
