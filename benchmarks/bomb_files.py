@@ -47,7 +47,9 @@ def text(content: bytes, words: Callable[[Path], list[str]] = prepared) -> Maker
     return make
 
 
-def packed(part: bytes, times: int, *, head: bytes = b"", words: Callable[[Path], list[str]] = prepared) -> Maker:
+def packed(
+    part: bytes, times: int, *, head: bytes = b"", tail: bytes = b"", words: Callable[[Path], list[str]] = prepared
+) -> Maker:
     """A gzip file of `head` and so many times `part`, written piece by piece."""
 
     def make(path: Path) -> list[str]:
@@ -56,6 +58,7 @@ def packed(part: bytes, times: int, *, head: bytes = b"", words: Callable[[Path]
             stream.write(head)
             for _ in range(max(1, times * len(part) // len(block))):
                 stream.write(block)
+            stream.write(tail)
         return words(path)
 
     return make
@@ -198,6 +201,12 @@ def nested_forms(levels: int, times: int) -> bytes:
     return one_page(stream(b"/X Do " * times), more, b"/XObject << /X 10 0 R >>")
 
 
+def forms_on_pages(times: int) -> bytes:
+    """One page with forms in forms, named so often."""
+    whole = nested_forms(4, 10)
+    return whole.replace(b"/Kids [3 0 R] /Count 1", b"/Kids [" + b"3 0 R " * times + b"] /Count %d" % times)
+
+
 def mapped_font() -> bytes:
     """A font whose map to Unicode has one range of four billion."""
     cmap = b"1 begincodespacerange <00000000> <ffffffff> endcodespacerange\n1 beginbfrange\n"
@@ -271,7 +280,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 def tokenizer(more: dict[str, int], merges: list[list[str]], **parts: Any) -> bytes:
     """A tokenizer.json of all bytes and these entries, with other parts where they are given."""
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    vocabulary = {letter: number for number, letter in enumerate(sorted(ALPHABET))}
+    vocabulary = {letter: number for number, letter in enumerate([*sorted(ALPHABET), "<|endoftext|>"])}
     end = {"id": 256, "content": "<|endoftext|>", "special": True}
     end |= dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     document = {"version": "1.0", "added_tokens": [end], "normalizer": None, "pre_tokenizer": level, "decoder": level}
@@ -282,7 +291,11 @@ def tokenizer(more: dict[str, int], merges: list[list[str]], **parts: Any) -> by
 def added(n_tokens: int) -> bytes:
     """A tokenizer.json of so many control tokens."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
-    return tokenizer({}, [], added_tokens=[{"id": 256 + n, "content": f"<{n}>", **flags} for n in range(n_tokens)])
+    return tokenizer(
+        {},
+        [],
+        added_tokens=[{"id": 256 + n, "content": f"<{n}>" if n else "<|endoftext|>", **flags} for n in range(n_tokens)],
+    )
 
 
 def split_by(expression: str, times: int = 1) -> bytes:
@@ -301,7 +314,7 @@ def sequences(depth: int) -> bytes:
 
 def talked(path: Path) -> list[str]:
     """To say a word to it, with its own template."""
-    return ["chat", str(path), "--once", "a"]
+    return ["chat", str(path), "--max-new-tokens", "1"]
 
 
 def template(source: str) -> Maker:

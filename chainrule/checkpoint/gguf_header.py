@@ -225,7 +225,9 @@ class _Reader:
             count = self.entries(8, f"texts of {name}")
             self._n_texts += count
             if self._n_texts > MOST_TEXTS:
-                raise self.refusal(f"has {self._n_texts:,} texts in its lists up to {name}; up to {MOST_TEXTS:,} are read")
+                raise self.refusal(
+                    f"has {self._n_texts:,} texts in its lists up to {name}; up to {MOST_TEXTS:,} are read"
+                )
             return [self.text(name) for _ in range(count)]
         if inner not in SCALARS:
             raise self.refusal(f"gives {name} a list of type {inner}, which is not read here")
