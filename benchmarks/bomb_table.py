@@ -158,10 +158,10 @@ MODELS: dict[str, Bomb] = {
     "m.gguf lists of empty texts": lambda: of.gguf_lists(40, 131_072),
     "m.gguf a million lists": lambda: of.gguf_lists(100_000, 0),
     "s.toml a million keys": lambda: of.toml(
-        "".join(f"a{n}=1\n" for n in range(100_000))[: MIB - 10].rpartition("\n")[0]
+        "".join(f"a{n}=1\n" for n in range(100_000))[: MIB // 2 - 10].rpartition("\n")[0]
     ),
-    "s.toml tables": lambda: of.toml("[[a]]\n" * 170_000),
-    "s.toml inline": lambda: of.toml("a = [" + "{}," * 340_000 + "]"),
-    "s.toml dotted": lambda: of.toml("".join(f"a{n}{'.a' * 60}=1\n" for n in range(8_000))),
+    "s.toml tables": lambda: of.toml("[[a]]\n" * 85_000),
+    "s.toml inline": lambda: of.toml("a = [" + "{}," * 170_000 + "]"),
+    "s.toml dotted": lambda: of.toml("".join(f"a{n}{'.a' * 60}=1\n" for n in range(4_000))),
 }
 BOMBS = TEXTS | DOCUMENTS | PDFS | MODELS
