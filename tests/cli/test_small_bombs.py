@@ -39,6 +39,11 @@ def test_json_that_is_all_brackets_is_not_parsed(tmp_path, capsys):
     refuse_crowded(json.dumps({"text": "Words, and so on {of any kind}. " * 1_000_000}).encode())
 
 
+def test_one_object_that_is_all_brackets_is_not_parsed(tmp_path, capsys):
+    (tmp_path / "a.json").write_bytes(b'{"text": [' + b"{}," * 1_700_000 + b"{}]}")
+    assert "brackets and commas" in refused(prepared(tmp_path / "a.json"), capsys)
+
+
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
 @pytest.mark.parametrize(
     "content",
