@@ -17,6 +17,8 @@ import pyarrow.parquet
 import zstandard
 from safetensors.numpy import save_file
 
+from chainrule.tokenizer.check import ALPHABET
+
 MIB = 1 << 20
 Maker = Callable[[Path], list[str]]
 """Makes the file of that name, and gives the words of the command."""
@@ -45,7 +47,9 @@ def text(content: bytes, words: Callable[[Path], list[str]] = prepared) -> Maker
     return make
 
 
-def packed(part: bytes, times: int, *, head: bytes = b"", words: Callable[[Path], list[str]] = prepared) -> Maker:
+def packed(
+    part: bytes, times: int, *, head: bytes = b"", tail: bytes = b"", words: Callable[[Path], list[str]] = prepared
+) -> Maker:
     """A gzip file of `head` and so many times `part`, written piece by piece."""
 
     def make(path: Path) -> list[str]:
@@ -54,6 +58,7 @@ def packed(part: bytes, times: int, *, head: bytes = b"", words: Callable[[Path]
             stream.write(head)
             for _ in range(max(1, times * len(part) // len(block))):
                 stream.write(block)
+            stream.write(tail)
         return words(path)
 
     return make
@@ -196,6 +201,12 @@ def nested_forms(levels: int, times: int) -> bytes:
     return one_page(stream(b"/X Do " * times), more, b"/XObject << /X 10 0 R >>")
 
 
+def forms_on_pages(times: int) -> bytes:
+    """One page with forms in forms, named so often."""
+    whole = nested_forms(4, 10)
+    return whole.replace(b"/Kids [3 0 R] /Count 1", b"/Kids [" + b"3 0 R " * times + b"] /Count %d" % times)
+
+
 def mapped_font() -> bytes:
     """A font whose map to Unicode has one range of four billion."""
     cmap = b"1 begincodespacerange <00000000> <ffffffff> endcodespacerange\n1 beginbfrange\n"
@@ -241,20 +252,74 @@ MODEL: dict[str, Any] = {"model_type": "gpt2", "architectures": ["GPT2LMHeadMode
 MODEL |= {"n_embd": 16, "n_head": 2, "n_layer": 1, "n_positions": 32}
 
 
-def model(**files: bytes) -> Maker:
-    """A model's folder in which these files are others; the name of a file has __ for its dot."""
+def model(*, words: Callable[[Path], list[str]] | None = None, **files: bytes) -> Maker:
+    """A whole model's folder in which these files are others; the name of a file has __ for its dot."""
 
     def make(path: Path) -> list[str]:
         path.mkdir()
         (path / "config.json").write_text(json.dumps(MODEL))
-        save_file({"wte.weight": np.zeros((257, 16), "f4")}, path / "model.safetensors")
-        vocabulary = {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}
-        (path / "tokenizer.json").write_text(json.dumps(vocabulary))
+        save_file({name: np.zeros(shape, "f4") for name, shape in _shapes().items()}, path / "model.safetensors")
+        (path / "tokenizer.json").write_bytes(tokenizer({}, []))
         for name, content in files.items():
             (path / name.replace("__", ".")).write_bytes(content)
-        return ["generate", str(path), "a"]
+        return words(path) if words else ["generate", str(path), "a" * 40, "--max-new-tokens", "1"]
 
     return make
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """The tensors that the settings promise."""
+    block = {"ln_1": (16,), "ln_2": (16,), "attn.c_attn": (16, 48), "attn.c_proj": (16, 16)}
+    block |= {"mlp.c_fc": (16, 64), "mlp.c_proj": (64, 16)}
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (257, 16), "wpe.weight": (32, 16)}
+    for name, shape in {"ln_f": (16,), **{f"h.0.{inner}": shape for inner, shape in block.items()}}.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[-1:]}
+    return shapes
+
+
+def tokenizer(more: dict[str, int], merges: list[list[str]], **parts: Any) -> bytes:
+    """A tokenizer.json of all bytes and these entries, with other parts where they are given."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    vocabulary = {letter: number for number, letter in enumerate([*sorted(ALPHABET), "<|endoftext|>"])}
+    end = {"id": 256, "content": "<|endoftext|>", "special": True}
+    end |= dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    document = {"version": "1.0", "added_tokens": [end], "normalizer": None, "pre_tokenizer": level, "decoder": level}
+    document |= {"model": {"type": "BPE", "vocab": {**vocabulary, **more}, "merges": merges}}
+    return json.dumps(document | parts).encode()
+
+
+def added(n_tokens: int) -> bytes:
+    """A tokenizer.json of so many control tokens."""
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
+    return tokenizer(
+        {},
+        [],
+        added_tokens=[{"id": 256 + n, "content": f"<{n}>" if n else "<|endoftext|>", **flags} for n in range(n_tokens)],
+    )
+
+
+def split_by(expression: str, times: int = 1) -> bytes:
+    """A tokenizer.json whose words are told by that expression."""
+    split = {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return tokenizer({}, [], pre_tokenizer={"type": "Sequence", "pretokenizers": [split] * times + [level]})
+
+
+def sequences(depth: int) -> bytes:
+    """A tokenizer.json whose normalizers stand in each other."""
+    whole = tokenizer({}, [], normalizer="NESTED").decode()
+    nested = '{"type": "Sequence", "normalizers": [' * depth + '{"type": "NFC"}' + "]}" * depth
+    return whole.replace('"NESTED"', nested).encode()
+
+
+def talked(path: Path) -> list[str]:
+    """To say a word to it, with its own template."""
+    return ["chat", str(path), "--max-new-tokens", "1"]
+
+
+def template(source: str) -> Maker:
+    """The model with a chat template."""
+    return model(chat_template__jinja=source.encode(), words=talked)
 
 
 def config(**changed: Any) -> Maker:
@@ -268,11 +333,10 @@ def listed(part: bytes, n_bytes: int) -> bytes:
 
 
 def words_of(n: int, *, merges: bool = True) -> bytes:
-    """A tokenizer.json of so many short entries."""
+    """A tokenizer.json of so many short entries, each made of one before it and a letter."""
     names = [f"{number:x}" for number in range(n)]
-    vocabulary = {name: number for number, name in enumerate(names)}
-    pairs = [[name[:-1] or "0", name[-1]] for name in names] if merges else []
-    return json.dumps({"version": "1.0", "model": {"type": "BPE", "vocab": vocabulary, "merges": pairs}}).encode()
+    pairs = [[name[:-1], name[-1]] for name in names if len(name) > 1] if merges else []
+    return tokenizer({name: 257 + at for at, name in enumerate(names) if len(name) > 1}, pairs)
 
 
 def gguf(body: bytes, n_pairs: int = 1, n_tensors: int = 0) -> Maker:
@@ -303,13 +367,13 @@ def toml(content: str) -> Maker:
 
 
 def xz(n_bytes: int) -> Maker:
-    """Zeros, xz."""
-    return text(lzma.compress(b"the " * (n_bytes // 4), preset=0))
+    """Words, xz, as streams one after the other."""
+    return text(lzma.compress(b"the " * (16 * MIB // 4), preset=0) * (n_bytes // (16 * MIB)))
 
 
 def bz2_of(n_bytes: int) -> Maker:
-    """Letters, bz2."""
-    return text(bz2.compress(b"the " * (n_bytes // 4)))
+    """Words, bz2, as streams one after the other."""
+    return text(bz2.compress(b"the " * (16 * MIB // 4)) * (n_bytes // (16 * MIB)))
 
 
 def zst(part: bytes, times: int) -> Maker:

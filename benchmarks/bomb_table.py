@@ -1,7 +1,5 @@
 """The bombs of benchmarks/bombs.py: a file's name and what is in it, and how it is made."""
 
-import json
-
 import bomb_files as of
 from bomb_files import MIB, Bomb
 
@@ -54,6 +52,8 @@ DOCUMENTS: dict[str, Bomb] = {
             ("content.xml", b'<a><p xmlns:t="t">' + b'<t:s t:c="1000"/>' * 400_000 + b"</p></a>", 1),
         ]
     ),
+    "a.txt.gz blanks": lambda: of.packed(b" ", 2 * MIB, head=b"a", tail=b"b"),
+    "a.html blanks": lambda: of.text(b"<html><body><pre>a" + b" " * MIB + b"b"),
     "a.html entities": lambda: of.text(b"<html><body>" + b"&amp;" * MIB),
     "a.html unclosed": lambda: of.text(b"<html><body>" + b"<p>" * MIB),
     "a.html deep": lambda: of.text(b"<html><body>" + b"<div>" * MIB),
@@ -68,8 +68,15 @@ DOCUMENTS: dict[str, Bomb] = {
     "a.rtf open braces, 2 MB": lambda: of.text(b"{\\rtf1 " + b"{" * (2 * MIB)),
     "a.rtf words, 4 MB": lambda: of.text(b"{\\rtf1 " + b"\\par " * (MIB * 4 // 5) + b"}"),
     "a.rtf letters, 4 MB": lambda: of.text(b"{\\rtf1 " + b"abc " * MIB + b"}"),
+    "a.rtf fields": lambda: of.text(b"{\\rtf1 " + b'{\\field{\\*\\fldinst{HYPERLINK "a"}}' * 20_000 + b"}"),
     "a.rtf.gz 60 MB of letters": lambda: of.packed(b"abc ", 15 * MIB, head=b"{\\rtf1 "),
     "a.rtf fonts": lambda: of.text(b"{\\rtf1 {\\fonttbl" + b"{\\f1 a;}" * 200_000 + b"}a}"),
+    "a.7z": lambda: of.text(b"7z\xbc\xaf\x27\x1c" + b"\0" * MIB),
+    "a.tar.gz": lambda: of.packed(b"\0", 60 * MIB),
+    "a.zip": lambda: of.archive([("a.txt", b"\0", 4 << 30)]),
+    "a.xlsx": lambda: of.archive([("xl/workbook.xml", b"\0", 4 << 30)]),
+    "a.npz": lambda: of.archive([("a.npy", b"\0", 4 << 30)]),
+    "a.txt.gz.gz": lambda: of.packed(b"\0", 60 * MIB),
     "a.ipynb.gz 60 MB of {}": lambda: of.packed(b"{},", 20 * MIB, head=b'{"cells":['),
     "a.ipynb 200 MB of {}": lambda: of.unpacked(b"{},", 200 * MIB, head=b'{"cells":[', tail=b"{}]}"),
     "a.eml parts in parts": lambda: of.text(
@@ -95,6 +102,7 @@ PDFS: dict[str, Bomb] = {
     "a.pdf a tree in a circle": lambda: of.text(of.looping_pages()),
     "a.pdf a tree 50,000 deep": lambda: of.text(of.deep_pages(50_000)),
     "a.pdf forms in forms, 10^8": lambda: of.text(of.nested_forms(8, 10)),
+    "a.pdf 11,110 forms on each of 2,000 pages": lambda: of.text(of.forms_on_pages(2_000)),
     "a.pdf a map to Unicode of 2^32": lambda: of.text(of.mapped_font()),
     "a.pdf arrays 100,000 deep": lambda: of.text(of.object_streams(100_000)),
     "a.pdf a picture of terabytes": lambda: of.text(of.inline_picture()),
@@ -107,31 +115,53 @@ PDFS: dict[str, Bomb] = {
 MODELS: dict[str, Bomb] = {
     "m layers 10**12": lambda: of.config(n_layer=10**12),
     "m layers 10**9": lambda: of.config(n_layer=10**9),
+    "m layers 10**5": lambda: of.config(n_layer=10**5),
+    "m width 10**6": lambda: of.config(n_embd=10**6),
+    "m vocabulary 2**24": lambda: of.config(vocab_size=2**24),
+    "m context 10**9": lambda: of.config(n_positions=10**9),
     "m config of 60 MB": lambda: of.model(config__json=of.listed(b"{}", 60 * MIB)),
     "m config nested": lambda: of.model(config__json=NESTED),
     "m generation_config of 60 MB": lambda: of.model(generation_config__json=of.listed(b"{}", 60 * MIB)),
     "m tokenizer_config of 60 MB": lambda: of.model(tokenizer_config__json=of.listed(b"{}", 60 * MIB)),
     "m tokenizer of 31 MB of {}": lambda: of.model(tokenizer__json=of.listed(b"{}", 31 * MIB)),
-    "m tokenizer of 31 MB of words": lambda: of.model(tokenizer__json=of.words_of(1_000_000)),
-    "m tokenizer of 31 MB of one word": lambda: of.model(
-        tokenizer__json=json.dumps(
-            {"version": "1.0", "model": {"type": "BPE", "vocab": {"a" * (30 * MIB): 0}, "merges": []}}
-        ).encode()
+    "m tokenizer of 900,000 words": lambda: of.model(tokenizer__json=of.words_of(900_000)),
+    "m tokenizer of 900,000 words, no merges": lambda: of.model(tokenizer__json=of.words_of(900_000, merges=False)),
+    "m tokenizer of 200,000 control tokens": lambda: of.model(tokenizer__json=of.added(200_000)),
+    "m tokenizer of one word of 30 MB": lambda: of.model(tokenizer__json=of.tokenizer({"a" * (30 * MIB): 257}, [])),
+    "m tokenizer id 10**12": lambda: of.model(tokenizer__json=of.tokenizer({"ab": 10**12}, [])),
+    "m tokenizer id 16,777,215": lambda: of.model(tokenizer__json=of.tokenizer({"ab": 2**24 - 1}, [])),
+    "m tokenizer normalizers in each other": lambda: of.model(tokenizer__json=of.sequences(900)),
+    "m tokenizer normalizers in each other, 100,000": lambda: of.model(tokenizer__json=of.sequences(100_000)),
+    "m tokenizer expression (a|a)*b": lambda: of.model(tokenizer__json=of.split_by("(a|a)*b")),
+    "m tokenizer expression (a+)+b|(a*)*c": lambda: of.model(tokenizer__json=of.split_by("(a+)+b|(a*)*c")),
+    "m tokenizer expression a{1000}{1000}": lambda: of.model(tokenizer__json=of.split_by("((a{1000}){1000}){1000}")),
+    "m tokenizer 10,000 splits": lambda: of.model(tokenizer__json=of.split_by("a", 10_000)),
+    "m.chat range(10**9)": lambda: of.template("{% for i in range(10**9) %}{% endfor %}"),
+    "m.chat loops in loops": lambda: of.template("{% for i in range(99999) %}" * 4 + "{% endfor %}" * 4),
+    "m.chat 'a' * 10**9": lambda: of.template("{{ 'a' * 10**9 }}"),
+    "m.chat doubled": lambda: of.template(
+        "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
     ),
-    "m tokenizer id 10**12": lambda: of.model(
-        tokenizer__json=json.dumps(
-            {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 10**12}, "merges": []}}
-        ).encode()
+    "m.chat joined": lambda: of.template("{{ range(99999) | join('a' * 4000000) }}"),
+    "m.chat sorted lists": lambda: of.template(
+        "{% for i in range(9999) %}{{ (range(90000) | list | sort(reverse=true) | unique | list)[0] }}{% endfor %}"
     ),
+    "m.chat a macro that calls itself": lambda: of.template("{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}"),
+    "m.chat powers": lambda: of.template("{{ 9**64**64 }}{{ (9**64)**64 }}"),
+    "m.chat replaced": lambda: of.template("{{ ('a' * 4000000) | replace('a', 'a' * 4000000) }}"),
+    "m.chat 65,000 letters of expressions": lambda: of.template("{{a}}" * 13_000),
+    "m.chat 65,000 letters of text and if": lambda: of.template("{%if a%}b{%endif%}" * 3_500),
+    "m.chat parentheses": lambda: of.template("{{ " + "(" * 30_000 + "1" + ")" * 30_000 + " }}"),
+    "m.chat blanks": lambda: of.template("{{ '" + " " * 50_000 + "' | trim }}" + " " * 9_000),
     "m template of 60 MB": lambda: of.model(chat_template__jinja=b"a" * (60 * MIB)),
     "m listing of 60 MB": lambda: of.model(SHA256SUMS=b"a" * 64 + b"  b\n" * (15 * MIB)),
     "m.gguf lists of empty texts": lambda: of.gguf_lists(40, 131_072),
     "m.gguf a million lists": lambda: of.gguf_lists(100_000, 0),
     "s.toml a million keys": lambda: of.toml(
-        "".join(f"a{n}=1\n" for n in range(100_000))[: MIB - 10].rpartition("\n")[0]
+        "".join(f"a{n}=1\n" for n in range(100_000))[: MIB // 2 - 10].rpartition("\n")[0]
     ),
-    "s.toml tables": lambda: of.toml("[[a]]\n" * 170_000),
-    "s.toml inline": lambda: of.toml("a = [" + "{}," * 340_000 + "]"),
-    "s.toml dotted": lambda: of.toml("".join(f"a{n}{'.a' * 60}=1\n" for n in range(8_000))),
+    "s.toml tables": lambda: of.toml("[[a]]\n" * 85_000),
+    "s.toml inline": lambda: of.toml("a = [" + "{}," * 170_000 + "]"),
+    "s.toml dotted": lambda: of.toml("".join(f"a{n}{'.a' * 60}=1\n" for n in range(4_000))),
 }
 BOMBS = TEXTS | DOCUMENTS | PDFS | MODELS

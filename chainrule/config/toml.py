@@ -14,7 +14,7 @@ from chainrule.config.section import Section
 
 # tomllib's time grows with the square of a key's depth: 20,000 dots took 39 s and 1.8 GB. Ours have one.
 # tomllib takes some 90 bytes of memory and half a microsecond for each byte of empty tables; ours have 5 kB.
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 19
 DEEP_KEY = re.compile(rb"^[ \t]*\[{0,2}[ \t]*[\w\"'-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){64}", re.MULTILINE)
 
 

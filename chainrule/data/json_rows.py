@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from chainrule.base import available_memory, bytes_text
+from chainrule.base import available_memory, bytes_text, refuse_crowded
 from chainrule.data.lines import MOST_LINE_BYTES
 from chainrule.data.policy import DamagedFileError
 from chainrule.data.streams import ByteStream
@@ -16,6 +16,9 @@ from chainrule.data.streams import ByteStream
 CHUNK_BYTES = 1 << 20
 # A chat program exports years of talk as one object. Read and parsed at once it takes some ten times its size.
 SHARE_OF_MEMORY, MOST_VALUE_BYTES = 16, 1 << 30
+# Where so many letters wait to be parsed, their brackets are counted before. Years of talk may take more memory than is
+# given to settings, but no more than so many times their size; empty objects take forty times.
+COUNTED_FROM, CROWDED, ENTRY_BYTES = 1 << 20, 8, 58
 BLANKS = " \t\r\n"
 
 
@@ -77,6 +80,7 @@ class _Text:
         self.at_end()
         while True:
             start = self._at
+            self._refuse_crowded(number)
             try:
                 value, end = self._decoded()
             except RecursionError:
@@ -94,6 +98,16 @@ class _Text:
             if end < len(self._buffer) or not self._read(CHUNK_BYTES):
                 self._at += end - start
                 return value
+
+    def _refuse_crowded(self, number: int) -> None:
+        """Raises DamagedFileError for a value that is brackets and commas, and hardly text."""
+        waiting = len(self._buffer) - self._at
+        signs = sum(self._buffer.count(sign, self._at) for sign in "{[,") if waiting > COUNTED_FROM else 0
+        if CROWDED * waiting < ENTRY_BYTES * signs:
+            try:
+                refuse_crowded(self._buffer[self._at :].encode(errors="surrogateescape"))
+            except ValueError as fault:
+                raise self._fault(number, str(fault)) from None
 
     def _decoded(self) -> tuple[Any, int]:
         try:

@@ -16,6 +16,11 @@ MARK, MARK_WITHIN = b"%PDF-", 1024
 MOST_TEXT = 256 << 20
 # A page has an object and a content of its own. A tree that names itself, or one page again and again, has no end.
 SHORTEST_PAGE, FEW_PAGES = 200, 2_000
+# pypdf takes apart, word by word, all that pages say how to draw. Real ones
+# shrink to a fifth or tenth; forms within forms draw one thing again and again.
+MOST_DRAWN_BYTES, MOST_WORDS, RATIO = 1 << 20, 200_000, 20
+# A form takes more than a word: 262,144 words, mostly calls of forms, took 8.5 s.
+FORM_WORDS = 10
 
 
 def pdf_texts(content: bytes) -> Iterator[str]:
@@ -34,9 +39,11 @@ def pdf_texts(content: bytes) -> Iterator[str]:
         if reader.is_encrypted and not reader.decrypt(""):
             raise ValueError(LOCKED)
         _refuse_endless(reader, FEW_PAGES + len(content) // SHORTEST_PAGE)
-        pages = list(_pages(reader))
+        pages = list(_pages(reader, len(content)))
     except ValueError as fault:
-        raise ValueError(str(fault) if str(fault) in (LOCKED, ENDLESS) else f"is a damaged PDF ({fault})") from None
+        raise ValueError(
+            str(fault) if str(fault) in (LOCKED, ENDLESS, DRAWN) else f"is a damaged PDF ({fault})"
+        ) from None
     # What damage makes pypdf raise is open-ended: KeyError, TypeError, RecursionError and its own.
     except Exception as fault:
         locked = isinstance(fault, pypdf.errors.DependencyError | pypdf.errors.FileNotDecryptedError)
@@ -50,6 +57,10 @@ def pdf_texts(content: bytes) -> Iterator[str]:
 LOCKED = "is locked with a password; take it off first (qpdf --decrypt in.pdf out.pdf)"
 
 
+DRAWN = (
+    f"draws more than {bytes_text(MOST_DRAWN_BYTES)} and {RATIO} times its size, or one thing again and again: this "
+    "looks like a bomb; print it to a new PDF if it is meant"
+)
 ENDLESS = "has a tree of pages without end: this looks like a bomb"
 
 
@@ -68,10 +79,39 @@ def _refuse_endless(reader: Any, most: int) -> None:
         nodes.extend(below)
 
 
-def _pages(reader: object) -> Iterator[str]:
-    left = MOST_TEXT
-    for page in reader.pages:  # type: ignore[attr-defined]
-        text = page.extract_text()
+def _may_draw_forms(page: Any) -> bool:
+    """Whether anything is drawn on it by name. What is not need not be counted, and pypdf passes over figures then."""
+    resources = page.get("/Resources")
+    resources = resources.get_object() if resources is not None else {}
+    return not isinstance(resources, dict) or "/XObject" in resources
+
+
+class _Drawn:
+    """How much of the drawing of all pages is left; raises ValueError where it is too much for the file."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._bytes_left = max(MOST_DRAWN_BYTES, RATIO * n_bytes)
+        self._words_left = max(MOST_WORDS, self._bytes_left // 4)
+
+    def page(self, page: Any) -> None:
+        """A page is about to be read: its content, before it is taken apart."""
+        content = page.get_contents()
+        self._bytes_left -= len(content.get_data()) if content is not None else 0
+        if self._bytes_left < 0:
+            raise ValueError(DRAWN)
+
+    def word(self, operator: bytes, *_: object) -> None:
+        """One word of it, in forms too."""
+        self._words_left -= FORM_WORDS if operator == b"Do" else 1
+        if self._words_left < 0:
+            raise ValueError(DRAWN)
+
+
+def _pages(reader: Any, n_bytes: int) -> Iterator[str]:
+    left, drawn = MOST_TEXT, _Drawn(n_bytes)
+    for page in reader.pages:
+        drawn.page(page)
+        text = page.extract_text(visitor_operand_before=drawn.word if _may_draw_forms(page) else None)
         left -= len(text)
         if left < 0:
             raise ValueError(f"more than {bytes_text(MOST_TEXT)} of text")

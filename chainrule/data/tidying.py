@@ -13,7 +13,8 @@ WIDER = {
     **{"euc-kr": "cp949", "ks_c_5601-1987": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874", "x-sjis": "cp932"},
 }
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff\u00ad]")
-ENDS, EMPTY_LINES = re.compile(r"[ \t]+(?=\n)|[ \t]+\Z"), re.compile(r"\n{3,}")
+# Looked for at the first blank of a stretch alone: 20,000 in a line took 3.2 s (its square) where each began a search.
+ENDS, EMPTY_LINES = re.compile(r"(?<![ \t])[ \t]+(?=\n|\Z)"), re.compile(r"\n{3,}")
 
 
 def tidied(text: str) -> str:

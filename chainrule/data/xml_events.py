@@ -12,6 +12,9 @@ from chainrule.base import MissingPackageError
 
 # Documents need a few dozen. Each open element is kept: 5 million of them took 650 MB.
 DEEPEST = 100_000
+# The parser keeps all of an element's until its tag ends: a million took 630 MB. Documents have some dozen; text of so
+# many letters without a tag hardly has as many signs of equality.
+FEW_BYTES, MOST_ATTRIBUTES = 1 << 18, 20_000
 
 
 class Target(Protocol):
@@ -37,6 +40,8 @@ def follow(content: bytes, target: Target, name: str) -> None:
         from defusedxml.ElementTree import DefusedXMLParser
     except ImportError:
         raise MissingPackageError("reading a document", "defusedxml", "documents") from None
+    if any(len(part) > FEW_BYTES and part.count(b"=") > MOST_ATTRIBUTES for part in content.split(b"<")):
+        raise ValueError(f"has an element of more than {MOST_ATTRIBUTES:,} attributes in {name}")
     try:
         parser = DefusedXMLParser(target=_Bounded(target), forbid_dtd=False, forbid_entities=True, forbid_external=True)
         parser.feed(content)

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, islice
+from typing import TypeVar
 
 import numpy as np
 import tokenizers
@@ -20,6 +21,7 @@ PIECE_CHARACTERS = 4_000
 PIECES_AT_ONCE = 256
 # GPT-2's regular expression always ends a word before the white space that follows a printable character.
 SAFE_CUT = re.compile(r"[!-~](?=[ \n])")
+Answer = TypeVar("Answer")
 
 
 class Reference:
@@ -38,7 +40,7 @@ class Reference:
 
     def splits_a_word(self, text: str) -> bool:
         """Whether some word of the text needs more than one id."""
-        encoding = self._engine.encode(text, add_special_tokens=False)
+        encoding = _answered(lambda: self._engine.encode(text, add_special_tokens=False))
         return len(encoding.ids) > len(set(encoding.word_ids))
 
     def _encode_pieces(self, parts: Sequence[str]) -> Iterator[Ids]:
@@ -53,7 +55,7 @@ class Reference:
             yield from (next(easy) if known else next(hard) for known in can)
 
     def _encode_hard(self, texts: Sequence[str]) -> list[Ids]:
-        encodings = self._engine.encode_batch_fast(texts, add_special_tokens=False)
+        encodings = _answered(lambda: self._engine.encode_batch_fast(texts, add_special_tokens=False))
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
 
@@ -94,6 +96,22 @@ def _has_plain_words(document: Document) -> bool:
     """Whether nothing but GPT-2's regular expression decides where words end, so that text may be cut there."""
     marks = [token for token in document["added_tokens"] if not token["special"]]
     return bool(document["pre_tokenizer"] == SPLIT and document["normalizer"] is None and not marks)
+
+
+def _answered(call: Callable[[], Answer]) -> Answer:
+    """`call()`; raises TokenizerError where an expression of the file goes through a text without end.
+
+    The engine gives up after ten million steps, and panics, which is no Exception but BaseException alone.
+    """
+    try:
+        return call()
+    except BaseException as fault:
+        if type(fault).__name__ != "PanicException":
+            raise
+        raise TokenizerError(
+            f"the pre_tokenizer of this tokenizer.json cannot part the text into words ({fault}); take the file of the "
+            "model's makers, or another text"
+        ) from None
 
 
 def _opened(document: Document) -> tokenizers.Tokenizer:
