@@ -21,7 +21,7 @@ from proof.bad_input import bad_input
 from proof.bench import Bench
 from proof.calls import calls
 from proof.case import Attempt, Case, NotHeldError, Outcome, order, try_case, try_side_by_side
-from proof.child import warm
+from proof.child import warm, warm_kernels
 from proof.disk import disk
 from proof.flips import flips
 from proof.hostile import hostile
@@ -126,6 +126,8 @@ def main() -> int:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         tempfile.tempdir = f"{folder}/said"
         Path(tempfile.tempdir).mkdir()
+        if not options.mutants:
+            warm_kernels()
         outcomes = []
         for outcome in mutants(folder, options.only) if options.mutants else carried_out(options, folder):
             outcomes.append(outcome)

@@ -10,13 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from chainrule.base import DeviceError
 from chainrule.cli import main
+from chainrule.kernels.build import built_library
 
 # Imported before the first fork. What is left to a child (tens of milliseconds) is imported by each again.
 WARM = (
@@ -55,6 +58,12 @@ def warm() -> None:
     torch.optim.SGD([torch.zeros(1)])
     gc.collect()
     gc.freeze()
+
+
+def warm_kernels() -> None:
+    """Builds the kernels into the cache of the day: a compiler's own files are not what is proved."""
+    with suppress(DeviceError):
+        built_library()
 
 
 @dataclass(frozen=True)
