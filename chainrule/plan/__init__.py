@@ -7,19 +7,29 @@ from chainrule.plan.described import described_machine, parameter_rows
 from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.drafting import check_layers, draft, time_budget
 from chainrule.plan.ending import ForetoldEnd, foretell_end
+from chainrule.plan.fit import FittedLaw, Measured, Range, fit_law, fit_with_range
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
+from chainrule.plan.laws import EPOCH, HOFFMANN, MUENNIGHOFF, Allocation, LossLaw, law_for, step_law
 from chainrule.plan.memory import Memory, check_memory, copy_bytes, memory_bytes
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
 
 __all__ = [
+    "EPOCH",
+    "HOFFMANN",
     "MORE_MINUTES",
+    "MUENNIGHOFF",
+    "Allocation",
+    "FittedLaw",
     "ForeseenRun",
     "Foretold",
     "ForetoldEnd",
+    "LossLaw",
     "Machine",
+    "Measured",
     "Memory",
     "Parameters",
+    "Range",
     "check_layers",
     "check_memory",
     "checkpoint_bytes",
@@ -28,15 +38,19 @@ __all__ = [
     "copy_bytes",
     "described_machine",
     "draft",
+    "fit_law",
+    "fit_with_range",
     "flops_per_token",
     "foresee",
     "foretell",
     "foretell_end",
     "given_layers",
+    "law_for",
     "memory_bytes",
     "parameter_rows",
     "parameters",
     "run_tokens",
+    "step_law",
     "time_budget",
     "tokens_per_second",
     "training_seconds",
