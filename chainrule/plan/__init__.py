@@ -1,5 +1,6 @@
 """Parameters, operations, memory and time: arithmetic on a configuration, without torch."""
 
+from chainrule.plan.at_scale import ScalePlan, Wish, plan_machines
 from chainrule.plan.choice import choose, with_automatic
 from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
 from chainrule.plan.count import Parameters, parameters
@@ -11,10 +12,12 @@ from chainrule.plan.ending import ForetoldEnd, foretell_end
 from chainrule.plan.fit import FittedLaw, Measured, Range, fit_law, fit_with_range
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
-from chainrule.plan.laws import EPOCH, HOFFMANN, MUENNIGHOFF, Allocation, LossLaw, law_for, step_law
-from chainrule.plan.layout import Layout, check_layout
+from chainrule.plan.laws import EPOCH, HOFFMANN, Allocation, LossLaw, step_law
+from chainrule.plan.layout import Layout
 from chainrule.plan.memory import Memory, check_memory, copy_bytes, memory_bytes
+from chainrule.plan.memory_of_ranks import RankMemory
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
+from chainrule.plan.placing import Placed
 from chainrule.plan.update_time import Shares, StepTime, step_time
 
 __all__ = [
@@ -22,7 +25,6 @@ __all__ = [
     "EPOCH",
     "HOFFMANN",
     "MORE_MINUTES",
-    "MUENNIGHOFF",
     "Allocation",
     "Device",
     "FittedLaw",
@@ -36,11 +38,14 @@ __all__ = [
     "Measured",
     "Memory",
     "Parameters",
+    "Placed",
     "Range",
+    "RankMemory",
+    "ScalePlan",
     "Shares",
     "StepTime",
+    "Wish",
     "check_layers",
-    "check_layout",
     "check_memory",
     "checkpoint_bytes",
     "checkpoints_to_come",
@@ -55,11 +60,11 @@ __all__ = [
     "foretell",
     "foretell_end",
     "given_layers",
-    "law_for",
     "memory_bytes",
     "parameter_rows",
     "parameters",
     "parse_machines",
+    "plan_machines",
     "read_devices",
     "run_tokens",
     "step_law",

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from chainrule.base import ConfigError
-from chainrule.plan import EPOCH, HOFFMANN, MUENNIGHOFF, law_for, step_law
+from chainrule.plan import EPOCH, HOFFMANN, step_law
+from chainrule.plan.laws import MUENNIGHOFF, law_for
 
 
 def test_a_repeated_text_gives_the_published_example():

@@ -10,7 +10,8 @@ import pytest
 
 from chainrule.base import ConfigError
 from chainrule.config import ModelConfig
-from chainrule.plan import DEVICES, Layout, check_layout, parameters, parse_machines, read_devices, step_time
+from chainrule.plan import DEVICES, Layout, parameters, parse_machines, read_devices, step_time
+from chainrule.plan.layout import check_layout
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "calculon.py"
 MODEL = ModelConfig(vocab_size=32768, context_length=2048, emb_dim=4096, n_heads=32, n_layers=32)
