@@ -45,6 +45,8 @@ def plan(
     days: float | None = None,
     tokens: str | None = None,
     loss: float | None = None,
+    parallel: str | None = None,
+    simulate: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     micro_batch: int = 1,
     precision: Literal["float32", "bfloat16"] = "float32",
     as_json: AsJson = False,
@@ -59,6 +61,7 @@ def plan(
     - `chainrule plan --fit 8GB --deadline 3h`
     - `chainrule plan --machines 8xH100 --days 3`
     - `chainrule plan --machines 64xA100 --loss 2.4 --devices prices.toml`
+    - `chainrule plan --machines 16384xH100 --tokens 8T --parallel fsdp=256,tp=8,pp=8 --simulate`
 
     Parameters
     ----------
@@ -88,6 +91,10 @@ def plan(
         Tokens that it learns from, such as 300B; the model's size follows, where none is given.
     loss
         The loss that it should come to, in nats a token: what that needs.
+    parallel
+        The layout, such as fsdp=8,tp=2,pp=2; without it the quickest that fits.
+    simulate
+        Shard one rank of each kind by torch, over a group that sends nothing: what it holds, and what it sends.
     micro_batch
         Windows of one forward pass.
     precision
@@ -106,9 +113,13 @@ def plan(
             loss=loss,
             text=text,
             fit=memory,
+            parallel=parallel,
+            simulated=simulate,
             as_json=as_json,
         )
-    refuse_without_machines(devices=devices, days=days, tokens=tokens, loss=loss)
+    refuse_without_machines(
+        devices=devices, days=days, tokens=tokens, loss=loss, parallel=parallel, simulate=simulate or None
+    )
     machine, found = described_machine(device, peak, memory), None
     if measure:
         from chainrule.device import look_at_machine, machine_table

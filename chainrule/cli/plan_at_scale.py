@@ -2,11 +2,24 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chainrule.base import ConfigError, bytes_text, count_text, duration_text, parse_bytes, parse_count
 from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.config import Layer
-from chainrule.plan import DEVICES, ScalePlan, Wish, parameters, parse_machines, plan_machines, read_devices
+from chainrule.plan import (
+    DEVICES,
+    ScalePlan,
+    Wish,
+    parameters,
+    parse_layout,
+    parse_machines,
+    plan_machines,
+    read_devices,
+)
+
+if TYPE_CHECKING:
+    from chainrule.simulate import Simulated
 
 MINUTE = 60.0
 # What a token of a vocabulary of 32,768 stands for in English text.
@@ -23,6 +36,8 @@ def plan_at_scale(
     loss: float | None,
     text: str | None,
     fit: str | None,
+    parallel: str | None,
+    simulated: bool,
     as_json: bool,
 ) -> int:
     """Prints the plan; 2 where it cannot be met, as any plan that does not fit."""
@@ -34,15 +49,46 @@ def plan_at_scale(
         loss=loss,
         unique=None if text is None else parse_count(text) / BYTES_PER_TOKEN,
         memory_bytes=None if fit is None else float(parse_bytes(fit)),
+        layout=None if parallel is None else parse_layout(parallel),
     )
     found = plan_machines(wish, layers)
+    seen = _simulated(found) if simulated else None
     if as_json:
-        print_json(found.figures())
+        print_json(found.figures() | ({"simulated": _row(seen)} if seen else {}))
     else:
         _print(found)
+        if seen:
+            _print_simulated(seen)
     if found.unmet:
         say(f"chainrule: {found.unmet}")
     return 2 if found.unmet else 0
+
+
+def _simulated(found: ScalePlan) -> "Simulated | None":
+    """What one rank of the layout holds and sends; None where there is no layout."""
+    if found.placed is None:
+        return None
+    from chainrule.simulate import simulate
+
+    say(f"simulating one rank of each kind of {found.placed.layout.ranks:,} …")
+    return simulate(
+        found.config, found.placed.layout, found.placed.batch_windows, found.wish.machines.device.per_machine
+    )
+
+
+def _row(seen: "Simulated") -> dict[str, Any]:
+    sent = [vars(one) for one in seen.sent]
+    memory = {**seen.memory, "total": seen.total}
+    return {"memory_bytes": memory, "stage": seen.stage, "sent": sent, "seconds": seen.seconds}
+
+
+def _print_simulated(seen: "Simulated") -> None:
+    put(f"\nSimulated ({seen.stage} stage, {seen.seconds:.0f} s): memory of a rank at its peak")
+    rows = [(name, bytes_text(value)) for name, value in seen.memory.items()]
+    print_table("", ("what", "size"), [*rows, ("total", bytes_text(seen.total))])
+    put("\nWhat a rank sends in one update")
+    sends = [(one.what, bytes_text(one.n_bytes), f"{one.among}", one.link) for one in seen.sent]
+    print_table("", ("what", "bytes", "among", "link"), sends or [("nothing", "", "", "")])
 
 
 def refuse_without_machines(**given: object) -> None:

@@ -13,9 +13,9 @@ from chainrule.plan.fit import FittedLaw, Measured, Range, fit_law, fit_with_ran
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
 from chainrule.plan.laws import EPOCH, HOFFMANN, Allocation, LossLaw, step_law
-from chainrule.plan.layout import Layout
+from chainrule.plan.layout import Layout, check_layout, parse_layout
 from chainrule.plan.memory import Memory, check_memory, copy_bytes, memory_bytes
-from chainrule.plan.memory_of_ranks import RankMemory
+from chainrule.plan.memory_of_ranks import RankMemory, rank_memory
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
 from chainrule.plan.placing import Placed
 from chainrule.plan.update_time import Shares, StepTime, step_time
@@ -46,6 +46,7 @@ __all__ = [
     "StepTime",
     "Wish",
     "check_layers",
+    "check_layout",
     "check_memory",
     "checkpoint_bytes",
     "checkpoints_to_come",
@@ -63,8 +64,10 @@ __all__ = [
     "memory_bytes",
     "parameter_rows",
     "parameters",
+    "parse_layout",
     "parse_machines",
     "plan_machines",
+    "rank_memory",
     "read_devices",
     "run_tokens",
     "step_law",

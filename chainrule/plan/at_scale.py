@@ -12,6 +12,7 @@ from chainrule.plan.count import parameters
 from chainrule.plan.devices import Machines
 from chainrule.plan.fit import Range
 from chainrule.plan.laws import LAW_SHARE, Allocation, LossLaw, law_for, step_law
+from chainrule.plan.layout import Layout, check_layout
 from chainrule.plan.placing import FILLED, Placed, place, smallest
 from chainrule.plan.shapes import shape_for
 from chainrule.plan.update_time import TORCH, TORCH_MOST
@@ -31,7 +32,7 @@ class Wish:
     """What is asked for: at most so many seconds, tokens of training, a loss; and what there is.
 
     `unique` are tokens of text of one's own, None: as many as are wanted. `memory_bytes` is what of each device may be
-    filled, None: most of it. A `law` of one's own replaces the published one.
+    filled, None: most of it. A `law` of one's own replaces the published one, a `layout` the choice of one.
     """
 
     machines: Machines
@@ -41,6 +42,7 @@ class Wish:
     unique: float | None = None
     memory_bytes: float | None = None
     law: LossLaw | None = None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ def plan_machines(wish: Wish, layers: Sequence[Layer] = ()) -> ScalePlan:
     Raises ConfigError for a wish that no run can have: none of time, tokens and loss, or a loss below the law's lowest.
     """
     _check(wish)
+    if wish.layout is not None and wish.layout.ranks != wish.machines.n:
+        raise ConfigError(
+            f"{wish.layout.text()} are {wish.layout.ranks} ranks, and there are {wish.machines.n} x "
+            f"{wish.machines.device.name}; the product must be their number"
+        )
     fixed = resolve(layers) if layers else None
     plan = _with_model(wish, fixed) if fixed is not None else _with_best_size(wish)
     return replace(plan, unmet=_unmet(plan))
@@ -212,7 +219,7 @@ def _plan(wish: Wish, resolved: Resolved, tokens: float) -> ScalePlan:
     law = wish.law or law_for(tokens, wish.unique)
     expected = law.loss(count, tokens, wish.unique)
     rates = step_law(count - parameters(model).embedding, tokens)
-    placed = place(resolved.config, wish.machines, rates[1], wish.memory_bytes)
+    placed = place(resolved.config, wish.machines, rates[1], wish.memory_bytes, wish.layout)
     off = LAW_SHARE * (1 + max(0.0, math.log10(LAW_FROM / count), math.log10(count / LAW_TO)))
     loss = Range(expected, expected * (1 - off), expected * (1 + off))
     return ScalePlan(wish, resolved, placed, tokens, law, loss, rates)
@@ -237,6 +244,9 @@ def _unmet(plan: ScalePlan) -> str | None:
 
 def _memory_binds(plan: ScalePlan) -> str:
     wish, device = plan.wish, plan.wish.machines.device
+    if wish.layout is not None:
+        # What does not divide is said first, with what would.
+        check_layout(plan.config.model, wish.layout, wish.layout.readers)
     room = wish.memory_bytes or FILLED * device.memory_bytes
     least = smallest(plan.config, wish.machines, plan.rates[1])
     if least is None:

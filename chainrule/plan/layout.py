@@ -1,5 +1,6 @@
 """How a run lies over ranks: which dimension has how many, and what must divide."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 from chainrule.base import ConfigError
 from chainrule.config import ModelConfig
 
+DIMENSIONS = ("dp", "fsdp", "tp", "pp")
 Recompute = Literal["none", "attention", "all"]
 
 
@@ -45,6 +47,21 @@ class Layout:
         """As --parallel takes it: fsdp=8,tp=2."""
         parts = {"dp": self.dp, "fsdp": self.fsdp, "tp": self.tp, "pp": self.pp}
         return ",".join(f"{name}={n}" for name, n in parts.items() if n > 1) or "dp=1"
+
+
+def parse_layout(text: str) -> Layout:
+    """`fsdp=8,tp=2,pp=2`; raises ConfigError for a dimension that is not known, given twice, or no whole number."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in DIMENSIONS or name in found or not re.fullmatch(r"[1-9][0-9]{0,6}", number):
+            raise ConfigError(
+                f"{text!r} is no layout: {part!r} should be one of {', '.join(DIMENSIONS)} with a number, each once, "
+                "as in fsdp=8,tp=2,pp=2"
+            )
+        found[name] = int(number)
+    dp, fsdp, tp, pp = (found.get(name, 1) for name in DIMENSIONS)
+    return Layout(dp, fsdp, tp, pp)
 
 
 def misfits(model: ModelConfig, layout: Layout, batch_windows: int) -> Iterator[str]:

@@ -27,13 +27,22 @@ class Placed:
     time: StepTime
 
 
-def place(config: Config, machines: Machines, batch_tokens: float, memory_bytes: float | None = None) -> Placed | None:
+def place(
+    config: Config,
+    machines: Machines,
+    batch_tokens: float,
+    memory_bytes: float | None = None,
+    only: Layout | None = None,
+) -> Placed | None:
     """The best layout for an update of about `batch_tokens`; None where nothing fits.
 
-    `memory_bytes` of each device that may be filled; by default most of what it has.
+    `memory_bytes` of each device may be filled; by default most of what it has. `only` has the ranks by dimension,
+    where they are given: then the micro-batch is chosen.
     """
     room = memory_bytes or FILLED * machines.device.memory_bytes
     found = [one for one in _all(config, machines, batch_tokens) if one.memory.total <= room]
+    if only is not None:
+        found = [one for one in found if one.layout.text() == only.text()]
     if not found:
         return None
     quickest = min(_seconds(one) for one in found)

@@ -50,5 +50,6 @@ def _candidate(width: int, wanted: float, context: int) -> tuple[float, dict[str
 
 
 def _divisible(depth: int) -> int:
-    """From sixteen blocks on a number that four stages divide."""
-    return depth if depth < 16 else 4 * round(depth / 4)
+    """From sixteen blocks on a number that four stages divide, from 48 on one that eight do."""
+    stages = 1 if depth < 16 else 4 if depth < 48 else 8
+    return stages * round(depth / stages)

@@ -83,3 +83,16 @@ def test_memory_and_a_deadline_of_this_machine(capsys):
 def test_a_plan_for_machines_that_makes_no_sense_is_refused(arguments, capsys):
     assert main(["plan", *arguments]) == 2
     assert capsys.readouterr().err.startswith("chainrule: ")
+
+
+def test_a_simulation_stands_beside_the_plan(capsys):
+    asked = ("cpu-tiny", "--machines", "16xH100", "--tokens", "1B", "--parallel", "fsdp=16", "--simulate")
+    told = planned(capsys, *asked)
+    seen = told["simulated"]
+    assert told["parallel"] == "fsdp=16" and {one["link"] for one in seen["sent"]} == {"network"}
+    assert seen["memory_bytes"]["weights"] == pytest.approx(told["memory_bytes"]["weights"], rel=0.01)
+
+
+def test_a_layout_of_other_ranks_than_there_are_is_refused(capsys):
+    assert main(["plan", "--machines", "8xH100", "--tokens", "1B", "--parallel", "fsdp=4"]) == 2
+    assert "4 ranks, and there are 8" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.base import ConfigError
 from chainrule.config import ModelConfig
-from chainrule.plan import DEVICES, Layout, parameters, parse_machines, read_devices, step_time
+from chainrule.plan import DEVICES, Layout, parameters, parse_layout, parse_machines, read_devices, step_time
 from chainrule.plan.layout import check_layout
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "calculon.py"
@@ -116,3 +116,14 @@ def test_a_file_of_devices_with_a_mistake_is_refused(tmp_path, text):
     place.write_text(text)
     with pytest.raises(ConfigError, match=r"devices\.toml"):
         read_devices(place)
+
+
+def test_a_layout_is_read_and_written_alike():
+    assert parse_layout("fsdp=8,tp=2,pp=4") == Layout(fsdp=8, tp=2, pp=4)
+    assert parse_layout(Layout(dp=2, fsdp=8).text()) == Layout(dp=2, fsdp=8)
+
+
+@pytest.mark.parametrize("text", ["", "fsdp", "fsdp=0", "fsdp=2,fsdp=2", "ep=2", "fsdp=2.5", "tp=-1"])
+def test_what_is_no_layout_is_refused(text):
+    with pytest.raises(ConfigError, match="no layout"):
+        parse_layout(text)
