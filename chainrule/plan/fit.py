@@ -18,6 +18,10 @@ STARTS, STEPS = 32, 100
 # Beyond any exponent and share that was ever measured; what wanders there is no law.
 BOUNDS = np.array([[-4.0, 3.0], [-5.0, 40.0], [0.02, 2.0], [-5.0, 40.0], [0.02, 2.0]])
 LEAST_POINTS = 3
+# What a point was missed by that had hardly more computation is noise, and no drift that grows with the distance: it is
+# taken as if it had had so many times more.
+LEAST_TIMES = 4.0
+MANY_POINTS = 12
 BOOTSTRAPS, BOOTSTRAP_STARTS = 200, 4
 # Of points that are few: exponents as they were measured elsewhere (0.34 to 0.37 in three studies of 60M parameters and
 # more; small models on small texts differ), as if known this well. With many points they say nothing.
@@ -104,13 +108,14 @@ def _missed(points: Sequence[Measured], few: bool | None) -> tuple[float, float]
     order = sorted(points, key=_compute)
     middle = math.sqrt(_compute(order[0]) * _compute(order[-1]))
     n_below = max(LEAST_POINTS, len(points) // 2, sum(_compute(one) < middle for one in order))
-    n_below = min(n_below, len(points) - 1)
+    # Of few all but the largest two are needed to tell anything.
+    n_below = len(points) - 2 if len(points) < MANY_POINTS else min(n_below, len(points) - 1)
     if n_below < LEAST_POINTS:
         return 0.0, 2.0
     law, above = fit_law(order[:n_below], few=few), order[n_below:]
     off = sorted(abs(math.log(one.loss / law.loss(one.parameters, one.tokens))) for one in above)
     times = _compute(order[-1]) / _compute(order[n_below - 1])
-    return off[min(len(off) - 1, int(0.9 * len(off)))], max(times, 1.1)
+    return off[min(len(off) - 1, int(0.9 * len(off)))], max(times, LEAST_TIMES)
 
 
 def _compute(one: Measured) -> float:
