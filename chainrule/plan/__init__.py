@@ -8,7 +8,7 @@ from chainrule.plan.described import described_machine, parameter_rows
 from chainrule.plan.devices import DEVICES, Device, Machines, parse_machines, read_devices
 from chainrule.plan.disk import checkpoint_bytes, checkpoints_to_come
 from chainrule.plan.drafting import check_layers, draft, time_budget
-from chainrule.plan.ending import ForetoldEnd, foretell_end
+from chainrule.plan.ending import ForetoldEnd, expected_on_the_way, foretell_end
 from chainrule.plan.fit import FittedLaw, Measured, Range, fit_law, fit_with_range
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
@@ -54,6 +54,7 @@ __all__ = [
     "copy_bytes",
     "described_machine",
     "draft",
+    "expected_on_the_way",
     "fit_law",
     "fit_with_range",
     "flops_per_token",

@@ -16,7 +16,7 @@ from chainrule.config import Layer, load_toml, resolve
 from chainrule.run import Event, RunFolder, TrainRow, read_rows
 from chainrule.train import pretrain
 from chainrule.tune import planning, resume_tune, trials, tune
-from chainrule.tune.short_training import Search
+from chainrule.tune.trainings import Search
 
 pytestmark = pytest.mark.xdist_group("tuned")
 

@@ -10,7 +10,7 @@ from chainrule.base import ConfigError, RunError
 from chainrule.cli import main
 from chainrule.config import Layer
 from chainrule.ladder import Climbed, climb, ladder_tables, resume_climb, row_of, rungs, write_ladder_page
-from chainrule.ladder.climb import LadderFolder
+from chainrule.ladder.climbing import LadderFolder
 from chainrule.plan import choice
 from chainrule.run import Record, TrainRow, read_rows
 
