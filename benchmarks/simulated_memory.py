@@ -69,7 +69,7 @@ def _real(config: Config, layout: Layout) -> float:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         given = (config.model_dump_json(), layout, port, folder)
-        multiprocessing.spawn(_rank, given, nprocs=layout.fsdp)  # type: ignore[no-untyped-call]
+        multiprocessing.spawn(_rank, given, nprocs=layout.fsdp)  # type: ignore[attr-defined,no-untyped-call]
         return max(json.loads(path.read_text()) for path in Path(folder).iterdir())
 
 
@@ -99,7 +99,7 @@ def _allocations(seen: profile) -> Iterator[int]:
     assert seen.profiler is not None and seen.profiler.kineto_results is not None
     events = [one for one in seen.profiler.kineto_results.events() if one.name() == "[memory]"]
     for one in sorted(events, key=lambda event: event.start_ns()):
-        yield one.nbytes()
+        yield one.nbytes()  # type: ignore[attr-defined]  # not in the stubs
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def top_rung(top: Config) -> Rung:
 def rungs_below(top: Config, times: float, n: int) -> list[Rung]:
     """The small ones, the smallest first: the largest has `times` less computation than the top.
 
-    Each has as many tokens a weight as the top, and of the smallest three shapes there is another that has four times
-    as many. Raises ConfigError for a top that is hardly larger than the smallest.
+    Each has as many tokens a weight as the top, and of the smallest three shapes, where that is no more computation
+    than the largest has, there is another with four times as many. Raises ConfigError for a top that is hardly larger than the smallest.
     """
     whole = top_rung(top)
     if whole.weights < LEAST_SHARE * _smallest(top.model):
@@ -87,8 +87,9 @@ def rungs_below(top: Config, times: float, n: int) -> list[Rung]:
         name = f"width-{emb_dim}-blocks-{n_layers}"
         found.append(_rung(top, name, emb_dim, n_layers, compute))
     # Steps of width are coarse: two rungs of one shape differ in their tokens, and are told apart by them.
-    shapes = list(dict.fromkeys((one.emb_dim, one.n_layers) for one in found))[:N_LONGER]
-    first = [next(one for one in found if (one.emb_dim, one.n_layers) == shape) for shape in shapes]
+    small = [one for one in found if LONGER * one.compute <= 1.01 * found[-1].compute]
+    shapes = list(dict.fromkeys((one.emb_dim, one.n_layers) for one in small))[:N_LONGER]
+    first = [next(one for one in small if (one.emb_dim, one.n_layers) == shape) for shape in shapes]
     longer = [_rung(top, f"{one.name}-longer", one.emb_dim, one.n_layers, LONGER * one.compute) for one in first]
     return _named_apart([*found, *longer])
 

@@ -33,6 +33,7 @@ def test_some_have_more_tokens_a_weight():
         other = next(two for two in below if two.name == one.name.removesuffix("-longer"))
         assert one.tokens == pytest.approx(LONGER * other.tokens, rel=0.05)
     assert len(longer) == 3
+    assert sum(one.name.endswith("-longer") for one in rungs_below(LARGE, 20.0, 4)) == 2
 
 
 def test_a_rung_as_settings_is_the_model_that_was_counted():
