@@ -71,7 +71,8 @@ def rungs_below(top: Config, times: float, n: int) -> list[Rung]:
     """The small ones, the smallest first: the largest has `times` less computation than the top.
 
     Each has as many tokens a weight as the top, and of the smallest three shapes, where that is no more computation
-    than the largest has, there is another with four times as many. Raises ConfigError for a top that is hardly larger than the smallest.
+    than the largest has, there is another with four times as many. Raises ConfigError for a top that is hardly larger
+    than the smallest.
     """
     whole = top_rung(top)
     if whole.weights < LEAST_SHARE * _smallest(top.model):
