@@ -9,6 +9,8 @@ from chainrule.cli.output import print_json, print_table, put, say
 from chainrule.config import Layer
 from chainrule.plan import (
     DEVICES,
+    LAW_FROM,
+    LAW_TO,
     ScalePlan,
     Wish,
     parameters,
@@ -116,6 +118,11 @@ def _print(found: ScalePlan) -> None:
         f"loss at the end: {found.loss.value:.3f} nats a token ({found.loss.low:.3f} to {found.loss.high:.3f}), by "
         f"{found.law.source}, for web text and a vocabulary of some 32,000"
     )
+    if not LAW_FROM <= count <= LAW_TO:
+        put(
+            f"  that law is of models of {count_text(LAW_FROM)} to {count_text(LAW_TO)} parameters: beyond them it is "
+            "a guess, and may be off by more"
+        )
     if found.placed is not None:
         _print_placed(found)
     put()

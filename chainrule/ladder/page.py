@@ -57,7 +57,15 @@ def _curves(found: Climbed) -> list[Curve]:
         said, top = found.prediction, found.top
         curves.append(Curve("the law, from the rungs to the top", _line(found)))
         half = (said.high - said.low) / 2
-        curves.append(Curve("foretold", [(top.compute, (said.high + said.low) / 2)], [half], dots=False, line=False))
+        curves.append(
+            Curve(
+                "the interval that was foretold, and its middle",
+                [(top.compute, (said.high + said.low) / 2)],
+                [half],
+                dots=False,
+                line=False,
+            )
+        )
     if found.measured is not None:
         curves.append(Curve("the top, measured", [(found.top.compute, found.measured.bits)], dots=True, line=False))
     return curves

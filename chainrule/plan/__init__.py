@@ -1,6 +1,6 @@
 """Parameters, operations, memory and time: arithmetic on a configuration, without torch."""
 
-from chainrule.plan.at_scale import ScalePlan, Wish, plan_machines
+from chainrule.plan.at_scale import LAW_FROM, LAW_TO, ScalePlan, Wish, plan_machines
 from chainrule.plan.choice import choose, with_automatic
 from chainrule.plan.cost import Machine, flops_per_token, run_tokens, tokens_per_second, training_seconds
 from chainrule.plan.count import Parameters, parameters
@@ -24,6 +24,8 @@ __all__ = [
     "DEVICES",
     "EPOCH",
     "HOFFMANN",
+    "LAW_FROM",
+    "LAW_TO",
     "MORE_MINUTES",
     "Allocation",
     "Device",

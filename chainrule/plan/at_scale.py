@@ -116,7 +116,7 @@ class ScalePlan:
             "model_flops_share": flops_per_token(model) * self.batch_tokens / step.value / peak if step else None,
             "seconds": self.seconds,
             "cost": self.cost,
-            "loss": {**vars(self.loss), "law": self.law.source},
+            "loss": {**vars(self.loss), "law": self.law.source, "within_law": LAW_FROM <= count <= LAW_TO},
             "met": self.unmet is None,
             "unmet": self.unmet,
         }

@@ -46,6 +46,12 @@ def test_more_machines_reach_more_and_cost_as_much_an_hour():
     assert many.cost == pytest.approx(8 * few.cost, rel=0.05) and few.cost == pytest.approx(8 * 24 * 2.0, rel=0.05)
 
 
+def test_a_model_that_the_law_was_not_fitted_to_is_said_to_be_one():
+    inside, outside = (plan_machines(Wish(parse_machines("8xH100"), seconds=part * DAY)) for part in (1, 0.001))
+    assert inside.figures()["loss"]["within_law"] and not outside.figures()["loss"]["within_law"]
+    assert outside.loss.high / outside.loss.value > inside.loss.high / inside.loss.value
+
+
 def test_a_given_model_learns_for_the_time():
     found = plan_machines(Wish(parse_machines("8xA100"), seconds=DAY), [preset("gpt2-355m")])
     assert found.config.model.n_layers == 24
