@@ -28,6 +28,15 @@ def parse_count(text: str | int | float) -> int:
     return int(value)
 
 
+def parse_bytes(text: str | int | float) -> int:
+    """The bytes that `text` names: `8G` and `8GB` of 1000³, `8GiB` of 1024³. Raises ConfigError for anything else."""
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([kmgt]?)(i?)b?\s*", str(text).lower())
+    if not match or (match[3] and not match[2]):
+        return parse_count(text)
+    size = (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
+    return round(Fraction(match[1]) * size)
+
+
 def parse_minutes(text: str | int | float) -> float:
     """The minutes that `text` names: `5`, `0.5`, `5m`, `5 min`, `90s`, `1h`, `1h30`, `1h 30min`, `2d`.
 

@@ -1,5 +1,6 @@
 """`chainrule plan`: what a run will need and take, before anything is trained."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -14,6 +15,7 @@ from chainrule.base import (
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, Minutes, device_setting
 from chainrule.cli.output import print_json, print_table, put, say
+from chainrule.cli.plan_at_scale import plan_at_scale, refuse_without_machines
 from chainrule.plan import (
     ForeseenRun,
     described_machine,
@@ -32,12 +34,19 @@ def plan(
     source: str | None = None,
     *,
     preset: str | None = None,
-    minutes: Minutes = None,
+    minutes: Annotated[Minutes, Parameter(name=("--minutes", "--deadline"))] = None,
     text: Annotated[str | None, Parameter(name="--text-bytes")] = None,
     device: str = "cpu",
     peak: str | None = None,
     measure: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
-    memory: str | None = None,
+    memory: Annotated[str | None, Parameter(name=("--memory", "--fit"))] = None,
+    machines: str | None = None,
+    devices: Path | None = None,
+    days: float | None = None,
+    tokens: str | None = None,
+    loss: float | None = None,
+    parallel: str | None = None,
+    simulate: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     micro_batch: int = 1,
     precision: Literal["float32", "bfloat16"] = "float32",
     as_json: AsJson = False,
@@ -49,6 +58,10 @@ def plan(
 
     - `chainrule plan --minutes 5 --measure`
     - `chainrule plan gpt2-124m --device cuda --peak 400T --memory 80G`
+    - `chainrule plan --fit 8GB --deadline 3h`
+    - `chainrule plan --machines 8xH100 --days 3`
+    - `chainrule plan --machines 64xA100 --loss 2.4 --devices prices.toml`
+    - `chainrule plan --machines 16384xH100 --tokens 8T --parallel fsdp=256,tp=8,pp=8 --simulate`
 
     Parameters
     ----------
@@ -67,7 +80,21 @@ def plan(
     measure
         Look at this machine and measure its peak, as a run does.
     memory
-        Memory of the device in bytes, such as 8G (of 1000³); by default this machine's.
+        Memory of the device that may be filled, such as 8G or 8GB (of 1000³) or 8GiB; by default this machine's.
+    machines
+        Devices by data sheet, such as 8xH100: model, tokens, batch, rate, layout, memory, time and loss of a run there.
+    devices
+        A TOML file with prices an hour, and devices of one's own: [devices.H100] and price = 2.5 below it.
+    days
+        The time of a run on machines; --deadline 36h says the same.
+    tokens
+        Tokens that it learns from, such as 300B; the model's size follows, where none is given.
+    loss
+        The loss that it should come to, in nats a token: what that needs.
+    parallel
+        The layout, such as fsdp=8,tp=2,pp=2; without it the quickest that fits.
+    simulate
+        Shard one rank of each kind by torch, over a group that sends nothing: what it holds, and what it sends.
     micro_batch
         Windows of one forward pass.
     precision
@@ -75,6 +102,24 @@ def plan(
     """
     if micro_batch < 1:
         raise ConfigError(f"micro_batch={micro_batch} trains nothing; use at least 1")
+    if machines is not None:
+        given = [*given_layers(source, preset), *([layer] if (layer := flag_layer(flags)).values else [])]
+        return plan_at_scale(
+            given,
+            machines=machines,
+            devices=devices,
+            minutes=_time(minutes, days),
+            tokens=tokens,
+            loss=loss,
+            text=text,
+            fit=memory,
+            parallel=parallel,
+            simulated=simulate,
+            as_json=as_json,
+        )
+    refuse_without_machines(
+        devices=devices, days=days, tokens=tokens, loss=loss, parallel=parallel, simulate=simulate or None
+    )
     machine, found = described_machine(device, peak, memory), None
     if measure:
         from chainrule.device import look_at_machine, machine_table
@@ -101,6 +146,13 @@ def plan(
     if run.misfit:
         say(f"chainrule: {run.misfit}")
     return 2 if run.misfit else 0
+
+
+def _time(minutes: float | None, days: float | None) -> float | None:
+    """Minutes, however they were given."""
+    if minutes is not None and days is not None:
+        raise ConfigError("--days and --minutes (or --deadline) both say how long; give one of them")
+    return minutes if days is None else 24 * 60 * days
 
 
 def _print(run: ForeseenRun, *, assumed: bool) -> None:

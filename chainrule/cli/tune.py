@@ -78,7 +78,7 @@ def tune(
         from chainrule.tune import resume_tune
 
         return _shown(
-            lambda: resume_tune(place, minutes=minutes, watch=_Lines(), tell=say, begun=begun),
+            lambda: resume_tune(place, minutes=minutes, watch=Lines(), tell=say, begun=begun),
             place,
             show_page=show_page,
             as_json=as_json,
@@ -96,7 +96,7 @@ def tune(
     place = new_run(name, runs_folder, texts, suffix="-tune").path
     given = 20.0 if minutes is None else minutes
     return _shown(
-        lambda: search(layers, place, minutes=given, target_minutes=target, watch=_Lines(), tell=say, begun=begun),
+        lambda: search(layers, place, minutes=given, target_minutes=target, watch=Lines(), tell=say, begun=begun),
         place,
         show_page=show_page,
         as_json=as_json,
@@ -142,7 +142,7 @@ def _shown(search: Callable[[], "Tuned"], place: Path, *, show_page: bool, as_js
     return 0
 
 
-class _Lines:
+class Lines:
     """What is worth a line of a search's trainings: a full disk, the preparation, and that a long trial goes on."""
 
     def __init__(self) -> None:

@@ -25,6 +25,7 @@ VERBS = {
     "quickstart": "Train a small GPT in five minutes on a text that is at hand, and show it.",
     "pretrain": "Train a language model on your text.",
     "tune": "Look for a better learning rate and batch by short trainings.",
+    "ladder": "Foretell a larger model from small ones on your text, and train it to see.",
     "finetune": "Teach a trained model by your own examples.",
     "prepare": "Read and tokenize a text once, for all runs on it.",
     "generate": "Let a model write.",

@@ -19,6 +19,8 @@ STYLES = {"train": "cyan", "held-out": "magenta", "": ""}
 LABEL_WIDTH = 6
 LEAST_WITH_AXIS = 6
 FIGURE_WIDTH = 19
+# What is expected at the end is said where a bar of so many characters is left beside it.
+LEAST_BAR = 24
 
 
 def frame(state: PanelState, console: Console, height: int | None = None) -> RenderableType:
@@ -119,6 +121,9 @@ def _bar(state: PanelState, width: int) -> Text:
         words = [one_line(state.phase, 40)]
     elif left is not None:
         words.append(f"{duration_text(left)} left" if left > 0 else f"in {duration_text(taken)}")
+        told = state.expected.text()
+        if told and left > 0 and len("  ".join(words)) + len(told) + LEAST_BAR < width:
+            words.append(f"loss {told}")
     after = "  " + "  ".join(words)
     cells = max(4, width - len(after))
     full = min(cells, round(cells * done))

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from chainrule.base import bytes_text, duration_text
 from chainrule.panel.blocks import headline, measured, sentences, what_next
+from chainrule.panel.expected import Expected
 from chainrule.run import (
     EvalRow,
     Plan,
@@ -42,10 +43,12 @@ class PlainLog:
         self.steps = 0
         self.phases: dict[str, int] = {}
         self.run: str | None = None
+        self.expected = Expected()
 
     def show(self, record: Record) -> None:
         """Writes the line or lines of one record, when it is worth one."""
         again = isinstance(record, Plan) and bool(self.steps)
+        self.expected.feed(record)
         match record:
             case Plan():
                 self._plan(record)
@@ -91,11 +94,13 @@ class PlainLog:
         due = step <= 3 or step % self.stride == 0 or step == self.steps
         if not due and self.clock() - self.spoke < EVERY_SECONDS:
             return
-        left = row.seconds_left
+        left, told = row.seconds_left, self.expected.text()
         self.write(
             f"step {step}/{self.steps or '?'} loss {number(row.loss, 4)} lr {rate(row.lr)} "
             f"norm {number(row.grad_norm, 2)} {count(row.tokens_per_second)} tokens/s "
-            f"{percent(row.peak_share)} of peak" + (f", {duration_text(left)} left" if left is not None else "")
+            f"{percent(row.peak_share)} of peak"
+            + (f", {duration_text(left)} left" if left is not None else "")
+            + (f", loss {told}" if told and step < self.steps else "")
         )
 
     def _eval(self, row: EvalRow) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chainrule.panel.curve import Series
+from chainrule.panel.expected import Expected
 from chainrule.run import EvalRow, Plan, Progress, Record, Replanned, RunFolder, Sample, Summary, TrainRow, rows_of
 
 
@@ -19,10 +20,12 @@ class PanelState:
     samples: dict[str, str] = field(default_factory=dict)
     samples_step: int = -1
     phase: str = ""
+    expected: Expected = field(default_factory=Expected)
 
     def feed(self, record: Record) -> None:
         """Takes in a plan, a row of figures, a sample or a progress; others do not concern the panel."""
         self.phase = f"{record.phase} …" if isinstance(record, Progress) else ""
+        self.expected.feed(record)
         match record:
             case Plan():
                 self.plan = record
@@ -56,7 +59,8 @@ class PanelState:
 
 def state_of(run: RunFolder, plan: Plan, until_step: int | None = None) -> PanelState:
     """The panel's state as it stood at `until_step` (the end without it), read from the run's files."""
-    state = PanelState(plan)
+    state = PanelState()
+    state.feed(plan)
     for row in _rows(run):
         if until_step is None or row.step <= until_step:
             state.feed(row)

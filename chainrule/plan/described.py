@@ -1,6 +1,6 @@
 """A machine in words, and the parts of a model."""
 
-from chainrule.base import DeviceError, parse_count, usable_cores, usable_memory
+from chainrule.base import DeviceError, parse_bytes, parse_count, usable_cores, usable_memory
 from chainrule.config import Resolved
 from chainrule.plan.cost import Machine
 from chainrule.plan.count import parameters
@@ -21,7 +21,7 @@ def described_machine(device: str, peak: str | None, memory: str | None) -> Mach
     own_memory = usable_memory() if family != "cuda" else ASSUMED_GPU_MEMORY
     return Machine(
         cores=cores,
-        memory_bytes=parse_count(memory) if memory else own_memory,
+        memory_bytes=parse_bytes(memory) if memory else own_memory,
         peak_flops=float(parse_count(peak)) if peak else peak_flops,
         device=device,
     )

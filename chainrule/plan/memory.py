@@ -95,8 +95,8 @@ def memory_bytes(
     tokens = micro_batch * model.context_length
     many = tokens * model.vocab_size > LOGITS_AT_ONCE
     kept = 0 if not bf16 else 1 if device == "cpu" and processor_class().attends_by_products else 2
-    activations = tokens * _bytes_per_token(model, kept, int(bf16), recompute=recompute, scores=device == "cpu")
-    logits = _logits_bytes(model, tokens, int(bf16))
+    activations = tokens * bytes_kept(model, kept, int(bf16), recompute=recompute, scores=device == "cpu")
+    logits = logits_bytes(model, tokens, int(bf16))
     if learning is not None:
         head = update = 0
         gradients, optimizer = 4 * learning, row.state_bytes(0, learning)
@@ -147,7 +147,8 @@ def check_memory(config: Config, machine: Machine, precision: str = "float32", l
     )
 
 
-def _bytes_per_token(model: ModelConfig, kept: int, ends: int, *, recompute: bool, scores: bool) -> int:
+def bytes_kept(model: ModelConfig, kept: int, ends: int, *, recompute: bool, scores: bool) -> int:
+    """What the backward pass keeps of a token; `kept` and `ends` choose the columns of the tables above."""
     dropout = model.drop_rate > 0
     layer = model.emb_dim * (ARCHITECTURES[model.architecture].stream_bytes[kept] + dropout * STREAM_DROPOUT[kept])
     layer += model.hidden_dim * HIDDEN[model.activation][kept]
@@ -158,8 +159,8 @@ def _bytes_per_token(model: ModelConfig, kept: int, ends: int, *, recompute: boo
     return layers + model.emb_dim * ENDS[ends]
 
 
-def _logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:
-    """Logits and what is made of them; in portions, besides, the gradient of the stream."""
+def logits_bytes(model: ModelConfig, tokens: int, column: int) -> int:
+    """Bytes of logits and what is made of them; in portions, besides, the gradient of the stream."""
     if tokens * model.vocab_size <= LOGITS_AT_ONCE:
         return tokens * model.vocab_size * LOGITS[column]
     return LOGITS_AT_ONCE * PORTION_LOGITS[column] + 4 * model.emb_dim * tokens

@@ -1,9 +1,29 @@
-"""What a run of twice the length would have come to: an extrapolation of its own curve, and said to be one."""
+"""What was expected of a run's end on its way, and what a run of twice the length would have come to."""
 
 from chainrule.base import ChainruleError
 from chainrule.config import load_toml, resolve
-from chainrule.plan import foretell
+from chainrule.plan import expected_on_the_way, foretell
 from chainrule.run import Facts, sealed_path
+
+
+def on_the_way(facts: Facts) -> str | None:
+    """What was expected at the end after a fifth and a half of the way, held against the last look; None where nothing.
+
+    It is worked out again from the looks, which is what the live line told.
+    """
+    looks = [(row.tokens, row.val_loss) for row in facts.looks if row.val_loss]
+    tokens = facts.summary.tokens
+    if facts.status != "finished" or not tokens or facts.tuning or not looks or looks[-1][0] < tokens:
+        return None
+    end, told = looks[-1][1], []
+    for place, expected in expected_on_the_way(looks, tokens):
+        held = "inside" if expected.low <= end <= expected.high else "outside"
+        told.append(
+            f"at {place:.0%} of the way {expected.value:.3f} ({expected.low:.3f} to {expected.high:.3f}): {held}"
+        )
+    if not told:
+        return None
+    return f"The last look has a loss of {end:.3f}. Expected was, by the looks until then, {'; '.join(told)}."
 
 
 def twice(facts: Facts) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chainrule.report.earlier import Earlier
-from chainrule.report.foretold import twice
+from chainrule.report.foretold import on_the_way, twice
 from chainrule.run import Facts
 from chainrule.show import Html, join, tag
 from chainrule.verdict import findings
@@ -32,7 +32,7 @@ def loss_unit(facts: Facts) -> str:
 def learning(facts: Facts, before: Sequence[Earlier] = ()) -> Html:
     """Findings and charts; the charts are drawn by the page's script from the figures in the page."""
     found = [tag("li", tag("b", MARKS[f.mark], class_=f.mark), tag("span", f.text)) for f in findings(facts)]
-    if said := twice(facts):
+    for said in filter(None, (on_the_way(facts), twice(facts))):
         found.append(tag("li", tag("b", MARKS["note"], class_="note"), tag("span", said)))
     axes = [("step", "Steps"), ("tokens", "Tokens"), ("seconds", "Time")]
     scales = [("zoom", "Zoom"), ("all", "All"), ("log", "Log")]

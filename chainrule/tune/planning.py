@@ -12,8 +12,8 @@ from chainrule.plan import checkpoint_bytes
 from chainrule.run import TrainRow, rows_of
 from chainrule.train import prepare_text
 from chainrule.tune.range_test import HIGHEST, STEPS, read_range_test
-from chainrule.tune.short_training import OutOfTimeError, Search, short_training
 from chainrule.tune.state import State, default_of, values_of, write_state
+from chainrule.tune.trainings import OutOfTimeError, Search, short_training
 from chainrule.tune.trials import SEARCH_SEED, Bounds, Setting, halved
 
 # Trials of rates and of batches, and pairs of fresh seeds; the first that the time has room for. With two pairs only a

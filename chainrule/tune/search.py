@@ -14,8 +14,8 @@ from chainrule.train import Watch, silent
 from chainrule.tune.noise import measure_noise
 from chainrule.tune.outcome import Tuned, outcome_of, setting_text, trial_text
 from chainrule.tune.planning import plan_search, prepare_search, worthwhile_batches
-from chainrule.tune.short_training import OutOfTimeError, Search, Tell, short_training
 from chainrule.tune.state import NoiseFigures, State, TuneFolder, asked, default_of, read_state, values_of, write_state
+from chainrule.tune.trainings import OutOfTimeError, Search, Tell, short_training
 from chainrule.tune.trials import SEARCH_SEED, Bounds, Setting, Trial, next_trial
 
 DEFAULT_MINUTES, DEFAULT_TARGET = 20.0, 15.0

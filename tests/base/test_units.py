@@ -9,6 +9,7 @@ from chainrule.base import (
     bytes_text,
     count_text,
     duration_text,
+    parse_bytes,
     parse_count,
     parse_minutes,
     ratio_text,
@@ -126,3 +127,17 @@ def test_a_speed_is_told_from_the_side_from_which_it_can_be_read():
         "2.1 times as fast as float32",
         "60 times as fast as float32",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [("8G", 8 * 10**9), ("8GB", 8 * 10**9), ("8 GiB", 8 * 2**30), ("1.5MiB", 1536 * 1024), ("500", 500), ("500B", 500)],
+)
+def test_bytes_are_read_in_both_units(text, n_bytes):
+    assert parse_bytes(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["8 parsecs", "GB", "", "-1GB", "8GBB", "1e400GiB"])
+def test_what_is_no_number_of_bytes_is_refused(text):
+    with pytest.raises(ConfigError):
+        parse_bytes(text)

@@ -11,12 +11,12 @@ from small_disk import SmallDisk
 
 from chainrule.base import FLOOR_BYTES, ConfigError, DiskError, RunError
 from chainrule.cli import main
-from chainrule.cli.tune import _Lines
+from chainrule.cli.tune import Lines
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.run import Event, RunFolder, TrainRow, read_rows
 from chainrule.train import pretrain
 from chainrule.tune import planning, resume_tune, trials, tune
-from chainrule.tune.short_training import Search
+from chainrule.tune.trainings import Search
 
 pytestmark = pytest.mark.xdist_group("tuned")
 
@@ -166,7 +166,7 @@ def test_a_search_without_room_for_its_trials_is_refused_before_the_first_and_le
 
 
 def test_the_command_says_that_a_trial_waits_for_room_and_not_each_event_of_its_journal(capsys):
-    heard = _Lines()
+    heard = Lines()
     heard(Event("the disk is full; the run waits"))
     heard(Event("started: 12 steps", time="2026-01-01T00:00:00"))
     assert capsys.readouterr().err == "  the disk is full; the run waits\n"

@@ -30,7 +30,7 @@ export function Top({ line, run, silent }: { line: Line | undefined; run: Run; s
           <Tile
             name="expected at the end"
             value={end ? figure(end.value) : "–"}
-            note={end ? `${figure(end.low)} to ${figure(end.high)}${head.ends.bits ? "" : ", loss"}` : "said after four looks, from a quarter on"}
+            note={end ? `${figure(end.low)} to ${figure(end.high)}${head.ends.bits ? "" : ", loss"}` : "said after three looks, from a fifth on"}
           />
         ) : (
           <Tile name="tokens" value={last?.tokens ? compact(last.tokens) : "–"} note={`${count(step)} steps`} />
