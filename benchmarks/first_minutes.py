@@ -19,7 +19,7 @@ from typing import Any
 from about import print_about
 
 SAMPLES = ("known_words", "repeated_runs", "with_an_end")
-NAMES = ("unigram", "bigram", "gzip", "xz", "xz_seen")
+NAMES = ("unigram", "bigram", "fivegram", "gzip", "xz", "xz_seen")
 
 
 def watched(folder: Path, options: argparse.Namespace, seed: int) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from chainrule.data import TokenStore
 from chainrule.evaluate.bounded import as_much_as, doubled
+from chainrule.evaluate.ngrams import LONGEST, Ids, NgramCounts
 from chainrule.tokenizer import Tokenizer
 
-Ids = NDArray[np.int64]
 PIECES = 32
 DECODED_AT_ONCE = 2**18
 SQUEEZED_AT_ONCE = 2**16
@@ -24,10 +24,11 @@ WINDOW_BYTES = 64 * 2**20  # the dictionary of xz -9: farther back it sees nothi
 
 
 class Baselines(TypedDict):
-    """Bits per held-out byte of five baselines (less is better), and how much text they were given."""
+    """Bits per held-out byte of six baselines (less is better), and how much text they were given."""
 
     unigram: float
     bigram: float
+    fivegram: float
     gzip: float
     xz: float
     xz_seen: float
@@ -56,12 +57,12 @@ def baselines(
     max_bytes: int = MOST_BYTES,
     check: Callable[[], None] = lambda: None,
 ) -> Baselines:
-    """Measures all five on the held-out text; compressors run on two threads (they leave Python's lock).
+    """Measures all six on the held-out text; compressors run on two threads (they leave Python's lock).
 
-    unigram and bigram are counted on the training tokens (end-of-text among them), smoothed so that what was never seen
-    costs a finite number of bits. gzip -9 and xz -9e compress the held-out bytes alone; xz_seen is what xz needs for
-    them after the training text: size(train + held-out) - size(train). The compressors are not charged for document
-    ends, the counts are.
+    unigram, bigram and fivegram are counted on the training tokens (end-of-text among them), smoothed so that what was
+    never seen costs a finite number of bits. gzip -9 and xz -9e compress the held-out bytes alone; xz_seen is what xz
+    needs for them after the training text: size(train + held-out) - size(train). The compressors are not charged for
+    document ends, the counts are.
 
     Of a training text larger than `max_bytes`, and of a held-out text larger than a quarter of it, evenly spread pieces
     that make up this size are used; `whole` is then False. `check` is called now and then, and may raise to stop.
@@ -78,7 +79,8 @@ def baselines(
         scale = 1 / max(1, len(text))
         return Baselines(
             unigram=sum(_bits(counts.unigram(piece)) for piece in held_out) * scale,
-            bigram=sum(_bits(counts.bigram(piece)) for piece in held_out) * scale,
+            bigram=sum(_bits(counts.after(piece, 2)) for piece in held_out) * scale,
+            fivegram=sum(_bits(counts.after(piece, LONGEST)) for piece in held_out) * scale,
             gzip=gzipped.result() * 8 * scale,
             xz=alone.result() * 8 * scale,
             xz_seen=(after_training.result() - training.result()) * 8 * scale,
@@ -86,48 +88,6 @@ def baselines(
             held_out_bytes=len(text),
             whole=seen_whole and held_out_whole,
         )
-
-
-class NgramCounts:
-    """Counts of single tokens and of pairs, and the smoothed probabilities that follow from them.
-
-    unigram: add one, (c(w) + 1) / (N + V). bigram: Witten and Bell's interpolation,
-    (c(v, w) + t(v) p(w)) / (c(v) + t(v)), where t(v) is the number of different tokens that were seen after v.
-    """
-
-    def __init__(self, pieces: list[Ids], vocab_size: int) -> None:
-        self.vocab_size = vocab_size
-        counts = sum((np.bincount(ids, minlength=vocab_size) for ids in pieces), np.zeros(vocab_size, np.int64))
-        self.probability = (counts + 1) / (counts.sum() + vocab_size)
-        pairs = [self._pairs(ids) for ids in pieces if len(ids) > 1] or [np.zeros(0, np.int64)]
-        self.seen_pairs, self.pair_counts = np.unique(np.concatenate(pairs), return_counts=True)
-        first = self.seen_pairs // vocab_size
-        self.followers = np.bincount(first, minlength=vocab_size)
-        self.followed = np.bincount(first, weights=self.pair_counts, minlength=vocab_size)
-
-    def unigram(self, ids: Ids) -> NDArray[np.float64]:
-        """Probability of each token."""
-        return self.probability[ids]
-
-    def bigram(self, ids: Ids) -> NDArray[np.float64]:
-        """Probability of each token after the one before it; the first token's is its unigram probability."""
-        probability = self.unigram(ids)
-        before = ids[:-1]
-        followers, followed = self.followers[before], self.followed[before]
-        known = followed > 0
-        mixed = (self._count(ids) + followers * probability[1:])[known] / (followed + followers)[known]
-        probability[1:][known] = mixed
-        return probability
-
-    def _pairs(self, ids: Ids) -> Ids:
-        return ids[:-1] * self.vocab_size + ids[1:]
-
-    def _count(self, ids: Ids) -> Ids:
-        pairs = self._pairs(ids)
-        if not len(self.seen_pairs):
-            return np.zeros_like(pairs)
-        place = np.minimum(np.searchsorted(self.seen_pairs, pairs), len(self.seen_pairs) - 1)
-        return np.where(self.seen_pairs[place] == pairs, self.pair_counts[place], 0)
 
 
 def _pieces(store: TokenStore, tokenizer: Tokenizer, max_bytes: int) -> tuple[list[Ids], bool]:

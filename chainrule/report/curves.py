@@ -115,14 +115,15 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _loss_lines(facts: Facts) -> list[tuple[str, float]]:
-    """The loss of guessing, and of the counts of single tokens and pairs, in the chart's nats per token."""
+    """The loss of guessing, and of counts of one, two and five tokens, in the chart's nats per token."""
     lines = []
     vocab_size = facts.manifest.vocab_size or 0
     if vocab_size > 1:
         lines.append(("guessing", math.log(vocab_size)))
     if facts.held_out_loss and facts.bits_per_byte:
         nats_per_bit = facts.held_out_loss / facts.bits_per_byte  # ln 2 × bytes per token of the held-out text
-        counted = (("unigram", facts.baselines.unigram), ("bigram", facts.baselines.bigram))
+        found = facts.baselines
+        counted = (("unigram", found.unigram), ("bigram", found.bigram), ("5-gram", found.fivegram))
         lines += [(name, bits * nats_per_bit) for name, bits in counted if bits]
     return lines
 

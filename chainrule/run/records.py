@@ -567,6 +567,7 @@ class Baselines(Record):
 
     unigram: float | None = None
     bigram: float | None = None
+    fivegram: float | None = None
     gzip: float | None = None
     xz: float | None = None
     xz_seen: float | None = None

@@ -10,6 +10,7 @@ from chainrule.run import Ancestor, Baselines, DataReport, Removed, Summary, Tas
 BASELINE_NAMES = {
     "unigram": "counting tokens",
     "bigram": "counting pairs of tokens",
+    "fivegram": "counting runs of five tokens",
     "gzip": "gzip -9",
     "xz": "xz -9e",
     "xz_seen": "xz that has seen the training text",

@@ -9,7 +9,8 @@ import pytest
 
 from chainrule.data import TokenStore
 from chainrule.data.mapped import Shard
-from chainrule.evaluate.measured_baselines import NgramCounts, baselines
+from chainrule.evaluate.measured_baselines import baselines
+from chainrule.evaluate.ngrams import NgramCounts
 from chainrule.tokenizer.train import byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
@@ -43,7 +44,7 @@ def test_probabilities_of_tokens_sum_to_one():
 @pytest.mark.parametrize("before", range(5))
 def test_probabilities_after_each_token_sum_to_one(before):
     counts = NgramCounts([np.array([0, 1, 1, 2, 0, 1]), np.array([3, 0])], vocab_size=5)
-    after = [counts.bigram(np.array([before, token]))[1] for token in range(5)]
+    after = [counts.after(np.array([before, token]), 2)[1] for token in range(5)]
     assert sum(after) == pytest.approx(1)
     assert min(after) > 0
 
@@ -59,12 +60,40 @@ def test_bigram_probabilities_are_witten_and_bells():
     for v, w, p in zip(asked[:-1], asked[1:], unigram[1:], strict=True):
         seen = firsts[v] + followers[v]
         by_hand.append((pairs[v, w] + followers[v] * p) / seen if seen else p)
-    assert counts.bigram(asked) == pytest.approx(by_hand)
+    assert counts.after(asked, 2) == pytest.approx(by_hand)
 
 
-def test_pairs_across_pieces_are_not_counted():
-    joined, apart = NgramCounts([np.array([0, 1, 2])], 3), NgramCounts([np.array([0, 1]), np.array([2])], 3)
-    assert (joined.followed.sum(), apart.followed.sum()) == (2, 1)
+def five_by_hand(ids, asked, vocab_size):
+    """Witten and Bell's recursion, term by term, over runs of up to five tokens."""
+
+    def probability(before, token):
+        if len(before) == 0:
+            return (ids.count(token) + 1) / (len(ids) + vocab_size)
+        lower, width = probability(before[1:], token), len(before)
+        after = [ids[i + width] for i in range(len(ids) - width) if ids[i : i + width] == before]
+        seen = len(after) + len(set(after))
+        return (after.count(token) + len(set(after)) * lower) / seen if seen else lower
+
+    return [probability(asked[max(0, i - 4) : i], token) for i, token in enumerate(asked)]
+
+
+def test_five_token_probabilities_are_witten_and_bells():
+    ids, asked = (np.random.default_rng(seed).integers(0, 3, n).tolist() for seed, n in ((0, 300), (1, 120)))
+    asked += [5, 0, 1, 2, 0, 1]  # a token that was never seen, and what follows it
+    found = NgramCounts([np.array(ids)], vocab_size=6).after(np.array(asked), 5)
+    assert found == pytest.approx(five_by_hand(ids, asked, 6))
+
+
+def test_probabilities_after_four_tokens_sum_to_one():
+    counts = NgramCounts([np.random.default_rng(0).integers(0, 4, 400)], vocab_size=5)
+    after = [counts.after(np.array([0, 1, 2, 3, token]), 5)[-1] for token in range(5)]
+    assert sum(after) == pytest.approx(1)
+
+
+def test_runs_across_pieces_are_not_counted():
+    joined, apart = NgramCounts([np.arange(6)], 6), NgramCounts([np.arange(2), np.arange(2, 6), np.array([], int)], 6)
+    assert [int(runs.counts.sum()) for runs in joined.runs] == [5, 4, 3, 2]
+    assert [int(runs.counts.sum()) for runs in apart.runs] == [4, 2, 1, 0]
 
 
 def test_compressors_get_the_documents_bytes_without_end_of_text(measured):
@@ -80,7 +109,7 @@ def test_compressors_get_the_documents_bytes_without_end_of_text(measured):
 
 
 def test_more_knowledge_costs_fewer_bits(measured):
-    assert measured["bigram"] < measured["unigram"] < 8
+    assert measured["fivegram"] < measured["bigram"] < measured["unigram"] < 8
     assert measured["xz_seen"] < measured["xz"]
     assert measured["whole"] is True
 
@@ -94,7 +123,7 @@ def test_ngram_bits_count_every_token_and_are_paid_for_by_bytes():
 
 def test_unseen_tokens_cost_finite_bits():
     measured = baselines(store_of(b"aaaa"), store_of(b"xyz"), TOKENIZER)
-    assert all(math.isfinite(measured[name]) for name in ("unigram", "bigram", "gzip", "xz", "xz_seen"))
+    assert all(math.isfinite(measured[name]) for name in ("unigram", "bigram", "fivegram", "gzip", "xz", "xz_seen"))
 
 
 def test_a_large_text_is_measured_on_spread_pieces_and_says_so():

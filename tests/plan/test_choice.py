@@ -126,3 +126,14 @@ def test_the_layer_stands_between_preset_and_file():
     layers = [preset("cpu-tiny"), Layer("my.toml", {}), Layer("flag", {})]
     order = [layer.source for layer in with_automatic(layers, Layer("automatic", {}))]
     assert order == ["preset cpu-tiny", "automatic", "my.toml", "flag"]
+
+
+def test_muon_remembers_a_fortieth_of_the_run_and_a_flag_wins():
+    def momentum(n, *layers):
+        given = [*layers, Layer("flag", {"training": {"steps": n}})]
+        return chosen(minutes=None, layers=given).config.optimizer.momentum
+
+    assert [momentum(n) for n in (50, 200, 400, 800, 10**6)] == [0.8, 0.8, 0.9, 0.95, 0.95]
+    assert momentum(200, preset("cpu-tiny")) == 0.8
+    assert momentum(200, preset("gpt2-124m")) == 0.95  # AdamW has no such memory: the setting stays as it is
+    assert momentum(200, Layer("flag", {"optimizer": {"momentum": 0.7}})) == 0.7

@@ -41,3 +41,4 @@ def test_counts_stand_in_the_loss_chart_at_their_own_nats_per_token(finished):
     assert lines["guessing"] == pytest.approx(math.log(facts.manifest.vocab_size))
     nats_per_bit = facts.summary.val_loss / facts.summary.val_bits_per_byte
     assert lines["bigram"] == pytest.approx(facts.baselines.bigram * nats_per_bit)
+    assert lines["5-gram"] == pytest.approx(facts.baselines.fivegram * nats_per_bit)

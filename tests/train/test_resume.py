@@ -73,7 +73,7 @@ def test_an_edited_config_is_held_against_the_checkpoints_copy(make):
     run, straight = make("run"), make("straight", None)
     whole = (run / "config.toml").read_text()
     for old, new, told in (
-        ("momentum = 0.95", "momentum = 0.9", r"optimizer\.momentum from 0\.95 to 0\.9"),
+        ("momentum = 0.8", "momentum = 0.9", r"optimizer\.momentum from 0\.8 to 0\.9"),
         ("seed = 0", "seed = 1", r"training\.seed from 0 to 1"),
     ):
         assert old in whole
