@@ -49,4 +49,5 @@ def own_scoring(run: RunFolder) -> tuple[Scoring, Summary]:
         precision="bfloat16" if config.machine.precision == "bfloat16" else "float32",
         documents=not config.text.cross_documents,
         threads=config.machine.threads,
+        kernels=config.machine.kernels,
     ), summary

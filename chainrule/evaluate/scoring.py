@@ -15,6 +15,7 @@ from chainrule.checkpoint import OpenedModel
 from chainrule.data import TokenStore
 from chainrule.evaluate.places import PlaceTally
 from chainrule.evaluate.windows import Windows, windows_of
+from chainrule.kernels import use_kernels
 from chainrule.model import GPT, IGNORED, evaluating
 
 
@@ -60,8 +61,8 @@ class Scoring:
     smaller stride gives each token at least context_length - stride tokens to look back on, and costs context_length /
     stride times as much. `max_tokens` takes that many, rounded to windows, from windows spread evenly over the text.
     `precision` is the number format of matrix products, float32 or bfloat16. `documents` keeps attention inside a
-    document. `threads` are the processor's; 0 is whatever torch has. Windows are as long as the context, or `window`
-    where that is shorter.
+    document. `threads` are the processor's; 0 is whatever torch has. `kernels` are ours ("auto") where they can be had,
+    or torch's ("off"). Windows are as long as the context, or `window` where that is shorter.
     """
 
     max_tokens: int | None = None
@@ -70,6 +71,7 @@ class Scoring:
     precision: str = "float32"
     documents: bool = False
     threads: int = 0
+    kernels: str = "off"
     window: int | None = None
 
     @property
@@ -78,9 +80,11 @@ class Scoring:
         return torch.bfloat16 if self.precision == "bfloat16" else None
 
     def of(self, opened: OpenedModel, store: TokenStore) -> Scores:
-        """The model's scores on the store; torch's number of threads is left at `threads`."""
-        if self.threads and opened.model.token_embedding.weight.device.type == "cpu":
+        """The model's scores on the store; threads and kernels are left as they are here."""
+        on_cpu = opened.model.token_embedding.weight.device.type == "cpu"
+        if self.threads and on_cpu:
             torch.set_num_threads(self.threads)
+        use_kernels(self.kernels if on_cpu else "off")
         return score(opened.model, store, opened.tokenizer.byte_lengths, self)
 
     def row(self) -> dict[str, Any]:

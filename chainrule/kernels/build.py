@@ -74,7 +74,9 @@ def _compiler(environment: Mapping[str, str]) -> str:
 
 def _run(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", timeout=PATIENCE_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as fault:
         raise DeviceError(f"{command[0]} does not run: {fault}") from None
     if done.returncode:

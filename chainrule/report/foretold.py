@@ -18,12 +18,15 @@ def on_the_way(facts: Facts) -> str | None:
     end, told = looks[-1][1], []
     for place, expected in expected_on_the_way(looks, tokens):
         held = "inside" if expected.low <= end <= expected.high else "outside"
+        # By how much and not to what: of the end a page has one figure, that of all held-out text.
+        apart = f"{abs(end - expected.value):.3f} {'lower' if end < expected.value else 'higher'}"
         told.append(
-            f"at {place:.0%} of the way {expected.value:.3f} ({expected.low:.3f} to {expected.high:.3f}): {held}"
+            f"at {place:.0%} of the way {expected.value:.3f} ({expected.low:.3f} to {expected.high:.3f}), and it came "
+            f"{apart}: {held}"
         )
     if not told:
         return None
-    return f"The last look has a loss of {end:.3f}. Expected was, by the looks until then, {'; '.join(told)}."
+    return f"The loss that was expected of the last look, by those until then: {'; '.join(told)}."
 
 
 def twice(facts: Facts) -> str | None:

@@ -613,6 +613,7 @@ class Scored(Record):
     precision: str
     documents: bool
     threads: int = 0
+    kernels: str = "off"
     window: int | None = None
     """Tokens of a window, where that is not the context."""
     max_tokens: int | None = None

@@ -113,6 +113,7 @@ def own_scoring(session: Session, *, max_tokens: int | None = None, stride: int 
         precision=session.facts.precision,
         documents=not session.config.text.cross_documents,
         threads=session.facts.threads,
+        kernels="off" if session.facts.kernels in (None, "torch") else "auto",
         window=length if length < session.config.model.context_length else None,
     )
 

@@ -16,7 +16,7 @@ from chainrule.tokenizer import load_tokenizer
 def test_a_configuration_of_a_megabyte_is_not_parsed(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("[[a]]\n" * 400_000)
-    with pytest.raises(ChainruleError, match=r"longer than 1.0 MiB"):
+    with pytest.raises(ChainruleError, match=r"longer than 512.0 KiB"):
         load_toml(path)
 
 

@@ -1,5 +1,6 @@
 """The report holds what was expected on the way against what came."""
 
+import re
 from dataclasses import replace
 
 from chainrule.report import write_report
@@ -10,8 +11,10 @@ from chainrule.run import read_facts
 def test_what_was_expected_stands_beside_the_last_look(finished):
     facts = read_facts(finished)
     said = on_the_way(facts)
-    last = facts.looks[-1]
-    assert said and said.startswith(f"The last look has a loss of {last.val_loss:.3f}.")
+    found = re.search(r"at 50% of the way ([\d.]+) .* and it came ([\d.]+) (lower|higher)", said or "")
+    assert said and found, said
+    came = float(found[1]) + (-1 if found[3] == "lower" else 1) * float(found[2])
+    assert abs(came - facts.looks[-1].val_loss) < 2e-3
     # Its looks are far apart: a fifth of the way on there were too few.
     assert "at 50% of the way" in said and said.count("inside") + said.count("outside") == said.count("of the way")
     assert said in write_report(finished).read_text("utf-8").replace("&#x27;", "'")
