@@ -17,6 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+# Before torch is loaded: one thread, so that a fork loses none.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from about import print_about
 from bomb_files import Bomb
 from bomb_table import BOMBS
