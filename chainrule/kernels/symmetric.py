@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from chainrule.base import DeviceError
 from chainrule.kernels.fused import native, usable
 
 # Sides of a matrix from which on threads share it: by the size alone, so that no bit depends on how many there are.
@@ -80,3 +81,25 @@ def by_torch(
     if c:
         out.diagonal(dim1=1, dim2=2).add_(c)
     return out
+
+
+def trial(generator: torch.Generator) -> None:
+    """Raises DeviceError when the library computes other numbers than torch: sides that are no whole tiles, and long."""
+    x = torch.randn(2, 37, 300, generator=generator)
+    add = x @ x.mT
+    ours = symmetric_products(x, x.mT, torch.empty_like(add), add, (0.5, 2.0, 3.0))
+    theirs = by_torch(x, x.mT, torch.empty_like(add), add, (0.5, 2.0, 3.0))
+    step, least = (3.4, -4.8, 2.1), (1e-12, 1e-6)
+    factor = short_side_factors(x, [step, step], least)  # None where threads share a matrix
+    square = add / add.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    bound = torch.linalg.matrix_norm(square @ square).sqrt()[:, None, None]
+    scale = (bound * add.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]).rsqrt()
+    # What two of these polynomials of G, each of what the one before leaves, come to.
+    a, b, c = step
+    one, square = torch.eye(37), square / bound
+    first = a * one + b * square + c * square @ square
+    square = first @ square @ first
+    wanted = (a * one + b * square + c * square @ square) @ first * scale
+    for mine, other in ((ours, theirs), (wanted if factor is None else factor, wanted)):
+        if not torch.allclose(mine, other, rtol=1e-3, atol=1e-4 * other.abs().max().item()):
+            raise DeviceError("products of symmetric matrices as they were built are other numbers than torch's")

@@ -17,6 +17,7 @@ from chainrule.kernels.heads import trial as heads_trial
 from chainrule.kernels.library import Library
 from chainrule.kernels.norm import trial as norm_trial
 from chainrule.kernels.swiglu import trial as swiglu_trial
+from chainrule.kernels.symmetric import trial as symmetric_trial
 
 TORCH = "torch"
 # One step of bfloat16 is 2^-8 = 0.4 %; float32 leaves the last bits to the order of a sum.
@@ -72,6 +73,7 @@ def _try_out() -> None:
             for one, other in zip(ours, theirs, strict=True):
                 if not torch.allclose(one.float(), other.float(), rtol=close, atol=close):
                     raise DeviceError(f"{type(kernel).__name__} as it was built computes other numbers than torch")
+    symmetric_trial(generator)
 
 
 def _by_library(kernel: Kernel, inputs: list[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:

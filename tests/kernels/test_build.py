@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from chainrule.base import DeviceError
-from chainrule.kernels import use_kernels
+from chainrule.kernels import symmetric, use_kernels
 from chainrule.kernels.build import COMPILERS, built_library
+from chainrule.kernels.symmetric import by_torch
 
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler is here")
 
@@ -79,6 +80,13 @@ def test_a_kernel_that_computes_other_numbers_is_not_used(cache, tmp_path, monke
     monkeypatch.setenv("CXX", str(wrong))
     kernels = use_kernels("auto")
     assert kernels.name == "torch" and "other numbers" in kernels.reason
+
+
+@needs_compiler
+def test_muons_products_are_tried_as_well(cache, monkeypatch):
+    monkeypatch.setattr(symmetric, "by_torch", lambda *given: by_torch(*given).mul_(1.01))
+    kernels = use_kernels("auto")
+    assert kernels.name == "torch" and "symmetric matrices" in kernels.reason
 
 
 @needs_compiler
