@@ -84,7 +84,7 @@ def by_torch(
 
 
 def trial(generator: torch.Generator) -> None:
-    """Raises DeviceError when the library computes other numbers than torch: sides that are no whole tiles, and long."""
+    """Raises DeviceError when the library computes other numbers than torch: no whole tiles, long sums."""
     x = torch.randn(2, 37, 300, generator=generator)
     add = x @ x.mT
     ours = symmetric_products(x, x.mT, torch.empty_like(add), add, (0.5, 2.0, 3.0))
