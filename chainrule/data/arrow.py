@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import IO, Any, Protocol, cast, runtime_checkable
 
 import pyarrow
@@ -13,7 +13,7 @@ from chainrule.data.policy import DamagedFileError
 # A batch holds this many rows; with pages of 1 MiB (the writers' default) memory stays small whatever the row group.
 ROWS_AT_ONCE = 64
 # A dictionary is written once and stands in a batch for each row: 64 times a text of 60 MB were 4.7 GB.
-FEW_ROWS_AT_ONCE, LONG_CHUNK = 8, 4 << 20
+FEW_ROWS_AT_ONCE, LONG_GROUP = 8, 4 << 20
 PAGE_BUFFER = 1 << 20
 
 
@@ -37,47 +37,45 @@ def parquet_columns(raw: IO[bytes], name: str) -> tuple[Any, list[str]]:
         opened = pyarrow.parquet.ParquetFile(
             raw, buffer_size=PAGE_BUFFER, pre_buffer=False, page_checksum_verification=True
         )
-    except (pyarrow.ArrowInvalid, OSError) as fault:
+        return opened, list(opened.schema_arrow.names)
+    except (pyarrow.ArrowException, OSError) as fault:
         raise DamagedFileError(f"{name}: truncated or not a Parquet file: {_first_line(fault)}") from fault
-    return opened, list(opened.schema_arrow.names)
 
 
-def row_group_starts(opened: Any) -> list[int] | None:
-    """Where in the file each row group begins, the first at 0; None when they do not follow each other."""
-    groups = (opened.metadata.row_group(number) for number in range(opened.metadata.num_row_groups))
-    starts = [_chunk_start(group.column(0)) if group.num_columns else 0 for group in groups]
-    starts[:1] = [0]
+def row_group_starts(opened: Any, n_bytes: int) -> list[int] | None:
+    """Places in a file of `n_bytes` where its row groups are said to begin, the first at 0; None when two are at one.
+
+    By their shares of all that the file unfolds into. Where they truly begin the first column of each would tell, but
+    of a column with damaged statistics pyarrow throws what Python cannot catch.
+    """
+    sizes = [max(0, size) for size in _group_bytes(opened, range(opened.metadata.num_row_groups))]
+    ends = list(accumulate(sizes, initial=0))
+    starts = [n_bytes * end // max(1, ends[-1]) for end in ends[:-1]]
     return starts if all(before < after for before, after in pairwise(starts)) else None
 
 
-def _chunk_start(chunk: Any) -> int:
-    return int(chunk.dictionary_page_offset or chunk.data_page_offset)
+def _group_bytes(opened: Any, groups: range) -> list[int]:
+    """What each row group unfolds into, as the file says, in bytes."""
+    return [int(opened.metadata.row_group(number).total_byte_size) for number in groups]
 
 
-def row_groups(opened: Any, start: int, end: int) -> tuple[range, int]:
+def row_groups(opened: Any, start: int, end: int, n_bytes: int) -> tuple[range, int]:
     """The row groups that begin in these bytes of the file (end 0: all), and the number of rows before them."""
-    count, starts = opened.metadata.num_row_groups, row_group_starts(opened) if end else None
+    count, starts = opened.metadata.num_row_groups, row_group_starts(opened, n_bytes) if end else None
     found = range(bisect_left(starts, start), bisect_left(starts, end)) if starts else range(count)
     return found, sum(opened.metadata.row_group(number).num_rows for number in range(found.start))
 
 
-def largest_chunk_bytes(opened: Any, columns: list[str], groups: range) -> int:
-    """Bytes that the largest column chunk unfolds into, as the file says: a single value may be that large."""
-    chunks = (
-        opened.metadata.row_group(group).column(column)
-        for group in groups
-        for column in range(opened.metadata.num_columns)
-    )
-    return max(
-        (chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns), default=0
-    )
+def largest_group_bytes(opened: Any, groups: range) -> int:
+    """Bytes that the largest row group unfolds into, as the file says: a single value may be that large."""
+    return max(_group_bytes(opened, groups), default=0)
 
 
 def parquet_rows(opened: Any, columns: list[str], groups: range, name: str) -> Iterator[tuple[dict[str, Any], int]]:
     """The rows in order, with these columns only, each with the places that were no UTF-8 and became U+FFFD."""
     try:
         for batch in opened.iter_batches(
-            batch_size=FEW_ROWS_AT_ONCE if _repeats(opened, columns, groups) else ROWS_AT_ONCE,
+            batch_size=FEW_ROWS_AT_ONCE if largest_group_bytes(opened, groups) > LONG_GROUP else ROWS_AT_ONCE,
             row_groups=list(groups),
             columns=columns,
             use_threads=False,
@@ -85,18 +83,6 @@ def parquet_rows(opened: Any, columns: list[str], groups: range, name: str) -> I
             yield from _rows(batch)
     except (pyarrow.ArrowException, OSError) as fault:
         raise DamagedFileError(f"{name}: damaged or truncated Parquet data: {_first_line(fault)}") from fault
-
-
-def _repeats(opened: Any, columns: list[str], groups: range) -> bool:
-    """Whether a chunk has a dictionary, and is so long that one entry of it may be."""
-    chunks = (
-        opened.metadata.row_group(group).column(at) for group in groups for at in range(opened.metadata.num_columns)
-    )
-    return any(
-        chunk.has_dictionary_page and chunk.total_uncompressed_size > LONG_CHUNK
-        for chunk in chunks
-        if chunk.path_in_schema.split(".")[0] in columns
-    )
 
 
 def _rows(batch: Any) -> list[tuple[dict[str, Any], int]]:

@@ -99,7 +99,7 @@ def piece_ends(content: Content, start: int, unit_bytes: int) -> Iterator[int]:
 
 def group_ends(file: TextFile, raw: BinaryIO, start: int, unit_bytes: int) -> Iterator[int] | None:
     """Ranges of whole row groups of a Parquet file; None when they do not follow each other."""
-    starts = row_group_starts(parquet_columns(raw, file.path)[0])
+    starts = row_group_starts(parquet_columns(raw, file.path)[0], file.size)
     return _grouped([*starts, file.size], start, unit_bytes) if starts else None
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from chainrule.base import refuse_crowded
 from chainrule.config import TextConfig
-from chainrule.data.arrow import largest_chunk_bytes, parquet_columns, parquet_rows, row_groups
+from chainrule.data.arrow import largest_group_bytes, parquet_columns, parquet_rows, row_groups
 from chainrule.data.conversations import CONVERSATIONS, dated_conversations
 from chainrule.data.csv_rows import DELIMITER_BYTES, SEPARATOR_LINE, delimiter_of, table_rows
 from chainrule.data.fields import Build, Fields, absent, first_key, rows_inside, text_builder, wanted_fields
@@ -139,7 +139,7 @@ def _parquet(stream: ByteStream, config: Wanted) -> Iterator[Row]:
     """The rows of the row groups that begin in the stream's span."""
     with stream.seekable() as raw:
         opened, columns = parquet_columns(raw, stream.name)
-        groups, before = row_groups(opened, stream.span.start, stream.span.end)
+        groups, before = row_groups(opened, stream.span.start, stream.span.end, stream.file.size)
         try:
             wanted = _columns_of(stream.name, columns, config)
         except DamagedFileError:
@@ -148,12 +148,12 @@ def _parquet(stream: ByteStream, config: Wanted) -> Iterator[Row]:
                 return
             raise
         stream.refuse_rows(opened.metadata.num_rows)
-        stream.refuse_bomb(largest_chunk_bytes(opened, wanted, groups))
+        stream.refuse_bomb(largest_group_bytes(opened, groups))
         unfolded = 0
         for number, (row, spoilt) in enumerate(parquet_rows(opened, wanted, groups, stream.name), start=before + 1):
             unfolded += sum(len(value) for value in row.values() if isinstance(value, str))
             stream.refuse_bomb(unfolded)
-            stream.consumed = stream.file.size * number // opened.metadata.num_rows
+            stream.consumed = stream.file.size * number // max(number, opened.metadata.num_rows)
             place = f"{stream.name}: row {number}"
             mended = f"{place}: invalid UTF-8 in a column of text" if spoilt else None
             yield Row(place, row, "", spoilt, mended)

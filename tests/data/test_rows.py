@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import json
 import os
@@ -12,6 +13,7 @@ from chainrule.data import lines, streams
 from chainrule.data.documents import read_documents
 from chainrule.data.files import list_files
 from chainrule.data.policy import under_policy
+from chainrule.data.range_ends import group_ends
 
 
 def texts(path, **given):
@@ -192,6 +194,27 @@ def test_rows_before_the_place_at_which_a_file_is_truncated_are_kept(workshop):
 
 def test_rows_of_the_wrong_length_are_skipped_on_request(workshop):
     assert texts(workshop.write("a.csv", "text,b\none,2\nthree\nfour,5\n"), on_bad="skip") == ["one", None, "four"]
+
+
+def test_a_parquet_file_with_any_damaged_byte_in_its_footer_ends_no_process(workshop):
+    """pyarrow throws what Python cannot catch when it is asked of a column whose statistics are wrong."""
+    path = workshop.texts / "a.parquet"
+    table = pyarrow.table({"text": ["Once upon a time", "there was a fox"], "n": [1, 2]})
+    pyarrow.parquet.write_table(table, path, row_group_size=1)
+    sound = path.read_bytes()
+    length = int.from_bytes(sound[-8:-4], "little")
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        for place in range(len(sound) - 8 - length, len(sound) - 8):
+            for value in (0, sound[place] ^ 1, sound[place] ^ 2, sound[place] ^ 4):
+                path.write_bytes(sound[:place] + bytes([value]) + sound[place + 1 :])
+                with contextlib.suppress(DataError, MemoryError):
+                    texts(path)
+                    with path.open("rb") as raw:
+                        list(group_ends(list_files([str(path)]).files[0], raw, 0, 1) or ())
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
