@@ -54,3 +54,28 @@ def test_what_is_no_message_with_text_says_so(content):
 )
 def test_broken_messages_break_nothing(content):
     assert letter_text(content).strip()
+
+
+PARTS = b'Subject: a\nContent-Type: multipart/mixed; boundary="bound"\n\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (PARTS + b"--bound\n\na\n" * 20_000, "more than 10,000 parts"),
+        (PARTS + b"--bound\r\n\r\na\r\n" * 20_000, "more than 10,000 parts"),
+        (b"a: b\n" * 60_000 + b"\na\n", "more than 50,000 lines of headers"),
+    ],
+)
+def test_a_message_of_parts_or_headers_without_end_is_refused(content, told):
+    with pytest.raises(ValueError, match=told):
+        letter_text(content)
+
+
+def test_many_parts_rules_of_dashes_and_long_subjects_are_read():
+    whole = letter_text(PARTS + b"--bound\n\nword\n" * 300 + b"--bound--\n")
+    assert whole.count("word") == 300
+    drawn = letter_text(b"Subject: a\n\n" + b"-- \n--bound\n" * 20_000 + b"the end\n")
+    assert drawn.endswith("the end\n")
+    long = letter_text(b"Subject: " + b"=?utf-8?q?a?= " * 10_000 + b"\n\nthe text\n")
+    assert long.endswith("the text\n") and long.startswith("=?utf-8?q?a?=")
