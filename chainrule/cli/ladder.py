@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import ConfigError, Interrupted
+from chainrule.base import Interrupted
 from chainrule.cli.flags import Flags, flag_layer
 from chainrule.cli.options import AsJson, Device, Minutes, RunsFolder
 from chainrule.cli.output import print_json, print_table, put, say
-from chainrule.cli.tune import Flag, Lines
+from chainrule.cli.tune import Flag, Lines, to_resume
 from chainrule.config import Layer, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
@@ -73,8 +73,9 @@ def ladder(
         Open the page in the browser.
     """
     if resume:
-        given = {"minutes": minutes, "times": times, "rungs": rungs, "preset": preset, "config": config, "name": name}
-        place = _to_resume(paths, runs_folder, [key for key, value in given.items() if value is not None])
+        length = {"minutes": minutes, "times": times, "rungs": rungs, "short": short or None}
+        given = {**length, "preset": preset, "config": config, "name": name}
+        place = to_resume("ladder", "ladder", paths, runs_folder, given, flags)
         from chainrule.ladder import resume_climb
 
         return _shown(lambda: resume_climb(place, watch=Lines(), tell=say), place, show_page=show_page, as_json=as_json)
@@ -104,15 +105,6 @@ def ladder(
         show_page=show_page,
         as_json=as_json,
     )
-
-
-def _to_resume(paths: tuple[str, ...], runs_folder: Path, extra: list[str]) -> Path:
-    if extra:
-        raise ConfigError(f"--resume goes on with the ladder's own settings; leave out --{', --'.join(extra)}")
-    if len(paths) != 1:
-        raise ConfigError("name the ladder to go on with: `chainrule ladder --resume runs/my_texts-ladder-1`")
-    below = runs_folder / paths[0]
-    return below if "/" not in paths[0] and below.is_dir() else Path(paths[0])
 
 
 def _shown(climbed: Callable[[], "Climbed"], place: Path, *, show_page: bool, as_json: bool) -> int:

@@ -4,7 +4,7 @@ import shlex
 import signal
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +74,8 @@ def tune(
     """
     begun = time.perf_counter() - min(time.process_time(), STARTED_SECONDS)
     if resume:
-        place = _to_resume(paths, runs_folder, target=target, preset=preset, config=config, name=name, flags=flags)
+        given = {"for": target, "preset": preset, "config": config, "name": name}
+        place = to_resume("search", "tune", paths, runs_folder, given, flags)
         from chainrule.tune import resume_tune
 
         return _shown(
@@ -94,21 +95,25 @@ def tune(
     check_paths(texts)
     layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
     place = new_run(name, runs_folder, texts, suffix="-tune").path
-    given = 20.0 if minutes is None else minutes
+    allowed = 20.0 if minutes is None else minutes
     return _shown(
-        lambda: search(layers, place, minutes=given, target_minutes=target, watch=Lines(), tell=say, begun=begun),
+        lambda: search(layers, place, minutes=allowed, target_minutes=target, watch=Lines(), tell=say, begun=begun),
         place,
         show_page=show_page,
         as_json=as_json,
     )
 
 
-def _to_resume(paths: tuple[str, ...], runs_folder: Path, **given: object) -> Path:
-    extra = ["for" if key == "target" else key for key, value in given.items() if value is not None]
+def to_resume(
+    what: str, verb: str, paths: tuple[str, ...], runs_folder: Path, given: Mapping[str, object], flags: Flags
+) -> Path:
+    """The folder of what is resumed; ConfigError where settings are given, which are its own, or no one folder is."""
+    extra = [key for key, value in given.items() if value is not None]
+    extra += [f"{section}.{key}" for section, values in flag_layer(flags).values.items() for key in values]
     if extra:
-        raise ConfigError(f"--resume goes on with the search's own settings; leave out --{', --'.join(extra)}")
+        raise ConfigError(f"--resume goes on with the {what}'s own settings; leave out --{', --'.join(extra)}")
     if len(paths) != 1:
-        raise ConfigError("name the search to go on with: `chainrule tune --resume runs/my_texts-tune-1`")
+        raise ConfigError(f"name the {what} to go on with: `chainrule {verb} --resume runs/my_texts-{verb}-1`")
     below = runs_folder / paths[0]
     return below if "/" not in paths[0] and below.is_dir() else Path(paths[0])
 

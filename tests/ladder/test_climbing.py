@@ -123,3 +123,12 @@ def test_the_command_refuses_what_makes_no_sense(arguments, capsys, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     assert main(["ladder", *arguments]) == 2
     assert capsys.readouterr().err.startswith("chainrule: ")
+
+
+@pytest.mark.parametrize("verb", ["ladder", "tune"])
+def test_what_a_resume_would_not_follow_is_refused_by_the_word_that_was_typed(verb, capsys):
+    for typed in (["--optimizer.lr", "0.1"], ["--preset", "cpu_small"], ["--name", "a"]):
+        assert main([verb, "nosuch", "--resume", *typed]) == 2
+        assert f"leave out {typed[0]}" in capsys.readouterr().err
+    assert main([verb, "nosuch", "--resume"]) == 2
+    assert "nosuch holds no" in capsys.readouterr().err
