@@ -29,7 +29,7 @@ from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 from chainrule.data.unfolding import Ranges
 from chainrule.data.whole_files import reader_version
 
-FORMAT = 3
+FORMAT = 4
 SIDES: dict[Split, int] = {"train": TRAIN, "validation": VALIDATION}
 # What the tokenizer learns from: this much, in so many stretches evenly spread over the text.
 SAMPLE_BYTES, SAMPLE_PLACES = 48 << 20, 256
