@@ -106,14 +106,14 @@ def pretrain(
     if origin := fork_of(layers):
         run = new_run(name, runs_folder, [str(find_step(origin)[0].path)], suffix="-fork")
         return train_run(layers, run, minutes=minutes, as_json=as_json, log_to=log_to)
-    texts = check_layers(layers, minutes).text.paths
+    text = check_layers(layers, minutes).text
     with shown_while("looking at the text …"):
-        from chainrule.data import absolute_paths, check_paths
+        from chainrule.data import absolute_texts
 
-        check_paths(texts)
+        named = absolute_texts(text)
     # So that a run's config.toml makes the same run from any folder.
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
-    return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json, log_to=log_to)
+    layers.append(Layer(layers[-1].source, {"text": named}))
+    return train_run(layers, new_run(name, runs_folder, text.paths), minutes=minutes, as_json=as_json, log_to=log_to)
 
 
 def _refuse_beside_fork(paths: tuple[str, ...], **given: object) -> None:
