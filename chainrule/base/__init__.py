@@ -38,7 +38,7 @@ from chainrule.base.finiteness import finite
 from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
-from chainrule.base.memory import address_space_limit, available_memory, resident_bytes, usable_memory
+from chainrule.base.memory import address_space_limit, available_memory, peak_bytes, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
 from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -112,6 +112,7 @@ __all__ = [
     "parse_bytes",
     "parse_count",
     "parse_minutes",
+    "peak_bytes",
     "printable",
     "processor_caches",
     "processor_class",

@@ -1,7 +1,7 @@
 """Sides that take turns, A B A B, one process at a time, so that what the machine does meanwhile meets them alike."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 
@@ -10,7 +10,7 @@ class Reading:
     """What one process of one side showed: its figure in the contest's unit, and what it took.
 
     `by_cpu` is the figure by processor time, which other programs disturb less: a rate, or seconds. `losses` are those
-    of its steps, or the one at its end.
+    of its steps, or the one at its end. `more`: further figures by name, such as the bytes that it took.
     """
 
     figure: float
@@ -18,6 +18,7 @@ class Reading:
     cpu_seconds: float
     by_cpu: float | None = None
     losses: tuple[float, ...] = ()
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

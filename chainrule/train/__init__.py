@@ -11,6 +11,7 @@ from chainrule.train.once_more import differing_environment, steps_again, take_u
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Way, carried_out, pretrain
+from chainrule.train.probe import likely_micro_batch, training_loss
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
@@ -19,7 +20,7 @@ from chainrule.train.settings import on_machine, save_settings
 from chainrule.train.stages import Probed, Settled, Start
 from chainrule.train.start import again, anew, ready
 from chainrule.train.state import seed_step
-from chainrule.train.step import StepSettings, gradient_norms, train_step
+from chainrule.train.step import StepResult, StepSettings, gradient_norms, train_step
 from chainrule.train.stop import Stop
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
@@ -35,6 +36,7 @@ __all__ = [
     "Session",
     "Settled",
     "Start",
+    "StepResult",
     "StepSettings",
     "Stop",
     "TextLesson",
@@ -52,6 +54,7 @@ __all__ = [
     "held_out_bits",
     "kept_files",
     "let_read",
+    "likely_micro_batch",
     "link_old_text",
     "old_dataset",
     "on_machine",
@@ -70,6 +73,7 @@ __all__ = [
     "tokenizer_row",
     "train_step",
     "training_batches",
+    "training_loss",
     "where",
     "write_summary",
 ]
