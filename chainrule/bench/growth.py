@@ -39,7 +39,7 @@ class Shape:
 
     def config(self, vocab_size: int) -> Config:
         """As the settings of a run."""
-        model = {"vocab_size": vocab_size, "context_length": self.context, "emb_dim": self.width}
+        model: dict[str, object] = {"vocab_size": vocab_size, "context_length": self.context, "emb_dim": self.width}
         model |= {"n_heads": max(1, self.width // HEAD_DIM), "n_layers": self.layers, "drop_rate": 0.0}
         training = {"batch_tokens": self.batch * self.context}
         return resolve([Layer("grown", {"model": model, "training": training, "optimizer": {"kind": "adamw"}})]).config
@@ -120,7 +120,7 @@ def prepared(asked: Asked, tenths: int) -> Path:
     folder = Path(tempfile.mkdtemp(dir=asked.folder))
     part = folder / "text.txt"
     part.write_text(whole[: len(whole) * tenths // max(TIMES)], encoding="utf-8", newline="")
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "text": {"paths": [str(part)]},
         "vocabulary": {"kind": "chars"},
         "machine": {"cache": str(folder / "cache"), "device": "cpu", "threads": asked.threads},
