@@ -136,7 +136,7 @@ def timed(update: Update, windows: Iterable[np.ndarray], size: Size, device: str
     wait(device)
     seconds, cpu = time.perf_counter() - start, time.process_time() - used
     tokens = (size.steps - size.warm) * size.batch * size.context_length
-    return Reading(tokens / seconds, seconds, cpu, losses=tuple(float(one) for one in losses), more=held(device))
+    return Reading(tokens / seconds, seconds, cpu, losses=tuple(float(one) for one in losses), peak_bytes=held(device))
 
 
 def wait(device: str) -> None:
@@ -145,15 +145,9 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def held(device: str) -> dict[str, float]:
-    """The most bytes that tensors took, and that torch took for them; of a CPU the process's."""
-    if device == "cuda":
-        return {
-            "peak_bytes": torch.cuda.max_memory_allocated(),
-            "reserved_bytes": torch.cuda.max_memory_reserved(),
-        }
-    most = peak_bytes()
-    return {} if most is None else {"peak_bytes": most}
+def held(device: str) -> int | None:
+    """The most bytes that tensors took; on a CPU the process."""
+    return torch.cuda.max_memory_allocated() if device == "cuda" else peak_bytes()
 
 
 def child(words: str) -> None:
@@ -176,8 +170,8 @@ def read(told: Told, threads: int) -> Reading:
 def verdicts(readings: Readings, precision: str) -> Iterator[str]:
     """Memory of each, how far apart the losses are, and whether what was wanted is reached."""
     for name, many in readings.items():
-        most = [one.more["peak_bytes"] for one in many if "peak_bytes" in one.more]
-        memory = f"{bytes_text(int(max(most)))} at most" if most else "memory not known"
+        most = [one.peak_bytes for one in many if one.peak_bytes is not None]
+        memory = f"{bytes_text(max(most))} at most" if most else "memory not known"
         shown = [f"{one:.4f}" for one in many[0].losses[:: max(1, len(many[0].losses) // 5)]]
         yield f"{name}: {memory}; losses {', '.join(shown)} … {many[0].losses[-1]:.4f}"
     if THEIRS in readings:

@@ -1,7 +1,7 @@
 """Sides that take turns, A B A B, one process at a time, so that what the machine does meanwhile meets them alike."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 
@@ -10,7 +10,8 @@ class Reading:
     """What one process of one side showed: its figure in the contest's unit, and what it took.
 
     `by_cpu` is the figure by processor time, which other programs disturb less: a rate, or seconds. `losses` are those
-    of its steps, or the one at its end. `more`: further figures by name, such as the bytes that it took.
+    of its steps, or the one at its end. `tokens_per_second` where the figure is another; `peak_bytes` are the most
+    that it took, and `planned_bytes` what the plan said before.
     """
 
     figure: float
@@ -18,7 +19,9 @@ class Reading:
     cpu_seconds: float
     by_cpu: float | None = None
     losses: tuple[float, ...] = ()
-    more: Mapping[str, float] = field(default_factory=dict)
+    tokens_per_second: float | None = None
+    peak_bytes: int | None = None
+    planned_bytes: int | None = None
 
 
 @dataclass(frozen=True)

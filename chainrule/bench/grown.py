@@ -22,7 +22,7 @@ from chainrule.device import MachineFacts, Precision, look_at_machine
 from chainrule.health import NormMeter
 from chainrule.model import GPT, Batch
 from chainrule.optim import Optimizer
-from chainrule.plan import flops_per_token, memory_bytes, parameters
+from chainrule.plan import flops_per_token, memory_bytes
 from chainrule.train import NextToken, StepResult, StepSettings, likely_micro_batch, train_step, training_batches
 
 LEAST_UPDATES, LOOKED_AT_WINDOWS = 2, 8
@@ -64,20 +64,14 @@ def grown_steps(given: Mapping[str, Any]) -> Reading:
     tokens = config.batch_windows * config.model.context_length
     share = 100 * tokens * flops_per_token(config.model) / given["peak_flops"]
     planned = memory_bytes(config, micro_batch=micro_batch, precision=facts.precision, device="cpu")
-    more = {
-        "tokens_per_second": tokens / median(wall),
-        "planned_bytes": planned.total,
-        "parameters": parameters(config.model).total,
-        "micro_batch": micro_batch,
-    }
-    held = peak_bytes()
-    by_cpu = share * len(cpu) * facts.threads / sum(cpu) if sum(cpu) else None
     return Reading(
         share / median(wall),
         sum(wall),
         sum(cpu),
-        by_cpu,
-        more=more if held is None else {**more, "peak_bytes": held},
+        share * len(cpu) * facts.threads / sum(cpu) if sum(cpu) else None,
+        tokens_per_second=tokens / median(wall),
+        peak_bytes=peak_bytes(),
+        planned_bytes=planned.total,
     )
 
 

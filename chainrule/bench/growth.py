@@ -90,13 +90,13 @@ def verdicts(readings: Readings) -> tuple[str, ...]:
 
 def _line(many: Sequence[Reading]) -> tuple[str, float | None]:
     """Speed and memory in words, and by what part the plan is off."""
-    speed = median(one.more["tokens_per_second"] for one in many)
-    planned, line = many[0].more["planned_bytes"], f"{speed:,.0f} tokens/s"
-    if "peak_bytes" not in many[0].more:
-        return f"{line}, {bytes_text(int(planned))} planned", None
-    peak = median(one.more["peak_bytes"] for one in many)
-    apart = planned / peak - 1
-    return f"{line}, {bytes_text(int(peak))} at most and {bytes_text(int(planned))} planned ({apart:+.0%})", apart
+    speed = median(one.tokens_per_second or 0.0 for one in many)
+    planned, peaks = many[0].planned_bytes or 0, [one.peak_bytes for one in many if one.peak_bytes is not None]
+    line = f"{speed:,.0f} tokens/s, {bytes_text(planned)} planned"
+    if not peaks:
+        return line, None
+    apart = planned / median(peaks) - 1
+    return f"{line} and {bytes_text(int(median(peaks)))} at most ({apart:+.0%})", apart
 
 
 def _bar(what: str, beyond: Sequence[str]) -> str:
