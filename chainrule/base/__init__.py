@@ -3,7 +3,7 @@
 from chainrule.base._user_cache import user_cache
 from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
-from chainrule.base.crowded import refuse_crowded, settings_json
+from chainrule.base.crowded import parsed_bytes, refuse_crowded, refuse_parsed, settings_json
 from chainrule.base.disk import (
     disk_faults,
     fsync_file,
@@ -112,6 +112,7 @@ __all__ = [
     "parse_bytes",
     "parse_count",
     "parse_minutes",
+    "parsed_bytes",
     "peak_bytes",
     "printable",
     "processor_caches",
@@ -122,6 +123,7 @@ __all__ = [
     "read_sums",
     "refusal_of",
     "refuse_crowded",
+    "refuse_parsed",
     "require_room",
     "resident_bytes",
     "settings_json",
