@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -31,10 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
     if debug:
         given.remove("--debug")
+    return told(lambda: _called(given), debug=debug)
+
+
+def told(call: Callable[[], int], *, debug: bool = False) -> int:
+    """The exit code of a command, `call`; every error of ours becomes one clear message."""
     try:
         # Around the handlers: between the first and the last of them a signal may be raised in a destructor, too.
         with lost_signals_come_again(), _signals_raise(), system_refusals():
-            return _called(given)
+            return call()
     except ChainruleError as fault:
         return _refuse(str(fault), fault.exit_code, debug=debug)
     except KeyboardInterrupt:
@@ -46,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as fault:
-        told = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
-        return _refuse(f"{told}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
+        words = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
+        return _refuse(f"{words}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
 
 
 def _called(given: list[str]) -> int:
