@@ -148,7 +148,6 @@ def _starts(bench: Bench) -> Iterator[Case]:
             len(faults),
             partial(begun, faults),
             quick=1,
-            side_by_side=True,
         )
 
 
