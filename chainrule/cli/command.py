@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to fail
     if debug:
         given.remove("--debug")
+    return told(lambda: _called(given), debug=debug)
+
+
+def told(call: Callable[[], int], *, debug: bool = False) -> int:
+    """The exit code of a command, `call`; every error of ours becomes one clear message."""
     try:
         # Around the handlers: between the first and the last of them a signal may be raised in a destructor, too.
         with lost_signals_come_again(), _signals_raise(), system_refusals():
-            return _called(given)
+            return call()
     except KeyboardInterrupt:
         return _refuse("interrupted", 130, debug=debug)
     except Interrupted as fault:
@@ -52,8 +57,8 @@ def _refused(fault: ChainruleError | OSError, *, debug: bool) -> int:
         # The reader (`| head`) has gone. What Python still wants to flush at its exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    told = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
-    return _refuse(f"{told}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
+    words = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
+    return _refuse(f"{words}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
 
 
 def _called(given: list[str]) -> int:
