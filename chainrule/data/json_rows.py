@@ -110,8 +110,9 @@ class _Text:
 
     def _is_final(self, fault: ValueError) -> bool:
         """Whether it stays a fault whatever follows what was read."""
-        cut = not isinstance(fault, json.JSONDecodeError) or fault.msg.startswith("Unterminated")
-        return not cut and fault.pos < len(self._buffer) - CUT_LETTERS
+        if not isinstance(fault, json.JSONDecodeError) or fault.msg.startswith("Unterminated"):
+            return False
+        return fault.pos < len(self._buffer) - CUT_LETTERS
 
     def _read_rest(self, number: int) -> None:
         """Reads a long value to its end, when it has one and may be held; else raises DamagedFileError."""
