@@ -29,6 +29,7 @@ from chainrule.base.errors import (
     LensError,
     MissingPackageError,
     ModelError,
+    RankError,
     RunError,
     TokenizerError,
     TrainingError,
@@ -38,7 +39,7 @@ from chainrule.base.finiteness import finite
 from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
-from chainrule.base.memory import address_space_limit, available_memory, resident_bytes, usable_memory
+from chainrule.base.memory import address_space_limit, available_memory, peak_bytes, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
 from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -57,6 +58,7 @@ from chainrule.base.units import (
     ratio_text,
     speed_text,
 )
+from chainrule.base.world import World
 
 __all__ = [
     "ASLEEP",
@@ -79,10 +81,12 @@ __all__ = [
     "ModelError",
     "Pressure",
     "ProcessorClass",
+    "RankError",
     "RunError",
     "TokenizerError",
     "TrainingError",
     "UserError",
+    "World",
     "address_space_limit",
     "available_memory",
     "block_of",
@@ -113,6 +117,7 @@ __all__ = [
     "parse_count",
     "parse_minutes",
     "parsed_bytes",
+    "peak_bytes",
     "printable",
     "processor_caches",
     "processor_class",

@@ -53,7 +53,7 @@ def _stage(given: str) -> MixtureStage:
             found[name] = -1.0
         if not name or not 0 <= found[name] < float("inf"):
             raise ValueError(
-                f"{part[:MOST_SHOWN]!r} is no source with its weight; write 'books=3 code=1', with weights of zero or more"
+                f"{part[:MOST_SHOWN]!r} is no source with its weight; write 'books=3 code=1', weights of zero or more"
             )
     total = sum(found.values())
     if not total:

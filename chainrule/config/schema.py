@@ -228,6 +228,9 @@ class MachineConfig(Section):
     """Who may read the run's folder, which holds its text, beside other users of the machine."""
     micro_batch: NonNegativeInt = 0
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
+    parallel: str = ""
+    """How the run lies on several processes: dp=2 copies, fsdp=4 that share weights, hsdp=2x4 both, tp=2 that share
+    matrices, as in fsdp=4,tp=2; nothing: all share weights. --launch starts them, or torchrun."""
     activation_checkpointing: bool = False
     """Recomputes activations in the backward pass: less memory, about a third more time."""
 

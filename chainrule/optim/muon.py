@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class MuonForMatrices:
     stacked_rows: tuple[int, int, int]
     """Rows of the queries, keys and values of a block, which are stacked in one weight and orthogonalised apart."""
     rest: AdamW
+    mover: ClassVar[type["Muon"]]
 
     @classmethod
     def of(cls, config: Config) -> "MuonForMatrices":
@@ -52,7 +53,7 @@ class MuonForMatrices:
         chosen = [
             {"params": parameters, "peak": self.lr, "pieces": pieces[group]} for group, parameters in portion.items()
         ]
-        return Muon(chosen, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, dtype=dtype)
+        return self.mover(chosen, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, dtype=dtype)
 
 
 class _Piece(NamedTuple):
@@ -103,17 +104,22 @@ class Muon(torch.optim.Optimizer):
         """Moves all parameters that have a gradient."""
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            pieces = [piece for parameter in moved for piece in self._remember(parameter, group)]
+            if not moved:
+                continue
+            gradients = [parameter.grad for parameter in moved if parameter.grad is not None]
+            momenta = [self.state[parameter]["momentum"] for parameter in moved]
+            # One call, which on a GPU is one kernel.
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            pieces = [piece for parameter in moved for piece in self._pieces(parameter, group)]
             for slice_ in _slices(pieces):
                 self._move(slice_, group)
 
-    def _remember(self, parameter: Tensor, group: dict[str, Any]) -> list[_Piece]:
-        """The parameter's matrices, the gradient taken into their momentum."""
-        state, gradient = self.state[parameter], parameter.grad
-        assert gradient is not None
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+    def _pieces(self, parameter: Tensor, group: dict[str, Any]) -> list[_Piece]:
+        """The parameter's matrices."""
+        assert parameter.grad is not None
         rows = group["pieces"] or [len(parameter)]
-        split = (torch.split(tensor, rows) for tensor in (parameter, gradient, state["momentum"]))
+        parts = (parameter, parameter.grad, self.state[parameter]["momentum"])
+        split = (torch.split(tensor, rows) for tensor in parts)
         return [_Piece(*parts) for parts in zip(*split, strict=True)]
 
     def _move(self, pieces: list[_Piece], group: dict[str, Any]) -> None:
@@ -131,6 +137,9 @@ class Muon(torch.optim.Optimizer):
                 piece.weight.addmm_(*factors, beta=kept, alpha=rate)
             else:
                 piece.weight.mul_(kept).add_(torch.mm(*factors), alpha=rate)
+
+
+MuonForMatrices.mover = Muon
 
 
 def _slices(pieces: list[_Piece]) -> Iterator[list[_Piece]]:

@@ -2,7 +2,9 @@
 
 from chainrule.train.claim import let_read
 from chainrule.train.finish import run_status, write_summary
-from chainrule.train.lesson import Kept
+from chainrule.train.guard import check_ids, unsound_names
+from chainrule.train.held import HeldOptimizer
+from chainrule.train.lesson import BatchSource, Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
 from chainrule.train.mend import kept_files
@@ -11,6 +13,7 @@ from chainrule.train.once_more import differing_environment, steps_again, take_u
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Way, carried_out, pretrain
+from chainrule.train.probe import likely_micro_batch, training_loss
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
@@ -18,31 +21,41 @@ from chainrule.train.session import Session
 from chainrule.train.settings import on_machine, save_settings
 from chainrule.train.stages import Probed, Settled, Start
 from chainrule.train.start import again, anew, ready
-from chainrule.train.state import seed_step
-from chainrule.train.step import StepSettings, gradient_norms, train_step
+from chainrule.train.state import TrainState, seed_step
+from chainrule.train.step import StepResult, StepSettings, gradient_norms, train_step
 from chainrule.train.stop import Stop
+from chainrule.train.team import Judge, Made, Portion, Team
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
 __all__ = [
+    "BatchSource",
+    "HeldOptimizer",
+    "Judge",
     "Kept",
     "LossFunction",
+    "Made",
     "NextToken",
     "Objective",
     "Origin",
+    "Portion",
     "Probed",
     "Report",
     "Session",
     "Settled",
     "Start",
+    "StepResult",
     "StepSettings",
     "Stop",
+    "Team",
     "TextLesson",
+    "TrainState",
     "Watch",
     "Way",
     "again",
     "anew",
     "carried_out",
+    "check_ids",
     "check_room",
     "differing_environment",
     "final_scoring",
@@ -52,6 +65,7 @@ __all__ = [
     "held_out_bits",
     "kept_files",
     "let_read",
+    "likely_micro_batch",
     "link_old_text",
     "old_dataset",
     "on_machine",
@@ -70,6 +84,8 @@ __all__ = [
     "tokenizer_row",
     "train_step",
     "training_batches",
+    "training_loss",
+    "unsound_names",
     "where",
     "write_summary",
 ]

@@ -23,7 +23,8 @@ class StepResult:
     """Mean loss in nats per token, norm of the whole gradient before clipping, and whether the weights moved.
 
     `excess`: what was judged to be out of line, where something is done about that; `unlike`: how the gradients
-    differed when they were made twice. In both cases the weights have not moved.
+    differed when they were made twice. In both cases the weights have not moved. `ranks` are the processes, of several,
+    whose own share of the loss was not finite.
     """
 
     loss: float
@@ -31,6 +32,7 @@ class StepResult:
     applied: bool
     excess: tuple[Excess, ...] = ()
     unlike: Unlike | None = None
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,16 @@ def backward(
     """Adds the gradient of the mean loss over `windows` to the parameters; returns that loss."""
     total = torch.zeros((), device=precision.device)
     counted = max(1, objective.counted(windows))
-    for number, batch in enumerate(micro_batches(windows, micro_batch, precision.device)):
-        rows = slice(number * micro_batch, number * micro_batch + len(batch))
-        with precision.autocast():
-            loss = objective.loss(batch)
-        share = loss * (objective.counted(windows, rows) / counted)
-        torch.autograd.backward(share)
-        total += share.detach()
-        if watcher and number == 0:
-            watcher.first_portion(len(batch))
+    with precision.casts_kept():
+        for number, batch in enumerate(micro_batches(windows, micro_batch, precision.device)):
+            rows = slice(number * micro_batch, number * micro_batch + len(batch))
+            with precision.autocast():
+                loss = objective.loss(batch)
+            share = loss * (objective.counted(windows, rows) / counted)
+            torch.autograd.backward(share)
+            total += share.detach()
+            if watcher and number == 0:
+                watcher.first_portion(len(batch))
     return total
 
 
