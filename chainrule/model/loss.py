@@ -59,8 +59,8 @@ def mean_loss_in_portions(
 def compiled_portions(backend: str) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
     """`mean_loss_in_portions` that torch.compile leaves alone in its caller, each portion compiled by itself.
 
-    By torch's operations a portion is read and written some ten times in float32: on a GPU of 3 TB/s, by arithmetic, longer
-    than the products of the head take.
+    By torch's operations a portion is read and written some ten times in float32: by arithmetic that takes longer, on a
+    GPU of 3 TB/s, than the products of the head.
     """
     portion = torch.compile(loss_and_gradient_to_compile, backend=backend)
 
