@@ -29,6 +29,7 @@ from chainrule.base.errors import (
     LensError,
     MissingPackageError,
     ModelError,
+    RankError,
     RunError,
     TokenizerError,
     TrainingError,
@@ -57,6 +58,7 @@ from chainrule.base.units import (
     ratio_text,
     speed_text,
 )
+from chainrule.base.world import World
 
 __all__ = [
     "ASLEEP",
@@ -79,10 +81,12 @@ __all__ = [
     "ModelError",
     "Pressure",
     "ProcessorClass",
+    "RankError",
     "RunError",
     "TokenizerError",
     "TrainingError",
     "UserError",
+    "World",
     "address_space_limit",
     "available_memory",
     "block_of",

@@ -4,6 +4,7 @@
 
     ChainruleError                 exit code 1
     ├── TrainingError              1: the run went wrong by itself (non-finite losses in a row)
+    │   └── RankError              75: one of several processes that train together is gone
     ├── ExportError                1: an export does not compute what the model computes
     ├── UserError                  2: what the caller can put right; all below are such, and what fits none of them
     ├── ConfigError                2: a setting, or two that do not go together
@@ -41,6 +42,12 @@ class ChainruleError(Exception):
 
 class TrainingError(ChainruleError):
     """The run went wrong by itself; the last good checkpoint is intact."""
+
+
+class RankError(TrainingError):
+    """One of several processes that train together failed or is gone; begun again, all go on from a checkpoint."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: whoever started it may try again
 
 
 class ExportError(ChainruleError):

@@ -6,15 +6,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, World
 from chainrule.cli.flags import Flags, flag_layer
+from chainrule.cli.launching import MOST_RESTARTS, Job, LaunchOption, Restarts, followed, started
 from chainrule.cli.loading import shown_while
 from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.config import Layer, changes_on_resume, fork_of, load_toml
 from chainrule.config import preset as preset_layer
 from chainrule.plan import check_layers
-from chainrule.run import RUNS, as_sealed, find_run, find_step, last_begun, new_run
+from chainrule.run import RUNS, RunFolder, as_sealed, find_run, find_step, is_begun, last_begun, new_run
 
 
 def pretrain(
@@ -30,6 +31,8 @@ def pretrain(
     fork: str | None = None,
     old_share: float | None = None,
     on_bad: str | None = None,
+    launch: LaunchOption = None,
+    max_restarts: Restarts = MOST_RESTARTS,
     log_to: LogTo = (),
     as_json: AsJson = False,
     flags: Flags = None,
@@ -47,6 +50,7 @@ def pretrain(
     - `chainrule pretrain --from runs/NAME new_texts/ --old-share 0.2`
     - `chainrule pretrain --fork runs/NAME --minutes 10`
     - `chainrule pretrain --fork runs/NAME@250 --optimizer.lr 0.001`
+    - `chainrule pretrain my_texts/ --launch local:4 --machine.parallel fsdp=2,tp=2`
 
     Parameters
     ----------
@@ -75,9 +79,9 @@ def pretrain(
     on_bad
         error, skip or replace: what to do about invalid UTF-8 and malformed rows.
     """
-    # Here, because it brings what shows a run, which the help needs not.
-    from chainrule.cli.start import train_run
-
+    world = World.of()
+    if not world.leads:
+        return followed(world)
     shortcuts = {
         "machine.device": device,
         "origin.start_from": start_from,
@@ -94,7 +98,7 @@ def pretrain(
         changes = flag_layer(flags, shortcuts)
         for key, (old, new) in changes_on_resume(load_toml(as_sealed(run, run.config) or run.config), changes).items():
             say(f"changed: {key} from {old!r} to {new!r}")
-        return train_run([changes], run, minutes=minutes, resume=True, as_json=as_json, log_to=log_to)
+        return started(Job([changes], run, minutes, as_json, log_to, resume=True), launch, max_restarts)
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))
@@ -105,15 +109,19 @@ def pretrain(
     layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
     if origin := fork_of(layers):
         run = new_run(name, runs_folder, [str(find_step(origin)[0].path)], suffix="-fork")
-        return train_run(layers, run, minutes=minutes, as_json=as_json, log_to=log_to)
-    texts = check_layers(layers, minutes).text.paths
+        return started(Job(layers, run, minutes, as_json, log_to), launch, max_restarts)
+    if world.restarts and name is not None and is_begun(known := RunFolder(runs_folder / name)):
+        # torchrun calls the same command again where a rank was lost.
+        return started(Job([], known, None, as_json, log_to, resume=True), launch, max_restarts)
+    text = check_layers(layers, minutes).text
     with shown_while("looking at the text …"):
-        from chainrule.data import absolute_paths, check_paths
+        from chainrule.data import absolute_texts
 
-        check_paths(texts)
+        named = absolute_texts(text)
     # So that a run's config.toml makes the same run from any folder.
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
-    return train_run(layers, new_run(name, runs_folder, texts), minutes=minutes, as_json=as_json, log_to=log_to)
+    layers.append(Layer(layers[-1].source, {"text": named}))
+    run = new_run(name, runs_folder, text.paths)
+    return started(Job(layers, run, minutes, as_json, log_to), launch, max_restarts)
 
 
 def _refuse_beside_fork(paths: tuple[str, ...], **given: object) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from chainrule.base import Interrupted
+from chainrule.base import Interrupted, World
 from chainrule.cli.loading import load_torch
 from chainrule.cli.output import print_json, say
 from chainrule.config import Layer
@@ -29,19 +29,31 @@ def train_run(
     as_json: bool = False,
     log_to: tuple[str, ...] = (),
 ) -> int:
-    """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved."""
-    load_torch(logged=True)
-    from chainrule.train import pretrain
+    """Trains, shows it, writes the report; returns the exit code: 0 done, 130 or 143 interrupted and saved.
 
-    return watched(
-        run,
-        lambda watch, begun, report: pretrain(
-            layers, run.path, minutes=minutes, resume=resume, watch=watch, begun=begun, report=report
-        ),
-        verb="pretrain",
-        as_json=as_json,
-        log_to=log_to,
-    )
+    Where torchrun started several processes, this one leads them.
+    """
+    load_torch(logged=True)
+    from chainrule.train import Team, pretrain
+
+    def trained(team: Team | None) -> int:
+        return watched(
+            run,
+            lambda watch, begun, report: pretrain(
+                layers, run.path, minutes=minutes, resume=resume, watch=watch, begun=begun, report=report, team=team
+            ),
+            verb="pretrain",
+            as_json=as_json,
+            log_to=log_to,
+        )
+
+    world = World.of()
+    if world.size == 1:
+        return trained(None)
+    from chainrule.ranks import leading
+
+    with leading(world) as team:
+        return trained(team)
 
 
 def watched(run: RunFolder, training: Training, *, verb: str, as_json: bool, log_to: tuple[str, ...] = ()) -> int:

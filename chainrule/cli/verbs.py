@@ -43,6 +43,7 @@ VERBS = {
     "lens": "See tensors, the graph and every gradient, and prove them.",
     "export": "Write a model in the format of other tools.",
     "plan": "Parameters, operations, memory and time, before anything is trained.",
+    "rehearse": "Try a layout of many ranks here, with a tiny model: losses, kills, restarts.",
     "doctor": "Look at this machine and what is installed, and say what a run will meet.",
     "bench": "Measure how fast this machine trains, decodes and starts, beside peers.",
     "cache": "List prepared text that is kept, and remove it.",

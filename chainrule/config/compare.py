@@ -42,6 +42,7 @@ ROUNDED_ON_RESUME = frozenset(
         "threads",
         "when_busy",
         "micro_batch",
+        "parallel",
         "activation_checkpointing",
     )
 )

@@ -104,14 +104,15 @@ class _Text:
                     raise self._fault(number, str(fault)) from None
                 continue
             # A number at the end of what was read may go on.
-            if end < len(self._buffer) or not self._read(CHUNK_BYTES):
+            if end < len(self._buffer) or not self._read(max(CHUNK_BYTES, end - start)):
                 self._at += end - start
                 return value
 
     def _is_final(self, fault: ValueError) -> bool:
         """Whether it stays a fault whatever follows what was read."""
-        cut = not isinstance(fault, json.JSONDecodeError) or fault.msg.startswith("Unterminated")
-        return not cut and fault.pos < len(self._buffer) - CUT_LETTERS
+        if not isinstance(fault, json.JSONDecodeError) or fault.msg.startswith("Unterminated"):
+            return False
+        return fault.pos < len(self._buffer) - CUT_LETTERS
 
     def _read_rest(self, number: int) -> None:
         """Reads a long value to its end, when it has one and may be held; else raises DamagedFileError."""
@@ -124,14 +125,16 @@ class _Text:
 
     def _bytes_to_its_end(self, number: int, held: bytes) -> int:
         """The length of the value that begins with what is held; no more of it is held meanwhile."""
-        finder, most, chunk = EndFinder(), longest_value(), held
+        finder, most, chunk = EndFinder(), longest_value(), held[:CHUNK_BYTES]
         seen = needed = 0
         with opened(self._stream.file) as ahead:
             for passed in range(0, self._taken, CHUNK_BYTES):
                 ahead.read(min(CHUNK_BYTES, self._taken - passed))
             while chunk:
+                text_alone = finder.inside and b'"' not in chunk
                 end = finder.end(chunk)
-                seen, needed = seen + (len(chunk) if end is None else end), needed + parsed_bytes(chunk[:end])
+                seen += len(chunk) if end is None else end
+                needed += 0 if text_alone else parsed_bytes(chunk[:end])
                 if seen > most:
                     why = f"longer than {bytes_text(most)}, a sixteenth of the free memory"
                     raise self._fault(number, f"{why}; give its parts as rows of a .jsonl file")
@@ -139,7 +142,7 @@ class _Text:
                     self._refuse_needed(number, seen, needed)
                 if end is not None:
                     return seen
-                chunk = ahead.read(CHUNK_BYTES)
+                chunk = held[seen : seen + CHUNK_BYTES] or ahead.read(CHUNK_BYTES)
         raise self._fault(number, f"not closed in the {bytes_text(seen)} to the end of the file")
 
     def _refuse_crowded(self, number: int) -> None:

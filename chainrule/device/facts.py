@@ -41,6 +41,8 @@ class MachineFacts:
     measured: dict[str, float] = field(default_factory=dict)
     measured_seconds: float = 0.0
     core_share: float = 1.0
+    layout: str = "one process"
+    """How a run lies on several processes, whose peak is then that of all."""
     warnings: tuple[str, ...] = ()
 
     @property

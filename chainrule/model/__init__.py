@@ -6,7 +6,7 @@ from chainrule.model.cache import KVCache
 from chainrule.model.exact import ExactReader
 from chainrule.model.feed_forward import SwiGLUFeedForward
 from chainrule.model.flat import FlatBlocks, can_be_flat
-from chainrule.model.gpt import GPT
+from chainrule.model.gpt import GPT, same_document
 from chainrule.model.lora import (
     DEFAULT_ADAPTER,
     adapter_in_use,
@@ -24,7 +24,7 @@ from chainrule.model.lora import (
     without_adapter,
 )
 from chainrule.model.lora_settings import LETTERS, QKV, LoraSettings, Span, adapted_spans
-from chainrule.model.loss import IGNORED
+from chainrule.model.loss import IGNORED, mean_loss_in_portions
 from chainrule.model.modes import evaluating
 from chainrule.model.packed import (
     FEW_ROWS,
@@ -92,11 +92,13 @@ __all__ = [
     "joined",
     "learn_rows",
     "linear_of",
+    "mean_loss_in_portions",
     "merge_lora",
     "micro_batches",
     "plant_previous_token",
     "rope_speeds",
     "row_tensors",
+    "same_document",
     "sharing",
     "unscaled_speeds",
     "use_adapter",

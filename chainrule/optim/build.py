@@ -46,11 +46,17 @@ class Optimizer:
     learn (requires_grad) is in no part.
     """
 
-    def __init__(self, model: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        config: Config,
+        dtype: torch.dtype = torch.float32,
+        kinds: Mapping[str, Callable[[Config], Kind]] = OPTIMIZERS,
+    ) -> None:
         spare_compiler()
         self.parameters = dict(model.named_parameters())
         learning = {name: one for name, one in self.parameters.items() if one.requires_grad}
-        self.parts = list(OPTIMIZERS[config.optimizer.kind](config).parts(learning, dtype))
+        self.parts = list(kinds[config.optimizer.kind](config).parts(learning, dtype))
 
     def step(self, factor: float, around: Around | None = None) -> None:
         """One update at `factor` of the peak learning rates, a portion of the parameters after the other.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class MuonForMatrices:
     stacked_rows: tuple[int, int, int]
     """Rows of the queries, keys and values of a block, which are stacked in one weight and orthogonalised apart."""
     rest: AdamW
+    mover: ClassVar[type["Muon"]]
 
     @classmethod
     def of(cls, config: Config) -> "MuonForMatrices":
@@ -52,7 +53,7 @@ class MuonForMatrices:
         chosen = [
             {"params": parameters, "peak": self.lr, "pieces": pieces[group]} for group, parameters in portion.items()
         ]
-        return Muon(chosen, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, dtype=dtype)
+        return self.mover(chosen, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, dtype=dtype)
 
 
 class _Piece(NamedTuple):
@@ -136,6 +137,9 @@ class Muon(torch.optim.Optimizer):
                 piece.weight.addmm_(*factors, beta=kept, alpha=rate)
             else:
                 piece.weight.mul_(kept).add_(torch.mm(*factors), alpha=rate)
+
+
+MuonForMatrices.mover = Muon
 
 
 def _slices(pieces: list[_Piece]) -> Iterator[list[_Piece]]:

@@ -13,7 +13,7 @@ from chainrule.plan.fit import FittedLaw, Measured, Range, fit_law, fit_with_ran
 from chainrule.plan.foreseen import ForeseenRun, foresee
 from chainrule.plan.given import given_layers
 from chainrule.plan.laws import EPOCH, HOFFMANN, Allocation, LossLaw, step_law
-from chainrule.plan.layout import Layout, check_layout, parse_layout
+from chainrule.plan.layout import Layout, check_layout, check_trained, layout_of, parse_layout
 from chainrule.plan.memory import Memory, check_memory, copy_bytes, memory_bytes
 from chainrule.plan.memory_of_ranks import RankMemory, rank_memory
 from chainrule.plan.more import MORE_MINUTES, Foretold, foretell
@@ -50,6 +50,7 @@ __all__ = [
     "check_layers",
     "check_layout",
     "check_memory",
+    "check_trained",
     "checkpoint_bytes",
     "checkpoints_to_come",
     "choose",
@@ -64,6 +65,7 @@ __all__ = [
     "foretell",
     "foretell_end",
     "given_layers",
+    "layout_of",
     "memory_bytes",
     "parameter_rows",
     "parameters",

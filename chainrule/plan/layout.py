@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chainrule.base import ConfigError
-from chainrule.config import ModelConfig
+from chainrule.config import Config, ModelConfig
 
 DIMENSIONS = ("dp", "fsdp", "tp", "pp")
+# Copies of groups that share weights, in one word: hsdp=2x4 is dp=2,fsdp=4.
+HYBRID = re.compile(r"hsdp\s*=\s*([1-9][0-9]{0,6})\s*[x×]\s*([1-9][0-9]{0,6})")
 Recompute = Literal["none", "attention", "all"]
 
 
@@ -50,8 +52,12 @@ class Layout:
 
 
 def parse_layout(text: str) -> Layout:
-    """`fsdp=8,tp=2,pp=2`; raises ConfigError for a dimension that is not known, given twice, or no whole number."""
+    """`fsdp=8,tp=2,pp=2`; `hsdp=2x4` is `dp=2,fsdp=4`.
+
+    Raises ConfigError for a dimension that is not known, given twice, or no whole number.
+    """
     found: dict[str, int] = {}
+    text = HYBRID.sub(r"dp=\1,fsdp=\2", text)
     for part in text.split(","):
         name, _, number = (word.strip() for word in part.partition("="))
         if name not in DIMENSIONS or name in found or not re.fullmatch(r"[1-9][0-9]{0,6}", number):
@@ -62,6 +68,43 @@ def parse_layout(text: str) -> Layout:
         found[name] = int(number)
     dp, fsdp, tp, pp = (found.get(name, 1) for name in DIMENSIONS)
     return Layout(dp, fsdp, tp, pp)
+
+
+def layout_of(text: str, ranks: int) -> Layout:
+    """The layout that the words say for so many processes; no words: weights are shared by all of them.
+
+    Raises ConfigError where they come to another number, with the words or the command that would do.
+    """
+    layout = parse_layout(text) if text.strip() else Layout(fsdp=ranks)
+    if layout.pp > 1:
+        raise ConfigError(
+            f"machine.parallel={text}: stages (pp) are planned and simulated here, and not trained; use dp, fsdp and tp"
+        )
+    if layout.ranks == ranks:
+        return layout
+    if ranks == 1:
+        raise ConfigError(
+            f"machine.parallel={text} lies on {layout.ranks} processes, and this one is alone; start it with --launch "
+            f"local:{layout.ranks} or torchrun --nproc-per-node {layout.ranks} -m chainrule …, or alone, with "
+            "--machine.parallel dp=1"
+        )
+    raise ConfigError(
+        f"machine.parallel={text} lies on {layout.ranks} processes, and {ranks} were started; the numbers must "
+        f"multiply to {ranks}, as in fsdp={ranks}"
+    )
+
+
+def check_trained(config: Config, layout: Layout) -> None:
+    """Raises ConfigError with all of a model and a batch that does not divide by the layout, and what would."""
+    wrong = list(misfits(config.model, layout, config.batch_windows))
+    lengths = {"context_length": config.model.context_length, "schedule.first_window": config.schedule.first_window}
+    wrong += [
+        f"{name}={n} is not divided by tp={layout.tp}; use {n + -n % layout.tp}"
+        for name, n in lengths.items()
+        if n % layout.tp
+    ]
+    if wrong:
+        raise ConfigError(f"machine.parallel={layout.text()}: {'; '.join(wrong)}")
 
 
 def misfits(model: ModelConfig, layout: Layout, batch_windows: int) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from chainrule.train.claim import let_read
 from chainrule.train.finish import run_status, write_summary
-from chainrule.train.lesson import Kept
+from chainrule.train.guard import check_ids, unsound_names
+from chainrule.train.held import HeldOptimizer
+from chainrule.train.lesson import BatchSource, Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
 from chainrule.train.mend import kept_files
@@ -19,18 +21,24 @@ from chainrule.train.session import Session
 from chainrule.train.settings import on_machine, save_settings
 from chainrule.train.stages import Probed, Settled, Start
 from chainrule.train.start import again, anew, ready
-from chainrule.train.state import seed_step
+from chainrule.train.state import TrainState, seed_step
 from chainrule.train.step import StepResult, StepSettings, gradient_norms, train_step
 from chainrule.train.stop import Stop
+from chainrule.train.team import Judge, Made, Portion, Team
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
 __all__ = [
+    "BatchSource",
+    "HeldOptimizer",
+    "Judge",
     "Kept",
     "LossFunction",
+    "Made",
     "NextToken",
     "Objective",
     "Origin",
+    "Portion",
     "Probed",
     "Report",
     "Session",
@@ -39,12 +47,15 @@ __all__ = [
     "StepResult",
     "StepSettings",
     "Stop",
+    "Team",
     "TextLesson",
+    "TrainState",
     "Watch",
     "Way",
     "again",
     "anew",
     "carried_out",
+    "check_ids",
     "check_room",
     "differing_environment",
     "final_scoring",
@@ -74,6 +85,7 @@ __all__ = [
     "train_step",
     "training_batches",
     "training_loss",
+    "unsound_names",
     "where",
     "write_summary",
 ]

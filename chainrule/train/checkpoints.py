@@ -69,7 +69,14 @@ def _tell(session: Session, written: Written) -> None:
     session.watch(Saved(written.draft.step, str(written.path)))
 
 
+def gather(session: Session, *, optimizer: bool) -> None:
+    """Where several processes train, brings the weights here as they are now, and the optimizer's state if wanted."""
+    if session.team is not None:
+        session.team.give(session.state, optimizer=optimizer)
+
+
 def _draft(session: Session) -> Draft:
+    gather(session, optimizer=True)
     run, training, progress = session.run, session.config.training, session.state.progress
     progress.spent = session.budget.clock.spent()
     facts = {

@@ -10,7 +10,7 @@ from chainrule.evaluate import PlaceTally, Scores, Scoring, score
 from chainrule.generate import generate, usual_rules
 from chainrule.plan import parameters
 from chainrule.run import EvalRow, Sample
-from chainrule.train.checkpoints import save, save_beside
+from chainrule.train.checkpoints import gather, save, save_beside
 from chainrule.train.session import Session
 from chainrule.verdict import judge_start
 
@@ -25,11 +25,14 @@ def look(session: Session) -> None:
     every = session.intervals
     saving = last or (step > 0 and step % every.saves == 0)
     looking = saving or step % every.looks == 0
+    sampling = last or step % every.samples == 0
+    if looking or sampling:
+        gather(session, optimizer=False)
     with session.stop.at_once():
         if looking:
             with timed(session, "look"):
                 session.lesson.evaluate(session)
-        if last or step % every.samples == 0:
+        if sampling:
             with timed(session, "samples"):
                 session.lesson.sample(session)
     # Together or not at all: a checkpoint that says "looked" must know what was seen.

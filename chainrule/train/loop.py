@@ -25,6 +25,7 @@ from chainrule.train.session import Session
 from chainrule.train.spikes import in_words, out_of_line, remember, rewind, stop_at
 from chainrule.train.state import seed_step
 from chainrule.train.step import StepResult, StepSettings, train_step
+from chainrule.train.together import update_together
 
 
 def train(session: Session) -> None:
@@ -33,6 +34,10 @@ def train(session: Session) -> None:
     A signal saves between two steps and raises Interrupted. A second Ctrl-C raises inside the step: nothing is saved
     then, because weights, optimizer and numbers belong together only between two steps, and the last checkpoint stays.
     """
+    if session.team is not None:
+        session.team.take(session.state)
+        if session.config.training.health_every:
+            session.note("health is off: norms and activations are looked at by a run in one process")
     learning = session.lesson.learning(session.config)
     session.saver, sentence = background_for(session.config, session.facts, session.micro_batch, learning)
     if sentence:
@@ -67,7 +72,8 @@ def _train(session: Session) -> None:
 
 def _instruments(session: Session) -> tuple[Meter, RunHealth | None]:
     """What measures the steps, from where the run stands."""
-    return Meter(session), RunHealth(session) if session.config.training.health_every else None
+    looked_at = session.config.training.health_every and session.team is None
+    return Meter(session), RunHealth(session) if looked_at else None
 
 
 def _another_step(session: Session) -> bool:
@@ -91,25 +97,14 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     progress, config = session.state.progress, session.config
     started = time.perf_counter()
     n_pieces = session.window_pieces(progress.step)
-    windows = session.batches.windows(progress.samples, config.batch_windows, n_pieces)
-    read = time.perf_counter()
-    if health:
-        health.begin(windows)
-    seed_step(config.training.seed, progress.step)
-    if not session.state.model.training:  # a walk through all modules, which changes nothing after the first step
-        session.state.model.train()
-    check_ids(windows, config.model.vocab_size, progress.step + 1)
-    replay = config.training.replay_every and (progress.step + 1) % config.training.replay_every == 0
-    settings = StepSettings(
-        factor=session.factor(progress.step),
-        micro_batch=session.micro_batch * n_pieces,
-        grad_clip=config.optimizer.grad_clip,
-        precision=session.precision,
-        judge=partial(out_of_line, session),
-        reseed=partial(seed_step, config.training.seed, progress.step) if replay else None,
-    )
-    state = session.state
-    result = train_step(state.model, state.optimizer, session.objective, windows, settings, health)
+    read = partial(session.batches.windows, progress.samples, config.batch_windows, n_pieces)
+    windows, reading = None, 0.0
+    if session.team is None:
+        windows = read()
+        reading = time.perf_counter() - started
+        result = _update_alone(session, windows, n_pieces, health)
+    else:
+        result = update_together(session, n_pieces, partial(out_of_line, session))
     if result.unlike:
         raise TrainingError(unlike_text(session.run, progress.step + 1, result.unlike))
     if result.excess and config.training.on_spike == "stop":
@@ -119,13 +114,38 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
     remember(session, result)
     if health:
         health.end()
-    ended = time.perf_counter()
-    progress.seconds += ended - started
-    session.phases.add("data", read - started)
-    session.phases.add("step", ended - read)
-    check_state(session)
-    _count_skipped(session, windows, result)
+    seconds = time.perf_counter() - started
+    progress.seconds += seconds
+    session.phases.add("data", reading)
+    session.phases.add("step", seconds - reading)
+    if session.team is None:  # of several each has looked at its own part
+        check_state(session)
+    if result.applied:
+        progress.bad_in_row = 0
+    else:
+        _count_skipped(session, windows or read(), result)
     return result
+
+
+def _update_alone(session: Session, windows: Windows, n_pieces: int, health: RunHealth | None) -> StepResult:
+    """The update by this process alone."""
+    state, config, step = session.state, session.config, session.state.progress.step
+    if health:
+        health.begin(windows)
+    seed_step(config.training.seed, step)
+    if not state.model.training:  # a walk through all modules, which changes nothing after the first step
+        state.model.train()
+    check_ids(windows, config.model.vocab_size, step + 1)
+    replay = config.training.replay_every and (step + 1) % config.training.replay_every == 0
+    settings = StepSettings(
+        factor=session.factor(step),
+        micro_batch=session.micro_batch * n_pieces,
+        grad_clip=config.optimizer.grad_clip,
+        precision=session.precision,
+        judge=partial(out_of_line, session),
+        reseed=partial(seed_step, config.training.seed, step) if replay else None,
+    )
+    return train_step(state.model, state.optimizer, session.objective, windows, settings, health)
 
 
 def check_state(session: Session) -> None:
@@ -141,10 +161,8 @@ def check_state(session: Session) -> None:
 def _count_skipped(session: Session, windows: Windows, result: StepResult) -> None:
     """Keeps the batch of a step that moved nothing, says why, and ends a run that is lost."""
     progress, config = session.state.progress, session.config
-    finite = result.applied or bool(result.excess)
+    finite = bool(result.excess)
     progress.bad_in_row = 0 if finite else progress.bad_in_row + 1
-    if result.applied:
-        return
     progress.n_skipped += 1
     first = progress.samples - config.batch_windows
     path = session.patient(
@@ -152,6 +170,8 @@ def _count_skipped(session: Session, windows: Windows, result: StepResult) -> No
     )
     kept = f"its batch is in {path}" if path else f"{MOST_KEPT} such batches are in {session.run.skipped} already"
     why = f"is a spike ({in_words(result.excess)})" if result.excess else "gave a non-finite loss or gradient"
+    if result.ranks:
+        why += f", first on rank {', '.join(map(str, result.ranks))}"
     rewinds = result.excess and config.training.on_spike == "rewind" and progress.last_due is not None
     if not rewinds:
         said = f"step {progress.step} {why} and was skipped; {kept}"

@@ -34,6 +34,7 @@ from chainrule.train.session import Session
 from chainrule.train.stages import Start
 from chainrule.train.start import again, anew
 from chainrule.train.stop import Stop
+from chainrule.train.team import Team
 from chainrule.train.text_lesson import TextLesson
 from chainrule.train.watch import Watch, silent
 
@@ -47,6 +48,7 @@ def pretrain(
     watch: Watch = silent,
     begun: float | None = None,
     report: Report | None = None,
+    team: Team | None = None,
 ) -> Summary:
     """Trains a model on raw text and returns the summary; everything is written into the folder `run_path`.
 
@@ -62,7 +64,8 @@ def pretrain(
     time.perf_counter() from which the minutes count, when that was earlier than now. `report`
     (chainrule.report.write_report) is called at looks, so that the page can be watched, and when summary.json is there,
     with the run and the seconds that it may take;
-    the summary that is returned then says as "report" where it wrote.
+    the summary that is returned then says as "report" where it wrote. `team` are processes that train together, led by
+    this one (chainrule.ranks makes it).
     """
     begun = time.perf_counter() if begun is None else begun
     layers, run = _layers(layers), RunFolder(Path(run_path))
@@ -71,7 +74,7 @@ def pretrain(
     fork = None if resume else find_fork(layers, minutes)
     if fork:
         begin = partial(begin_fork, fork=fork, layers=layers, minutes=minutes)
-        return carried_out(Way(layers, begin, minutes), run, watch=watch, begun=begun, report=report)
+        return carried_out(Way(layers, begin, minutes, team=team), run, watch=watch, begun=begun, report=report)
     budget = None if resume else time_budget(layers, minutes)
     if not resume:
         draft(layers, budget)  # what is wrong with the settings is said before anything is made
@@ -80,6 +83,7 @@ def pretrain(
         lambda start: again(start, layers, minutes) if resume else anew(start, layers, budget),
         minutes=minutes if resume else budget,
         resume=resume,
+        team=team,
     )
     return carried_out(way, run, watch=watch, begun=begun, report=report)
 
@@ -92,6 +96,7 @@ class Way:
     begin: Callable[[Start], Session]
     minutes: float | None = None
     resume: bool = False
+    team: Team | None = None
 
 
 def carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, report: Report | None) -> Summary:
@@ -120,7 +125,7 @@ def _carried_out(way: Way, run: RunFolder, *, watch: Watch, begun: float, page: 
                 clean_stumps(run.spikes)
                 if not resume:
                     claim.take_over(start_record(way.layers, way.minutes))
-                session = way.begin(Start(run, watch, stop, begun, TextLesson()))
+                session = way.begin(Start(run, watch, stop, begun, TextLesson(), way.team))
                 session.page = page
                 train(session)
                 summary = session.lesson.finish(session, begun=begun, before=read_start(run).before)

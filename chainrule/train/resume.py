@@ -29,9 +29,9 @@ from chainrule.train.watch import Watch
 
 # So much of a long journal is read again on a resume, some ten thousand rows; a report and `chainrule verify` read all.
 LOOKED_AT_BYTES = 8 << 20
-BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "kernels", "cpu_capability")
+BITS_DEPEND_ON = ("torch", "device", "precision", "threads", "kernels", "cpu_capability", "layout")
 # Of a run from before there were others.
-BEFORE = {"kernels": "torch"}
+BEFORE = {"kernels": "torch", "layout": "one process"}
 
 
 def is_finished(run: RunFolder, layers: Sequence[Layer]) -> bool:

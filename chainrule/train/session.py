@@ -28,6 +28,7 @@ from chainrule.train.saving import Background
 from chainrule.train.settings import in_windows
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
+from chainrule.train.team import Team
 from chainrule.train.watch import Watch
 
 Done = TypeVar("Done")
@@ -37,7 +38,7 @@ LOOKED_AHEAD = 32
 
 @dataclass
 class Session:
-    """A run that is being trained by this process, which alone writes its folder."""
+    """A run that is being trained by this process, alone or with others, which alone writes its folder."""
 
     run: RunFolder
     config: Config
@@ -52,6 +53,8 @@ class Session:
     watch: Watch
     stop: Stop
     lesson: Lesson
+    team: Team | None = None
+    """The processes that make the updates together; None: this one alone."""
     budget: Budget = field(default_factory=Budget)
     phases: Phases = field(default_factory=Phases)
     page: LivePage | None = None
@@ -166,6 +169,7 @@ def environment(facts: MachineFacts) -> dict[str, Any]:
         "threads": facts.threads,
         "kernels": facts.kernels,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "layout": facts.layout,
     }
 
 

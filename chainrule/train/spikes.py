@@ -70,6 +70,8 @@ def rewind(session: Session, result: StepResult) -> bool:
     checkpoint = load_checkpoint(step_folder(session.run.checkpoints, target))
     session.lesson.restore(session.config, session.state.model, checkpoint)
     session.state.restore(checkpoint)
+    if session.team is not None:
+        session.team.take(session.state)
     progress = session.state.progress
     progress.samples = before.samples
     progress.rewinds = [*before.rewinds, [before.step, target, before.samples]]

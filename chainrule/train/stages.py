@@ -13,11 +13,12 @@ from chainrule.config import Config, Layer, Resolved
 from chainrule.data import Dataset, Survey, run_dataset
 from chainrule.device import MachineFacts, Precision, look_at_machine, on_threads
 from chainrule.evaluate import tasks_for
-from chainrule.plan import draft
+from chainrule.plan import check_trained, draft
 from chainrule.run import Plan, RunFolder, StartRecord, TokenizerFacts, seal_files, write_run_json
 from chainrule.tokenizer import Tokenizer, load_tokenizer
 from chainrule.train.amount import check_amount
 from chainrule.train.claim import let_read
+from chainrule.train.held import HeldOptimizer
 from chainrule.train.lesson import Lesson
 from chainrule.train.origin import Origin, find_origin, link_old_text, old_dataset
 from chainrule.train.pace import Budget, Clock
@@ -30,6 +31,8 @@ from chainrule.train.session import Session, write_event
 from chainrule.train.settings import in_windows, on_machine, pinned, plan_row, save_settings, settle
 from chainrule.train.state import TrainState
 from chainrule.train.stop import Stop
+from chainrule.train.team import Team
+from chainrule.train.together import checked_layout, divided, first_passes, of_all, shared_machine
 from chainrule.train.watch import Watch
 
 
@@ -42,6 +45,8 @@ class Start:
     stop: Stop
     begun: float
     lesson: Lesson
+    team: Team | None = None
+    """The processes that train together; None: this one alone."""
 
     def say(self, message: str) -> None:
         """A line in events.jsonl, and shown."""
@@ -49,7 +54,8 @@ class Start:
 
     def look_at_machine(self, config: Config) -> MachineFacts:
         """The machine as it is now, shown."""
-        facts = look_at_machine(config.machine)
+        layout = checked_layout(config, self.team)
+        facts = of_all(look_at_machine(shared_machine(config.machine, self.team)), self.team, layout)
         self.watch(machine_record(facts))
         return facts
 
@@ -111,7 +117,7 @@ class Surveyed:
         """Pass 1 over the text, and the automatic choice by its size."""
         found = read_text(asked.given, start.run, start.watch)
         chosen = settle(asked.layers, asked.facts, asked.record.minutes, found.split_bytes("train"))
-        resolved = on_machine(chosen, asked.facts)
+        resolved = on_machine(divided(chosen, checked_layout(asked.given, start.team)), asked.facts)
         if asked.origin:
             start.say(asked.origin.sentence(resolved.config))
         start.watch(plan_row(resolved.config, asked.facts))
@@ -189,9 +195,16 @@ class Probed:
         config, facts = settled.resolved.config, settled.facts
         old = old_dataset(start.run)
         batches = start.lesson.batches(config, settled.dataset, old)
-        state = TrainState.fresh(config, Precision(facts.device, facts.precision), start.lesson.adapt)
-        windows = batches.windows(0, config.batch_windows)
-        passes = probe(state, config, facts, windows, start.watch, start.lesson.objective)
+        precision = Precision(facts.device, facts.precision)
+        if start.team is None:
+            state = TrainState.fresh(config, precision, start.lesson.adapt)
+            windows = batches.windows(0, config.batch_windows)
+            passes = probe(state, config, facts, windows, start.watch, start.lesson.objective)
+        else:
+            check_trained(config, checked_layout(config, start.team))
+            state = TrainState.fresh(config, precision, start.lesson.adapt, HeldOptimizer)
+            start.team.begin(start.run, config, facts)
+            passes = first_passes(start.team, state, config, facts, start.lesson, start.watch)
         resolved = pinned(settled.resolved, "machine", passes.settings, "tried at the start")
         session = Session(
             run=start.run,
@@ -207,6 +220,7 @@ class Probed:
             watch=start.watch,
             stop=start.stop,
             lesson=start.lesson,
+            team=start.team,
             budget=Budget(clock=Clock(start.begun)),
         )
         return cls(session, resolved, passes.step_seconds, settled.record)

@@ -78,7 +78,11 @@ class TrainState:
 
     @classmethod
     def fresh(
-        cls, config: Config, precision: Precision, adapt: Callable[[Config, GPT], None] | None = None
+        cls,
+        config: Config,
+        precision: Precision,
+        adapt: Callable[[Config, GPT], None] | None = None,
+        optimizer: type[Optimizer] = Optimizer,
     ) -> "TrainState":
         """An untrained model, its weights a function of the seed alone, and an optimizer that computes as it does.
 
@@ -92,7 +96,7 @@ class TrainState:
             adapt(config, model)
         model.to(precision.device)
         model.checkpointing = config.machine.activation_checkpointing
-        return cls(model, Optimizer(model, config, precision.dtype or torch.float32), Progress())
+        return cls(model, optimizer(model, config, precision.dtype or torch.float32), Progress())
 
     def contents(self, kept: Kept, facts: dict[str, Any]) -> tuple[dict[str, Mapping[str, Tensor]], dict[str, Any]]:
         """What a checkpoint of this step holds: its tensors, which share memory with the state, and its small state.

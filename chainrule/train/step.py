@@ -23,7 +23,8 @@ class StepResult:
     """Mean loss in nats per token, norm of the whole gradient before clipping, and whether the weights moved.
 
     `excess`: what was judged to be out of line, where something is done about that; `unlike`: how the gradients
-    differed when they were made twice. In both cases the weights have not moved.
+    differed when they were made twice. In both cases the weights have not moved. `ranks` are the processes, of several,
+    whose own share of the loss was not finite.
     """
 
     loss: float
@@ -31,6 +32,7 @@ class StepResult:
     applied: bool
     excess: tuple[Excess, ...] = ()
     unlike: Unlike | None = None
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 
 from chainrule.base import ChainruleError, write_bytes
 from chainrule.checkpoint import Checkpoint, load_checkpoint, step_folder, steps_of
-from chainrule.config import load_toml, resolve
+from chainrule.config import Layer, load_toml, resolve
 from chainrule.finetune import lesson_of_run
 from chainrule.run import RunFolder, TrainRow, last_record, read_start, read_tuning, rows_of
 from chainrule.train import (
@@ -119,7 +119,8 @@ def _made_again(
 
 
 def _session(copy: RunFolder, checkpoint: Checkpoint) -> Session:
-    resolved = resolve([load_toml(copy.config)])
+    # In this process alone, whatever the run lay on: that bits may differ then is said.
+    resolved = resolve([load_toml(copy.config), Layer("one process", {"machine": {"parallel": ""}})])
     start = Start(copy, silent, Stop(), time.perf_counter(), TextLesson())
     if read_tuning(copy) is not None:
         start = replace(start, lesson=lesson_of_run(copy, resolved.config))

@@ -1,0 +1,164 @@
+"""Losses of several processes against one, by layout and optimizer; and how often a killed rank costs no bit.
+
+    python benchmarks/ranks.py [--ranks 2 4] [--steps 10] [--kills 20] [--json benchmarks/ranks.json]
+
+Each line is a layout: how far its losses are from those of one process at most, over all steps, in float32. Processes
+of this machine over gloo; nothing here says anything of speed, or of GPUs. `--kills` starts a run on two processes by
+`chainrule pretrain --launch local:2`, kills one of them with SIGKILL (the leader and the other in turn) and compares
+the last loss with that of a run that nobody touched.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from several import alone, own_environment, together  # type: ignore[import-not-found]  # noqa: E402
+
+from chainrule.config import Layer, resolve, to_toml  # noqa: E402
+from chainrule.plan import Layout  # noqa: E402
+from chainrule.rehearse import tiny_layer, write_text  # noqa: E402
+from chainrule.run import RunFolder, TrainRow, rows_of  # noqa: E402
+from chainrule.train import pretrain  # noqa: E402
+
+LAYOUTS = {
+    2: ("dp=2", "fsdp=2", "tp=2"),
+    4: ("dp=4", "fsdp=4", "hsdp=2x2", "tp=4", "dp=2,tp=2", "fsdp=2,tp=2"),
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "adamw": {"optimizer": {"kind": "adamw", "lr": 1e-3}},
+    "muon": {"optimizer": {"kind": "muon", "lr": 1e-3, "muon_lr": 0.02}},
+}
+SHAPES: dict[str, dict[str, Any]] = {
+    "modern": {
+        **{"norm": "rmsnorm", "position": "rope", "activation": "swiglu", "qk_norm": True, "bias": False},
+        **{"n_heads": 8, "n_kv_heads": 4},
+    },
+    "gpt2": {"norm": "layernorm", "position": "learned", "activation": "gelu", "qkv_bias": True, "n_heads": 4},
+}
+KILLED_STEPS, KILL_FROM = 40, 12
+
+
+def main() -> None:
+    """The table, and the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--ranks", type=int, nargs="*", default=[2, 4])
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        if given.ranks:
+            found["losses"] = list(_losses(Path(place), given.ranks, given.steps))
+        if given.kills:
+            found["kills"] = _kills(Path(place), given.kills)
+    if given.json:
+        before = json.loads(given.json.read_text()) if given.json.is_file() else {}
+        given.json.write_text(json.dumps({**before, **found}, indent=1) + "\n")
+
+
+def _base(folder: Path, shape: str) -> RunFolder:
+    """A short run in one process, for its text."""
+    text = folder / "text"
+    if not text.is_dir():
+        write_text(text)
+    model = {"vocab_size": 257, "context_length": 64, "emb_dim": 64, "n_layers": 4, "drop_rate": 0.0, **SHAPES[shape]}
+    training = {"steps": 1, "batch_tokens": 8 * 64, "eval_every": 1000, "eval_tokens": 64, "sample_tokens": 1}
+    machine = {"device": "cpu", "precision": "float32", "threads": 1, "cache": "off"}
+    values = {"model": model, "training": training, "machine": machine, "vocabulary": {"kind": "bytes"}}
+    pretrain([Layer(shape, {**values, "text": {"paths": [str(text)]}})], folder / shape)
+    return RunFolder(folder / shape)
+
+
+def _losses(folder: Path, ranks: list[int], steps: int) -> Any:
+    print(f"{'model':<8} {'optimizer':<10} {'ranks':>5}  {'layout':<12} {'apart at most':>13}   last loss")
+    for shape in SHAPES:
+        run = _base(folder, shape)
+        trials = {kind: {"parallel": "", "steps": steps, **KINDS[kind]} for kind in KINDS}
+        one = {kind: alone(run, trial)["losses"] for kind, trial in trials.items()}
+        for n in ranks:
+            asked = [{**trials[kind], "parallel": layout} for kind in KINDS for layout in LAYOUTS[n]]
+            names = [(kind, layout) for kind in KINDS for layout in LAYOUTS[n]]
+            for (kind, layout), told in zip(names, together(folder / f"{shape}-{n}", run, n, asked), strict=True):
+                apart = max(abs(mine - other) for mine, other in zip(one[kind], told["losses"], strict=True))
+                print(
+                    f"{shape:<8} {kind:<10} {n:>5}  {layout:<12} {apart:>13.1e}   {told['losses'][-1]:.7f}", flush=True
+                )
+                yield {
+                    **{"model": shape, "optimizer": kind, "ranks": n, "layout": layout, "apart": apart},
+                    **{"loss": told["losses"][-1], "one_process": one[kind][-1], "steps": steps},
+                }
+
+
+def _kills(folder: Path, times: int) -> dict[str, Any]:
+    layer = tiny_layer(resolve([]).config, Layout(fsdp=2), "adamw")
+    training = {**layer.values["training"], "steps": KILLED_STEPS, "save_every": 5}
+    made = resolve([Layer("killed", {**layer.values, "training": training})])
+    (folder / "killed.toml").write_text(to_toml(made.config, made.sources))
+    if not (folder / "text").is_dir():
+        write_text(folder / "text")
+    whole = _last(folder, "whole", None)[0]
+    told = []
+    for number in range(times):
+        loss, seconds = _last(folder, f"killed-{number}", number % 2)
+        told.append({"rank": number % 2, "equal": loss == whole, "seconds_to_next_step": seconds})
+        print(
+            f"kill {number + 1}: rank {number % 2}, {'equal' if loss == whole else loss}, {seconds:.1f} s", flush=True
+        )
+    equal = sum(one["equal"] for one in told)
+    slowest = max(one["seconds_to_next_step"] for one in told)
+    print(f"{equal} of {times} came to the same bits; the next step after {slowest:.1f} s at most")
+    return {"equal": equal, "of": times, "slowest_seconds": slowest, "each": told}
+
+
+def _last(folder: Path, name: str, killed: int | None) -> tuple[float | None, float]:
+    """The last loss of a run, of which a rank may be killed on the way; seconds from then to a step that is new."""
+    words = [str(folder / "text"), "--config", str(folder / "killed.toml"), "--name", name]
+    command = [sys.executable, "-m", "chainrule", "pretrain", *words, "--runs-folder", str(folder / "runs")]
+    run = RunFolder(folder / "runs" / name)
+    process = subprocess.Popen([*command, "--launch", "local:2"], env=own_environment(), stdout=subprocess.DEVNULL)
+    seconds = 0.0
+    if killed is not None:
+        _wait(lambda: _step(run) >= KILL_FROM)
+        before, began = _step(run), time.monotonic()
+        os.kill(_pids(process.pid)[killed], signal.SIGKILL)
+        time.sleep(0.5)
+        _wait(lambda: (run.path / "lock.json").is_file() and _step(run) > before)
+        seconds = time.monotonic() - began
+    assert process.wait() == 0
+    return _losses_of(run).get(KILLED_STEPS), seconds
+
+
+def _pids(launcher: int) -> list[int]:
+    """Those of the ranks, in their order: children of the launcher that are no helpers of multiprocessing (Linux)."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def _wait(ready: Any) -> None:
+    end = time.monotonic() + 120
+    while not ready():
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.02)
+
+
+def _losses_of(run: RunFolder) -> dict[int, float | None]:
+    return {row.step: row.loss for row in rows_of(run.metrics, TrainRow)} if run.metrics.is_file() else {}
+
+
+def _step(run: RunFolder) -> int:
+    return max(_losses_of(run), default=0)
+
+
+if __name__ == "__main__":
+    main()
