@@ -20,7 +20,6 @@ from chainrule.device import Precision, look_at_machine
 from chainrule.optim import Optimizer
 from chainrule.run import RunFolder
 from chainrule.train import (
-    HeldOptimizer,
     NextToken,
     Portion,
     StepSettings,
@@ -30,6 +29,7 @@ from chainrule.train import (
     train_step,
     training_batches,
 )
+from chainrule.train.held import HeldOptimizer
 
 HERE = Path(__file__).resolve().parent
 RATE = 0.8
