@@ -36,8 +36,10 @@ def train(session: Session) -> None:
     """
     if session.team is not None:
         session.team.take(session.state)
+        told = f"{session.team.size} processes make each update together: {session.team.layout.text()}"
         if session.config.training.health_every:
-            session.note("health is off: norms and activations are looked at by a run in one process")
+            told += "; health is off, norms and activations are looked at by a run in one process"
+        session.note(told)
     learning = session.lesson.learning(session.config)
     session.saver, sentence = background_for(session.config, session.facts, session.micro_batch, learning)
     if sentence:
