@@ -13,7 +13,7 @@ test: .venv/.installed
 # How fast this machine trains, decodes and starts (docs/bench.md), beside nanoGPT where NANOGPT=PATH says where it is;
 # TEXT=FILE is what is learnt. On a quiet machine.
 bench: .venv/.installed
-	$(BIN)/chainrule bench $(or $(NAMES),training decoding starting $(if $(TEXT),until-loss)) \
+	$(BIN)/chainrule bench $(or $(NAMES),training decoding starting growth $(if $(TEXT),until-loss)) \
 	  $(if $(NANOGPT),--against nanogpt=$(NANOGPT)) $(if $(TEXT),--text $(TEXT)) --page benchmarks/results/page.html
 
 # The other figures that README quotes.

@@ -248,6 +248,7 @@ def parquet(rows: int, value: Any, *, nested: bool = False, group: int = 0, dict
     return make
 
 
+ADAPTED = "lora_A.weight"
 MODEL: dict[str, Any] = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 257}
 MODEL |= {"n_embd": 16, "n_head": 2, "n_layer": 1, "n_positions": 32}
 
@@ -310,6 +311,35 @@ def sequences(depth: int) -> bytes:
     whole = tokenizer({}, [], normalizer="NESTED").decode()
     nested = '{"type": "Sequence", "normalizers": [' * depth + '{"type": "NFC"}' + "]}" * depth
     return whole.replace('"NESTED"', nested).encode()
+
+
+def adapter(**changed: Any) -> Maker:
+    """An adapter's folder with these settings, put on a model beside it."""
+
+    def make(path: Path) -> list[str]:
+        base = path.parent / "base"
+        model()(base)
+        path.mkdir()
+        settings = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["attn.c_attn"]} | changed
+        (path / "adapter_config.json").write_text(json.dumps(settings))
+        tensors = {f"base_model.model.transformer.h.0.attn.c_attn.{ADAPTED}": np.zeros((4, 16), "f4")}
+        save_file(tensors, path / "adapter_model.safetensors")
+        return ["export", "hf", str(base), str(path.parent / "out"), "--adapter", str(path)]
+
+    return make
+
+
+def gpt2_words(encoder: bytes, merges: bytes) -> Maker:
+    """A folder of GPT-2's vocabulary under Hugging Face's names, each of them so many times this part."""
+
+    def make(path: Path) -> list[str]:
+        path.mkdir()
+        for name, part in (("vocab.json", encoder), ("merges.txt", merges)):
+            unpacked(part, 1 << 30)(path / name)
+        (path.parent / "text.txt").write_text("Once upon a time.\n" * 10_000)
+        return [*prepared(path.parent / "text.txt")[:-2], "--vocabulary.kind", "gpt2", "--vocabulary.path", str(path)]
+
+    return make
 
 
 def talked(path: Path) -> list[str]:

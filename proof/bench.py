@@ -38,11 +38,11 @@ class Bench:
         hold(told == again, "two uninterrupted runs differ")
         return told
 
-    def run_of(self, name: str, **over: str) -> Path:
-        """A finished run with these settings over the tiny one's."""
+    def run_of(self, name: str, texts: Path | None = None, **over: str) -> Path:
+        """A finished run with these settings over the tiny one's, on its texts or on others."""
         run = self.folder / name / "run"
         run.parent.mkdir()
-        ended = command(new(self.texts, run, **over), run.parent)
+        ended = command(new(texts or self.texts, run, **over), run.parent)
         no_traceback(ended)
         hold(ended.code == 0, f"the run {name} itself did not end well, {ended.last()}")
         return run

@@ -29,7 +29,16 @@ from chainrule.cli import main
 from proof.bench import Bench
 from proof.case import Attempt, Case, NotHeldError, hold
 from proof.child import Ended, command, start
-from proof.tiny import acknowledged, finish_run, hold_equal, hold_whole, new, no_traceback
+from proof.tiny import (
+    acknowledged,
+    fingerprint,
+    finish_run,
+    hold_equal,
+    hold_whole,
+    new,
+    no_traceback,
+    write_texts,
+)
 
 # What touches files; memory, clocks and threads are left alone.
 CALLS = (
@@ -62,6 +71,9 @@ CALLS = (
     *("fallocate", "copy_file_range", "sendfile", "newfstatat", "fstat", "lseek"),
 )
 ONE_OF = 20
+N_TEXTS = 3
+# Behind the first row the run is short, with saves on its way.
+SHORT = {"training__steps": "4", "training__save_every": "2"}
 FAULTS = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EINTR")
 WRITING = ("write", "fsync", "rename")
 LINE = re.compile(r"^\d+\s+(\w+)\(")
@@ -114,18 +126,25 @@ def _saves(bench: Bench) -> Case:
 
 
 def _starts(bench: Bench) -> Iterator[Case]:
-    """The calls on what a start writes (run, cache, temporary files), and on what it reads: text and libraries."""
+    """The calls on what a start writes (run, cache, temporary files), and on what it reads: text and libraries.
+
+    Of few texts, because each is read alike.
+    """
     place = bench.folder / "a start"
     place.mkdir()
-    trace = FIRST_ROW.split(traced(new(bench.texts, place / "run"), place, "")[1])[0]
+    texts = write_texts(bench.folder / "few texts", N_TEXTS)
+    trace = FIRST_ROW.split(traced(new(texts, place / "run", **SHORT), place, "")[1])[0]
     # Made here, ahead of processes that would each make it in the same place.
-    straight = bench.equal_to
+    straight = fingerprint(bench.run_of("straight on few texts", texts, **SHORT))
+    # Where the folder of the kernels cannot be looked into, a run has torch's, and says so.
+    torchs = fingerprint(bench.run_of("straight with torch's kernels", texts, machine__kernels="off", **SHORT))
 
     def begun(faults: list[Fault], attempt: Attempt) -> str:
         fault = faults[attempt.number]
         run = attempt.folder / "run"
-        ended, seen = traced(new(bench.texts, run), attempt.folder, fault.injection)
+        ended, seen = traced(new(texts, run, **SHORT), attempt.folder, fault.injection)
         nothing = not any(attempt.folder.iterdir())
+        kernels = _kernels(ended)
         try:
             no_traceback(ended)
             hold(ended.code in (0, 2, -9), ended.last())
@@ -133,23 +152,29 @@ def _starts(bench: Bench) -> Iterator[Case]:
             if run.is_dir():
                 hold_whole(run, acknowledged(ended.said))
             if not nothing or attempt.chance.randrange(ONE_OF) == 0:
-                finish_run(bench.texts, run)
-                hold_equal(straight, run)
+                kernels |= _kernels(finish_run(texts, run, **SHORT))
+                if len(kernels) < 2:
+                    hold_equal(torchs if kernels == {"torch"} else straight, run)
         except NotHeldError as wrong:
             raise NotHeldError(f"{fault}: {wrong}") from wrong
         hit = "INJECTED" in seen or ended.code == -9
         left = ", nothing left" if nothing else " survived" if ended.code == 0 else ""
-        return f"{fault.what.partition('=')[2]}{left}" if hit else "not reached"
+        other = ", torch's kernels, said" if "torch" in kernels else ""
+        return f"{fault.what.partition('=')[2]}{left}{other}" if hit else "not reached"
 
-    written, read = _apart(trace, str(bench.folder), str(bench.texts))
+    written, read = _apart(trace, str(bench.folder), str(texts))
     for name, faults in (("what it writes", written), ("all else", read)):
         yield Case(
             f"each system call of a first start on {name} (strace)",
             len(faults),
             partial(begun, faults),
             quick=1,
-            side_by_side=True,
         )
+
+
+def _kernels(ended: Ended) -> set[str]:
+    """Whose kernels it said that it computes with: "own" or "torch"."""
+    return {line.split()[1].strip(":") for line in ended.said.splitlines() if line.startswith("kernels: ")}
 
 
 def _faults(trace: str) -> list[Fault]:

@@ -46,15 +46,15 @@ class Attempt:
 class Case:
     """A sentence that must hold in `total` attempts, of which a quick proof makes `quick`.
 
-    `attempt` returns a word for how it held ("noticed", "harmless"), or raises NotHeldError. With `side_by_side`
-    several processes may make attempts at once: none makes anything that the others use.
+    `attempt` returns a word for how it held ("noticed", "harmless"), or raises NotHeldError. Several processes may make
+    attempts at once, unless these are not to stand `side_by_side`: what all of them use is made by the first one.
     """
 
     name: str
     total: int
     attempt: Callable[[Attempt], str]
     quick: int = 0
-    side_by_side: bool = False
+    side_by_side: bool = True
 
 
 @dataclass
@@ -77,7 +77,6 @@ class Outcome:
     def add(self, other: "Outcome") -> None:
         """Takes up what another process tried at the same time."""
         self.tried, self.held = self.tried + other.tried, self.held + other.held
-        self.seconds = max(self.seconds, other.seconds)
         self.ways.update(other.ways)
         self.wrong += other.wrong
 
@@ -119,9 +118,11 @@ def try_case(part: str, case: Case, numbers: Sequence[int], *, seed: int, folder
 def try_side_by_side(
     part: str, case: Case, numbers: Sequence[int], *, seed: int, folder: Path, until: float, processes: int
 ) -> Outcome:
-    """`try_case` in so many processes, each with its part of the numbers."""
-    together = Outcome(part, case.name, case.total)
-    parts = [numbers[first::processes] for first in range(min(processes, len(numbers)))]
+    """`try_case` in so many processes, each with its part of the numbers, when the first attempt was made here."""
+    together = try_case(part, case, numbers[:1], seed=seed, folder=folder, until=until)
+    rest = numbers[1:]
+    parts = [rest[first::processes] for first in range(min(processes, len(rest)))]
+    took, began = together.seconds, time.monotonic()
     told = [folder / f"outcome {place}" for place in range(len(parts))]
     workers = []
     for mine, path in zip(parts, told, strict=True):
@@ -140,6 +141,7 @@ def try_side_by_side(
             together.add(Outcome(**{**row, "ways": Counter(row["ways"])}))
         else:
             together.wrong.append(f"a process of the proof itself ended early; what it tried is not counted ({path})")
+    together.seconds = took + time.monotonic() - began
     return together
 
 

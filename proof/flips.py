@@ -66,7 +66,8 @@ def _case(name: str, run: Path, places: list[Byte], read: Read, quick: int) -> C
         hold(found == before, f"{told}: read as something else, unsaid")
         return "harmless"
 
-    return Case(f"a bit of every byte of {name}", len(places), attempt, quick=quick)
+    # One process: all attempts change the same files, and put them back.
+    return Case(f"a bit of every byte of {name}", len(places), attempt, quick=quick, side_by_side=False)
 
 
 class flipped:  # noqa: N801

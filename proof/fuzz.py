@@ -6,7 +6,9 @@ A target is a reader and some sound inputs. An input is one of those after a few
 words and numbers put in their place). Allowed are an answer and the errors of ChainruleError's tree; a find is any
 other exception, more than MOST_SECONDS of processor time, or more than MOST_BYTES of memory. hypothesis makes the
 edits and shrinks what fails; atheris (`pip install atheris`), where it is installed and asked for, chooses them by the
-lines that they reach. Exit code 1 when anything was found; each find is printed with its input.
+lines that they reach. Inputs are read in children, so that what ends a process (a crash, memory that is refused) is a
+find too, with its input, and the next reader is tried. Exit code 1 when anything was found; each find is printed with
+its input.
 """
 
 import argparse
@@ -20,9 +22,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,9 +35,12 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from chainrule.base import ChainruleError
+from proof.fuzz_child import Board, in_child
 from proof.fuzz_targets import TARGETS, Target
 
 MOST_SECONDS, MOST_BYTES, HANGS_SECONDS = 2.0, 1 << 30, 60
+# A reader that hears no signal any more is killed.
+DEAF_SECONDS = 90.0
 ROUND = 100
 ALLOWED: tuple[type[Exception], ...] = (ChainruleError,)
 # What a parser's author forgets: the ends of whole numbers, depth, emptiness, what other languages call a number.
@@ -133,51 +139,61 @@ def read(target: Target, content: bytes, row: Row) -> None:
 
 
 def by_hypothesis(target: Target, seconds: float, seed: int, *, most: float = math.inf) -> Row:
-    """Rounds of edits until the time is over, `most` inputs were tried, or something is found."""
-    row, began = Row(target.name, "hypothesis"), time.monotonic()
-    tried, last = 0, b""
+    """Rounds of edits, each in a child, until the time is over, `most` inputs were tried, or something is found."""
+    row, began, board = Row(target.name, "hypothesis"), time.monotonic(), Board(target.seeds)
 
     def going_on() -> bool:
         return time.monotonic() - began < seconds and row.tried < most
 
-    def tried_one(content: bytes) -> None:
-        nonlocal last
-        if going_on():
-            last = content
-            read(target, content, row)
-
+    tried = 0
     while going_on() and not row.finds:
-
-        @seeded(seed + tried)
-        @settings(
-            max_examples=ROUND,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-            phases=(Phase.generate, Phase.shrink),
-            print_blob=False,
-        )
-        @given(edited(target.seeds))
-        def one(content: bytes) -> None:
-            tried_one(content)
-
-        try:
-            one()
-        except Exception as fault:
-            row.finds.append(described(fault, last))
+        died = in_child(partial(_round, target, row, board, seed + tried, going_on), board, DEAF_SECONDS)
+        row.tried, row.refused = board.counts()
+        if find := f"{died}; {as_input(board.content())}" if died else board.find():
+            row.finds.append(find)
         tried += 1
     row.seconds = time.monotonic() - began
     return row
+
+
+def _round(target: Target, row: Row, board: Board, seed: int, going_on: Callable[[], bool]) -> None:
+    """Tries ROUND inputs, in a child; a find is shrunk and left on the board."""
+    last, find = b"", ""
+
+    @seeded(seed)
+    @settings(
+        max_examples=ROUND,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+        print_blob=False,
+    )
+    @given(edited(target.seeds))
+    def one(content: bytes) -> None:
+        nonlocal last
+        if going_on():
+            last = content
+            board.begin(content, row.tried + 1, row.refused)
+            read(target, content, row)
+
+    try:
+        one()
+    except BaseException as fault:  # a panic in Rust is no Exception
+        find = described(fault, last)
+    board.end(row.tried, row.refused, find)
 
 
 def described(fault: BaseException, content: bytes) -> str:
     """The exception, where in our code it was raised, and the input."""
     ours = [one for one in traceback.extract_tb(fault.__traceback__) if "/chainrule/" in one.filename]
     place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "outside of our code"
-    shown = base64.b64encode(content).decode()
-    return (
-        f"{type(fault).__name__} at {place}: {str(fault)[:200]}; input (base64, {len(content)} bytes): {shown[:4000]}"
-    )
+    return f"{type(fault).__name__} at {place}: {str(fault)[:200]}; {as_input(content)}"
+
+
+def as_input(content: bytes) -> str:
+    """An input as it is told."""
+    return f"input (base64, {len(content)} bytes): {base64.b64encode(content).decode()[:4000]}"
 
 
 def by_atheris(name: str, seconds: float, seed: int) -> Row:

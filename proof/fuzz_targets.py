@@ -133,9 +133,8 @@ def _parquet() -> bytes:
 def _texts() -> dict[str, bytes]:
     rows = _row_file([{"text": "Once upon a time"}, {"text": "a fox\nand a dog", "n": 3}])
     chat = _row_file([{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}])
-    mail = (
-        b"From a@b Mon Jan  1 00:00:00 2024\nFrom: a@b\nSubject: hi\nContent-Type: text/plain\n\nOnce upon a time\n\n"
-    )
+    mail = b"From a@b Mon Jan  1 00:00:00 2024\nFrom: a@b\nSubject: h\xc3\xad =?utf-8?q?a?=\n"
+    mail += b"Content-Type: text/plain\n\nOnce upon a time\n\n"
     cell = {"cell_type": "code", "source": ["print(1)\n"], "outputs": [], "metadata": {}}
     notebook = {"cells": [cell, {**cell, "cell_type": "markdown"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     body = "<w:document xmlns:w='http://schemas.openxmlformats.org/wordprocessingml/2006/main'><w:body><w:p><w:r><w:t>"

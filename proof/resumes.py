@@ -60,7 +60,7 @@ def _case(bench: Bench, way: Way) -> Case:
 
     def attempt(attempt: Attempt) -> str:
         if not straight:
-            straight["run"] = fingerprint(bench.run_of(f"straight, {way.name}", **over))
+            straight["run"] = fingerprint(bench.run_of(f"straight, {way.name}", None, **over))
         run, done = attempt.folder / "run", 0
         for step in way.stops(attempt):
             # Before update `step` + 1 of the run is begun: a stop between two steps.

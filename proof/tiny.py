@@ -70,12 +70,12 @@ OF_THE_CLOCK = frozenset(
 TRACEBACK = ("Traceback (most recent call last)", "Exception ignored")
 
 
-def write_texts(folder: Path) -> Path:
-    """Forty short texts, the same ones each time."""
+def write_texts(folder: Path, n_texts: int = N_TEXTS) -> Path:
+    """Forty short texts, or fewer of as many words, the same ones each time."""
     folder.mkdir(parents=True)
-    for number in range(N_TEXTS):
+    for number in range(n_texts):
         chance = random.Random(number)
-        words = " ".join(chance.choice(WORDS) for _ in range(80))
+        words = " ".join(chance.choice(WORDS) for _ in range(80 * N_TEXTS // n_texts))
         (folder / f"{number:02}.txt").write_text(f"{words}\n")
     return folder
 
@@ -96,9 +96,9 @@ def resumed(run: Path) -> list[str]:
     return ["pretrain", "--resume", str(run)]
 
 
-def go_on(texts: Path, run: Path) -> list[str]:
+def go_on(texts: Path, run: Path, **over: str) -> list[str]:
     """What a person types next: --resume where there is a run, the same command again where its name is free."""
-    return resumed(run) if (run / "config.toml").is_file() else new(texts, run)
+    return resumed(run) if (run / "config.toml").is_file() else new(texts, run, **over)
 
 
 def start_run(texts: Path, run: Path) -> Child:
@@ -106,9 +106,9 @@ def start_run(texts: Path, run: Path) -> Child:
     return start(go_on(texts, run), run.parent)
 
 
-def finish_run(texts: Path, run: Path) -> Ended:
+def finish_run(texts: Path, run: Path, **over: str) -> Ended:
     """Takes it to its end; raises NotHeldError unless it gets there by what a person would type."""
-    ended = command(go_on(texts, run), run.parent)
+    ended = command(go_on(texts, run, **over), run.parent)
     no_traceback(ended)
     hold(ended.code == 0, f"it could not be taken to its end, {ended.last()}")
     return ended

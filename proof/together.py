@@ -44,10 +44,10 @@ def together(bench: Bench) -> Iterator[Case]:
 
     def attempt(attempt: Attempt) -> str:
         if not straight:
-            straight["run"] = fingerprint(bench.run_of("straight together", **OVER))
+            straight["run"] = fingerprint(bench.run_of("straight together", None, **OVER))
         return _history(bench, attempt, straight["run"])
 
-    yield Case(f"{STARTS} starts on one folder, up to {MOST_AT_ONCE} at once", 12, attempt, quick=0)
+    yield Case(f"{STARTS} starts on one folder, up to {MOST_AT_ONCE} at once", 12, attempt, quick=0, side_by_side=False)
 
 
 def _history(bench: Bench, attempt: Attempt, straight: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from chainrule.base._user_cache import user_cache
 from chainrule.base.caches import CacheFound, processor_caches
 from chainrule.base.cores import Cores, found_cores, usable_cores
-from chainrule.base.crowded import refuse_crowded, settings_json
+from chainrule.base.crowded import parsed_bytes, refuse_crowded, refuse_parsed, settings_json
 from chainrule.base.disk import (
     disk_faults,
     fsync_file,
@@ -39,7 +39,7 @@ from chainrule.base.finiteness import finite
 from chainrule.base.freed import MALLOC_SETTINGS, freed_memory_kept
 from chainrule.base.layers import block_of, layer_in_words, layer_of
 from chainrule.base.letters import json_escape, printable, short_lines, with_letters_told
-from chainrule.base.memory import address_space_limit, available_memory, resident_bytes, usable_memory
+from chainrule.base.memory import address_space_limit, available_memory, peak_bytes, resident_bytes, usable_memory
 from chainrule.base.pressure import Pressure, busy_seconds, cpu_pressure
 from chainrule.base.processor import CLASSES, ProcessorClass, held_down, processor_class, processor_name
 from chainrule.base.refused import out_of_memory, system_refusals
@@ -116,6 +116,8 @@ __all__ = [
     "parse_bytes",
     "parse_count",
     "parse_minutes",
+    "parsed_bytes",
+    "peak_bytes",
     "printable",
     "processor_caches",
     "processor_class",
@@ -125,6 +127,7 @@ __all__ = [
     "read_sums",
     "refusal_of",
     "refuse_crowded",
+    "refuse_parsed",
     "require_room",
     "resident_bytes",
     "settings_json",

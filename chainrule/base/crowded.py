@@ -17,10 +17,19 @@ MOST_SETTINGS_BYTES = 16 << 20
 
 def refuse_crowded(content: bytes) -> None:
     """Raises ValueError for JSON that would take more than MOST_PARSED_BYTES besides its texts."""
-    needed = DICT_BYTES * content.count(b"{") + LIST_BYTES * content.count(b"[") + ENTRY_BYTES * content.count(b",")
+    refuse_parsed(len(content), parsed_bytes(content))
+
+
+def parsed_bytes(content: bytes) -> int:
+    """The memory that JSON, or a part of it, takes besides its texts, by its signs."""
+    return DICT_BYTES * content.count(b"{") + LIST_BYTES * content.count(b"[") + ENTRY_BYTES * content.count(b",")
+
+
+def refuse_parsed(n_bytes: int, needed: int) -> None:
+    """Raises ValueError when JSON of `n_bytes` needs more than MOST_PARSED_BYTES."""
     if needed > MOST_PARSED_BYTES:
         raise ValueError(
-            f"{bytes_text(len(content))} of brackets and commas that would take {bytes_text(needed)} of memory; "
+            f"{bytes_text(n_bytes)} of brackets and commas that would take {bytes_text(needed)} of memory; "
             f"{bytes_text(MOST_PARSED_BYTES)} are allowed"
         )
 

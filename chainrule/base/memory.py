@@ -49,6 +49,19 @@ def resident_bytes() -> int | None:
     return int(fields[1]) * page if len(fields) > 1 and fields[1].isdigit() and page else None
 
 
+def peak_bytes() -> int | None:
+    """Bytes of memory that this process held at most; None where the system does not say.
+
+    Linux's ru_maxrss would count what the process that started this one held, too.
+    """
+    for line in told(Path("/proc/self/status")).splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    if sys.platform == "win32":
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def installed_in(root: Path) -> int | None:
     """By Linux's files under `root`: the machine's memory, or its control groups' limit where that is lower."""
     return _least(_meminfo(root, "MemTotal"), memory_limit(root))

@@ -11,6 +11,7 @@ OWN_CHARACTERS = 1_200_000
 @dataclass(frozen=True)
 class Asked:
     """The settings of one call. `precision` is what auto takes here, and `folder` is for files that do not stay.
+    `peak_flops` is what products in that precision were measured to reach, on all `threads`.
 
     `text` is a file of characters; `given` says whether the user named it.
     """
@@ -19,6 +20,7 @@ class Asked:
     folder: Path
     precision: str
     threads: int
+    peak_flops: float
     nanogpt: Path | None = None
     short: bool = False
     given: bool = True

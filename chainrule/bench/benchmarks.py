@@ -12,6 +12,7 @@ from chainrule.bench import nanogpt
 from chainrule.bench.asked import Asked, own_text
 from chainrule.bench.contest import Contest, hold
 from chainrule.bench.decoding import decoding
+from chainrule.bench.growth import growth
 from chainrule.bench.results import CONTENDED, Result, versions
 from chainrule.bench.starting import starting
 from chainrule.bench.training import training
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Asked], Iterator[Contest]]] = {
     "until-loss": until_loss,
     "decoding": decoding,
     "starting": starting,
+    "growth": growth,
 }
 PEERS = ("nanogpt",)
 
@@ -78,6 +80,7 @@ def measure(names: Iterable[str], call: Call, tell: Callable[[str], None]) -> It
             folder,
             facts.precision,
             facts.threads,
+            facts.peak_flops,
             nanogpt=by_name.get("nanogpt"),
             short=call.short,
             given=call.text is not None,

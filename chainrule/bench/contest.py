@@ -10,7 +10,8 @@ class Reading:
     """What one process of one side showed: its figure in the contest's unit, and what it took.
 
     `by_cpu` is the figure by processor time, which other programs disturb less: a rate, or seconds. `losses` are those
-    of its steps, or the one at its end.
+    of its steps, or the one at its end. `tokens_per_second` where the figure is another; `peak_bytes` are the most
+    that it took, and `planned_bytes` what the plan said before.
     """
 
     figure: float
@@ -18,6 +19,9 @@ class Reading:
     cpu_seconds: float
     by_cpu: float | None = None
     losses: tuple[float, ...] = ()
+    tokens_per_second: float | None = None
+    peak_bytes: int | None = None
+    planned_bytes: int | None = None
 
 
 @dataclass(frozen=True)

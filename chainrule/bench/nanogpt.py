@@ -69,9 +69,9 @@ def take_weights(model: nn.Module, config: ModelConfig, weights: Mapping[str, Te
             parameter.copy_(given)
 
 
-def adamw(model: Any, size: Size) -> torch.optim.Optimizer:
+def adamw(model: Any, size: Size, device: str = "cpu") -> torch.optim.Optimizer:
     """Its own optimizer, with the benchmark's settings."""
-    optimizer: torch.optim.Optimizer = model.configure_optimizers(WEIGHT_DECAY, size.lr, (0.9, size.beta2), "cpu")
+    optimizer: torch.optim.Optimizer = model.configure_optimizers(WEIGHT_DECAY, size.lr, (0.9, size.beta2), device)
     return optimizer
 
 

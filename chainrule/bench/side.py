@@ -11,6 +11,7 @@ import torch
 
 from chainrule.bench.contest import Reading
 from chainrule.bench.decoding import our_decoding, transformers_decoding
+from chainrule.bench.grown import grown_steps
 from chainrule.bench.score import score
 from chainrule.bench.steps import nanogpt_steps, our_steps
 
@@ -20,6 +21,7 @@ TASKS: dict[str, Callable[[Mapping[str, Any]], Reading]] = {
     "our-decoding": our_decoding,
     "transformers-decoding": transformers_decoding,
     "score": score,
+    "grown-steps": grown_steps,
 }
 
 

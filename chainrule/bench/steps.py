@@ -17,6 +17,7 @@ from chainrule.bench.sizes import GRAD_CLIP, SEED, Size, drawn_windows, same_arc
 from chainrule.config import Config, Layer, modern, resolve
 from chainrule.data import Windows
 from chainrule.device import Precision
+from chainrule.kernels import use_kernels
 from chainrule.model import GPT
 from chainrule.optim import Optimizer
 from chainrule.train import NextToken, StepSettings, train_step
@@ -36,7 +37,11 @@ def request(size: Size, text: Path, *, short: bool) -> dict[str, Any]:
 
 
 def our_steps(given: Mapping[str, Any]) -> Reading:
-    """Ours, in `given["precision"]`: the same architecture with AdamW, or the modern one with Muon."""
+    """Ours, in `given["precision"]`: the same architecture with AdamW, or the modern one with Muon.
+
+    With our kernels where they can be had, as a run has them by default.
+    """
+    use_kernels("auto")
     size = given_size(given)
     ids, n_letters = text_ids(Path(given["text"]))
     vocab_size = size.vocab_size or n_letters

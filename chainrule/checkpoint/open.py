@@ -186,7 +186,7 @@ def _open_hugging_face(folder: Path, origin: str, device: torch.device | str) ->
     check_listed(folder)
     settings = read_settings(folder)
     config, state_dict = from_hugging_face(settings, read_weights(folder))
-    tokenizer = load_tokenizer(folder / TOKENIZER)
+    tokenizer = load_tokenizer(folder / TOKENIZER, config.vocab_size)
     # A padded vocabulary is common (Qwen3: 151,669 entries, 151,936 rows); one with too few rows is another model's.
     if tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(

@@ -18,6 +18,8 @@ from chainrule.model import GPT, LETTERS, QKV, LoraSettings, Span, adapted_spans
 PREFIX = "base_model.model."
 # The word under which PEFT says which embeddings learn beside the adapter.
 TRAINED_ROWS = "trainable_token_indices"
+# Letters of a value that an error repeats.
+LONGEST_SHOWN = 200
 A, B, MAGNITUDE = "lora_A.weight", "lora_B.weight", "lora_magnitude_vector"
 # What an adapter may say that changes what is computed, and that is not computed here: any other value is refused.
 FIXED: Mapping[str, tuple[Any, ...]] = {
@@ -94,8 +96,8 @@ def _pair(
             raise CheckpointError(f"the adapter lacks {key}; adapters of some layers alone are not read")
         if tensor.shape != shape:
             raise CheckpointError(
-                f"the adapter's {key} has shape {list(tensor.shape)}, and this model asks for {list(shape)}; it is for "
-                "another model"
+                f"the adapter's {key} has shape {list(tensor.shape)}, and this model asks for "
+                f"{_shown(list(shape))}; it is for another model"
             )
         found.append(tensor.float())
     return tuple(found)
@@ -133,18 +135,26 @@ def _read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, allowed in FIXED.items():
         if name in config and config[name] not in allowed:
             raise CheckpointError(
-                f"adapter_config.json has {name} = {config[name]!r}, which is not computed here, so its results would "
-                f"be wrong; allowed is {allowed[0]!r}"
+                f"adapter_config.json has {name} = {_shown(config[name])}, which is not computed here, so its results "
+                f"would be wrong; allowed is {allowed[0]!r}"
             )
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or isinstance(alpha, bool) or not isinstance(alpha, int | float):
-        raise CheckpointError(f"adapter_config.json has r = {rank!r} and lora_alpha = {alpha!r}; they must be numbers")
+    if isinstance(rank, bool) or not isinstance(rank, int) or type(alpha) not in (int, float):
+        raise CheckpointError(
+            f"adapter_config.json has r = {_shown(rank)} and lora_alpha = {_shown(alpha)}; they must be numbers"
+        )
     try:
         LoraSettings(rank, alpha)
-    except ConfigError as fault:
+    # Whole numbers of JSON may be larger than any of a computation.
+    except (ConfigError, OverflowError) as fault:
         raise CheckpointError(f"adapter_config.json: {fault}") from None
     flags = {"rslora": config.get("use_rslora") is True, "dora": config.get("use_dora") is True}
     return {"rank": rank, "alpha": float(alpha), **flags}
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
 
 
 def peft_words(config: ModelConfig, settings: LoraSettings, base: str = "", rows: Sequence[int] = ()) -> dict[str, Any]:

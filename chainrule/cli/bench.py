@@ -30,11 +30,11 @@ def bench(
     page: Path | None = None,
     as_json: AsJson = False,
 ) -> int:
-    """Measure training, the time to a loss, decoding and starting, beside peers whose place is given.
+    """Measure training, the time to a loss, decoding, starting and growth, beside peers whose place is given.
 
-    The benchmarks are training, until-loss, decoding and starting; `all` is all of them. Sides take turns (A B A B),
-    each time in a process of its own, and the median of the rounds counts. While other programs hold the processor
-    nothing is measured. For example:
+    The benchmarks are training, until-loss, decoding, starting and growth; `all` is all of them. Sides take turns
+    (A B A B), each time in a process of its own, and the median of the rounds counts. While other programs hold the
+    processor nothing is measured. For example:
 
     - `chainrule bench training --against nanogpt=~/nanoGPT --text tinyshakespeare.txt`
     - `chainrule bench all --short --busy`
@@ -62,7 +62,7 @@ def bench(
         Write all kept results as one page here.
     """
     if not names and page is None:
-        raise ConfigError("name a benchmark: training, until-loss, decoding, starting, or all")
+        raise ConfigError("name a benchmark: training, until-loss, decoding, starting, growth, or all")
     if rounds is not None and rounds < 1:
         raise ConfigError(f"--rounds {rounds}: give 1 or more; 5 show a spread")
     found = []

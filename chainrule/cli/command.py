@@ -13,9 +13,7 @@ from types import FrameType
 from typing import Any
 
 from chainrule.base import ChainruleError, Interrupted, printable, refusal_of, short_lines, system_refusals
-
-# Until a signal that was lost in a destructor comes again: that has ended by then.
-AGAIN_SECONDS = 0.01
+from chainrule.cli.again import lost_signals_come_again
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def told(call: Callable[[], int], *, debug: bool = False) -> int:
     """The exit code of a command, `call`; every error of ours becomes one clear message."""
     try:
-        with _signals_raise(), system_refusals():
+        # Around the handlers: between the first and the last of them a signal may be raised in a destructor, too.
+        with lost_signals_come_again(), _signals_raise(), system_refusals():
             return call()
     except ChainruleError as fault:
         return _refuse(str(fault), fault.exit_code, debug=debug)
@@ -73,10 +72,8 @@ def _signals_raise() -> Iterator[None]:
         raise Interrupted(number)
 
     before: dict[int, Any] = {}
-    # The hook is there before the first handler and after the last: in between a signal that is raised in a `__del__`
-    # would be printed as a traceback. What a handler replaces is noted before it is set, and it is set inside of `try`:
-    # one that comes at once leaves no handler behind, which would answer a second one in the middle of a refusal.
-    told, sys.unraisablehook = sys.unraisablehook, _unraisable
+    # What a handler replaces is noted before it is set, and it is set inside of `try`: one that comes at once leaves no
+    # handler behind, which would answer a second one in the middle of a refusal.
     try:
         # The command's first line (__main__.py) left Ctrl-C to the system until here.
         answers: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
@@ -92,30 +89,6 @@ def _signals_raise() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = told
-
-
-def _unraisable(what: "sys.UnraisableHookArgs") -> None:
-    """A signal that was raised where Python lets nothing out (a `__del__` of any library) comes again in a moment.
-
-    Python would print a traceback, and go on as if nobody had asked for the end.
-    """
-    fault = what.exc_value
-    if not isinstance(fault, KeyboardInterrupt | Interrupted):
-        sys.__unraisablehook__(what)
-        return
-    number = fault.signal_number if isinstance(fault, Interrupted) else signal.SIGINT
-    again = threading.Timer(AGAIN_SECONDS, _send_to_main, (number,))
-    again.daemon = True
-    again.start()
-
-
-def _send_to_main(number: int) -> None:
-    """To the thread that Python's handlers run in: what it waits for ends with that."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:
-        signal.raise_signal(number)
 
 
 def _open_closed_streams() -> None:

@@ -83,14 +83,13 @@ def ladder(
     if config is not None:
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "machine.device": device}))
-    texts = check_layers(layers, minutes).text.paths
-    from chainrule.data import absolute_paths, check_paths
+    text = check_layers(layers, minutes).text
+    from chainrule.data import absolute_texts
     from chainrule.ladder import DEFAULT_MINUTES, DEFAULT_RUNGS, DEFAULT_TIMES, climb
 
-    check_paths(texts)
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
+    layers.append(Layer(layers[-1].source, {"text": absolute_texts(text)}))
     usual = (SHORT_MINUTES, SHORT_TIMES, SHORT_RUNGS) if short else (DEFAULT_MINUTES, DEFAULT_TIMES, DEFAULT_RUNGS)
-    place = new_run(name, runs_folder, texts, suffix="-ladder").path
+    place = new_run(name, runs_folder, text.paths, suffix="-ladder").path
     return _shown(
         lambda: climb(
             layers,

@@ -13,7 +13,7 @@ from chainrule.config import Layer, load_toml, resolve
 from chainrule.config import preset as preset_layer
 from chainrule.panel import make_watch
 from chainrule.plan import check_layers
-from chainrule.run import DataReport
+from chainrule.run import DataReport, Removal
 
 
 def prepare(
@@ -23,6 +23,8 @@ def prepare(
     minutes: Minutes = None,
     config: Path | None = None,
     on_bad: str | None = None,
+    workers: int | None = None,
+    executor: str | None = None,
     as_json: AsJson = False,
     flags: Flags = None,
 ) -> int:
@@ -33,6 +35,7 @@ def prepare(
 
     - `chainrule prepare my_texts/ --check`
     - `chainrule prepare my_texts/ --minutes 60`
+    - `chainrule prepare web/ --text.filters gopher-quality --text.filters fineweb --text.languages en --text.pii mask`
     - `chainrule prepare "stories/*.jsonl.gz" --text.field story --preset gpt2-124m`
 
     Parameters
@@ -50,16 +53,20 @@ def prepare(
         A TOML file of settings.
     on_bad
         error, skip or replace: what to do about invalid UTF-8 and malformed rows.
+    workers
+        Processes, or tasks at once. Default: one for small texts, else one for each core.
+    executor
+        processes, or datatrove's executors local, slurm and ray (the extra `scale`).
     """
     layers: list[Layer] = [preset_layer(preset)] if preset is not None else []
     if config is not None:
         layers.append(load_toml(config))
-    layers.append(flag_layer(flags, {"text.paths": paths or None, "text.on_bad": on_bad}))
-    texts = check_layers(layers, minutes).text.paths
-    from chainrule.data import absolute_paths, check_paths, look_at_text
+    shortcuts = {"text.on_bad": on_bad, "machine.workers": workers, "machine.executor": executor}
+    layers.append(flag_layer(flags, {"text.paths": paths or None, **shortcuts}))
+    text = check_layers(layers, minutes).text
+    from chainrule.data import absolute_texts, look_at_text
 
-    check_paths(texts)
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
+    layers.append(Layer(layers[-1].source, {"text": absolute_texts(text)}))
     if check:
         return _seen(look_at_text(resolve(layers).config.text), as_json=as_json)
     return _prepare(layers, minutes, as_json=as_json)
@@ -92,6 +99,14 @@ def _prepare(layers: list[Layer], minutes: float | None, *, as_json: bool) -> in
     return 0
 
 
+def _example(removal: Removal) -> str:
+    """The first document of it, at the length of a line."""
+    if not removal.examples:
+        return ""
+    first = removal.examples[0]
+    return f"{Path(first.file).name}: {first.found}"
+
+
 def _report(report: DataReport) -> None:
     columns = ("source", "documents", "size", "tokens")
     rows = [
@@ -99,5 +114,10 @@ def _report(report: DataReport) -> None:
         for name, one in report.sources.items()
     ]
     print_table("", columns, rows)
+    if report.removals:
+        removed = [(rule, f"{one.documents:,}", _example(one)) for rule, one in report.removals.items()]
+        print_table("", ("removed by", "documents", "such as"), removed)
+    if report.masked:
+        say(f"masked: {report.masked:,} addresses of e-mail and machines")
     for line in report.warnings:
         say(line)

@@ -113,14 +113,14 @@ def pretrain(
     if world.restarts and name is not None and is_begun(known := RunFolder(runs_folder / name)):
         # torchrun calls the same command again where a rank was lost.
         return started(Job([], known, None, as_json, log_to, resume=True), launch, max_restarts)
-    texts = check_layers(layers, minutes).text.paths
+    text = check_layers(layers, minutes).text
     with shown_while("looking at the text …"):
-        from chainrule.data import absolute_paths, check_paths
+        from chainrule.data import absolute_texts
 
-        check_paths(texts)
+        named = absolute_texts(text)
     # So that a run's config.toml makes the same run from any folder.
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
-    run = new_run(name, runs_folder, texts)
+    layers.append(Layer(layers[-1].source, {"text": named}))
+    run = new_run(name, runs_folder, text.paths)
     return started(Job(layers, run, minutes, as_json, log_to), launch, max_restarts)
 
 

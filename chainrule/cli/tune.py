@@ -88,13 +88,12 @@ def tune(
     if config is not None:
         layers.append(load_toml(config))
     layers.append(flag_layer(flags, {"text.paths": paths or None, "machine.device": device}))
-    texts = check_layers(layers, target).text.paths
-    from chainrule.data import absolute_paths, check_paths
+    text = check_layers(layers, target).text
+    from chainrule.data import absolute_texts
     from chainrule.tune import tune as search
 
-    check_paths(texts)
-    layers.append(Layer(layers[-1].source, {"text": {"paths": absolute_paths(texts)}}))
-    place = new_run(name, runs_folder, texts, suffix="-tune").path
+    layers.append(Layer(layers[-1].source, {"text": absolute_texts(text)}))
+    place = new_run(name, runs_folder, text.paths, suffix="-tune").path
     allowed = 20.0 if minutes is None else minutes
     return _shown(
         lambda: search(layers, place, minutes=allowed, target_minutes=target, watch=Lines(), tell=say, begun=begun),

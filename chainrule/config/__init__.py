@@ -13,6 +13,7 @@ from chainrule.config.compare import (
 from chainrule.config.elsewhere import MODEL_WORDS
 from chainrule.config.explain import explained
 from chainrule.config.load import Layer, Resolved, resolve, section_type
+from chainrule.config.mixture import MixtureStage, mixture_stages
 from chainrule.config.model import SCALED_BY, ModelConfig
 from chainrule.config.presets import PRESETS, modern, preset
 from chainrule.config.quickstart import quickstart_layer
@@ -31,6 +32,7 @@ __all__ = [
     "Config",
     "Layer",
     "MachineConfig",
+    "MixtureStage",
     "ModelConfig",
     "Resolved",
     "ScheduleConfig",
@@ -45,6 +47,7 @@ __all__ = [
     "explained",
     "fork_of",
     "load_toml",
+    "mixture_stages",
     "modern",
     "preset",
     "quickstart_layer",

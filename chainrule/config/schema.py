@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from chainrule.config.curation import FILTERS, LANGUAGES, known_words
+from chainrule.config.mixture import mixture_stages
 from chainrule.config.model import ModelConfig
 from chainrule.config.optimizers import OptimizerConfig
 from chainrule.config.section import Section, a_place
@@ -49,8 +51,37 @@ class TextConfig(Section):
     """Share of the text that is held out, in whole documents, and never trained on."""
     validation_bytes: PositiveInt = 16_000_000
     """Most bytes of held-out text, whatever its share: enough for any score, and looks stay short on large texts."""
+    filters: tuple[str, ...] = ()
+    """Rules that remove documents: gopher-quality, gopher-repetition, c4, fineweb (docs/data_at_scale.md)."""
+    languages: tuple[str, ...] = ()
+    """Languages that are kept, such as en de; documents in others, or in none that can be told, are removed."""
+    pii: Literal["keep", "mask"] = "keep"
+    """Addresses of e-mail and public IPv4 addresses: keep them, or mask them by ones that nobody has."""
+    decontaminate: tuple[str, ...] = ()
+    """Files or folders of text that must not be trained on, such as tests: documents that share a run of words go."""
+    decontaminate_words: Annotated[int, Field(ge=5, le=100)] = 13
+    """Words in a row that a document may not share with those sets."""
+    mixture: tuple[str, ...] = ()
+    """Shares in which sources are read in training: "books=3 code=1", then in stages "20M: code=1" from so many tokens
+    on; none: all text alike. Changing it makes no text anew."""
     cross_documents: bool = True
     """Attention may look across the end-of-text token into the document before; off, each document stands alone."""
+
+    @field_validator("mixture")
+    @classmethod
+    def _mixture_parses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        mixture_stages(given)
+        return given
+
+    @field_validator("filters")
+    @classmethod
+    def _filters_are_known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return known_words(given, FILTERS, "filter")
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return known_words(given, LANGUAGES, "language")
 
     @field_validator("separator", mode="before")
     @classmethod
@@ -182,6 +213,10 @@ class MachineConfig(Section):
     """Beside another program threads wait for each other: say so, or go on with one fewer. The step is written down."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that read and encode the text; 0 chooses: one for small texts, else one for each core."""
+    executor: Literal["processes", "local", "slurm", "ray"] = "processes"
+    """Who reads and encodes the text: processes of this machine, or tasks of datatrove's executors (an extra)."""
+    executor_options: tuple[str, ...] = ()
+    """Of slurm and ray: partition=NAME, time=4:00:00, mem_per_cpu_gb=4, sbatch.account=NAME (docs/data_at_scale.md)."""
     cache: str = "auto"
     """Where prepared text is kept for other runs: auto (the user's cache folder; not small texts), off, a folder."""
     readable_by: Literal["owner", "everyone"] = "owner"

@@ -3,7 +3,8 @@
 from chainrule.data.amount import refuse_little
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
-from chainrule.data.files import Listing, absolute_paths, check_paths, list_files
+from chainrule.data.executors import Executor, executor_of
+from chainrule.data.files import Listing, absolute_paths, absolute_texts, check_paths, list_files
 from chainrule.data.given import EXAMPLES, write_documents
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
@@ -26,6 +27,7 @@ __all__ = [
     "CacheEntry",
     "Dataset",
     "DocumentPart",
+    "Executor",
     "Listing",
     "Manifest",
     "Progress",
@@ -36,8 +38,10 @@ __all__ = [
     "TokenStore",
     "Windows",
     "absolute_paths",
+    "absolute_texts",
     "all_documents",
     "check_paths",
+    "executor_of",
     "find_cache",
     "holds_rows",
     "is_prepared",

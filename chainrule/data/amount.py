@@ -9,6 +9,7 @@ from chainrule.config import TextConfig
 from chainrule.data.files import NAMED_TEXTS, roots_of
 from chainrule.data.folders import walk
 from chainrule.data.formats import Names
+from chainrule.data.remote import is_remote
 
 # Kinds whose text is at most as long as the file, or hardly longer.
 AS_LONG = frozenset({"text", "jsonl", "csv", "tsv", "html", "subtitles", "ipynb", "eml", "mbox"})
@@ -33,7 +34,7 @@ def _sizes(config: TextConfig) -> Iterator[tuple[str, str, int]]:
     """Kind, compression and size of each file of text; an unknown kind for what is not looked at here."""
     names = Names(frozenset(config.suffixes))
     for root in roots_of(config.paths):
-        if root in NAMED_TEXTS:
+        if root in NAMED_TEXTS or is_remote(root):
             yield "named", "", 0
         elif Path(root).is_dir():
             for entry in walk(root, names, _silent, _silent):

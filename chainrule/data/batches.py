@@ -1,5 +1,6 @@
 """Batches as a pure function of (seed, samples consumed): O(1) to resume, the same for any number of ranks."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,10 @@ from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
 from chainrule.base import DataError
+from chainrule.config import MixtureStage
+from chainrule.data.mixture import Mixture
 from chainrule.data.order import permuted, round_keys
+from chainrule.data.part_store import PartStore
 from chainrule.data.store import TokenStore
 
 # Shares of old text are kept to this fraction, so that integers alone decide which sample is an old one.
@@ -37,6 +41,7 @@ class Batches:
     An epoch cuts the text into windows that overlap by one token, so that each token is predicted once, and takes them
     in an order that a key of (seed, epoch) decides. Where the first one begins moves from epoch to epoch, and with it
     all borders. With `old`, a share of the samples, evenly spread, comes from that store instead, in its own epochs.
+    With `mixture`, the sources of `store` are read in its shares, each in epochs of its own.
     """
 
     def __init__(
@@ -48,11 +53,16 @@ class Batches:
         old: TokenStore | None = None,
         old_share: float = 0.0,
         documents: bool = False,
+        mixture: Sequence[MixtureStage] = (),
     ) -> None:
         if not 0 <= old_share < 1 or (old_share > 0) != (old is not None):
             raise DataError(f"a share of old text of {old_share} needs 0 < share < 1 together with that text")
         self._length, self._seed, self._documents = context_length, seed, documents
-        self._new = _Epochs(store, context_length, seed, "the text")
+        self._new: _Epochs | _Mixed = (
+            _Mixed(store, context_length, seed, mixture)
+            if mixture
+            else _Epochs(store, context_length, seed, "the text")
+        )
         # Another seed: the same order in both would pair windows for ever.
         self._old = _Epochs(old, context_length, seed ^ 0x5EED, "the old text") if old is not None else None
         self._old_units = round(old_share * SHARE_UNIT)
@@ -100,7 +110,7 @@ class Batches:
 class _Epochs:
     """The windows of one store, epoch after epoch."""
 
-    def __init__(self, store: TokenStore, context_length: int, seed: int, name: str) -> None:
+    def __init__(self, store: TokenStore | PartStore, context_length: int, seed: int, name: str) -> None:
         if store.n_tokens < context_length + 1:
             raise DataError(
                 f"{name} has {store.n_tokens} tokens, but one window needs {context_length + 1} (context_length + 1)"
@@ -128,6 +138,38 @@ class _Epochs:
             here = epochs == epoch
             starts[here] = offset + permuted(places[here], self.n_windows, keys) * self._stride
         return starts
+
+
+class _Mixed:
+    """The windows of all sources, each in epochs of its own, in the shares of a mixture."""
+
+    def __init__(self, store: TokenStore, context_length: int, seed: int, stages: Sequence[MixtureStage]) -> None:
+        stretches = store.sources()
+        self._mixture = Mixture(stages, list(stretches), context_length)
+        read = {name for stage in stages for name in stage.shares}
+        # Other seeds, so that equal sources do not go side by side for ever.
+        self._sources = [
+            _Epochs(PartStore(store, places), context_length, seed ^ number << 32, f"the source {name}")
+            if name in read
+            else None
+            for number, (name, places) in enumerate(stretches.items())
+        ]
+        self.n_windows = sum(source.n_windows for source in self._sources if source)
+
+    def windows(
+        self, samples: NDArray[np.int64], places: NDArray[np.int64], length: int, *, documents: bool
+    ) -> Windows:
+        """Of each sample its piece number `places`, of `length` tokens and one more."""
+        sources, numbers = self._mixture.parts(samples)
+        ids, found = np.empty((2, len(samples), length + 1), np.int64)
+        for number in np.unique(sources):
+            here, source = sources == number, self._sources[number]
+            assert source is not None  # a mixture names what it reads
+            windows = source.windows(numbers[here], places[here], length, documents=documents)
+            ids[here] = windows.ids
+            if windows.documents is not None:
+                found[here] = windows.documents
+        return Windows(ids, found if documents else None)
 
 
 def _interleaved(new: NDArray[np.int64], old: NDArray[np.int64], is_old: NDArray[np.bool_]) -> NDArray[np.int64]:

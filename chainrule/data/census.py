@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from chainrule.data.files import Listing, TextFile
 from chainrule.data.folders import shown
 from chainrule.data.neighbours import exact_links, near_duplicates, near_links
 from chainrule.data.policy import refuse_flaw
+from chainrule.data.recording import EXAMPLES
 from chainrule.data.scan import Counts
 from chainrule.data.split import HoldOut, hold_out
 from chainrule.data.table import (
@@ -25,6 +26,7 @@ from chainrule.data.table import (
     CUT,
     DUPLICATE,
     EMPTY,
+    FILTERED,
     LEFT_OUT,
     MENDED,
     NEAR_DUPLICATE,
@@ -34,6 +36,7 @@ from chainrule.data.table import (
 )
 
 CHUNK_ROWS = 1 << 17
+COPIES = {"duplicates": DUPLICATE, "near duplicates": NEAR_DUPLICATE}
 DECIDING = ("duplicates", "near_duplicates", "near_threshold", "on_bad", "validation_share", "validation_bytes")
 """Settings that say what is done with documents; all others of the text say what documents there are."""
 
@@ -44,7 +47,7 @@ def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
     states = table["state"].copy()
     states[states == MENDED] = BAD if config.on_bad == "skip" else TRAIN
     candidates = states == TRAIN
-    exact = exact_links(table["digest"], candidates)
+    exact = exact_links(table["digest"], candidates, tables.folder)
     candidates[exact.documents] = False
     candidates &= table["signed"]
     near = near_links(tables, candidates, config.near_threshold)
@@ -57,9 +60,19 @@ def decide(tables: TableFiles, config: TextConfig) -> HoldOut:
         states[copies[states[copies] == TRAIN]] = NEAR_DUPLICATE
     pairs = [(links.documents, links.targets) for links in (exact, near)]
     roots = clusters(DocumentLinks.joined(len(states), pairs))
-    return hold_out(
+    held = hold_out(
         states, table["bytes"], table["digest"][:, 0], roots, config.validation_share, config.validation_bytes
     )
+    return replace(held, copies=_copies(held.states, exact, near))
+
+
+def _copies(states: NDArray[np.uint8], exact: DocumentLinks, near: DocumentLinks) -> dict[int, list[tuple[int, int]]]:
+    """The first documents that were removed as copies, each with the one that it is linked to."""
+    found = dict[int, list[tuple[int, int]]]()
+    for state, links in ((DUPLICATE, exact), (NEAR_DUPLICATE, near)):
+        places = np.flatnonzero(states[links.documents] == state)[:EXAMPLES]
+        found[state] = list(zip(links.documents[places].tolist(), links.targets[places].tolist(), strict=True))
+    return found
 
 
 def refuse_flawed(tables: TableFiles, config: TextConfig) -> None:
@@ -89,7 +102,8 @@ def refuse_empty(states: NDArray[np.uint8], counts: Counts, config: TextConfig) 
         return
     found = f"{counts.documents} documents were read: {int((states == EMPTY).sum())} empty, "
     passed = "".join(f"; {count} {what}" for what, count in counts.passed_over.items())
-    found += f"{int((states == BAD).sum())} left out as bad{passed}"
+    filtered = "".join(f", {count} by {rule}" for rule, count in counts.removed.items())
+    found += f"{int((states == BAD).sum())} left out as bad{filtered}{passed}"
     raise DataError(f"{', '.join(map(shown, config.paths))}: no text there ({found})")
 
 
@@ -115,12 +129,29 @@ def figures(
         "encoding_errors": counts.places,
         "unreadable": len(listing.left_out),
         "left_out": int((states == LEFT_OUT).sum()),
+        "filtered": int((states == FILTERED).sum()),
+        "masked": counts.masked,
+        "removals": _removals(counts, held, table, listing.files),
         "longest": _extreme(listing.files, table, kept.longest),
         "shortest": _extreme(listing.files, table, kept.shortest),
         "held_out": _how(held),
         "sources": kept.by_source,
         "warnings": _warnings(held),
     }
+
+
+def _removals(
+    counts: Counts, held: HoldOut, table: NDArray[Any], files: Sequence[TextFile]
+) -> dict[str, dict[str, Any]]:
+    """What each step left out, with the first documents of it; the most first."""
+    most_first = sorted(counts.removed.items(), key=lambda item: (-item[1], item[0]))
+    found = {rule: {"documents": n, "examples": counts.examples[rule]} for rule, n in most_first}
+    for words, state in COPIES.items():
+        names = [[shown(files[int(table["file"][one])].path) for one in pair] for pair in held.copies.get(state, ())]
+        if n := int((held.states == state).sum()):
+            examples = [{"file": name, "found": f"as {first}"} for name, first in names]
+            found[words] = {"documents": n, "examples": examples}
+    return found
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from chainrule.base import MissingPackageError, bytes_text
 from chainrule.config import TextConfig
+from chainrule.data.changing import changed, changes
 from chainrule.data.files import TextFile
 from chainrule.data.formats import BINARY
 from chainrule.data.mailboxes import mailbox_pieces
@@ -23,17 +24,18 @@ def read_documents(
 ) -> Iterator[tuple[Piece, int]]:
     """Each piece with the bytes of the file that have been read by then, whatever `config.on_bad` says of it.
 
-    What can be mended is, and tells its place; what cannot be read is a bad piece, and the rest of a damaged file is
-    one. BinaryFileError is raised before anything is given, when the content is not text, and DataError when the file
-    is not what it was when it was listed. `span` is one that units.py has found; of a compressed file it lies in
-    `unfolded`.
+    They are changed already as the settings ask (changing.py). What can be mended is, and tells its place; what cannot
+    be read is a bad piece, and the rest of a damaged file is one. BinaryFileError is raised before anything is given,
+    when the content is not text, and DataError when the file is not what it was when it was listed. `span` is one that
+    units.py has found; of a compressed file it lies in `unfolded`.
     """
+    changing = changes(config)
     try:
         with opened(file, span, unfolded) as stream:
             if file.kind not in BINARY:
                 stream.refuse_binary()
             for piece in _pieces(stream, config):
-                yield piece, stream.consumed
+                yield (changed(piece, config) if changing else piece), stream.consumed
     except DamagedFileError as fault:
         yield Piece(b"", True, str(fault)), file.size
 

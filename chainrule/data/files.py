@@ -28,6 +28,7 @@ from chainrule.data.formats import EVERYTHING, Names, UnreadFormatError, passed_
 from chainrule.data.json_head import holds_text
 from chainrule.data.king_james import KING_JAMES, king_james_files
 from chainrule.data.policy import OnBad, refuse_system_fault
+from chainrule.data.remote import is_remote, remote_files
 from chainrule.data.signatures import DOCUMENTS, kind_by_content, looks_like_text
 from chainrule.data.standard_library import LIBRARY, library_files
 from chainrule.data.whole_files import EXTRA
@@ -146,7 +147,19 @@ def check_paths(paths: Sequence[str]) -> None:
 
 def absolute_paths(paths: Sequence[str]) -> tuple[str, ...]:
     """The same paths and globs from the root of the file system; words of named texts as they are."""
-    return tuple(one if one in NAMED_TEXTS else os.path.abspath(Path(one).expanduser()) for one in paths)  # noqa: PTH100
+    return tuple(map(_absolute, paths))
+
+
+def _absolute(path: str) -> str:
+    named = path in NAMED_TEXTS or is_remote(path)
+    return path if named else os.path.abspath(Path(path).expanduser())  # noqa: PTH100 (a link stays a link)
+
+
+def absolute_texts(config: TextConfig) -> dict[str, tuple[str, ...]]:
+    """The settings of the text that name files, from the root of the file system; raises as check_paths."""
+    named = {"paths": config.paths, "decontaminate": config.decontaminate}
+    check_paths([path for paths in named.values() for path in paths])
+    return {name: absolute_paths(paths) for name, paths in named.items() if paths}
 
 
 def roots_of(paths: Sequence[str]) -> list[str]:
@@ -156,7 +169,7 @@ def roots_of(paths: Sequence[str]) -> list[str]:
 
 def _roots(path: str) -> list[Root]:
     """The path itself, or what it matches as a glob."""
-    if path in NAMED_TEXTS:
+    if path in NAMED_TEXTS or is_remote(path):
         return [Root(path)]
     if not path.strip():
         raise DataError(
@@ -195,6 +208,8 @@ def _found(roots: list[Root], listing: Listing, config: TextConfig) -> Iterator[
         if root.path in NAMED_TEXTS:
             for path, kind, part in NAMED_TEXTS[root.path]():
                 yield from _inspect(listing, path, kind, "", part)
+        elif is_remote(root.path):
+            yield from _remote(root.path, listing, source)
         elif os.path.isdir(root.path):  # noqa: PTH112 (Path.is_dir raises for a link to itself)
             entries = [
                 entry
@@ -213,6 +228,19 @@ def _found(roots: list[Root], listing: Listing, config: TextConfig) -> Iterator[
                 listing.pass_over(passed_as(Path(root.path).name, listing.names), root.path)
             else:
                 yield from _inspect(listing, root.path, kind, codec, source, named=root.named)
+
+
+def _remote(path: str, listing: Listing, source: str) -> Iterator[tuple[TextFile, tuple[int, int]]]:
+    """The files of a remote place by their names alone: reading the beginning of each costs a request."""
+    files = remote_files(path)
+    for place, size, mtime_ns in files:
+        name, named = Path(place).name, len(files) == 1
+        kind, codec = listing.names.kind_and_codec(name)
+        kind = kind or ("text" if named else "")
+        if not kind or kind in listing.names.missing or (kind == "json" and not named):
+            listing.pass_over(JSON if kind == "json" else passed_as(name, listing.names), place)
+        else:
+            yield TextFile(place, kind, codec, size, mtime_ns, source, named), (-1, hash(place))
 
 
 def _taken(entry: Entry, listing: Listing, config: TextConfig) -> bool:
@@ -265,6 +293,8 @@ def _suggest_suffixes(listing: Listing) -> None:
 
 def _head(path: str, codec: str) -> bytes:
     """The first bytes of the content; none of what cannot be read, of which its reader tells."""
+    if is_remote(path):
+        return b""
     try:
         # A pipe would be waited for.
         if not stat.S_ISREG(Path(path).stat().st_mode):

@@ -5,6 +5,7 @@ import email.errors
 import email.header
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from email.message import Message
 
 from chainrule.data.tidying import decoded, tidied
@@ -48,14 +49,31 @@ def letter_text(content: bytes) -> str:
 
 
 def _subject(message: Message) -> str:
-    raw = message.get("subject", "")
-    if len(raw) > LONGEST_SUBJECT:
-        return re.sub(r"\s+", " ", str(raw)).strip()
-    try:
-        whole = str(email.header.make_header(email.header.decode_header(raw)))
-    except (email.errors.HeaderParseError, LookupError, ValueError):
-        whole = str(raw)
+    whole = _as_text(next((str(value) for name, value in message.raw_items() if name.lower() == "subject"), ""))
+    if len(whole) <= LONGEST_SUBJECT and "=?" in whole:
+        with suppress(email.errors.HeaderParseError, LookupError, ValueError):
+            whole = _decoded_words(whole)
     return re.sub(r"\s+", " ", whole).strip()
+
+
+def _decoded_words(header: str) -> str:
+    parts = email.header.decode_header(header)
+    if header.isascii():
+        return str(email.header.make_header(parts))
+    # What stands between encoded words comes as bytes that make_header takes for ASCII.
+    words = ((part, charset) if isinstance(part, bytes) else (part.encode(), "utf-8") for part, charset in parts)
+    return "".join(part.decode(charset or "raw-unicode-escape") for part, charset in words)
+
+
+def _as_text(raw: str) -> str:
+    """A header that says in no way how its letters are encoded, as many programs write it; Python kept its bytes."""
+    if raw.isascii():
+        return raw
+    content = raw.encode(errors="surrogateescape")
+    try:
+        return decoded(content)
+    except ValueError:
+        return content.decode(errors="replace")
 
 
 def _bodies(part: Message) -> Iterator[str]:

@@ -14,8 +14,12 @@ CHUNK_BYTES = 1 << 20
 
 
 def decoded_lines(stream: ByteStream) -> Iterator[tuple[int, Piece]]:
-    """The number of each line, from 1, and the line with its newline, mended where it was no UTF-8."""
+    """The number of each line, from 1, and the line with its newline, mended where it was no UTF-8.
+
+    Raises DamagedFileError for a compressed file with more lines than bytes.
+    """
     for number, offset, line in _lines(stream):
+        stream.refuse_rows(number, "lines")
         place = f"{stream.name}:{number}: byte {{offset}}"
         yield number, checked(line, place, offset, stream.told_encoding, last=True)
 

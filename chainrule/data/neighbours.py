@@ -7,6 +7,7 @@ are kept for copies alone: for each document that is none there is little more t
 
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -20,9 +21,11 @@ from chainrule.data.table import TableFiles
 
 # A pair exactly at the threshold is proposed at least this often; more similar ones nearly always.
 RECALL = 0.99
-# What is sorted at once takes some 40 bytes a row; for each part all keys are read again, so that there are few parts.
+# What is sorted at once takes some 40 bytes a row. For each of few parts all keys are read again; for many they are
+# parted on the disk once.
 MOST_AT_ONCE, MOST_PARTS = 1 << 18, 8
-CHUNK_ROWS = 1 << 17
+CHUNK_ROWS, PARTED_ROWS = 1 << 17, 1 << 20
+PAIR = np.dtype([("key", "<u8"), ("document", "<u8")])
 # Times that members of a bucket who are not like its first are compared with the first of them.
 ROUNDS = 4
 KEY_BYTES = 8
@@ -39,10 +42,10 @@ def band_shape(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def exact_links(digests: Keys, usable: NDArray[np.bool_]) -> DocumentLinks:
-    """From each document to the first one of the same content. Digests are [n, 2]."""
+def exact_links(digests: Keys, usable: NDArray[np.bool_], folder: Path | None = None) -> DocumentLinks:
+    """From each document to the first one of the same content. Digests are [n, 2]; those of many wait in `folder`."""
     found = list[tuple[Indices, Indices]]()
-    for part, keys in _parts(usable, lambda start, end: digests[start:end, 0]):
+    for part, keys in _parts(usable, lambda start, end: digests[start:end, 0], folder):
         by_key = np.argsort(keys, kind="stable")
         order, halves = part[by_key], keys[by_key]
         first = np.ones(len(order), bool)
@@ -71,7 +74,7 @@ def near_links(tables: TableFiles, candidates: NDArray[np.bool_], threshold: flo
                 stream.seek((first + start) * KEY_BYTES)
                 return np.frombuffer(whole_read(stream, (end - start) * KEY_BYTES, tables.folder), np.uint64)
 
-            for part, keys in _parts(candidates, keys_of):
+            for part, keys in _parts(candidates, keys_of, tables.folder):
                 by_key = np.argsort(keys, kind="stable")
                 found += _link_buckets(tables, linked, part[by_key], keys[by_key], threshold)
     return DocumentLinks.joined(n, found)
@@ -129,18 +132,59 @@ def _write_band_keys(tables: TableFiles, n: int, bands: int, rows: int, stream: 
     stream.flush()
 
 
-def _parts(wanted: NDArray[np.bool_], keys_of: Callable[[int, int], Keys]) -> Iterator[tuple[Indices, Keys]]:
-    """The wanted documents and their keys, ascending, in groups that never part equal keys.
+def _parts(
+    wanted: NDArray[np.bool_], keys_of: Callable[[int, int], Keys], folder: Path | None
+) -> Iterator[tuple[Indices, Keys]]:
+    """The wanted documents and their keys, ascending, in groups of bounded size that never part equal keys.
 
-    `keys_of` gives the keys of a stretch of all documents.
+    `keys_of` gives the keys of a stretch of all documents; where there are many, they are parted in `folder`.
     """
-    wanted_parts = min(-(-int(np.count_nonzero(wanted)) // MOST_AT_ONCE), MOST_PARTS)
+    wanted_parts = -(-int(np.count_nonzero(wanted)) // MOST_AT_ONCE)
     n_parts = 1 << max(0, wanted_parts - 1).bit_length()
+    if n_parts > MOST_PARTS:
+        yield from _parted(wanted, keys_of, n_parts, folder)
+        return
     for part in range(n_parts):
         documents, keys = [np.empty(0, index_type(len(wanted)))], [np.empty(0, np.uint64)]
-        for start in range(0, len(wanted), CHUNK_ROWS):
-            stretch = keys_of(start, min(start + CHUNK_ROWS, len(wanted)))
-            chosen = np.flatnonzero(wanted[start : start + CHUNK_ROWS] & (stretch & np.uint64(n_parts - 1) == part))
-            documents.append((chosen + start).astype(documents[0].dtype))
+        for found, stretch in _stretches(wanted, keys_of, CHUNK_ROWS):
+            chosen = stretch & np.uint64(n_parts - 1) == part
+            documents.append(found[chosen].astype(documents[0].dtype))
             keys.append(stretch[chosen])
         yield np.concatenate(documents), np.concatenate(keys)
+
+
+def _parted(
+    wanted: NDArray[np.bool_], keys_of: Callable[[int, int], Keys], n_parts: int, folder: Path | None
+) -> Iterator[tuple[Indices, Keys]]:
+    """The same by way of a file with a place for each part: no more than one of them is in memory."""
+    mask, sizes = np.uint64(n_parts - 1), np.zeros(n_parts, np.int64)
+    for _, keys in _stretches(wanted, keys_of, PARTED_ROWS):
+        sizes += np.bincount((keys & mask).astype(np.int64), minlength=n_parts)
+    ends = np.cumsum(sizes)
+    place = folder or Path(tempfile.gettempdir())
+    with disk_faults(place, "parting keys in"), tempfile.TemporaryFile(dir=folder) as stream:
+        filled = ends - sizes
+        for documents, keys in _stretches(wanted, keys_of, PARTED_ROWS):
+            of_part = (keys & mask).astype(np.int64)
+            order = np.argsort(of_part, kind="stable")
+            rows = np.empty(len(keys), PAIR)
+            rows["key"], rows["document"] = keys[order], documents[order]
+            counts = np.bincount(of_part, minlength=n_parts)
+            starts = np.cumsum(counts) - counts
+            for part in np.flatnonzero(counts).tolist():
+                stream.seek(int(filled[part]) * PAIR.itemsize)
+                stream.write(rows[starts[part] : starts[part] + counts[part]].tobytes())
+            filled += counts
+        for start, size in zip((ends - sizes).tolist(), sizes.tolist(), strict=True):
+            stream.seek(start * PAIR.itemsize)
+            rows = np.frombuffer(whole_read(stream, size * PAIR.itemsize, place), PAIR)
+            yield rows["document"].astype(index_type(len(wanted))), rows["key"].astype(np.uint64)
+
+
+def _stretches(
+    wanted: NDArray[np.bool_], keys_of: Callable[[int, int], Keys], n_rows: int
+) -> Iterator[tuple[NDArray[np.int64], Keys]]:
+    """The wanted documents and their keys, stretch by stretch of all documents."""
+    for start in range(0, len(wanted), n_rows):
+        found = np.flatnonzero(wanted[start : start + n_rows])
+        yield found + start, keys_of(start, min(start + n_rows, len(wanted)))[found]

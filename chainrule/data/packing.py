@@ -30,7 +30,7 @@ MOST_LOOSE, MOST_LOOSE_BYTES = 2048, 16 << 20
 HELD_BYTES = 64 << 20
 
 
-EncodeAll = OrderedMap[int, tuple[Split, int, Job], Encoded]
+EncodeAll = OrderedMap[tuple[Split, int], tuple[Split, int, Job], Encoded]
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Packing:
         end_of_text = narrowed(np.array([self.tokenizer.end_of_text]), self.tokenizer.vocab_size)
         source_of = self._document_sources()
         try:
-            for unit, encoded in encode_all(self._units(split, place.unit)):
+            for (_, unit), encoded in encode_all(self._units(split, place.unit)):
                 done = place.part if unit == place.unit else 0
                 for number, part in enumerate(islice(encoded.parts(), done, None), start=done + 1):
                     shard.add(part, end_of_text, int(source_of[part.document]))
@@ -144,8 +144,8 @@ class Packing:
             shard.close()
         self.journal.finish(split)
 
-    def _units(self, split: Split, start: int) -> Iterator[tuple[int, tuple[Split, int, Job]]]:
-        return ((number, (split, number, job)) for number, job in self.survey.jobs(self.folder, start, split))
+    def _units(self, split: Split, start: int) -> Iterator[tuple[tuple[Split, int], tuple[Split, int, Job]]]:
+        return (((split, number), (split, number, job)) for number, job in self.survey.jobs(self.folder, start, split))
 
     def _fresh(self) -> OpenShard:
         return OpenShard(self.folder, self.tokenizer.vocab_size)

@@ -18,6 +18,17 @@ SENTENCE_END = re.compile(rb"[.!?][\"')\]]? |\xe3\x80\x82|\xef\xbc[\x81\x9f]|\xe
 WORD_END = re.compile(rb"[ \t]")
 
 
+class Removal(NamedTuple):
+    """Why a document is left out."""
+
+    rule: str
+    """The filter and which of its rules: "gopher-quality: words"."""
+    found: str
+    """What the document has, and what is allowed."""
+    begins: str = ""
+    """How the document begins, in one line."""
+
+
 class Piece(NamedTuple):
     """A part of a document: valid UTF-8, at most PIECE_BYTES long."""
 
@@ -30,6 +41,10 @@ class Piece(NamedTuple):
     """Places that were no UTF-8 and became U+FFFD."""
     mended: str | None = None
     """The first of those places: what `text.on_bad` is asked about."""
+    masked: int = 0
+    """Addresses of people and machines that were masked in it."""
+    removal: Removal | None = None
+    """Why its document is left out, from the piece on at which that was known."""
 
 
 def cut_position(content: bytes | bytearray, limit: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chainrule.base import DataError, disk_faults
 from chainrule.data.encoding import encode_job
+from chainrule.data.executors import Executor
 from chainrule.data.jobs import Split
 from chainrule.data.journal import ShardJournal
 from chainrule.data.manifest import VERSION, Manifest, save_manifest, sealed
@@ -13,8 +14,8 @@ from chainrule.data.packing import HELD_BYTES, Packing
 from chainrule.data.scan import Progress
 from chainrule.data.shard_room import require_shard_room
 from chainrule.data.shards import token_dtype
+from chainrule.data.spreading import MOST_TASKS, Load, Spread
 from chainrule.data.surveying import Survey
-from chainrule.data.workers import ordered_map, worker_count
 from chainrule.run import DataReport
 from chainrule.tokenizer import Tokenizer
 
@@ -23,6 +24,7 @@ SPLITS: tuple[Split, ...] = ("validation", "train")
 SIDES = {"validation": "held-out", "train": "training"}
 # The number of shards stays below a few hundred whatever the size of the text, and a small text's work is saved often.
 LEAST_SHARD_BYTES, MOST_SHARD_BYTES, SHARDS = 64 << 20, 2 << 30, 256
+UNITS_OF_TASK = 16
 # Part of every key: shards of an older way of writing are not gone on with.
 FORMAT = 3
 
@@ -34,16 +36,17 @@ def write_shards(
     *,
     context_length: int,
     workers: int = 0,
+    executor: Executor | None = None,
     on_progress: Progress | None = None,
     shard_bytes: int = 0,
 ) -> Manifest:
     """Writes the token shards and manifest.json of `survey` into `folder`; returns the manifest.
 
     What an interrupted call with the same survey and tokenizer finished is kept, and the end is the same to the byte.
-    `workers`: processes; 0 chooses. `shard_bytes`: bytes of tokens in a shard; 0 lets them grow with the text. Raises
-    DataError when either side of the split has fewer tokens than one window (context_length + 1), when a file is not
-    what it was, or when an id is beyond the vocabulary; DiskError, before the first shard, when there is no room for
-    all of them.
+    `workers`: processes; 0 chooses; or tasks of an `executor`, unless a compressed file was divided. `shard_bytes`:
+    bytes of tokens in a shard; 0 lets them grow with the text. Raises DataError when either side of the split has fewer
+    tokens than one window (context_length + 1), when a file is not what it was, or when an id is beyond the vocabulary;
+    DiskError, before the first shard, when there is no room for all of them.
     """
     total = sum(map(survey.split_bytes, SPLITS))
     shard_bytes = shard_bytes or fitting_shard_bytes(total)
@@ -62,8 +65,11 @@ def write_shards(
             on_progress("tokens", min(done, total), total)
 
     packing = Packing(survey, tokenizer, folder, journal, shard_tokens, tell)
-    n_workers = 1 if journal.is_final("train") else worker_count(workers, total)
-    with ordered_map(partial(encode_job, tokenizer, folder), n_workers) as encode_all:
+    key = shards_key(survey, tokenizer, shard_bytes)
+    units_of_task = max(UNITS_OF_TASK, survey.n_units // MOST_TASKS)
+    load = Load(folder, total, key, lambda label: label[1] // units_of_task, lambda done, n: tell(total * done // n))
+    spread = Spread(1 if journal.is_final("train") else workers, None if survey.unfolds else executor)
+    with spread.map(partial(encode_job, tokenizer), load) as encode_all:
         for split in SPLITS:
             if not journal.is_final(split):
                 packing.write(split, encode_all)

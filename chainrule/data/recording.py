@@ -1,6 +1,7 @@
 """A worker's part of pass 1: a unit's files or range are read, and their documents become rows of the table."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,13 @@ import numpy as np
 
 from chainrule.base import disk_faults, new_file
 from chainrule.config import TextConfig
+from chainrule.data.curation import curates, judged
 from chainrule.data.documents import read_documents
 from chainrule.data.files import TextFile
-from chainrule.data.pieces import Piece
+from chainrule.data.pieces import Piece, Removal
 from chainrule.data.similarity import DIGEST_BYTES, NO_SHINGLES, PERMUTATIONS, U64, sketch
-from chainrule.data.streams import BinaryFileError, Span, Unfolded
-from chainrule.data.table import BAD, DOCUMENT, EMPTY, MENDED, TRAIN, Rows
+from chainrule.data.streams import BinaryFileError, Span, Unfolded, raw_file
+from chainrule.data.table import BAD, DOCUMENT, EMPTY, FILTERED, MENDED, TRAIN, Rows
 from chainrule.data.units import Unit
 
 BATCH_BYTES = 1 << 18
@@ -24,6 +26,8 @@ BATCH_PIECES = 1 << 12
 # Rows of a large file go through the disk rather than through a pipe and two memories.
 SPOOL_BYTES = 4 << 20
 COUNTED_AT_ONCE = 1 << 20
+# Of what a rule leaves out so many documents are quoted.
+EXAMPLES = 3
 # File, place in it, and newlines before that: a worker reads each file's beginning once, however many rows are bad.
 _COUNTED: list[Any] = ["", 0, 0]
 
@@ -50,6 +54,24 @@ class Flaw(NamedTuple):
     """Of a file without documents, as what it is counted."""
 
 
+@dataclass
+class Curated:
+    """What rules left out, and the addresses that were masked."""
+
+    n: Counter[str] = field(default_factory=Counter)
+    """Documents, by rule."""
+    examples: dict[str, list[tuple[int, Removal]]] = field(default_factory=dict)
+    """Of each rule the first of them, each with the number of its file."""
+    masked: int = 0
+
+    def leave_out(self, file: int, removal: Removal) -> None:
+        """Counts a document."""
+        self.n[removal.rule] += 1
+        examples = self.examples.setdefault(removal.rule, [])
+        if len(examples) < EXAMPLES:
+            examples.append((file, removal))
+
+
 class Recorded(NamedTuple):
     """What became of a unit."""
 
@@ -57,6 +79,7 @@ class Recorded(NamedTuple):
     flaws: list[Flaw]
     fragment: "Begun | None"
     """Of a range inside one document, what must be joined with the ranges before and after it."""
+    curated: Curated
 
 
 @dataclass
@@ -69,6 +92,7 @@ class Begun:
     mended: str | None = None
     bad: str | None = None
     places: int = 0
+    removal: Removal | None = None
 
     def add(self, piece: Piece, digest: bytes, signature: U64) -> None:
         """Takes the next piece."""
@@ -77,28 +101,34 @@ class Begun:
         self.signature = np.minimum(self.signature, signature)
         self.mended, self.bad = self.mended or piece.mended, self.bad or piece.bad
         self.places += piece.invalid
+        self.removal = self.removal or piece.removal
 
 
-def record(config: TextConfig, folder: Path, task: Task) -> Recorded:
-    """Reads a unit; raises DataError when a file is not what it was when it was listed."""
+def record(config: TextConfig, sets: Path, folder: Path, task: Task) -> Recorded:
+    """Reads a unit; raises DataError when a file is not what it was when it was listed.
+
+    `sets` has what was gathered of texts that must not be trained on; rows that are many go to files in `folder`.
+    """
     unit = task.unit
     if task.unfolded:
         with task.unfolded.once():
-            return _record(config, folder, task, Span(unit.start, unit.end, task.unfolded.first_line))
-    found = _record(config, folder, task, Span(unit.start, unit.end))
+            return _record(config, sets, folder, task, Span(unit.start, unit.end, task.unfolded.first_line))
+    found = _record(config, sets, folder, task, Span(unit.start, unit.end))
     if found.flaws and unit.start and task.files[0].kind == "jsonl":
         # Rare: only what is wrong is told with the number of its line, which all the file before has to be read for.
         lines = lines_before(task.files[0].path, unit.start)
-        found = _record(config, folder, task, Span(unit.start, unit.end, lines + 1))
+        found = _record(config, sets, folder, task, Span(unit.start, unit.end, lines + 1))
     return found
 
 
-def _record(config: TextConfig, folder: Path, task: Task, span: Span) -> Recorded:
+def _record(config: TextConfig, sets: Path, folder: Path, task: Task, span: Span) -> Recorded:
     unit = task.unit
     recorder = Recorder(folder / f"spool-{unit.file}-{unit.start}", fragment=unit.fragment)
+    begins = not (unit.fragment and unit.start)
     for index, file in enumerate(task.files, start=unit.file):
+        pieces = (piece for piece, _ in read_documents(file, config, span, task.unfolded))
         try:
-            for piece, _ in read_documents(file, config, span, task.unfolded):
+            for piece in judged(pieces, config, sets, begins=begins) if curates(config) else pieces:
                 recorder.take(index, piece)
         except BinaryFileError as fault:
             recorder.note_binary(index, fault)
@@ -110,7 +140,7 @@ def lines_before(path: str, position: int) -> int:
     known, start, lines = _COUNTED
     if known != path or start > position:
         start, lines = 0, 0
-    with Path(path).open("rb") as raw:
+    with raw_file(path) as raw:
         raw.seek(start)
         left = position - start
         while left and (part := raw.read(min(left, COUNTED_AT_ONCE))):
@@ -137,11 +167,13 @@ class Recorder:
         self._signatures: list[U64] = []
         self._flaws: list[Flaw] = []
         self._begun: Begun | None = Begun() if fragment else None
+        self._curated = Curated()
         self._n = 0
 
     def take(self, file: int, piece: Piece) -> None:
         """The next piece of the unit."""
         self._waiting.append((file, piece))
+        self._curated.masked += piece.masked
         self._waiting_bytes += len(piece.content)
         if self._waiting_bytes >= BATCH_BYTES or len(self._waiting) >= BATCH_PIECES:
             self._sketch()
@@ -154,7 +186,7 @@ class Recorder:
     def finish(self) -> Recorded:
         """All that was taken."""
         self._sketch()
-        return Recorded(self._spool.rows(), self._flaws, self._begun)
+        return Recorded(self._spool.rows(), self._flaws, self._begun, self._curated)
 
     def _sketch(self) -> None:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -174,7 +206,7 @@ class Recorder:
         self._begun.add(piece, digest, signature)
         if piece.last and not self._fragment:
             begun, self._begun = self._begun, None
-            whole = piece._replace(mended=begun.mended, invalid=begun.places)
+            whole = piece._replace(mended=begun.mended, invalid=begun.places, removal=begun.removal)
             self._close(file, whole, TRAIN, begun.n_bytes, chained(b"", begun.digests), begun.signature)
 
     def _close(self, file: int, piece: Piece, state: int, n_bytes: int, digest: bytes, signature: U64) -> None:
@@ -184,6 +216,9 @@ class Recorder:
         elif piece.mended is not None:
             self._flaws.append(Flaw(self._n, piece.mended, "mended", piece.invalid))
             state = MENDED
+        if piece.removal and state != BAD:
+            state = FILTERED
+            self._curated.leave_out(file, piece.removal)
         self._rows.append((file, state, False, n_bytes, halves(digest)))
         self._signatures.append(signature)
         self._n += 1

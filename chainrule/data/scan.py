@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ import numpy as np
 from chainrule.base import DataError, read_sealed, write_sealed
 from chainrule.config import TextConfig
 from chainrule.data.files import TextFile
+from chainrule.data.folders import shown
+from chainrule.data.pieces import Removal
 from chainrule.data.policy import refuse_flaw
-from chainrule.data.recording import Begun, Flaw, Recorded, Task, chained, halves, record, table_rows
+from chainrule.data.recording import EXAMPLES, Begun, Curated, Flaw, Recorded, Task, chained, halves, record, table_rows
 from chainrule.data.similarity import NO_SHINGLES, PERMUTATIONS
+from chainrule.data.spreading import MOST_TASKS, TASK_BYTES, Load, Spread
 from chainrule.data.streams import Span, ends_file
-from chainrule.data.table import BAD, MENDED, TRAIN, UNIT, TableFiles
+from chainrule.data.table import BAD, FILTERED, MENDED, TRAIN, UNIT, TableFiles
 from chainrule.data.units import Unit, plan_units
-from chainrule.data.workers import ordered_map, worker_count
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase ("reading" or "tokens"), the bytes done and the bytes in all."""
@@ -41,9 +44,12 @@ class OpenDocument:
     flaw: list[str] = field(default_factory=list)
     """Kind and reason of the first thing that is wrong with it."""
     places: int = 0
+    removal: list[str] = field(default_factory=list)
+    """Why it is left out: rule, figure, beginning."""
 
     def join(self, part: Begun) -> None:
         """Takes the next part."""
+        self.removal = self.removal or list(part.removal or ())
         self.n_bytes += part.n_bytes
         self.digest = chained(bytes.fromhex(self.digest), part.digests).hex()
         self.signature = np.minimum(np.array(self.signature, np.uint64), part.signature).tolist()
@@ -67,6 +73,12 @@ class Counts:
     """Files without documents, by what they are counted as."""
     places: int = 0
     """Invalid places in all documents."""
+    masked: int = 0
+    """Addresses of people and machines that were masked."""
+    removed: dict[str, int] = field(default_factory=dict)
+    """Documents that rules left out."""
+    examples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    """The first of them, as the data report tells them."""
     open: OpenDocument = field(default_factory=OpenDocument)
 
 
@@ -84,7 +96,7 @@ class Scan:
         self._counts = self._resumed()
         self._journalled = self._counts.bytes_read
 
-    def run(self, workers: int, on_progress: Progress | None) -> Counts:
+    def run(self, spread: Spread, on_progress: Progress | None) -> Counts:
         """Reads what is not read yet; returns the counts of all.
 
         With on_bad = error, DataError at the first document that had to be mended or is bad; what was read before it
@@ -92,9 +104,15 @@ class Scan:
         """
         total = sum(file.size for file in self._files)
         left = total - self._counts.bytes_read
-        task = partial(record, self._config, self._folder)
-        with ordered_map(task, worker_count(workers, left)) as record_all:
-            for (unit, n_bytes), recorded in record_all(self._tasks()):
+        task_bytes = max(TASK_BYTES, total // MOST_TASKS)
+
+        def tell(done: int, n_tasks: int) -> None:
+            if on_progress:
+                on_progress("reading", total - left + done * left // n_tasks, total)
+
+        load = Load(self._folder, left, self._key, lambda label: label[1] // task_bytes, tell)
+        with spread.map(partial(record, self._config, self._folder), load) as record_all:
+            for (unit, n_bytes), recorded in record_all(self._tasks(unfolds=spread.executor is None)):
                 self._refuse(recorded)
                 self._take(unit, n_bytes, recorded)
                 if self._counts.bytes_read - self._journalled >= JOURNAL_BYTES:
@@ -105,11 +123,11 @@ class Scan:
             self._save()
         return self._counts
 
-    def _tasks(self) -> Iterator[tuple[tuple[Unit, int], Task]]:
+    def _tasks(self, *, unfolds: bool) -> Iterator[tuple[tuple[Unit, int], Task]]:
         """Each unit with the bytes of all files up to its end, and what a worker needs for it."""
         before = sum(file.size for file in self._files[: self._counts.file])
         for unit, unfolded in plan_units(
-            self._files, self._config, self._folder, self._counts.file, self._counts.start
+            self._files, self._config, self._folder, self._counts.file, self._counts.start, unfolds=unfolds
         ):
             files = self._files[unit.file : unit.file + unit.n_files]
             reached = unfolded.reached if unfolded else unit.end or sum(file.size for file in files)
@@ -138,6 +156,7 @@ class Scan:
         self.tables.units.append(row.tobytes())
         self.tables.append(recorded.rows)
         self._note(recorded.flaws)
+        self._leave_out(recorded.curated)
         counts.documents += recorded.rows.n
         counts.bytes_read = n_bytes
         ends = ends_file(self._files[unit.file], Span(unit.start, unit.end))
@@ -159,6 +178,11 @@ class Scan:
             if kind == "bad":
                 state, n_bytes, digest = BAD, 0, bytes(len(digest))
                 signature = np.full_like(signature, NO_SHINGLES)
+        if found.removal and state != BAD:
+            state = FILTERED
+            curated = Curated()
+            curated.leave_out(file, Removal(*found.removal))
+            self._leave_out(curated)
         self.tables.append(table_rows([(file, state, False, n_bytes, halves(digest))], [signature]))
         self._counts.documents += 1
 
@@ -170,6 +194,18 @@ class Scan:
             self._counts.places += flaw.places
         rows = [{"kind": flaw.kind, "reason": flaw.reason} for flaw in flaws]
         self.tables.flaws.append("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def _leave_out(self, curated: Curated) -> None:
+        counts = self._counts
+        counts.masked += curated.masked
+        for rule, n in curated.n.items():
+            counts.removed[rule] = counts.removed.get(rule, 0) + n
+            examples = counts.examples.setdefault(rule, [])
+            told = (
+                {"file": shown(self._files[file].path), "found": one.found, "begins": one.begins}
+                for file, one in curated.examples[rule]
+            )
+            examples += islice(told, EXAMPLES - len(examples))
 
     def _save(self) -> None:
         """Makes all until now durable."""

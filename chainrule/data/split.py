@@ -5,8 +5,8 @@ documents that the end of the text is held out. What is held out has a limit in 
 truer from more, and looks would take ever longer.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,8 @@ class HoldOut:
     """The limit in bytes was less than the share."""
     spread: bool = False
     """The cuts are the ends of huge documents, and no last part of all text."""
+    copies: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    """By the state of what was removed as a copy: the first documents, each with the one that it repeats."""
 
 
 def hold_out(

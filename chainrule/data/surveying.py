@@ -17,6 +17,8 @@ from chainrule.base import disk_faults, read_sealed, write_sealed
 from chainrule.config import TextConfig
 from chainrule.data.arrays import read_array
 from chainrule.data.census import DECIDING, decide, figures, list_left_out, refuse_empty, refuse_flawed
+from chainrule.data.contamination import contaminating_files, gather
+from chainrule.data.executors import Executor
 from chainrule.data.fields import text_builder
 from chainrule.data.files import Listing, TextFile, list_files
 from chainrule.data.jobs import Job, Part, Split, read_job
@@ -24,6 +26,7 @@ from chainrule.data.notes import text_notes
 from chainrule.data.scan import Progress, Scan
 from chainrule.data.similarity import VERSION
 from chainrule.data.split import Cut
+from chainrule.data.spreading import Spread
 from chainrule.data.streams import Span
 from chainrule.data.table import CUT, TRAIN, VALIDATION, SealedFile, TableFiles
 from chainrule.data.unfolding import Ranges
@@ -31,6 +34,8 @@ from chainrule.data.whole_files import reader_version
 
 FORMAT = 4
 SIDES: dict[Split, int] = {"train": TRAIN, "validation": VALIDATION}
+# Settings that came later: where they are as they ever were, they leave a key as it was.
+LATER = ("filters", "languages", "pii", "decontaminate", "decontaminate_words")
 # What the tokenizer learns from: this much, in so many stretches evenly spread over the text.
 SAMPLE_BYTES, SAMPLE_PLACES = 48 << 20, 256
 
@@ -60,6 +65,12 @@ class Survey:
     def n_units(self) -> int:
         """Units of reading; pass 2 can go on from any of them."""
         return len(self.units)
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether a compressed file was divided, so that one process must unfold it for the others."""
+        divided = self.units[(self.units["start"] > 0) | (self.units["end"] > 0)]["file"]
+        return any(self.files[file].codec for file in np.unique(divided).tolist())
 
     def jobs(self, folder: Path, start: int = 0, split: Split | None = None) -> Iterator[tuple[int, Job]]:
         """The units from number `start` on that hold kept documents, each with what a worker needs to read it.
@@ -171,6 +182,7 @@ def survey(
     folder: Path,
     *,
     workers: int = 0,
+    executor: Executor | None = None,
     on_progress: Progress | None = None,
     listing: Listing | None = None,
 ) -> Survey:
@@ -178,12 +190,13 @@ def survey(
 
     Its tables stay in `folder`/survey; a survey of the same files with the same settings is taken from there, an
     interrupted one goes on, and other settings of what is kept (DECIDING) need no second reading. `workers`: processes;
-    0 chooses. Raises DataError for every file or row that cannot be used and that `config.on_bad` does not forgive;
-    those forgiven are listed in survey/left_out.jsonl.
+    0 chooses; or tasks of an `executor`. Raises DataError for every file or row that cannot be used and that
+    `config.on_bad` does not forgive; those forgiven are listed in survey/left_out.jsonl.
     """
     text_builder(config)
     listing = listing or list_files(config.paths, config.on_bad, config)
-    reading_key, key = _keys(config, listing)
+    sets = contaminating_files(config).files if config.decontaminate else []
+    reading_key, key = _keys(config, listing, sets)
     place = folder / "survey"
     with disk_faults(place, "creating"):
         place.mkdir(parents=True, exist_ok=True)
@@ -192,9 +205,11 @@ def survey(
         return known
     # Should this be cut off, the tables below no longer fit what an earlier survey decided.
     (place / "survey.json").unlink(missing_ok=True)
+    if sets:
+        gather(config, sets, place)
     scan = Scan(listing.files, config, place, reading_key)
     damaged = [*known, *scan.damaged]
-    counts = scan.run(workers, on_progress)
+    counts = scan.run(Spread(workers, executor), on_progress)
     refuse_flawed(scan.tables, config)
     held = decide(scan.tables, config)
     refuse_empty(held.states, counts, config)
@@ -254,18 +269,19 @@ def _sources(files: Sequence[TextFile]) -> list[str]:
 
 def survey_key(config: TextConfig, listing: Listing) -> str:
     """What the tables of a survey depend on: the files and how they are read, not what of them is kept."""
-    return _keys(config, listing)[0]
+    return _keys(config, listing, contaminating_files(config).files if config.decontaminate else [])[0]
 
 
-def _keys(config: TextConfig, listing: Listing) -> tuple[str, str]:
+def _keys(config: TextConfig, listing: Listing, sets: Sequence[TextFile]) -> tuple[str, str]:
     """What the reading depends on, and what the survey as a whole does."""
-    settings = config.model_dump(mode="json", exclude={"paths", "cross_documents"})
+    usual = {name for name in LATER if getattr(config, name) == TextConfig.model_fields[name].default}
+    settings = config.model_dump(mode="json", exclude={"paths", "cross_documents", "mixture", *usual})
     deciding = {name: settings.pop(name) for name in DECIDING if name in settings}
     digest = hashlib.sha256(json.dumps([FORMAT, VERSION, settings], sort_keys=True).encode())
     # Another version of a reader may give other text for the same bytes.
     for kind in sorted({file.kind for file in listing.files}):
         digest.update(f"\0{kind}\0{reader_version(kind)}\0".encode())
-    for file in listing.files:
+    for file in (*listing.files, *sets):
         digest.update(os.fsencode(file.path))
         digest.update(f"\0{file.kind}\0{file.codec}\0{file.size}\0{file.mtime_ns}\0{file.source}\0".encode())
     reading = digest.hexdigest()

@@ -19,6 +19,8 @@ TRAIN, VALIDATION, CUT = 0, 1, 2
 """States of a kept document; all are TRAIN until the split. CUT begins in the training text and ends held out."""
 BAD, EMPTY, DUPLICATE, NEAR_DUPLICATE, LEFT_OUT = 3, 4, 5, 6, 7
 """States of the others: refused by on_bad, without a visible character, repeated, or too like held-out text."""
+FILTERED = 9
+"""State of a document that a rule of text.filters, text.languages or text.decontaminate leaves out."""
 MENDED = 8
 """State in the table of a document with U+FFFD for invalid bytes: on_bad decides whether it is BAD or kept."""
 

@@ -17,7 +17,7 @@ from chainrule.data.range_ends import Plain, boundary_end, found_ends, group_end
 from chainrule.data.separators import LOOK_BYTES as RECOGNISED_BYTES
 from chainrule.data.separators import boundary_of
 from chainrule.data.signatures import other_format
-from chainrule.data.streams import HEAD_BYTES, Unfolded
+from chainrule.data.streams import HEAD_BYTES, Unfolded, raw_file
 from chainrule.data.unfolding import Unfolding, unfolding
 from chainrule.data.wide import marked_encoding
 
@@ -50,16 +50,19 @@ Planned = tuple[Unit, Unfolded | None]
 
 
 def plan_units(
-    files: Sequence[TextFile], config: TextConfig, folder: Path, file: int = 0, start: int = 0
+    files: Sequence[TextFile], config: TextConfig, folder: Path, file: int = 0, start: int = 0, *, unfolds: bool = True
 ) -> Iterator[Planned]:
     """The units from the beginning of one of them on, in reading order.
 
-    What compressed files unfold into is left in `folder`, range by range, for whoever reads it and then removes it.
+    What compressed files unfold into is left in `folder`, range by range, for whoever reads it and then removes it;
+    without `unfolds` each is read whole by one worker.
     """
     first, weight = file, 0
     least_folded = max(2 * UNIT_BYTES / UNFOLDS, DIVIDED_SHARE * sum(file.size for file in files))
     for index in range(file, len(files)):
-        if files[index].size >= (least_folded if files[index].codec else 2 * UNIT_BYTES):
+        if files[index].codec and not unfolds:
+            pass
+        elif files[index].size >= (least_folded if files[index].codec else 2 * UNIT_BYTES):
             ranges = _divided(files[index], index, config, start if index == file else 0, folder)
             if found := next(ranges, None):
                 if first < index:
@@ -85,7 +88,7 @@ def _divided(file: TextFile, index: int, config: TextConfig, start: int, folder:
                 place = f"spool-{index}-%d.content"
                 content = stack.enter_context(unfolding(file, lambda at: folder / (place % at)))
             else:
-                content = Plain(stack.enter_context(Path(file.path).open("rb", buffering=0)), file.size)
+                content = Plain(stack.enter_context(raw_file(file.path, 0)), file.size)
             ends, fragment = _ends(content, file, config, start)
         except (DataError, OSError):
             # Whoever reads it says so.

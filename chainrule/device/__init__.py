@@ -6,7 +6,7 @@ from chainrule.device.facts import MachineFacts, machine_table
 from chainrule.device.machine import choose_device, look_at_machine, on_threads
 from chainrule.device.measured import Measured, measure_machine, measured_table
 from chainrule.device.peak import BUSY_SHARE, Peaks
-from chainrule.device.precision import Precision
+from chainrule.device.precision import Precision, use_tensor_float
 from chainrule.device.surroundings import Surroundings, look_around, surroundings_table
 from chainrule.device.threads import use_threads
 
@@ -30,5 +30,6 @@ __all__ = [
     "measured_table",
     "on_threads",
     "surroundings_table",
+    "use_tensor_float",
     "use_threads",
 ]

@@ -20,6 +20,7 @@ from chainrule.base import (
 from chainrule.config import MachineConfig
 from chainrule.device.facts import MachineFacts
 from chainrule.device.peak import LOSES, Peaks, is_low, measured_peaks, planned_flops
+from chainrule.device.precision import use_tensor_float
 from chainrule.device.threads import thread_choices, use_threads
 from chainrule.kernels import Kernels, use_kernels
 
@@ -68,7 +69,9 @@ def look_at_machine(settings: MachineConfig) -> MachineFacts:
         thread_choices=choices,
         spins=spins(),
     )
-    return choose_precision(facts, settings.precision)
+    facts = choose_precision(facts, settings.precision)
+    use_tensor_float(device, facts.precision)
+    return facts
 
 
 def choose_device(wanted: str) -> tuple[str, str]:

@@ -199,14 +199,17 @@ def _note(found: list[_Found], sample: Ids, start: Ids, position: Ids, length: I
 
 def window_hashes(tokens: Ids, window: int) -> Hashes:
     """Polynomial hash modulo 2^64 of each run of `window` tokens, built from its halves in log2(window) passes."""
-    single = (tokens.astype(np.uint64) + np.uint64(1)) * MIXED
     if window == 1:
-        return single
+        return _single_hashes(tokens)
     half, odd = divmod(window, 2)
     halves = window_hashes(tokens, half)
     n = len(tokens) - window + 1
     joined = halves[:n] * _power(half) + halves[half : half + n]
-    return joined * BASE + single[window - 1 : window - 1 + n] if odd else joined
+    return joined * BASE + _single_hashes(tokens[window - 1 : window - 1 + n]) if odd else joined
+
+
+def _single_hashes(tokens: Ids) -> Hashes:
+    return (tokens.astype(np.uint64) + np.uint64(1)) * MIXED
 
 
 def _power(exponent: int) -> np.uint64:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.data import TokenStore
-from chainrule.evaluate.copies import CHUNK_TOKENS, window_hashes
+from chainrule.evaluate.copies import window_hashes
+
+# Some 25 MB while they are looked through; two millions at once took 200, of which a text of 2 MB was most.
+CHUNK_TOKENS = 2**18
 
 
 def share_found(runs: Sequence[Sequence[int]], store: TokenStore, *, check: Callable[[], None] = lambda: None) -> float:

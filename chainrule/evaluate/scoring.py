@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule.base import ModelError
 from chainrule.checkpoint import OpenedModel
 from chainrule.data import TokenStore
+from chainrule.device import Precision
 from chainrule.evaluate.places import PlaceTally
 from chainrule.evaluate.windows import Windows, windows_of
 from chainrule.kernels import use_kernels
@@ -117,7 +118,7 @@ def score(
     length = min(model.config.context_length, scoring.window or model.config.context_length)
     windows = windows_of(store.n_tokens, length, scoring.stride, scoring.max_tokens)
     tally = _Tally(store, byte_lengths)
-    with evaluating(model):
+    with evaluating(model), Precision(model.token_embedding.weight.device.type, scoring.precision).casts_kept():
         for done, counted in _losses(model, store, windows, scoring, places):
             tally.add(counted)
             if on_progress:

@@ -35,7 +35,7 @@ class NormMeter:
     """Measures what learns of one model: parameters that have a gradient at each step.
 
     It costs one pass over the weights, and for the update a copy and two more; the copy is of those weights alone that
-    move at that time. All numbers of a step reach the CPU in one transfer.
+    move at that time. All numbers of a step, or of several, reach the CPU in one transfer.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -61,13 +61,23 @@ class NormMeter:
             self._updates[id(parameter)] = norm
 
     @torch.no_grad()
-    def measure(self, gradients: Float[Tensor, " P"]) -> Norms:
-        """All three norms by layer; `gradients` are `parameter_norms`, and every parameter has moved."""
+    def measured(self, gradients: Float[Tensor, " P"]) -> Float[Tensor, "3 P"]:
+        """Norms of gradients, weights and updates, on their device, without waiting for it; see `norms`.
+
+        `gradients` are `parameter_norms`, and every parameter has moved.
+        """
         weights: list[Tensor] = list(self.parameters.values())
         updates = torch.stack([self._updates.pop(id(weight)) for weight in weights])
-        parts = (gradients.float(), parameter_norms(weights).float(), updates.float())
-        gradient, weight, update = torch.stack(parts).tolist()
+        return torch.stack((gradients.float(), parameter_norms(weights).float(), updates.float()))
+
+    def norms(self, measured: Sequence[Sequence[float]]) -> Norms:
+        """What was `measured`, as numbers, by layer."""
+        gradient, weight, update = measured
         return Norms(self.by_layer(gradient), self.by_layer(weight), self.by_layer(update))
+
+    def measure(self, gradients: Float[Tensor, " P"]) -> Norms:
+        """Both at once."""
+        return self.norms(self.measured(gradients).tolist())
 
     def by_layer(self, norms: Sequence[float]) -> tuple[float, ...]:
         """The norm of each layer from those of its parameters; not finite where one of them is not."""

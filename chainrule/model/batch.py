@@ -49,13 +49,13 @@ class Batch:
     @classmethod
     def of(cls, windows: WindowsLike, rows: slice = slice(None), *, device: torch.device | str = "cpu") -> "Batch":
         """Some of the windows, on the device."""
-        ids = torch.from_numpy(windows.ids[rows]).to(device, non_blocking=True)
+        ids = _sent(windows.ids[rows], device)
         documents = None
         if windows.documents is not None:
-            documents = torch.from_numpy(windows.documents[rows]).to(device, non_blocking=True)[:, :-1]
+            documents = _sent(windows.documents[rows], device)[:, :-1]
         targets = ids[:, 1:]
         if windows.trained is not None:
-            trained = torch.from_numpy(windows.trained[rows]).to(device, non_blocking=True)[:, 1:]
+            trained = _sent(windows.trained[rows], device)[:, 1:]
             targets = targets.masked_fill(~trained, IGNORED)
         return cls(ids[:, :-1], targets, documents)
 
@@ -67,3 +67,12 @@ class Batch:
 def micro_batches(windows: WindowsLike, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
     """All of the windows, `size` at a time."""
     return (Batch.of(windows, slice(at, at + size), device=device) for at in range(0, len(windows.ids), size))
+
+
+def _sent(array: np.ndarray, device: torch.device | str) -> Tensor:
+    """The array on the device; a GPU takes it while this process goes on."""
+    tensor = torch.from_numpy(array)
+    if torch.device(device).type == "cuda":
+        # Of memory that the system may move, a copy is made first, and this process waits for that.
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

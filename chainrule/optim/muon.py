@@ -104,17 +104,22 @@ class Muon(torch.optim.Optimizer):
         """Moves all parameters that have a gradient."""
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            pieces = [piece for parameter in moved for piece in self._remember(parameter, group)]
+            if not moved:
+                continue
+            gradients = [parameter.grad for parameter in moved if parameter.grad is not None]
+            momenta = [self.state[parameter]["momentum"] for parameter in moved]
+            # One call, which on a GPU is one kernel.
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            pieces = [piece for parameter in moved for piece in self._pieces(parameter, group)]
             for slice_ in _slices(pieces):
                 self._move(slice_, group)
 
-    def _remember(self, parameter: Tensor, group: dict[str, Any]) -> list[_Piece]:
-        """The parameter's matrices, the gradient taken into their momentum."""
-        state, gradient = self.state[parameter], parameter.grad
-        assert gradient is not None
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+    def _pieces(self, parameter: Tensor, group: dict[str, Any]) -> list[_Piece]:
+        """The parameter's matrices."""
+        assert parameter.grad is not None
         rows = group["pieces"] or [len(parameter)]
-        split = (torch.split(tensor, rows) for tensor in (parameter, gradient, state["momentum"]))
+        parts = (parameter, parameter.grad, self.state[parameter]["momentum"])
+        split = (torch.split(tensor, rows) for tensor in parts)
         return [_Piece(*parts) for parts in zip(*split, strict=True)]
 
     def _move(self, pieces: list[_Piece], group: dict[str, Any]) -> None:

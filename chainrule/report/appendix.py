@@ -6,7 +6,19 @@ from itertools import groupby
 from chainrule.base import bytes_text, count_text, duration_text, ratio_text
 from chainrule.report.sections import bars, folded, section
 from chainrule.report.settings import Setting, read_settings
-from chainrule.run import Copied, DataReport, Extreme, Facts, Machine, PhasesRow, Plan, Scores, Source, as_sealed
+from chainrule.run import (
+    Copied,
+    DataReport,
+    Extreme,
+    Facts,
+    Machine,
+    PhasesRow,
+    Plan,
+    Removal,
+    Scores,
+    Source,
+    as_sealed,
+)
 from chainrule.show import Html, join, percent, rows, tag
 from chainrule.verdict import removed
 
@@ -35,6 +47,7 @@ def data(facts: Facts) -> Html | None:
         tag("ul", join(warnings), class_="findings") if warnings else None,
         tag("div", rows(_text_rows(report)), rows(_token_rows(facts)), class_="columns"),
         _sources(report.sources, facts.summary.by_source),
+        _removals(report.removals),
     )
 
 
@@ -52,6 +65,7 @@ def _text_rows(report: DataReport) -> list[tuple[object, object]]:
         ("longest document", _extreme(report.longest)),
         ("shortest document", _extreme(report.shortest)),
         ("encoding errors", _number(report.encoding_errors)),
+        ("addresses masked", _number(report.masked or None)),
     ]
 
 
@@ -102,6 +116,25 @@ def _sources(sources: Mapping[str, Source], scores: Mapping[str, Scores]) -> Htm
     head = tag("tr", join(tag("th", word) for word in ("source", "documents", "size", "bits per held-out byte")))
     rest = f", the largest {MOST_SOURCES}" if len(order) > MOST_SOURCES else ""
     return folded(f"{len(order):,} sources{rest}", tag("table", head, join(lines), class_="grid"))
+
+
+def _removals(removals: Mapping[str, Removal]) -> Html | None:
+    """What each rule and step removed, with the first documents of it."""
+    if not removals:
+        return None
+    head = tag("tr", join(tag("th", word) for word in ("removed by", "documents", "such as")))
+    lines = [
+        tag("tr", tag("th", rule, scope="row"), tag("td", f"{one.documents:,}"), tag("td", _examples(one)))
+        for rule, one in removals.items()
+    ]
+    return folded("What was removed, with examples", tag("table", head, join(lines), class_="grid"))
+
+
+def _examples(removal: Removal) -> Html:
+    return join(
+        tag("div", tag("small", f"{one.file}: {one.found}"), tag("br") if one.begins else None, one.begins or None)
+        for one in removal.examples
+    )
 
 
 def _source(name: str, row: Source, scored: Scores) -> Html:

@@ -433,6 +433,25 @@ class Removed(Record):
     """Too close to held-out text."""
     empty: int = 0
     bad: int = 0
+    filtered: int = 0
+    """By a rule of text.filters, text.languages or text.decontaminate."""
+
+
+@dataclass(frozen=True)
+class LeftOut(Record):
+    """Of the data report: a document that was removed: its file, the figure that decided, and how it begins."""
+
+    file: str
+    found: str = ""
+    begins: str = ""
+
+
+@dataclass(frozen=True)
+class Removal(Record):
+    """Of the data report: what one rule or step removed, and the first of it."""
+
+    documents: int = 0
+    examples: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -456,6 +475,10 @@ class DataReport(Removed):
     split_bytes: Mapping[str, int] = field(default_factory=dict)
     split_documents: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
+    masked: int | None = None
+    """Addresses of e-mail and machines that were masked (text.pii)."""
+    removals: Mapping[str, Removal] = field(default_factory=dict)
+    """By rule or step."""
     copied: Copied | None = None
     epochs: float | None = None
     warnings: tuple[str, ...] = ()

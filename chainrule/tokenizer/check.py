@@ -12,11 +12,10 @@ from typing import Any
 
 from chainrule.base import TokenizerError, refuse_crowded
 from chainrule.tokenizer.alphabet import BYTE_OF_CHARACTER
+from chainrule.tokenizer.bounds import MOST_ENTRIES, refuse_added, refuse_beyond, refuse_long
 from chainrule.tokenizer.document import Document
 
 LARGEST_ID = 2**24 - 1
-# The largest published vocabularies have 262,144; 900,000 short ones in 15 MB took 6.5 s and 870 MB.
-MOST_ENTRIES = 2**19
 ALPHABET = frozenset(BYTE_OF_CHARACTER)
 # The characters that begin with these bytes: all of planes 4 to 16, in which nothing is assigned but private use and
 # (plane 14, under F3) tags and variation selectors.
@@ -26,10 +25,14 @@ CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\r") | {0x7F}
 NEVER_IN_UTF8 = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
 
 
-def parsed(content: bytes) -> Document:
-    """The checked document of a file's content; raises TokenizerError saying what is wrong with it."""
+def parsed(content: bytes, n_rows: int | None = None) -> Document:
+    """The checked document of a file's content; raises TokenizerError saying what is wrong with it.
+
+    With the rows of its model, also where it has far more entries than these.
+    """
     try:
         refuse_crowded(content)
+        refuse_beyond(content, n_rows)
         document = json.loads(content.decode(), object_pairs_hook=_each_key_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as fault:
         raise TokenizerError(f"not the JSON of a tokenizer: {fault}") from None
@@ -82,6 +85,7 @@ def _check_model(model: Mapping[str, Any]) -> None:
         raise TokenizerError("model.vocab is missing, or is not an object of entries and ids")
     if len(model["vocab"]) > MOST_ENTRIES:
         raise TokenizerError(f"model.vocab has {len(model['vocab']):,} entries; up to {MOST_ENTRIES:,} are read")
+    refuse_long(model["vocab"])
     if not isinstance(model.get("merges"), list):
         raise TokenizerError("model.merges is missing, or is not a list; the file is cut off or was edited")
     for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
@@ -91,7 +95,7 @@ def _check_model(model: Mapping[str, Any]) -> None:
             )
 
 
-def _check_added(added: object) -> None:
+def _check_added(added: Any) -> None:
     fitting = isinstance(added, list) and all(
         isinstance(token, Mapping)
         and isinstance(token.get("content"), str)
@@ -101,6 +105,8 @@ def _check_added(added: object) -> None:
     )
     if not fitting:
         raise TokenizerError("added_tokens is not a list of tokens, each with content, id and special")
+    refuse_added(len(added))
+    refuse_long(token["content"] for token in added)
 
 
 def _pair(merge: object) -> list[str]:

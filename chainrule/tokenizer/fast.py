@@ -89,10 +89,15 @@ def _load(content: str) -> Any:
 
 
 def _guarded(call: Callable[[], Answer]) -> Answer:
-    """`call()`, with every failure as FastFailedError: a panic in Rust derives from BaseException alone."""
+    """`call()`, with every failure as FastFailedError: a panic in Rust derives from BaseException alone.
+
+    What else is no Exception asks for the end of the program, and is nobody's failure.
+    """
     try:
         return call()
-    except (KeyboardInterrupt, SystemExit, MemoryError):
+    except MemoryError:
         raise
     except BaseException as fault:
+        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
+            raise
         raise FastFailedError(f"gigatoken failed: {fault}") from fault

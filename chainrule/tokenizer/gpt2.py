@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from chainrule.base import DiskError, TokenizerError, disk_faults, write_bytes
+from chainrule.base import DiskError, TokenizerError, bytes_text, disk_faults, write_bytes
 from chainrule.tokenizer.alphabet import unwritten
 from chainrule.tokenizer.document import document_of
 from chainrule.tokenizer.tokenizer import Tokenizer
@@ -86,8 +86,11 @@ def _checked(paths: Paths) -> Contents:
     for name, path in paths.items():
         if not path.is_file():
             raise TokenizerError(f"{path} is missing")
-        with disk_faults(path, "reading"):
-            contents[name] = _verified(name, path.read_bytes(), str(path))
+        with disk_faults(path, "reading"), path.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise TokenizerError(f"{path} is longer than {bytes_text(LARGEST_BYTES)}, and so not GPT-2's {name}")
+        contents[name] = _verified(name, content, str(path))
     return contents
 
 

@@ -13,13 +13,14 @@ from chainrule.tokenizer.tokenizer import Tokenizer
 MOST_BYTES = 32 << 20
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def load_tokenizer(path: Path, n_rows: int | None = None) -> Tokenizer:
     """The tokenizer of a tokenizer.json, or of the folder that holds one.
 
     A foreign file may be any byte-level BPE (GPT-2, Llama 3, Qwen, …) and keeps its words and ids. Where it normalises
     text to NFC, so do we, and text comes back normalised; characters that it has no bytes for (SmolLM2: six controls
     and planes that are not assigned) come back as U+FFFD. A limit on the length and padding that it asks for are left
-    out. Raises TokenizerError, naming the file and its fault, for everything else.
+    out. Raises TokenizerError, naming the file and its fault, for everything else, and where it has more than twice as
+    many entries as its model has rows (`n_rows`).
     """
     file = path / "tokenizer.json" if path.is_dir() else path
     if not file.is_file():
@@ -30,7 +31,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     try:
         if size > MOST_BYTES:
             raise TokenizerError(f"is longer than {bytes_text(MOST_BYTES)}, as no byte-level BPE of words is")
-        kind, document = recognised(parsed(content))
+        kind, document = recognised(parsed(content, n_rows))
         if kind == "file":
             check_added_tokens(document)
         return Tokenizer(document, kind=kind)

@@ -12,6 +12,7 @@ from chainrule.train.once_more import differing_environment, steps_again, take_u
 from chainrule.train.origin import Origin, find_origin, gentle_rate, link_old_text, old_dataset
 from chainrule.train.prepare import prepare_text, tokenizer_row, training_batches
 from chainrule.train.pretraining import Way, carried_out, pretrain
+from chainrule.train.probe import likely_micro_batch, training_loss
 from chainrule.train.record import start_record
 from chainrule.train.resume import saved_settings
 from chainrule.train.room import check_room
@@ -62,6 +63,7 @@ __all__ = [
     "held_out_bits",
     "kept_files",
     "let_read",
+    "likely_micro_batch",
     "link_old_text",
     "old_dataset",
     "on_machine",
@@ -80,6 +82,7 @@ __all__ = [
     "tokenizer_row",
     "train_step",
     "training_batches",
+    "training_loss",
     "unsound_names",
     "where",
     "write_summary",

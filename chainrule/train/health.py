@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -47,8 +48,28 @@ QUIET_STEPS = 10
 QUIET_SHARE = 0.1
 
 
+@dataclass(frozen=True)
+class _Unread:
+    """A step whose norms are still on the device; `small` is the norm of the first `n_small` of `n_windows` alone."""
+
+    step: int
+    result: StepResult
+    norms: Float[Tensor, "3 P"]
+    small: Float[Tensor, ""] | None
+    n_small: int
+    n_windows: int
+
+    @property
+    def numbers(self) -> Float[Tensor, " N"]:
+        """All of them in a row."""
+        return torch.cat((self.norms.flatten(), *(() if self.small is None else (self.small.reshape(1),))))
+
+
 class RunHealth:
-    """Watches the steps of one session (it is a StepWatcher) and writes health.jsonl."""
+    """Watches the steps of one session (it is a StepWatcher) and writes health.jsonl.
+
+    The norms of its steps are read when a row is due or a step is out of line: no step waits for a GPU because of them.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -65,6 +86,7 @@ class RunHealth:
             sample_tokens=session.config.model.context_length,
         )
         self.n_rows = 0
+        self.unread: list[_Unread] = []
         self.rows: list[Norms] = []
         self.noise = NoiseScale()
         self.small: tuple[int, Tensor] | None = None
@@ -93,6 +115,7 @@ class RunHealth:
         step = self.session.state.progress.step + 1
         if excess and step - self.last_spike > QUIET_STEPS:
             self.last_spike = step
+            self._read()
             weights = parameter_norms(self.meter.parameters.values()).tolist()
             numbers = norms.tolist()
             around = Circumstances(
@@ -112,25 +135,36 @@ class RunHealth:
 
     def after_update(self) -> None:
         """Measures the update."""
-        norms = self.meter.measure(self.gradients)
-        self.rows.append(norms)
-        if self.small:
-            n_small, norm = self.small
-            self.noise += noise_scale(norm.item(), n_small, self.result.grad_norm, len(self.windows.ids))
-        step = self.session.state.progress.step + 1
-        self.past.append(PastStep(step, self.result.loss, self.result.grad_norm, norms))
+        step, norms = self.session.state.progress.step + 1, self.meter.measured(self.gradients)
+        n_small, small = self.small or (0, None)
+        self.unread.append(_Unread(step, self.result, norms, small, n_small, len(self.windows.ids)))
 
     def end(self) -> None:
         """After a step: a row when one is due, and at most one line about what it shows."""
         self.small = None
         progress, steps = self.session.state.progress, self.session.course.steps
         every = self._apart(self.session.config.training.log_every)
-        if self.rows and (progress.step % every == 0 or progress.step in (1, steps)):
+        due = progress.step % every == 0 or progress.step in (1, steps)
+        if due or len(self.unread) >= REMEMBERED:
+            self._read()
+        if self.rows and due:
             self._write(norms_row(progress.step, self.rows, self.noise))
             self.rows, self.noise = [], NoiseScale()
             self.n_rows += 1
             if progress.step >= QUIET_SHARE * steps and self.n_rows % RECENT == 0:
                 self._warn()
+
+    def _read(self) -> None:
+        """What was measured since the last time, in one transfer."""
+        numbers = iter(torch.cat([one.numbers for one in self.unread]).tolist() if self.unread else ())
+        for one in self.unread:
+            n_parameters = one.norms.shape[1]
+            norms = self.meter.norms([list(islice(numbers, n_parameters)) for _ in range(3)])
+            self.rows.append(norms)
+            self.past.append(PastStep(one.step, one.result.loss, one.result.grad_norm, norms))
+            if one.small is not None:
+                self.noise += noise_scale(next(numbers), one.n_small, one.result.grad_norm, one.n_windows)
+        self.unread = []
 
     def _apart(self, asked: int) -> int:
         """Steps between two rows: as asked, or more when the run as planned now would have more than MOST_ROWS."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.base import ConfigError, DataError
-from chainrule.config import Config, Layer, Resolved
+from chainrule.config import Config, Layer, Resolved, mixture_stages
 from chainrule.data import EXAMPLES, Batches, Dataset, Survey, find_cache, list_files
 from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
@@ -106,6 +106,7 @@ def training_batches(config: Config, dataset: Dataset, old: Dataset | None) -> B
         old=old.split("train") if old and share else None,
         old_share=share,
         documents=not config.text.cross_documents,
+        mixture=mixture_stages(config.text.mixture),
     )
 
 

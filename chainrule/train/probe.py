@@ -91,12 +91,12 @@ def likely_micro_batch(config: Config, facts: MachineFacts, window_tokens: int |
     return 1
 
 
-def training_loss(model: GPT, *, compiled: bool) -> LossFunction:
-    """The loss of a batch, through torch.compile or as it is."""
+def training_loss(model: GPT, *, compiled: bool, backend: str = "inductor") -> LossFunction:
+    """The loss of a batch, through torch.compile with that backend, or as it is."""
     if not compiled:
         return model.loss
     model.keep_portions_uncompiled()
-    return torch.compile(model.loss)
+    return torch.compile(model.loss, backend=backend)
 
 
 def wants_compile(config: Config, facts: MachineFacts) -> bool:

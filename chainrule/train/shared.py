@@ -14,8 +14,10 @@ from chainrule.config import Config
 from chainrule.data import (
     Cache,
     Dataset,
+    Executor,
     Listing,
     Survey,
+    executor_of,
     find_cache,
     is_prepared,
     kept_file,
@@ -52,8 +54,14 @@ class Preparing:
         config = self.config
 
         def make(folder: Path) -> Survey:
-            workers = config.machine.workers
-            found = survey(config.text, folder, workers=workers, on_progress=self.on_progress, listing=listing)
+            found = survey(
+                config.text,
+                folder,
+                workers=config.machine.workers,
+                executor=self._executor(),
+                on_progress=self.on_progress,
+                listing=listing,
+            )
             for note in found.notes:
                 self._say(note)
             return found
@@ -103,6 +111,7 @@ class Preparing:
                 folder,
                 context_length=self.config.model.context_length,
                 workers=self.config.machine.workers,
+                executor=self._executor(),
                 on_progress=self.on_progress,
             )
 
@@ -130,6 +139,10 @@ class Preparing:
     def on_wait(self) -> None:
         """Tells that another process is at the same work."""
         self.on_progress("waiting for another run that prepares this text", 0, 0)
+
+    def _executor(self) -> Executor | None:
+        machine = self.config.machine
+        return executor_of(machine.executor, machine.workers, machine.executor_options)
 
     def _cache(self, n_bytes: int) -> Cache | None:
         """The cache for a text of this size; "auto" leaves out small ones, and all where there is too little room."""

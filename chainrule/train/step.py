@@ -116,15 +116,16 @@ def backward(
     """Adds the gradient of the mean loss over `windows` to the parameters; returns that loss."""
     total = torch.zeros((), device=precision.device)
     counted = max(1, objective.counted(windows))
-    for number, batch in enumerate(micro_batches(windows, micro_batch, precision.device)):
-        rows = slice(number * micro_batch, number * micro_batch + len(batch))
-        with precision.autocast():
-            loss = objective.loss(batch)
-        share = loss * (objective.counted(windows, rows) / counted)
-        torch.autograd.backward(share)
-        total += share.detach()
-        if watcher and number == 0:
-            watcher.first_portion(len(batch))
+    with precision.casts_kept():
+        for number, batch in enumerate(micro_batches(windows, micro_batch, precision.device)):
+            rows = slice(number * micro_batch, number * micro_batch + len(batch))
+            with precision.autocast():
+                loss = objective.loss(batch)
+            share = loss * (objective.counted(windows, rows) / counted)
+            torch.autograd.backward(share)
+            total += share.detach()
+            if watcher and number == 0:
+                watcher.first_portion(len(batch))
     return total
 
 

@@ -23,6 +23,7 @@ REMOVED = {
     "left_out": "too close to held-out text",
     "empty": "empty",
     "bad": "bad",
+    "filtered": "by filters",
 }
 
 

@@ -1,7 +1,9 @@
 import ctypes
 from pathlib import Path
 
-from chainrule.base import available_memory, usable_memory
+import pytest
+
+from chainrule.base import available_memory, peak_bytes, resident_bytes, usable_memory
 from chainrule.base.macos import asked, free_by_vm_stat
 from chainrule.base.memory import available_in, installed_in
 from chainrule.base.windows import MemoryStatus
@@ -28,6 +30,18 @@ def with_meminfo(root: Path, text: str) -> Path:
 
 def test_here_less_can_be_had_than_there_is():
     assert 2**28 < available_memory() <= usable_memory()
+
+
+def test_the_most_that_was_held_grows_with_what_is_held_and_stays_when_it_is_let_go():
+    before = peak_bytes()
+    if before is None:
+        pytest.skip("this system does not say")
+    held = bytearray(resident_bytes() // 2 + 2**24)
+    held[::4096] = b"1" * len(held[::4096])
+    most = peak_bytes()
+    del held
+    # Linux counts pages in each thread first, and adds them up now and then.
+    assert most >= before - 2**22 and most >= resident_bytes() + 2**23 and abs(peak_bytes() - most) < 2**22
 
 
 def test_what_others_hold_cannot_be_had(tmp_path):

@@ -65,7 +65,7 @@ def test_the_worst_round_says_whether_the_goal_was_reached():
 
 def test_the_goal_needs_a_text_that_the_user_names(text, tmp_path):
     with pytest.raises(ConfigError, match="until-loss needs --text"):
-        next(until_loss(Asked(text, tmp_path, "float32", 1, given=False)))
+        next(until_loss(Asked(text, tmp_path, "float32", 1, 1e11, given=False)))
 
 
 def test_the_text_of_our_own_is_plain_and_long_enough(tmp_path):

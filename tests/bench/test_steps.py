@@ -14,6 +14,9 @@ from chainrule.bench.process import last_line, read_side, surroundings
 from chainrule.bench.sizes import SIZES, Size, drawn_windows, same_architecture, text_ids
 from chainrule.bench.steps import nanogpt_steps, our_steps, request
 from chainrule.bench.training import AGREES, NANOGPT, OURS, agreement
+from chainrule.config import MachineConfig
+from chainrule.device import look_at_machine
+from chainrule.kernels.fused import InUse
 from chainrule.model import GPT
 
 TINY = Size(2, 2, 16, 8, 4, 12, 2, (2, 4, 1), lr=3e-3)
@@ -50,6 +53,12 @@ def test_rates_are_counted_behind_the_warm_steps(told):
     assert found.figure > 0 and found.by_cpu and found.wall_seconds > 0
     again = ours(told)
     assert again.losses == found.losses  # the same windows and weights each time
+
+
+def test_our_side_computes_with_the_kernels_that_a_run_has(told):
+    ours(told)
+    taken = InUse.library is not None
+    assert taken == look_at_machine(MachineConfig(device="cpu")).kernels.startswith("own")
 
 
 def test_the_modern_recipe_trains_as_well(told):

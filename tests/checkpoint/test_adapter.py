@@ -174,6 +174,9 @@ def test_an_adapter_of_another_shape_is_refused_by_the_name_of_a_tensor(tmp_path
         ({"lora_alpha": None}, "must be numbers"),
         ({"lora_alpha": float("inf")}, "alpha=inf"),
         ({"r": 10**9}, "shape"),
+        ({"r": True}, "must be numbers"),
+        ({"lora_alpha": 10**400}, "too large"),
+        ({"modules_to_save": ["lm_head"] * 10_000}, r"= \['lm_head', .{100,200}…, which is not computed"),
     ],
 )
 def test_what_is_not_computed_here_is_refused_by_name(value, words, tmp_path):

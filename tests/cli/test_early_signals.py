@@ -78,6 +78,31 @@ def test_a_signal_that_comes_in_a_librarys_destructor_is_not_lost_and_shows_no_t
     assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
 
 
+# The hook that hears of a lost signal is itself interrupted: by a second one, as soon as it does anything.
+IN_THE_HOOK = IN_A_DESTRUCTOR.replace(
+    "code = command.main",
+    """
+from chainrule.cli import again
+real, left = again._number_of, 3
+def interrupted(fault):
+    global left
+    left -= 1
+    if left >= 0:
+        signal.raise_signal(int(sys.argv[1]))
+    return real(fault)
+again._number_of = interrupted
+code = command.main""",
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are other things there")
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_that_comes_while_another_is_sent_again_is_not_lost(number):
+    command = [sys.executable, "-c", IN_THE_HOOK, str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
+
+
 TORN = """
 import signal, sys, time
 from chainrule.base import Interrupted

@@ -56,12 +56,13 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize("small_parts", [False, True])
+@pytest.mark.parametrize("at_once", [neighbours.MOST_AT_ONCE, 60, 30])
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_decisions_are_those_of_arrays_over_all_documents(tmp_path, monkeypatch, settings, small_parts):
-    if small_parts:
-        monkeypatch.setattr(neighbours, "MOST_AT_ONCE", 30)
+def test_decisions_are_those_of_arrays_over_all_documents(tmp_path, monkeypatch, settings, at_once):
+    if at_once < neighbours.MOST_AT_ONCE:
+        monkeypatch.setattr(neighbours, "MOST_AT_ONCE", at_once)
         monkeypatch.setattr(neighbours, "CHUNK_ROWS", 77)
+        monkeypatch.setattr(neighbours, "PARTED_ROWS", 111)
         monkeypatch.setattr(clusters, "CHUNK_ROWS", 77)
         monkeypatch.setattr(clusters, "FIRST_STRETCH", 1 << 55)
     config = TextConfig(**settings)

@@ -48,8 +48,9 @@ def texts(path, **given):
 )
 def test_arrays_objects_and_lines_give_the_same_documents_whatever_is_read_at_once(workshop, monkeypatch, content):
     path = workshop.write("a.json", content)
-    for size in (1 << 20, 3, 10):
+    for size, held in ((1 << 20, 1 << 24), (3, 1 << 24), (10, 8), (3, 1)):
         monkeypatch.setattr(json_rows, "CHUNK_BYTES", size)
+        monkeypatch.setattr(json_rows, "HELD_BYTES", held)
         assert texts(path) == TEXTS
 
 
@@ -80,6 +81,33 @@ def test_a_value_that_never_ends_is_refused_before_it_fills_the_memory(workshop,
     monkeypatch.setattr(json_rows, "longest_value", lambda: 3 << 20)
     with pytest.raises(DataError, match=r"value 1: malformed JSON \(longer than 3\.0 MiB"):
         texts(workshop.write("a.json", '[{"text": "' + "x" * (9 << 20)))
+
+
+@pytest.mark.parametrize(
+    ("begun", "part", "reason"),
+    [
+        (b'{"text": "', b"x", r"not closed in the 9\.0 MiB to the end of the file"),
+        (b'{"text": "', b'\\"', r"not closed in the 9\.0 MiB to the end of the file"),
+        (b"", b"7", r"and more that are no object, array or text"),
+        (b'{"text": ["' + b"x" * (3 << 20) + b'"', b",{}", "brackets and commas that would take"),
+        (b'{"text": 1', b"x", r"Expecting ',' delimiter"),
+    ],
+)
+def test_what_makes_no_value_is_refused_while_little_of_it_is_held(workshop, monkeypatch, begun, part, reason):
+    monkeypatch.setattr(json_rows, "HELD_BYTES", 2 << 20)
+    path = workshop.write("a.json", begun + part * ((18 << 20 if b"," in part else 9 << 20) // len(part)))
+    monkeypatch.setattr(json_rows._Text, "_read", limited(json_rows._Text._read, 4 << 20))
+    with pytest.raises(DataError, match=rf"value 1: malformed JSON \(.*{reason}"):
+        texts(path)
+
+
+def limited(read, most):
+    def limited_read(text, size):
+        found = read(text, size)
+        assert len(text._buffer) <= most
+        return found
+
+    return limited_read
 
 
 def test_one_object_may_be_as_long_as_there_is_memory_to_parse_it_in(workshop, monkeypatch):

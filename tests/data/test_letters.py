@@ -26,6 +26,20 @@ def test_subject_and_body_are_decoded_and_headers_dropped(cte):
     )
 
 
+@pytest.mark.parametrize(
+    ("subject", "read"),
+    [
+        ("Grüße".encode(), "Grüße"),
+        ("Grüße, 世界 =?utf-8?q?=C3=A9?= a".encode(), "Grüße, 世界 é a"),
+        ("Grüße aus Köln".encode("latin-1"), "Grüße aus Köln"),
+        (b"a\xff\xfe \x81\n b", "a\ufffd\ufffd \ufffd b"),
+        (b"=?utf-8?q?a?=\n =?utf-8?q?b?= c", "ab c"),
+    ],
+)
+def test_a_subject_whose_letters_are_not_encoded_is_read_as_what_it_looks_like(subject, read):
+    assert letter_text(b"Subject: " + subject + b"\n\nhi\n") == f"{read}\n\nhi\n"
+
+
 def test_of_text_and_html_the_text_is_taken_and_html_alone_is_read():
     assert letter_text(message(plain="plain", html="<p>other</p>")) == "Hello\n\nplain\n"
     assert letter_text(message(html="<p>on<b>ly</b></p><script>x</script>")) == "Hello\n\nonly\n"

@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.data import similarity
 from chainrule.data.similarity import NO_SHINGLES, SHINGLE_WORDS, shingle_hashes, signatures, sketch, word_starts
 
 words = st.lists(st.text(st.sampled_from("abAB1_é"), min_size=1, max_size=6), max_size=25)
@@ -50,6 +51,15 @@ def test_the_minimum_over_the_pieces_is_the_signature_of_the_whole(make_prose):
         overlap = max(text.rindex(b" ", 0, overlap), text.rindex(b"\n", 0, overlap))
     whole, first, second = signatures([text, text[:cut], text[overlap:]])
     assert (np.minimum(first, second) == whole).all()
+
+
+@given(st.lists(words.map(lambda parts: " ".join(parts * 9)), min_size=1, max_size=5), st.integers(0, 40))
+def test_a_shingle_that_stands_there_again_changes_no_signature_whenever_it_is_left_out(documents, after):
+    contents = [document.encode() for document in documents]
+    found = []
+    for similarity.DISTINCT_AFTER in (1000, after, 16):
+        found.append(signatures(contents))
+    assert (found[0] == found[1]).all() and (found[0] == found[2]).all()
 
 
 def test_a_text_of_fewer_than_five_words_has_no_signature():

@@ -6,7 +6,7 @@ import torch
 
 from chainrule.base import CLASSES, DeviceError, usable_cores
 from chainrule.config import MachineConfig
-from chainrule.device import Peaks, choose_device, look_at_machine, machine_table, on_threads
+from chainrule.device import Peaks, choose_device, look_at_machine, machine_table, on_threads, use_tensor_float
 from chainrule.device.machine import better_format
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
@@ -81,3 +81,18 @@ def test_without_a_gpu_the_processor_is_taken_and_a_missing_gpu_is_refused():
     assert choose_device("auto")[0] in ("cpu", "mps")
     with pytest.raises(DeviceError, match=r"device cuda is not here .* use --device"):
         choose_device("cuda")
+
+
+def test_products_of_a_gpu_are_rounded_to_tf32_only_beside_bfloat16():
+    before = torch.get_float32_matmul_precision()
+    try:
+        for device, precision, expected in (
+            ("cuda", "bfloat16", "high"),
+            ("cpu", "float32", "high"),
+            ("cuda", "float32", "highest"),
+            ("cpu", "bfloat16", "highest"),
+        ):
+            use_tensor_float(device, precision)
+            assert torch.get_float32_matmul_precision() == expected
+    finally:
+        torch.set_float32_matmul_precision(before)

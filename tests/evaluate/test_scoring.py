@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from casts import Casts
 
 from chainrule.base import ConfigError, DataError, ModelError
 from chainrule.config import ModelConfig, TextConfig
@@ -237,3 +238,13 @@ def test_a_document_alone_is_scored_alike_whatever_stands_before_it(words: Token
         with torch.no_grad():
             found.append(model(torch.tensor([row[:-1]]), documents=numbers)[0, 12:])
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_a_look_casts_each_weight_once_and_its_figures_are_those_of_one_batch(
+    model: GPT, store: TokenStore, words: Tokenizer
+) -> None:
+    with Casts(model) as casts:
+        apart = score(model, store, words.byte_lengths, Scoring(micro_batch=2, precision="bfloat16"))
+    assert casts.counts["blocks.0.attention.qkv.weight"] == casts.counts["token_embedding.weight"] == 1
+    together = score(model, store, words.byte_lengths, Scoring(micro_batch=10**6, precision="bfloat16"))
+    assert apart.nats == pytest.approx(together.nats, rel=2e-3)

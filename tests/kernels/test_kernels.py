@@ -140,6 +140,39 @@ def test_no_bit_depends_on_the_number_of_threads(name):
     assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
 
 
+def heads_of(x, of_queries, of_keys):
+    return torch.cat(rotated_heads(x, (2, 2), turning(x.shape[1], 16), (of_queries, of_keys), 1e-5))
+
+
+# So large that seven threads get work: each_block in native/parallel.h gives one none for less than 32,768 numbers.
+SHARED = {
+    "heads": (
+        heads_of,
+        lambda dtype: (random(3, 901, 96, dtype=dtype), 1 + random(16, seed=1), 1 + random(16, seed=2)),
+    ),
+    "attention": (
+        causal_attention,
+        lambda dtype: tuple(random(3, n, 2 * STRETCH + 45, 16, dtype=dtype, seed=n) for n in (4, 2, 2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", CLOSE, ids=str)
+@pytest.mark.parametrize("name", SHARED)
+def test_no_bit_of_heads_and_attention_depends_on_the_number_of_threads(name, dtype):
+    function, make = SHARED[name]
+    assert use_kernels("auto").reason == "on torch's threads"
+    inputs, found = make(dtype), []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 7):
+            torch.set_num_threads(threads)
+            found.append(result_and_gradients(function, inputs))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
 @each_kernel
 @pytest.mark.parametrize("lie", LYING.values(), ids=LYING)
 def test_inputs_may_lie_anywhere_and_be_empty(name, lie):

@@ -1,12 +1,17 @@
 """Readers of foreign bytes: a few inputs of what `python -m proof.fuzz` does for as long as it is let."""
 
+import base64
 import math
+import os
+import signal
+import sys
 import time
 
 import pytest
 
 from chainrule.base import ConfigError
 from proof import fuzz
+from proof.fuzz_child import Board, in_child
 from proof.fuzz_targets import TARGETS, Target
 
 N_INPUTS = 25
@@ -52,3 +57,32 @@ def test_a_reader_that_takes_too_long_or_too_much_memory_is_found(monkeypatch):
     base, kept = fuzz.peak_bytes(), []
     monkeypatch.setattr(fuzz, "peak_bytes", lambda: base + sum(map(len, kept)))
     assert "MiB more than anything before" in of(lambda content: kept.append(bytes(2 << 20))).finds[0]
+
+
+def crash(content: bytes) -> None:
+    if content != b"sound":
+        os.abort()
+
+
+def test_what_ends_the_process_is_a_find_with_its_input_and_the_next_reader_is_tried(monkeypatch):
+    readers = {"crashing": crash, "sound": lambda content: None}
+    made = {name: lambda folder, name=name: Target(name, [b"sound"], readers[name]) for name in readers}
+    monkeypatch.setattr(fuzz, "TARGETS", made)
+    crashing, sound = fuzz.run(0.05)
+    (find,) = crashing.finds
+    assert find.startswith("the process was ended by SIGABRT; input (base64, ")
+    content = base64.b64decode(find.rpartition(" ")[2])
+    assert in_child(lambda: crash(content), Board([content]), 60.0) == "the process was ended by SIGABRT"
+    assert sound.tried and sound.finds == []
+
+
+def test_an_end_without_a_word_a_panic_and_a_reader_that_hears_nothing_are_finds(monkeypatch):
+    assert of(lambda content: os._exit(3)).finds[0].startswith("the process ended with 3; input")
+    assert "SystemExit" in of(lambda content: sys.exit(0)).finds[0]
+    monkeypatch.setattr(fuzz, "DEAF_SECONDS", 0.3)
+
+    def deaf(content: bytes) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        time.sleep(60)
+
+    assert of(deaf).finds[0].startswith("no end after 0.3 s, and no answer to a signal; input")

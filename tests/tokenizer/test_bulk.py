@@ -1,10 +1,12 @@
 import importlib.util
+import signal
 
 import numpy as np
 import pytest
 
+from chainrule.base import Interrupted
 from chainrule.tokenizer import Tokenizer, train_bpe
-from chainrule.tokenizer.fast import Fast, FastFailedError
+from chainrule.tokenizer.fast import Fast, FastFailedError, _guarded
 from chainrule.tokenizer.reference import NAME
 
 needs_gigatoken = pytest.mark.skipif(
@@ -68,3 +70,21 @@ def test_a_panic_in_rust_is_a_failure_like_any_other(bpe: Tokenizer, monkeypatch
 def test_no_engine_is_chosen_before_it_is_needed(fresh: Tokenizer) -> None:
     assert fresh.encode("abc")
     assert fresh.engine == ""
+
+
+def test_a_signal_that_comes_while_the_accelerator_computes_is_not_its_failure() -> None:
+    def end(number: int, frame: object) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(Interrupted):
+            _guarded(lambda: signal.raise_signal(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(FastFailedError, match="planted"):
+        _guarded(planted)
+
+
+def planted() -> None:
+    raise ValueError("planted")

@@ -120,6 +120,37 @@ def test_no_file_whatever_is_answered_with_anything_else(content: bytes) -> None
         parsed(content)
 
 
+def added(n_tokens: int) -> bytes:
+    return changed(added_tokens=[{"id": n, "content": str(n), "special": True} for n in range(n_tokens)])
+
+
+BEYOND = {
+    "entries": (lambda: changed(model__vocab={f"{n:x}": n for n in range(660_000)}), "has more than 524,288 entries"),
+    "text": (
+        lambda: changed(model__vocab={"a" * (2 << 20): 300}),
+        r"holds a text of 2\.0 MiB; up to 1\.0 MiB are read",
+    ),
+    "entry": (lambda: with_vocabulary(**{"a" * 70_000: 300}), "has an entry of 70,000 characters; up to 65,536 are"),
+    "added": (lambda: added(131_073), "has 131,073 added tokens; up to 131,072 are read"),
+    "spelt otherwise": (lambda: added(131_073).replace(b"spec", b"s\\u0070ec"), "has 131,073 added tokens; up to"),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_more_than_any_has_is_refused_before_an_engine_is_made_of_it(name: str) -> None:
+    make, said = BEYOND[name]
+    with pytest.raises(TokenizerError, match=said):
+        parsed(make())
+
+
+def test_a_vocabulary_of_many_times_the_rows_of_its_model_is_refused_before_it_is_parsed() -> None:
+    content = with_vocabulary(**{f"a{n}": n for n in range(300, 5000)})[:-1]
+    with pytest.raises(TokenizerError, match=r"more than 1,980 entries, the model only 1,000 rows; they do not"):
+        parsed(content, 1000)
+    with pytest.raises(TokenizerError, match="not the JSON"):
+        parsed(content, 4000)
+
+
 def test_both_ways_to_write_a_merge_mean_the_same() -> None:
     assert parsed(changed(model__merges=["a b", "ab ab"])) == parsed(changed())
     assert parsed(changed()) == document_of(MERGES)

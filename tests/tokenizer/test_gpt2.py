@@ -91,6 +91,14 @@ def test_a_folder_with_other_files_is_refused_with_both_hashes(bare_machine: Pat
         gpt2_tokenizer(folder)
 
 
+def test_a_file_that_is_longer_than_the_published_is_not_read_to_its_end(bare_machine: Path) -> None:
+    folder = put(bare_machine / "mine")
+    with (folder / "encoder.json").open("r+b") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(TokenizerError, match=r"encoder\.json is longer than .* and so not GPT-2's encoder\.json"):
+        gpt2_tokenizer(folder)
+
+
 def test_the_cache_of_tiktoken_is_looked_into(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The names are tiktoken's: the SHA-1 of the address that it fetches from.
     names = {

@@ -106,6 +106,20 @@ def poisoned(monkeypatch, step, spoil):
     return watch
 
 
+def test_norms_wait_on_the_device_for_a_row_or_for_a_bundle(layers, tmp_path, monkeypatch):
+    read, plain = [], room.RunHealth._read
+    monkeypatch.setattr(room.RunHealth, "_read", lambda self: read.append(len(self.unread)) or plain(self))
+    pretrain(layers(training={"log_every": 5}), tmp_path / "run")
+    assert read == [1, 4, 5, 2]
+    del read[:]
+    monkeypatch.setattr(room, "MOST_ROWS", 1)
+    watch = poisoned(monkeypatch, 5, lambda value: value * float("inf"))
+    pretrain(layers(), tmp_path / "spiked", watch=by_word(watch))
+    assert read == [1, 4, 6]  # step 6 is the spike, and is not counted: it moved nothing
+    (bundle,) = (tmp_path / "spiked" / "spikes").iterdir()
+    assert [one["step"] for one in json.loads((bundle / "state.json").read_text())["past"]] == [1, 2, 3, 4, 5]
+
+
 def test_a_step_that_is_not_finite_leaves_all_that_a_replay_needs(layers, tmp_path, monkeypatch):
     watch = poisoned(monkeypatch, 5, lambda value: value * float("inf"))
     heard = []

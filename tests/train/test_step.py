@@ -5,15 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
+from casts import Casts
 
 from chainrule.config import Layer, resolve
 from chainrule.data import Windows
 from chainrule.device import Precision
-from chainrule.model import GPT
+from chainrule.model import GPT, micro_batches
 from chainrule.optim import Optimizer
 from chainrule.train import StepSettings, seed_step, train_step
 from chainrule.train.objective import NextToken
-from chainrule.train.step import gradient_norms
+from chainrule.train.step import backward, gradient_norms
 
 SHAPE = {"vocab_size": 31, "context_length": 8, "emb_dim": 16, "n_heads": 2, "n_layers": 2, "drop_rate": 0.0}
 
@@ -74,3 +75,67 @@ def test_a_step_draws_what_the_seed_of_torch_draws_and_every_step_anew():
     assert torch.equal(ours, drawn())
     seed_step(3, 6)
     assert not torch.equal(ours, drawn())
+
+
+def read_by(function) -> list[str]:
+    """What is asked of tensors meanwhile that a GPU would be waited for."""
+    heard, waits = [], ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__")
+    with pytest.MonkeyPatch.context() as patched:
+        for name in waits:
+            plain = getattr(torch.Tensor, name)
+            patched.setattr(
+                torch.Tensor, name, lambda *given, plain=plain, name=name: heard.append(name) or plain(*given)
+            )
+        function()
+    return heard
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_a_step_waits_for_its_device_once(begun, kind):
+    """Before anything moves: whether loss and gradient are finite and usual decides that they may."""
+    config = resolve([Layer("tiny", {"model": SHAPE, "optimizer": {"kind": kind}})]).config
+    model, windows = begun[1], begun[2]
+    optimizer, settings = Optimizer(model, config), StepSettings(1.0, 2, 1.0, Precision("cpu", "float32"))
+    assert read_by(lambda: train_step(model, optimizer, NextToken(model.loss), windows, settings)) == ["tolist"]
+
+
+def test_gradients_and_their_norms_are_made_without_a_look_at_the_device(begun):
+    """Where there are no numbers that could be looked at."""
+    config, windows = begun[0], begun[2]
+    model = GPT(config.model).to("meta")
+    loss = backward(NextToken(model.loss), windows, 2, Precision("meta", "float32"))
+    assert loss.is_meta and gradient_norms(model).shape == (len(list(model.parameters())),)
+    with pytest.raises(RuntimeError, match="meta"):
+        loss.item()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_weight_is_cast_once_a_step_however_many_micro_batches_there_are(begun, checkpointing):
+    model, windows = begun[1], begun[2]
+    model.checkpointing = checkpointing
+    with Casts(model) as casts:
+        backward(NextToken(model.loss), windows, 1, Precision("cpu", "bfloat16"))
+    products = {name for name, one in model.named_parameters() if one.dim() > 1 and "position" not in name}
+    assert products <= set(casts.counts) and all(casts.counts[name] == 1 for name in products)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_weights_that_are_cast_once_have_the_loss_and_gradients_of_those_cast_each_time(begun, checkpointing):
+    """To the bit, beside the same micro-batches in autocast contexts of their own."""
+    precision, found = Precision("cpu", "bfloat16"), []
+    for once in (True, False):
+        model, windows = copy.deepcopy(begun[1]).train(), begun[2]
+        model.checkpointing = checkpointing
+        objective = NextToken(model.loss)
+        if once:
+            loss = backward(objective, windows, 1, precision)
+        else:
+            loss = torch.zeros(())
+            for batch in micro_batches(windows, 1):
+                with precision.autocast():
+                    share = objective.loss(batch)
+                share = share / len(windows.ids)
+                share.backward()
+                loss += share.detach()
+        found.append([loss, *(one.grad for one in model.parameters())])
+    assert equal(*found)
