@@ -53,6 +53,7 @@ class Worker:
     learner: Learner
     called: nn.Module
     optimizer: Optimizer
+    in_parts: bool
 
     @classmethod
     def of(cls, group: Group, layout: Layout, run: RunFolder, config: Config, precision: Precision) -> "Worker":
@@ -66,7 +67,7 @@ class Worker:
         kinds = OPTIMIZERS_OF_PARTS if in_parts else OPTIMIZERS
         optimizer = Optimizer(model, config, precision.dtype or torch.float32, kinds)
         batches = training_batches(config, run_dataset(run), old_dataset(run))
-        return cls(group, layout, config, precision, batches, learner, called.train(), optimizer)
+        return cls(group, layout, config, precision, batches, learner, called.train(), optimizer, in_parts)
 
     @property
     def reader(self) -> int:
@@ -86,7 +87,7 @@ class Worker:
         loss = torch.zeros((), device=self.precision.device)
         for number, batch in enumerate(batches):
             with self._sent(last=number + 1 == len(batches)):
-                with self.precision.autocast():
+                with self._format():
                     nats = loss_of(self.called, batch) / counted
                 torch.autograd.backward(nats)
             loss += nats.detach()
@@ -95,6 +96,12 @@ class Worker:
             self._move(result, portion)
         self.optimizer.zero_grad()
         return Made(result, int(max(row[1] for row in heard)))
+
+    def _format(self) -> AbstractContextManager[object]:
+        """Autocast; where weights are in parts it keeps no casts, which would be the whole model at the last block."""
+        if self.precision.dtype is None or not self.in_parts:
+            return self.precision.autocast()
+        return torch.autocast(self.precision.device, dtype=self.precision.dtype, cache_enabled=False)
 
     def _sent(self, *, last: bool) -> AbstractContextManager[object]:
         """Copies send their gradients once, after the last micro-batch; where weights are shared, after each."""

@@ -28,6 +28,7 @@ GPT2 = {
     **{"bias": True, "qkv_bias": True, "tied_embeddings": False},
 }
 OLD = {**KINDS["adamw"], "model": GPT2, "steps": STEPS, "machine": {"activation_checkpointing": True}, "pieces": 2}
+HALF = {**KINDS["muon"], "steps": STEPS, "machine": {"precision": "bfloat16"}}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def two(run, tmp_path_factory):
         "copies": {**ON, "parallel": "dp=2", "load": str(place)},
         "old": {**OLD, "parallel": "tp=2"},
         "old, shared": {**OLD, "parallel": "fsdp=2"},
+        **{layout: {**HALF, "parallel": layout} for layout in ("fsdp=2", "tp=2")},
     }
     return place, dict(zip(trials, together(folder, run, 2, list(trials.values())), strict=True))
 
@@ -78,6 +80,12 @@ def test_parts_of_gpt2_computed_anew_on_short_windows_come_to_the_same(run, two)
     wanted = alone(run, {**OLD, "parallel": ""})
     for name in ("old", "old, shared"):
         assert two[1][name]["losses"] == pytest.approx(wanted["losses"], rel=0, abs=CLOSE)
+
+
+def test_products_in_bfloat16_come_to_nearly_the_same(run, two):
+    wanted = alone(run, {**HALF, "parallel": ""})
+    for name in ("fsdp=2", "tp=2"):
+        assert two[1][name]["losses"] == pytest.approx(wanted["losses"], rel=0, abs=5e-3)
 
 
 def test_all_read_the_same_samples_in_the_same_order_as_one(run, four):
