@@ -34,7 +34,8 @@ def launch(n: int, restarts: int, entry: Callable[[Job], int], job: Job) -> int:
     """
     os.environ |= OWN_STORE
     # One message for the person, and that is ours; the agent would print a table and a traceback besides.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
