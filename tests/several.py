@@ -144,7 +144,7 @@ def together(
     trials: list[Trial],
     script: str = "rank.py",
     failing: tuple[int, ...] = (),
-    patience: float = 100,
+    patience: float = 280,
 ) -> list[Any]:
     """What the leader of `n` processes saw of each trial; what each read is in read-<rank>.jsonl of the folder.
 

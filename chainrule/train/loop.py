@@ -106,7 +106,8 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
         reading = time.perf_counter() - started
         result = _update_alone(session, windows, n_pieces, health)
     else:
-        result = update_together(session, n_pieces, partial(out_of_line, session))
+        acted_on = config.training.on_spike != "tell"
+        result = update_together(session, n_pieces, partial(out_of_line, session) if acted_on else None)
     if result.unlike:
         raise TrainingError(unlike_text(session.run, progress.step + 1, result.unlike))
     if result.excess and config.training.on_spike == "stop":

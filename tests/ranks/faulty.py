@@ -1,6 +1,7 @@
 """One of two processes of which the other than the leader goes wrong: faulty.py PLAN.json (see several.py).
 
-At the second update its loss is no number, at the fourth its text cannot be read. The leader writes what it saw.
+At the second update its loss is no number, at the fourth its text cannot be read; with the word `weights` one of its
+weights is no number after the second. The leader writes what it saw.
 """
 
 import json
@@ -9,11 +10,25 @@ from pathlib import Path
 
 import several
 
-from chainrule.base import DataError, RankError, World
+from chainrule.base import DataError, TrainingError, World
 from chainrule.data import Batches
+from chainrule.optim import Optimizer
 from chainrule.ranks import follow, leading, worker
 from chainrule.run import RunFolder
 from chainrule.train import Portion
+
+
+def losing_a_weight() -> None:
+    step = Optimizer.step
+
+    def stepped(self, *given):
+        step(self, *given)
+        steps.append(given)
+        if len(steps) == 2:
+            self.parameters["final_norm.weight"].to_local()[0] = float("nan")
+
+    steps: list[object] = []
+    Optimizer.step = stepped
 
 
 def going_wrong() -> None:
@@ -36,7 +51,7 @@ if __name__ == "__main__":
     path, world = Path(sys.argv[1]), World.of()
     plan = json.loads(path.read_text())
     if not world.leads:
-        going_wrong()
+        losing_a_weight() if plan["trials"][0].get("weights") else going_wrong()
         follow(world)
     seen: list[object] = []
     with leading(world) as team:
@@ -45,6 +60,6 @@ if __name__ == "__main__":
             for step in range(5):
                 result = update(Portion(step, step * 8, 8, 1, 2, 0.8)).result
                 seen.append([result.applied, list(result.ranks)])
-        except RankError as fault:
+        except TrainingError as fault:
             seen.append(str(fault))
     path.with_name("found.json").write_text(json.dumps(seen))

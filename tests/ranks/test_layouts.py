@@ -12,6 +12,8 @@ from chainrule.data import run_dataset
 from chainrule.plan import parse_layout
 from chainrule.train import training_batches
 
+# One worker starts the processes; beside other tests they may take minutes.
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.timeout(600)]
 # Muon moves matrices and AdamW the rest with it; the layouts of two are tried with AdamW alone besides.
 LAYOUTS = ("dp=4", "fsdp=4", "hsdp=2x2", "tp=2,dp=2", "fsdp=2,tp=2")
 OF_TWO = ("dp=2", "fsdp=2", "tp=2")

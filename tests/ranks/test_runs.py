@@ -15,7 +15,7 @@ from chainrule.config import Layer, load_toml, resolve, to_toml
 from chainrule.run import RunFolder, TrainRow, read_summary, rows_of, steps_of
 
 # Two processes load torch twice in the second test, and beside other tests that takes minutes.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.timeout(600)]
 STEPS, SAVE_EVERY = 24, 4
 LONGER = {"steps": STEPS, "save_every": SAVE_EVERY, "eval_every": 12, "sample_every": STEPS, "sample_tokens": 1}
 
