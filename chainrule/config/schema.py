@@ -15,6 +15,7 @@ from chainrule.config.optimizers import OptimizerConfig
 from chainrule.config.section import Section, a_place
 
 SUFFIX = re.compile(r"\.[^\s./\\\x00-\x1f\x7f]{1,64}")
+DIMENSION = re.compile(r"(?:dp|fsdp|tp|pp)\s*=\s*[1-9][0-9]{0,6}|hsdp\s*=\s*[1-9][0-9]{0,6}\s*[x×]\s*[1-9][0-9]{0,6}")
 OPTION = re.compile(r"[\w.-]{1,100}=[^\x00-\x1f\x7f]{1,1000}")
 # Of a line that is searched for in every text; marks of documents have some twenty letters.
 MOST_SEPARATOR = 1000
@@ -235,6 +236,18 @@ class MachineConfig(Section):
     """Recomputes activations in the backward pass: less memory, about a third more time."""
 
     _places = field_validator("cache")(a_place)
+
+    @field_validator("parallel")
+    @classmethod
+    def _are_dimensions(cls, given: str) -> str:
+        """Whether they come to the processes that there are is not known here."""
+        for part in given.split(",") if given else ():
+            if not DIMENSION.fullmatch(part.strip()):
+                raise ValueError(
+                    f"parallel has {part[:80]!r}, which is no dimension; use dp, fsdp and tp with a number each, or "
+                    "hsdp with two, as in fsdp=4,tp=2 or hsdp=2x4"
+                )
+        return given
 
     @field_validator("executor_options")
     @classmethod
