@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,18 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         if given.ranks:
-            found["losses"] = list(_losses(Path(place), given.ranks, given.steps))
-        if given.kills:
-            found["kills"] = _kills(Path(place), given.kills)
-    if given.json:
-        before = json.loads(given.json.read_text()) if given.json.is_file() else {}
-        given.json.write_text(json.dumps({**before, **found}, indent=1) + "\n")
+            _keep(given.json, losses=list(_losses(Path(place), given.ranks, given.steps)))
+        for told in _kills(Path(place), given.kills) if given.kills else ():
+            _keep(given.json, kills=told)
+
+
+def _keep(path: Path | None, **found: Any) -> None:
+    """In the file, whose other parts stay as they are."""
+    if path is not None:
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps({**before, **found}, indent=1) + "\n")
 
 
 def _base(folder: Path, shape: str) -> RunFolder:
@@ -89,7 +93,9 @@ def _losses(folder: Path, ranks: list[int], steps: int) -> Any:
         for n in ranks:
             asked = [{**trials[kind], "parallel": layout} for kind in KINDS for layout in LAYOUTS[n]]
             names = [(kind, layout) for kind in KINDS for layout in LAYOUTS[n]]
-            for (kind, layout), told in zip(names, together(folder / f"{shape}-{n}", run, n, asked), strict=True):
+            for (kind, layout), told in zip(
+                names, together(folder / f"{shape}-{n}", run, n, asked, patience=1200), strict=True
+            ):
                 apart = max(abs(mine - other) for mine, other in zip(one[kind], told["losses"], strict=True))
                 print(
                     f"{shape:<8} {kind:<10} {n:>5}  {layout:<12} {apart:>13.1e}   {told['losses'][-1]:.7f}", flush=True
@@ -100,7 +106,8 @@ def _losses(folder: Path, ranks: list[int], steps: int) -> Any:
                 }
 
 
-def _kills(folder: Path, times: int) -> dict[str, Any]:
+def _kills(folder: Path, times: int) -> Iterator[dict[str, Any]]:
+    """What came of them, after each: so long a measurement may be ended."""
     layer = tiny_layer(resolve([]).config, Layout(fsdp=2), "adamw")
     training = {**layer.values["training"], "steps": KILLED_STEPS, "save_every": 5}
     made = resolve([Layer("killed", {**layer.values, "training": training})])
@@ -115,10 +122,9 @@ def _kills(folder: Path, times: int) -> dict[str, Any]:
         print(
             f"kill {number + 1}: rank {number % 2}, {'equal' if loss == whole else loss}, {seconds:.1f} s", flush=True
         )
-    equal = sum(one["equal"] for one in told)
-    slowest = max(one["seconds_to_next_step"] for one in told)
+        equal, slowest = sum(one["equal"] for one in told), max(one["seconds_to_next_step"] for one in told)
+        yield {"equal": equal, "of": len(told), "slowest_seconds": slowest, "each": told}
     print(f"{equal} of {times} came to the same bits; the next step after {slowest:.1f} s at most")
-    return {"equal": equal, "of": times, "slowest_seconds": slowest, "each": told}
 
 
 def _last(folder: Path, name: str, killed: int | None) -> tuple[float | None, float]:
@@ -146,7 +152,7 @@ def _pids(launcher: int) -> list[int]:
 
 
 def _wait(ready: Any) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while not ready():
         assert time.monotonic() < end, "nothing came"
         time.sleep(0.02)

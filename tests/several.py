@@ -20,7 +20,7 @@ from chainrule.device import Precision, look_at_machine
 from chainrule.optim import Optimizer
 from chainrule.run import RunFolder
 from chainrule.train import (
-    HeldOptimizer,
+    Made,
     NextToken,
     Portion,
     StepSettings,
@@ -30,6 +30,7 @@ from chainrule.train import (
     train_step,
     training_batches,
 )
+from chainrule.train.held import HeldOptimizer
 
 HERE = Path(__file__).resolve().parent
 RATE = 0.8
@@ -42,6 +43,14 @@ def settings(run: RunFolder, trial: Trial) -> Config:
     over = {section: trial[section] for section in ("optimizer", "model", "training", "machine") if section in trial}
     over["machine"] = {**over.get("machine", {}), "parallel": trial["parallel"]}
     return resolve([load_toml(run.config), Layer("trial", over)]).config
+
+
+def led_update(team: Team, run: RunFolder, trial: Trial) -> Callable[[Portion], Made]:
+    """What makes an update of a trial that all have begun."""
+    config = settings(run, trial)
+    team.begin(run, config, look_at_machine(config.machine))
+    team.take(_state(config, trial, HeldOptimizer))
+    return team.update
 
 
 def led(team: Team, run: RunFolder, trial: Trial) -> dict[str, Any]:
@@ -128,18 +137,29 @@ def free_port() -> int:
         return port
 
 
-def together(folder: Path, run: RunFolder, n: int, trials: list[Trial]) -> list[dict[str, Any]]:
-    """What the leader of `n` processes saw of each trial; what each read is in read-<rank>.jsonl of the folder."""
+def together(
+    folder: Path,
+    run: RunFolder,
+    n: int,
+    trials: list[Trial],
+    script: str = "rank.py",
+    failing: tuple[int, ...] = (),
+    patience: float = 280,
+) -> list[Any]:
+    """What the leader of `n` processes saw of each trial; what each read is in read-<rank>.jsonl of the folder.
+
+    The processes run `script`; those of the ranks `failing` must fail, and no other.
+    """
     folder.mkdir(exist_ok=True)
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"run": str(run.path), "trials": trials}))
     port = free_port()
-    command = [sys.executable, str(HERE / "ranks" / "rank.py"), str(plan)]
+    command = [sys.executable, str(HERE / "ranks" / script), str(plan)]
     started = [
         subprocess.Popen(command, env=environment(rank, n, port), stderr=subprocess.PIPE, text=True)
         for rank in range(n)
     ]
-    said = [process.communicate(timeout=100)[1] for process in started]
-    assert not any(process.returncode for process in started), "\n".join(said)
-    found: list[dict[str, Any]] = json.loads((folder / "found.json").read_text())
+    said = [process.communicate(timeout=patience)[1] for process in started]
+    assert failing == tuple(rank for rank, process in enumerate(started) if process.returncode), "\n".join(said)
+    found: list[Any] = json.loads((folder / "found.json").read_text())
     return found

@@ -37,7 +37,7 @@ def told(call: Callable[[], int], *, debug: bool = False) -> int:
     """The exit code of a command, `call`; every error of ours becomes one clear message."""
     try:
         # Around the handlers: between the first and the last of them a signal may be raised in a destructor, too.
-        with lost_signals_come_again(), _signals_raise(), system_refusals():
+        with lost_signals_come_again(), signals_raise(), system_refusals():
             return call()
     except KeyboardInterrupt:
         return _refuse("interrupted", 130, debug=debug)
@@ -71,7 +71,7 @@ def _called(given: list[str]) -> int:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
+def signals_raise() -> Iterator[None]:
     """Inside, what ends a program (a service manager's SIGTERM, a closed terminal) unwinds it: no half files stay."""
     before: dict[int, Any] = {}
     # What a handler replaces is noted before it is set, and it is set inside of `try`: one that comes at once leaves no

@@ -1,13 +1,14 @@
 """`--launch`: a run on several processes of this machine, or one of those that torchrun has started."""
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from chainrule.base import ChainruleError, ConfigError, RankError, World
+from chainrule.base import ChainruleError, ConfigError, Interrupted, RankError, World
 from chainrule.cli.output import say
 from chainrule.config import Layer, load_toml, resolve
 from chainrule.plan import check_trained, draft, layout_of
@@ -101,13 +102,23 @@ def run_rank(job: Job) -> int:
 
 
 def followed(world: World) -> int:
-    """What a process does that does not lead: as it is told, without a word; its exit code."""
-    from chainrule.ranks import follow
+    """What a process does that does not lead: as it is told, without a word; its exit code.
+
+    A signal that comes before it listens ends it, and is the end: it is not begun again.
+    """
+    from chainrule.cli.command import signals_raise
 
     try:
-        follow(world)
+        with signals_raise():
+            from chainrule.ranks import follow
+
+            follow(world)
     except RankError as fault:
         raise SystemExit(fault.exit_code) from None
     except ChainruleError as fault:  # the leader has it, and tells it
         return fault.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Interrupted as fault:
+        return 128 + fault.signal_number
     return 0

@@ -17,7 +17,7 @@ from cyclopts import (
 )
 
 from chainrule import __version__
-from chainrule.base import ConfigError, DeviceError, address_space_limit, bytes_text
+from chainrule.base import ConfigError, DeviceError, World, address_space_limit, bytes_text
 from chainrule.cli.lens import instruments
 from chainrule.cli.meant import flag_meant, verb_meant, word_meant
 
@@ -97,6 +97,7 @@ def call(given: list[str]) -> int:
     place = next((at for at, word in enumerate(given) if word in VERBS), len(given))
     called = given[place] if place < len(given) else None
     _refuse_few_addresses(called, given)
+    _refuse_many(called)
     try:
         app = command_line(called, given[place + 1 :])
         if place == 0 and called not in SUB_APPS and asks_for_help(given):
@@ -116,6 +117,14 @@ def _refuse_few_addresses(called: str | None, given: Sequence[str]) -> None:
             f"out of memory: this process may use {bytes_text(most)} of addresses (`ulimit -v`), and `chainrule "
             f"{called}` needs {bytes_text(LEAST_ADDRESSES)} for its libraries alone; allow more, as by "
             "`ulimit -v unlimited`, and limit memory by a control group (`systemd-run --user -p MemoryMax=…`) instead"
+        )
+
+
+def _refuse_many(called: str | None) -> None:
+    """One of several processes would do the same as all others, in one folder."""
+    if called in COMPUTING and called != "pretrain" and (size := World.of().size) > 1:
+        raise ConfigError(
+            f"`chainrule {called}` is for one process, and {size} were started; only `pretrain` goes on several"
         )
 
 

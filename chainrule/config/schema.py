@@ -15,6 +15,8 @@ from chainrule.config.optimizers import OptimizerConfig
 from chainrule.config.section import Section, a_place
 
 SUFFIX = re.compile(r"\.[^\s./\\\x00-\x1f\x7f]{1,64}")
+DIMENSION = re.compile(r"(?:dp|fsdp|tp|pp)\s*=\s*[1-9][0-9]{0,6}|hsdp\s*=\s*[1-9][0-9]{0,6}\s*[x×]\s*[1-9][0-9]{0,6}")
+OPTION = re.compile(r"[\w.-]{1,100}=[^\x00-\x1f\x7f]{1,1000}")
 # Of a line that is searched for in every text; marks of documents have some twenty letters.
 MOST_SEPARATOR = 1000
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -71,6 +73,11 @@ class TextConfig(Section):
     def _mixture_parses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         mixture_stages(given)
         return given
+
+    @field_validator("decontaminate")
+    @classmethod
+    def _sets_are_places(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(place for one in given if (place := a_place(one)))
 
     @field_validator("filters")
     @classmethod
@@ -229,6 +236,26 @@ class MachineConfig(Section):
     """Recomputes activations in the backward pass: less memory, about a third more time."""
 
     _places = field_validator("cache")(a_place)
+
+    @field_validator("parallel")
+    @classmethod
+    def _are_dimensions(cls, given: str) -> str:
+        """Whether they come to the processes that there are is not known here."""
+        for part in given.split(",") if given else ():
+            if not DIMENSION.fullmatch(part.strip()):
+                raise ValueError(
+                    f"parallel has {part[:80]!r}, which is no dimension; use dp, fsdp and tp with a number each, or "
+                    "hsdp with two, as in fsdp=4,tp=2 or hsdp=2x4"
+                )
+        return given
+
+    @field_validator("executor_options")
+    @classmethod
+    def _options_have_values(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for option in given:
+            if not OPTION.fullmatch(option):
+                raise ValueError(f"{option[:80]!r} in executor_options is no name with a value; write partition=NAME")
+        return given
 
 
 class OriginConfig(Section):

@@ -16,7 +16,7 @@ import torch
 from chainrule.base import ChainruleError, DeviceError, RankError, World
 from chainrule.checkpoint import load_weights
 from chainrule.config import Config
-from chainrule.device import MachineFacts, Precision, use_threads
+from chainrule.device import MachineFacts, Precision, use_tensor_float, use_threads
 from chainrule.kernels import use_kernels
 from chainrule.plan import Layout, layout_of
 from chainrule.ranks.group import Group, cut_off
@@ -199,7 +199,7 @@ def begun(group: Group, asked: dict[str, Any]) -> Worker:
 
 
 def _check_same(asked: dict[str, Any], config: Config) -> None:
-    """Takes threads and kernels as the leader has; raises DeviceError for what is another here."""
+    """Takes threads, TF32 and kernels as the leader has; raises DeviceError for what is another here."""
     if not Path(asked["run"]).is_dir():
         raise DeviceError(
             f"{asked['run']} is not to be seen from here; the run's folder must be on a disk that all share"
@@ -207,6 +207,7 @@ def _check_same(asked: dict[str, Any], config: Config) -> None:
     if (own := versions()) != asked["versions"]:
         raise DeviceError(f"versions here are {own}, and those of the leader {asked['versions']}; install the same")
     use_threads(asked["threads"])
+    use_tensor_float(asked["device"], asked["precision"])
     kernels = use_kernels(config.machine.kernels).name if asked["device"] == "cpu" else asked["kernels"]
     if kernels != asked["kernels"]:
         raise DeviceError(

@@ -2,7 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from chainrule.base import TrainingError
 from chainrule.config import Config
 from chainrule.data import run_dataset
 from chainrule.device import Precision
-from chainrule.model import GPT, micro_batches
+from chainrule.model import GPT, IGNORED, micro_batches
 from chainrule.optim import OPTIMIZERS, Optimizer
 from chainrule.plan import Layout
 from chainrule.ranks.group import Group
@@ -53,6 +53,9 @@ class Worker:
     learner: Learner
     called: nn.Module
     optimizer: Optimizer
+    in_parts: bool
+    unsound: list[str] = field(default_factory=list)
+    """Weights that were not finite after the last update."""
 
     @classmethod
     def of(cls, group: Group, layout: Layout, run: RunFolder, config: Config, precision: Precision) -> "Worker":
@@ -66,7 +69,7 @@ class Worker:
         kinds = OPTIMIZERS_OF_PARTS if in_parts else OPTIMIZERS
         optimizer = Optimizer(model, config, precision.dtype or torch.float32, kinds)
         batches = training_batches(config, run_dataset(run), old_dataset(run))
-        return cls(group, layout, config, precision, batches, learner, called.train(), optimizer)
+        return cls(group, layout, config, precision, batches, learner, called.train(), optimizer, in_parts)
 
     @property
     def reader(self) -> int:
@@ -80,13 +83,15 @@ class Worker:
         windows = self.batches.windows(portion.first + self.reader * share, share, portion.n_pieces)
         check_ids(windows, self.config.model.vocab_size, portion.step + 1)
         batches = list(micro_batches(windows, portion.micro_batch * portion.n_pieces, self.precision.device))
-        own = sum(int((self.learner.own(batch.targets) != -100).sum()) for batch in batches)
-        heard = self.group.table((own, signal))
+        own = sum(int((self.learner.own(batch.targets) != IGNORED).sum()) for batch in batches)
+        heard = self.group.table((own, signal, len(self.unsound)))
+        if any(row[2] for row in heard):
+            self._give_up(portion.step)
         counted = max(1.0, sum(row[0] for row in heard))
         loss = torch.zeros((), device=self.precision.device)
         for number, batch in enumerate(batches):
             with self._sent(last=number + 1 == len(batches)):
-                with self.precision.autocast():
+                with self._format():
                     nats = loss_of(self.called, batch) / counted
                 torch.autograd.backward(nats)
             loss += nats.detach()
@@ -95,6 +100,12 @@ class Worker:
             self._move(result, portion)
         self.optimizer.zero_grad()
         return Made(result, int(max(row[1] for row in heard)))
+
+    def _format(self) -> AbstractContextManager[object]:
+        """Autocast; where weights are in parts it keeps no casts, which would be the whole model at the last block."""
+        if self.precision.dtype is None or not self.in_parts:
+            return self.precision.autocast()
+        return torch.autocast(self.precision.device, dtype=self.precision.dtype, cache_enabled=False)
 
     def _sent(self, *, last: bool) -> AbstractContextManager[object]:
         """Copies send their gradients once, after the last micro-batch; where weights are shared, after each."""
@@ -107,7 +118,8 @@ class Worker:
         total, norm = sum(row[0] for row in rows), math.sqrt(sum(row[1] for row in rows))
         ranks = tuple(rank for rank, row in enumerate(rows) if not math.isfinite(row[0]))
         excess = judge(total, norm) if judge else ()
-        held = self.group.table((float(bool(excess)),))[0][0]
+        # What the leader holds of it is the first row.
+        held = portion.judged and self.group.table((float(bool(excess)),))[0][0]
         applied = math.isfinite(total) and math.isfinite(norm) and not held
         return StepResult(total, norm, applied, excess, ranks=ranks)
 
@@ -127,20 +139,26 @@ class Worker:
         return math.fsum(share * norm * norm for share, norm in zip(shares, norms, strict=True))
 
     def _move(self, result: StepResult, portion: Portion) -> None:
-        """The update; raises TrainingError on every process when a weight of any of them is not finite then."""
+        """The update, and a look at the weights: what is not finite is told with the next one, before anything is done.
+
+        What is saved in between is looked at as a whole.
+        """
         clip = self.config.optimizer.grad_clip
         if clip and result.grad_norm > clip:
             gradients = [local(one.grad) for one in self.learner.parameters() if one.grad is not None]
             torch._foreach_mul_(gradients, clip / (result.grad_norm + 1e-6))
         self.optimizer.step(portion.factor)
-        wrong = unsound_names({name: local(one.detach()) for name, one in self.learner.model.named_parameters()})
-        if any(row[0] for row in self.group.table((float(len(wrong)),))):
-            said = self.group.texts(", ".join(wrong[:NAMES_SHOWN]))
-            found = "; ".join(f"rank {rank}: {names}" for rank, names in enumerate(said) if names)
-            raise TrainingError(
-                f"weights are not finite at step {portion.step + 1} ({found}). Nothing of this is saved, and no update "
-                "mends it: a fault of memory or processor, or an update far too large"
-            )
+        parts = {name: local(one.detach()) for name, one in self.learner.model.named_parameters()}
+        self.unsound = unsound_names(parts)
+
+    def _give_up(self, step: int) -> None:
+        """Raises TrainingError on every process, with the ranks of which a weight is not finite."""
+        said = self.group.texts(", ".join(self.unsound[:NAMES_SHOWN]))
+        found = "; ".join(f"rank {rank}: {names}" for rank, names in enumerate(said) if names)
+        raise TrainingError(
+            f"the weights are not finite at step {step} ({found}). Nothing of this is saved, and no update mends it: a "
+            "fault of memory or processor, or an update far too large; the last checkpoint is intact"
+        )
 
     def take(self, weights: dict[str, Tensor] | None, state: dict[str, Tensor] | None, keys: list[str]) -> None:
         """Takes its parts of what the leader has, whole; `keys` are those of the optimizer's state."""

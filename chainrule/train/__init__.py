@@ -3,7 +3,6 @@
 from chainrule.train.claim import let_read
 from chainrule.train.finish import run_status, write_summary
 from chainrule.train.guard import check_ids, unsound_names
-from chainrule.train.held import HeldOptimizer
 from chainrule.train.lesson import BatchSource, Kept
 from chainrule.train.live_page import Report
 from chainrule.train.looks import final_scoring, held_out_bits, own_scoring, where
@@ -30,7 +29,6 @@ from chainrule.train.watch import Watch, silent
 
 __all__ = [
     "BatchSource",
-    "HeldOptimizer",
     "Judge",
     "Kept",
     "LossFunction",

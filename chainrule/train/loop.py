@@ -36,8 +36,10 @@ def train(session: Session) -> None:
     """
     if session.team is not None:
         session.team.take(session.state)
+        told = f"{session.team.size} processes make each update together: {session.team.layout.text()}"
         if session.config.training.health_every:
-            session.note("health is off: norms and activations are looked at by a run in one process")
+            told += "; health is off, norms and activations are looked at by a run in one process"
+        session.note(told)
     learning = session.lesson.learning(session.config)
     session.saver, sentence = background_for(session.config, session.facts, session.micro_batch, learning)
     if sentence:
@@ -104,7 +106,8 @@ def update(session: Session, health: RunHealth | None = None) -> StepResult:
         reading = time.perf_counter() - started
         result = _update_alone(session, windows, n_pieces, health)
     else:
-        result = update_together(session, n_pieces, partial(out_of_line, session))
+        acted_on = config.training.on_spike != "tell"
+        result = update_together(session, n_pieces, partial(out_of_line, session) if acted_on else None)
     if result.unlike:
         raise TrainingError(unlike_text(session.run, progress.step + 1, result.unlike))
     if result.excess and config.training.on_spike == "stop":

@@ -26,7 +26,7 @@ class Portion:
     """What one update learns from, and how: samples `first` to `first + count - 1` in pieces, all processes together.
 
     `step` is the update's number from 0, `factor` its share of the peak rate, `micro_batch` the windows (not pieces) of
-    a forward pass in each process.
+    a forward pass in each process. `judged`: whether the leader says of loss and norm that nothing is to move.
     """
 
     step: int
@@ -35,6 +35,7 @@ class Portion:
     n_pieces: int
     micro_batch: int
     factor: float
+    judged: bool = False
 
 
 @dataclass(frozen=True)

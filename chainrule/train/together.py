@@ -106,6 +106,7 @@ def update_together(session: Session, n_pieces: int, judge: Judge | None) -> Ste
         n_pieces,
         session.micro_batch,
         session.factor(progress.step),
+        judged=judge is not None,
     )
     made = team.update(portion, judge)
     session.stop.requested = session.stop.requested or made.signal
