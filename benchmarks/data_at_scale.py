@@ -4,7 +4,7 @@
         [--filters] [--same 1,2,4] [--kill] [--folder FOLDER]
 
 The text is chapters of the corpus as .jsonl in files of about 100 MB. Beyond the corpus' own size each round takes the
-chapters again with a fifth of their sentences drawn from others, so that no two rounds are near duplicates. Planted are
+chapters again with half of their sentences drawn from others, so that no two rounds are near duplicates. Planted are
 exact copies, near copies (three words in a hundred changed), chapters with a question of a set that must not be trained
 on, chapters in German and menus of web pages; of each one in a hundred. --filters switches on the rules, the language,
 masking and decontamination. --same prepares with so many workers each and compares the shards; --kill kills a worker
@@ -31,12 +31,14 @@ from typing import Any
 from about import print_about
 
 from chainrule.config import TextConfig
-from chainrule.data import executor_of, survey, write_shards
+from chainrule.data import Survey, executor_of, survey, write_shards
 from chainrule.tokenizer import train_bpe
 
 FILE_BYTES, CHAPTER_BYTES = 100e6, 6_000
 PLANTED = ("copy", "near copy", "contaminated", "german", "menu")
 EACH = 0.01
+# States of the survey's table up to this are of documents that are kept.
+KEPT = 2
 QUESTION = (
     "in which year did the lighthouse keeper of the northern islands count all of his forty lamps again before dawn"
 )
@@ -86,12 +88,12 @@ def make(folder: Path, corpus: str, n_bytes: float) -> tuple[Counter[str], int]:
     (folder / "set.jsonl").write_text(json.dumps({"question": QUESTION}) + "\n")
     found = survey(TextConfig(paths=(corpus,)), folder / "corpus")
     chapters = [chapter for text in found.texts("train") for chapter in cut(text)]
-    planted, written, number = Counter[str](), 0, 0
+    planted, written = Counter[str](), 0
     for kind, text in documents(chapters, random.Random(0)):
         planted[kind] += 1
         with (folder / "text" / f"{int(written // FILE_BYTES):05d}.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"text": text, "number": number}) + "\n")
-        written, number = written + len(text.encode()), number + 1
+            stream.write(json.dumps({"text": text, "kind": kind}) + "\n")
+        written += len(text.encode())
         if written >= n_bytes:
             return planted, written
     raise AssertionError("documents do not end")
@@ -121,9 +123,9 @@ def documents(chapters: list[str], chooser: random.Random) -> Iterator[tuple[str
 
 
 def varied(chapter: str, chapters: list[str], chooser: random.Random) -> str:
-    """A fifth of the sentences are others."""
+    """Half of the sentences are others."""
     sentences, other = chapter.split(". "), chooser.choice(chapters).split(". ")
-    return ". ".join(chooser.choice(other) if chooser.random() < 0.2 else one for one in sentences)
+    return ". ".join(chooser.choice(other) if chooser.random() < 0.5 else one for one in sentences)
 
 
 def planted_text(kind: str, text: str, recent: list[str], chooser: random.Random) -> str:
@@ -137,8 +139,13 @@ def planted_text(kind: str, text: str, recent: list[str], chooser: random.Random
     if kind == "contaminated":
         return f"{text}\n\n{QUESTION}.\n"
     if kind == "german":
-        return "".join(f"{GERMAN}{chooser.randrange(10**9)}.\n" for _ in range(40))
-    return f"{MENU * 20}{chooser.randrange(10**9)}\n" if kind == "menu" else text
+        return "".join(f"{' '.join(words(chooser, GERMAN.split()))}.\n" for _ in range(40))
+    return "".join(f"{' '.join(words(chooser, MENU.split()))}\n" for _ in range(100)) if kind == "menu" else text
+
+
+def words(chooser: random.Random, of: list[str]) -> list[str]:
+    """Words in an order of their own, one in four of no language, so that two such documents are not alike."""
+    return [f"w{chooser.randrange(10**6)}" if chooser.random() < 0.25 else chooser.choice(of) for _ in range(4)]
 
 
 def prepare(folder: Path, workers: int, executor: str, *, filters: bool) -> dict[str, Any]:
@@ -163,7 +170,18 @@ def prepare(folder: Path, workers: int, executor: str, *, filters: bool) -> dict
     lap("tokenizer")
     manifest = write_shards(found, tokenizer, folder / "data", context_length=256, workers=workers, executor=how)
     lap("shards")
-    return {"seconds": seconds, "report": manifest.report.row()}
+    return {
+        "seconds": seconds,
+        "cpu_seconds": sum(os.times()[:4]),
+        "report": manifest.report.row(),
+        "gone": gone(found),
+    }
+
+
+def gone(found: Survey) -> dict[str, int]:
+    """How many documents of each kind were removed: the table has them in the order of the rows."""
+    kinds = (json.loads(line)["kind"] for file in found.files for line in Path(file.path).read_bytes().splitlines())
+    return Counter(kind for kind, state in zip(kinds, found.states.tolist(), strict=True) if state > KEPT)
 
 
 def command(folder: Path, workers: int, given: argparse.Namespace) -> list[str]:
@@ -247,7 +265,9 @@ def tell(figures: dict[str, Any], planted: Counter[str], n_bytes: int, peak_byte
     for phase, spent in {**seconds, "all": sum(seconds.values())}.items():
         print(f"{phase:<9} {spent:8.1f} s {n_bytes / 1e6 / spent:8.1f} MB/s")
     print(f"memory    {peak_bytes / 2**20:,.0f} MiB at most, all processes together (shared pages in part)")
-    print(f"planted   {', '.join(f'{planted[kind]:,} × {kind}' for kind in PLANTED)}")
+    print(f"processor {figures['cpu_seconds']:8.1f} s {n_bytes / 1e6 / figures['cpu_seconds']:8.1f} MB/s")
+    for kind in (*PLANTED, "chapter"):
+        print(f"gone      {figures['gone'].get(kind, 0):,} of {planted[kind]:,} × {kind}")
     for rule, one in report["removals"].items():
         print(f"removed   {one['documents']:,} × {rule}")
 

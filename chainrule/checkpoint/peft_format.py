@@ -5,7 +5,7 @@ whose c_attn is one layer, and an A for each in the families where they are thre
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -139,7 +139,7 @@ def _read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"would be wrong; allowed is {allowed[0]!r}"
             )
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if isinstance(rank, bool) or not isinstance(rank, int) or type(alpha) not in (int, float):
+    if isinstance(rank, bool) or not isinstance(rank, int) or not _is_number(alpha):
         raise CheckpointError(
             f"adapter_config.json has r = {_shown(rank)} and lora_alpha = {_shown(alpha)}; they must be numbers"
         )
@@ -150,6 +150,10 @@ def _read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         raise CheckpointError(f"adapter_config.json: {fault}") from None
     flags = {"rslora": config.get("use_rslora") is True, "dora": config.get("use_dora") is True}
     return {"rank": rank, "alpha": float(alpha), **flags}
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: object) -> str:

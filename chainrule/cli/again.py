@@ -1,6 +1,9 @@
-"""A signal that is raised where Python lets nothing out (a `__del__` of any library) comes again in a moment.
+"""A signal that is lost on its way through the program comes again in a moment.
 
-Python would print a traceback, and go on as if nobody had asked for the end.
+What it raises is lost where Python lets nothing out (of a `__del__` it prints a traceback, and goes on), and in
+libraries that put an exception of their own in its place: torch asks an object for its first item, and says of whatever
+is raised there that the shape is not known. The program would go on as if nobody had asked: of 704 interrupts of an
+export five were lost, and a sixth was taken for damage of a file.
 """
 
 import signal
@@ -12,37 +15,53 @@ from types import FrameType
 
 from chainrule.base import Interrupted
 
-# Until it comes again: the destructor has ended by then.
+# Until what was lost in a destructor comes again: that has ended by then.
 AGAIN_SECONDS = 0.01
+# Until it is looked whether what was raised is still on its way.
+LOOK_SECONDS = 0.1
+# What `getrefcount` says of an exception that nobody but `Raised` holds: its own argument counts.
+ALONE = 2
 
 
-@contextmanager
-def lost_signals_come_again() -> Iterator[None]:
-    """Inside, a signal that raised KeyboardInterrupt or Interrupted in a destructor is sent to the process again."""
-    lost = _Lost()
-    told, sys.unraisablehook = sys.unraisablehook, lost.unraisable
-    # Python delivers signals to its main thread alone, and a timer of the caller's own stays the caller's.
-    main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
-    lost.by_timer = main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-    try:
-        if lost.by_timer:
-            signal.signal(signal.SIGALRM, lost.rung)
-        yield
-    finally:
-        if lost.by_timer:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        sys.unraisablehook = told
-        if lost.by_timer:
-            lost.send()
-
-
-class _Lost:
-    """The number of a signal that was lost, until it is sent again."""
+class Raised:
+    """The last signal that raised an exception, until it is answered."""
 
     def __init__(self) -> None:
         self.by_timer = False
-        self._number = 0
+        self._fault: KeyboardInterrupt | Interrupted | None = None
+        self._number = self._torn = 0
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """The handler of the signals that end a program."""
+        # Held by no variable here: the traceback holds this frame.
+        self._fault = KeyboardInterrupt() if number == signal.SIGINT else Interrupted(number)
+        self._number = number
+        if self.by_timer:
+            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
+        raise self._fault
+
+    def asked(self) -> int:
+        """The number of the signal that was raised and not answered; 0 without one."""
+        return self._number if self._fault is not None else 0
+
+    def answered(self) -> None:
+        """To be called where the program goes on after a signal because it is meant to."""
+        self._fault, self._torn = None, 0
+
+    def rung(self, number: int, frame: FrameType | None) -> None:
+        """The timer's signal: one that is on its way no more is sent again."""
+        if self._torn:
+            self.send_torn()
+        elif self._fault is not None and sys.getrefcount(self._fault) > ALONE:
+            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
+        elif self._fault is not None:
+            signal.raise_signal(self._number)
+
+    def send_torn(self) -> None:
+        """Sends again what a destructor lost, if anything."""
+        number, self._torn = self._torn, 0
+        if number:
+            signal.raise_signal(number)
 
     def unraisable(self, what: "sys.UnraisableHookArgs") -> None:
         """What Python calls with an exception that it lets out nowhere."""
@@ -59,24 +78,37 @@ class _Lost:
             except (KeyboardInterrupt, Interrupted) as newer:
                 fault = newer
 
-    def rung(self, number: int, frame: FrameType | None) -> None:
-        """The timer's signal."""
-        self.send()
-
-    def send(self) -> None:
-        """Sends what waits to be sent."""
-        number, self._number = self._number, 0
-        if number:
-            signal.raise_signal(number)
-
     def _send_later(self, number: int) -> None:
         if self.by_timer:
-            self._number = number
+            self._torn = number
             signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
             return
         again = threading.Timer(AGAIN_SECONDS, _send_to_main, (number,))
         again.daemon = True
         again.start()
+
+
+RAISED = Raised()
+
+
+@contextmanager
+def lost_signals_come_again() -> Iterator[None]:
+    """Inside, a signal that is lost on its way is sent to the process again."""
+    told, sys.unraisablehook = sys.unraisablehook, RAISED.unraisable
+    RAISED.answered()
+    # Python delivers signals to its main thread alone, and a timer of the caller's own stays the caller's.
+    main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    RAISED.by_timer = main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    try:
+        if RAISED.by_timer:
+            signal.signal(signal.SIGALRM, RAISED.rung)
+        yield
+    finally:
+        if RAISED.by_timer:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        sys.unraisablehook = told
+        RAISED.send_torn()
 
 
 def _number_of(fault: BaseException | None) -> int:

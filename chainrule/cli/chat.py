@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from chainrule.base import UserError
+from chainrule.cli.again import RAISED
 from chainrule.cli.generate import say_passed_over
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
@@ -87,6 +88,7 @@ def _talk(session: "Talk", *, stats: bool) -> int:
             if not _turn(session, stats=stats):
                 return 0
         except KeyboardInterrupt:
+            RAISED.answered()
             say("", "(stopped; Ctrl-D or /quit leaves)")
         except UserError as refusal:
             say(f"chainrule: {printable(refusal)}")

@@ -9,11 +9,10 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from chainrule.base import ChainruleError, Interrupted, printable, refusal_of, short_lines, system_refusals
-from chainrule.cli.again import lost_signals_come_again
+from chainrule.cli.again import RAISED, lost_signals_come_again
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,19 +39,26 @@ def told(call: Callable[[], int], *, debug: bool = False) -> int:
         # Around the handlers: between the first and the last of them a signal may be raised in a destructor, too.
         with lost_signals_come_again(), signals_raise(), system_refusals():
             return call()
-    except ChainruleError as fault:
-        return _refuse(str(fault), fault.exit_code, debug=debug)
     except KeyboardInterrupt:
         return _refuse("interrupted", 130, debug=debug)
     except Interrupted as fault:
         return _refuse("interrupted", 128 + fault.signal_number, debug=debug)
-    except BrokenPipeError:
+    except (ChainruleError, OSError) as fault:
+        if number := RAISED.asked():
+            # A library took the signal for a fault of what it was reading.
+            return _refuse("interrupted", 128 + number, debug=debug)
+        return _refused(fault, debug=debug)
+
+
+def _refused(fault: ChainruleError | OSError, *, debug: bool) -> int:
+    if isinstance(fault, ChainruleError):
+        return _refuse(str(fault), fault.exit_code, debug=debug)
+    if isinstance(fault, BrokenPipeError):
         # The reader (`| head`) has gone. What Python still wants to flush at its exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as fault:
-        words = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
-        return _refuse(f"{words}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
+    words = refusal_of(fault, Path(os.fsdecode(fault.filename or "."))) or fault.strerror or str(fault)
+    return _refuse(f"{words}{f': {fault.filename}' if fault.filename else ''}", 2, debug=debug)
 
 
 def _called(given: list[str]) -> int:
@@ -67,24 +73,18 @@ def _called(given: list[str]) -> int:
 @contextmanager
 def signals_raise() -> Iterator[None]:
     """Inside, what ends a program (a service manager's SIGTERM, a closed terminal) unwinds it: no half files stay."""
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
     before: dict[int, Any] = {}
     # What a handler replaces is noted before it is set, and it is set inside of `try`: one that comes at once leaves no
     # handler behind, which would answer a second one in the middle of a refusal.
     try:
         # The command's first line (__main__.py) left Ctrl-C to the system until here.
-        answers: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
-        names = ("SIGTERM", "SIGHUP", "SIGBREAK")
-        answers |= {getattr(signal, name): receive for name in names if hasattr(signal, name)}
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
         # Python delivers signals to its main thread alone.
         if threading.current_thread() is threading.main_thread():
-            for number, handler in answers.items():
-                if signal.getsignal(number) is signal.SIG_DFL:
-                    before[number] = signal.SIG_DFL
-                    signal.signal(number, handler)
+            for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+                if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler):
+                    before[number] = handler
+                    signal.signal(number, RAISED.receive)
         yield
     finally:
         for number, handler in before.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from chainrule.base import ConfigError, ModelError, RunError
+from chainrule.cli.again import RAISED
 from chainrule.cli.loading import load_torch
 from chainrule.cli.named import named
 from chainrule.cli.options import AsJson, Device, device_setting
@@ -204,6 +205,7 @@ def _loop(writer: "Writer", seed: int) -> None:
         try:
             _stream(writer, line.removesuffix("\n").replace("\\n", "\n"), seed)
         except KeyboardInterrupt:
+            RAISED.answered()
             put()
         except ModelError as refusal:
             say(f"chainrule: {refusal}")

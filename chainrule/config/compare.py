@@ -27,7 +27,7 @@ SAFE_ON_RESUME = frozenset(
         "bad_steps",
         "replay_every",
     )
-) | {"machine.cache", "machine.readable_by", "machine.workers"}
+) | {"machine.cache", "machine.readable_by", "machine.workers", "machine.executor", "machine.executor_options"}
 
 
 # These change how a step is computed and not what: sums are rounded in another order, or to another format. A run must
@@ -59,6 +59,7 @@ CHANGED_IN_FORK = frozenset(
             "training.spike_window",
             "model.drop_rate",
             "text.cross_documents",
+            "text.mixture",
         ),
         *(f"optimizer.{key}" for key in OptimizerConfig.model_fields if key != "kind"),
         *(f"schedule.{key}" for key in ScheduleConfig.model_fields),

@@ -15,9 +15,13 @@ LANGUAGES = tuple(CODES.split())
 """ISO 639-1 codes that the detector (data/languages.py) knows."""
 
 
+MOST_SHOWN = 80
+
+
 def known_words(given: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
     """The words without repetition; raises ValueError for one that is not known."""
     for word in given:
         if word not in known:
-            raise ValueError(f"{word!r} is no {what} that is known.{nearest(word, known)} Known: {', '.join(known)}")
+            hint = nearest(word, known)
+            raise ValueError(f"{word[:MOST_SHOWN]!r} is no {what} that is known.{hint} Known: {', '.join(known)}")
     return tuple(dict.fromkeys(given))

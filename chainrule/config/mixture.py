@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from chainrule.base import ConfigError, parse_count
 
+MOST_SHOWN = 80
+
 
 @dataclass(frozen=True)
 class MixtureStage:
@@ -39,7 +41,9 @@ def _stage(given: str) -> MixtureStage:
     try:
         start_tokens = parse_count(start) if parted else 0
     except ConfigError as fault:
-        raise ValueError(f"{given!r}: before the colon stand the tokens at which it begins ({fault})") from None
+        raise ValueError(
+            f"{given[:MOST_SHOWN]!r}: before the colon stand the tokens at which it begins ({fault})"
+        ) from None
     found = dict[str, float]()
     for part in filter(None, map(str.strip, weights.split(",") if "," in weights else weights.split())):
         name, _, weight = part.rpartition("=")
@@ -49,9 +53,9 @@ def _stage(given: str) -> MixtureStage:
             found[name] = -1.0
         if not name or not 0 <= found[name] < float("inf"):
             raise ValueError(
-                f"{part!r} is no source with its weight; write them as 'books=3 code=1', with weights of zero or more"
+                f"{part[:MOST_SHOWN]!r} is no source with its weight; write 'books=3 code=1', weights of zero or more"
             )
     total = sum(found.values())
     if not total:
-        raise ValueError(f"{given!r} gives no source any weight; at least one must be more than zero")
+        raise ValueError(f"{given[:MOST_SHOWN]!r} gives no source any weight; at least one must be more than zero")
     return MixtureStage(start_tokens, {name: weight / total for name, weight in found.items() if weight})

@@ -16,6 +16,7 @@ from chainrule.config.section import Section, a_place
 
 SUFFIX = re.compile(r"\.[^\s./\\\x00-\x1f\x7f]{1,64}")
 DIMENSION = re.compile(r"(?:dp|fsdp|tp|pp)\s*=\s*[1-9][0-9]{0,6}|hsdp\s*=\s*[1-9][0-9]{0,6}\s*[x×]\s*[1-9][0-9]{0,6}")
+OPTION = re.compile(r"[\w.-]{1,100}=[^\x00-\x1f\x7f]{1,1000}")
 # Of a line that is searched for in every text; marks of documents have some twenty letters.
 MOST_SEPARATOR = 1000
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -72,6 +73,11 @@ class TextConfig(Section):
     def _mixture_parses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         mixture_stages(given)
         return given
+
+    @field_validator("decontaminate")
+    @classmethod
+    def _sets_are_places(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(place for one in given if (place := a_place(one)))
 
     @field_validator("filters")
     @classmethod
@@ -241,6 +247,14 @@ class MachineConfig(Section):
                     f"parallel has {part[:80]!r}, which is no dimension; use dp, fsdp, tp and pp with a number each, "
                     "or hsdp with two, as in fsdp=4,tp=2 or hsdp=2x4"
                 )
+        return given
+
+    @field_validator("executor_options")
+    @classmethod
+    def _options_have_values(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for option in given:
+            if not OPTION.fullmatch(option):
+                raise ValueError(f"{option[:80]!r} in executor_options is no name with a value; write partition=NAME")
         return given
 
 

@@ -71,11 +71,13 @@ class Local:
                 start_new_session=True,
             )
         try:
+            told = n_done
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
                 if dead := died(stage.folder, stage.keys):
                     return dead
-                tell(n_done + len(stage.keys) - len(_missing(stage)))
+                if (done := n_done + len(stage.keys) - len(_missing(stage))) > told:
+                    tell(told := done)
             if dead := died(stage.folder, stage.keys):
                 return dead
             if missing := _missing(stage):
@@ -155,8 +157,10 @@ class Slurm:
             raise DataError(
                 f"sbatch could not submit the tasks ({fault}); is this a machine of the cluster?"
             ) from fault
+        told = 0
         while left := len(_missing(stage)):
-            tell(len(stage.keys) - left)
+            if (done := len(stage.keys) - left) > told:
+                tell(told := done)
             queued = _is_queued(executor.job_id)
             time.sleep(self.poll_seconds)
             if not queued and (left := len(_missing(stage))):

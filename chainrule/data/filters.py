@@ -140,8 +140,11 @@ def _grams(content: bytes) -> Iterator["Figure"]:
             most = _most(places, same, borders, n)
             yield Figure(f"text in its most frequent run of {n} words", most / n_bytes, 0, TOP_GRAMS[n])
         if n in REPEATED_GRAMS:
-            covered = _covered(places[same[:-1]], borders, n)
-            yield Figure(f"text in repeated runs of {n} words", covered / n_bytes, 0, REPEATED_GRAMS[n])
+            share = _covered(places[same[:-1]], borders, n) / n_bytes
+            yield Figure(f"text in repeated runs of {n} words", share, 0, REPEATED_GRAMS[n])
+            # Longer runs lie within these, so that none of them can be too much: of prose this is the first n.
+            if share <= min(REPEATED_GRAMS.values()):
+                return
         alive = places[same[:-1] | same[1:]]
 
 

@@ -31,8 +31,9 @@ class EndFinder:
         before = int(self._escaping)
         chunk = b"\\" * before + chunk
         self._escaping = (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 == 1
-        # Pairs first: what is left of a stretch of backslashes takes the quote behind it.
-        chunk = chunk.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+        if b"\\" in chunk:
+            # Pairs first: what is left of a stretch of backslashes takes the quote behind it.
+            chunk = chunk.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
         if self.inside and STRING not in chunk:
             return None
         found = self._end(np.frombuffer(chunk, np.uint8))

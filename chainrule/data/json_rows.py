@@ -104,7 +104,7 @@ class _Text:
                     raise self._fault(number, str(fault)) from None
                 continue
             # A number at the end of what was read may go on.
-            if end < len(self._buffer) or not self._read(CHUNK_BYTES):
+            if end < len(self._buffer) or not self._read(max(CHUNK_BYTES, end - start)):
                 self._at += end - start
                 return value
 

@@ -1,6 +1,7 @@
 """A GPT: embed, gather and think n_layers times, and say what comes next."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from chainrule.model.loss import (
     IGNORED,
     LOGITS_AT_ONCE,
     LOOKED_AT_SHARE,
+    compiled_portions,
     in_portions,
     mean_loss,
     mean_loss_in_portions,
@@ -42,7 +44,7 @@ class GPT(nn.Module):
             self.head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
         self.checkpointing = False
         self.logits_at_once = LOGITS_AT_ONCE
-        self.loss_in_portions = mean_loss_in_portions
+        self.loss_in_portions: Callable[[Tensor, Tensor, Tensor, int], Tensor] = mean_loss_in_portions
         initialise(self)
 
     def forward(
@@ -122,6 +124,14 @@ class GPT(nn.Module):
         Not in the first place: the decorator loads torch's compiler, nearly a second for a command that never uses it.
         """
         self.loss_in_portions = torch.compiler.disable(mean_loss_in_portions)  # type: ignore[no-untyped-call]
+
+    def compile_portions(self, backend: str) -> None:
+        """To be called instead where the portions are worth a compiler: on a GPU."""
+        self.loss_in_portions = compiled_portions(backend)
+
+    def compile_nothing(self) -> None:
+        """The loop over portions as it is without a compiler."""
+        self.loss_in_portions = mean_loss_in_portions
 
 
 def same_document(documents: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:

@@ -1,5 +1,6 @@
 """The chain rule of probability: the loss of a text is the sum of the surprises of its tokens."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ LOGITS_AT_ONCE = 2**26
 # Without gradients a quarter of that: logits and their log-softmax are two blocks, which must find room in a heap that
 # training has left in pieces. With whole portions a look added up to 0.8 GB to the peak of 14.5M parameters.
 LOOKED_AT_SHARE = 4
+# From logits, targets and how many targets count to a portion's share of the mean loss and its gradient by the logits.
+Portion = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def token_losses(logits: Float[Tensor, "... V"], targets: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -35,33 +38,62 @@ def in_portions(n_tokens: int, vocab_size: int, at_once: int) -> list[slice]:
 
 
 def mean_loss_in_portions(
-    x: Float[Tensor, "... D"], weight: Float[Tensor, "V D"], targets: Int[Tensor, "..."], at_once: int = LOGITS_AT_ONCE
+    x: Float[Tensor, "... D"],
+    weight: Float[Tensor, "V D"],
+    targets: Int[Tensor, "..."],
+    at_once: int = LOGITS_AT_ONCE,
+    portion: Portion | None = None,
 ) -> Float[Tensor, ""]:
     """The `mean_loss` of the logits x weightᵀ, of which at most `at_once` are alive; under autocast in its format.
 
     The gradient is made in the forward pass, beside the logits that it needs: nothing of their size is kept for the
-    backward pass. It can be differentiated once.
+    backward pass. It can be differentiated once. `portion` makes the losses and gradients of portions; None: torch's
+    operations do, or a kernel of our own.
     """
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-    result: Tensor = _MeanLoss.apply(x.flatten(0, -2), weight, targets.flatten(), at_once, dtype)  # type: ignore[no-untyped-call]
+    result: Tensor = _MeanLoss.apply(x.flatten(0, -2), weight, targets.flatten(), at_once, dtype, portion)  # type: ignore[no-untyped-call]
     return result
+
+
+def compiled_portions(backend: str) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
+    """`mean_loss_in_portions` that torch.compile leaves alone in its caller, each portion compiled by itself.
+
+    By torch's operations a portion is read and written some ten times in float32: by arithmetic that takes longer, on a
+    GPU of 3 TB/s, than the products of the head.
+    """
+    portion = torch.compile(loss_and_gradient_to_compile, backend=backend)
+
+    def loss(x: Tensor, weight: Tensor, targets: Tensor, at_once: int) -> Tensor:
+        return mean_loss_in_portions(x, weight, targets, at_once, portion)
+
+    left_alone: Callable[[Tensor, Tensor, Tensor, int], Tensor] = torch.compiler.disable(loss)  # type: ignore[no-untyped-call]
+    return left_alone
 
 
 class _MeanLoss(torch.autograd.Function):
     """From (x, weight) to the mean loss; keeps both gradients, which the backward pass only scales."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, at_once: int, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        at_once: int,
+        dtype: torch.dtype,
+        loss_and_gradient: Portion | None,
+    ) -> Tensor:
         total = torch.zeros((), dtype=_wide(dtype), device=x.device)
         x_gradient = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         weight_gradient = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         n_counted = (targets != IGNORED).sum().clamp(min=1)
+        made_by = loss_and_gradient or _loss_and_gradient
         with torch.autocast(x.device.type, enabled=False):
             narrow = weight.to(dtype)
             for portion in in_portions(len(x), len(weight), at_once):
                 rows = x[portion].to(dtype)
-                loss, logits_gradient = _loss_and_gradient(rows @ narrow.T, targets[portion], n_counted)
+                loss, logits_gradient = made_by(rows @ narrow.T, targets[portion], n_counted)
                 total += loss
                 if x_gradient is not None:
                     x_gradient[portion] = logits_gradient @ narrow
@@ -78,7 +110,7 @@ class _MeanLoss(torch.autograd.Function):
         if gradients is None:
             raise RuntimeError("the loss of many logits keeps its gradient for one backward pass; make the loss again")
         scaled = (None if one is None else one.mul_(upstream.to(one.dtype)) for one in gradients)
-        return (*scaled, None, None, None)
+        return (*scaled, None, None, None, None)
 
 
 def _loss_and_gradient(logits: Tensor, targets: Tensor, n_counted: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,6 +129,20 @@ def _loss_and_gradient(logits: Tensor, targets: Tensor, n_counted: Tensor) -> tu
     # softmax minus one at the target, where the target counts
     wide.mul_(share / total).scatter_add_(1, places, -share)
     return loss, wide.to(logits.dtype)
+
+
+def loss_and_gradient_to_compile(
+    logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], n_counted: Int[Tensor, ""]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "N V"]]:
+    """The same for a compiler, which makes it in two passes: nothing is written in place, and nothing scattered."""
+    wide = logits.to(_wide(logits.dtype))
+    counted = (targets != IGNORED)[:, None]
+    places = targets.where(counted[:, 0], 0)[:, None]
+    share = counted / n_counted.to(wide.dtype)
+    log_total = wide.logsumexp(1, keepdim=True)
+    loss = ((log_total - wide.gather(1, places)) * share).sum()
+    at_target = torch.arange(wide.shape[1], device=wide.device) == places
+    return loss, (((wide - log_total).exp() - at_target.to(wide.dtype)) * share).to(logits.dtype)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

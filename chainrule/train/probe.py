@@ -68,7 +68,7 @@ def probe(
                 micro_batch = _halved(micro_batch, config, facts, watch)
             elif compiled:
                 watch(Event(f"torch.compile failed, training goes on without it: {_first_line(fault)}"))
-                objective, compiled = objective_of(model, model.loss), False
+                objective, compiled = objective_of(model, training_loss(model, compiled=False)), False
             else:
                 raise
     _say_threads(timed, watch)
@@ -92,10 +92,17 @@ def likely_micro_batch(config: Config, facts: MachineFacts, window_tokens: int |
 
 
 def training_loss(model: GPT, *, compiled: bool, backend: str = "inductor") -> LossFunction:
-    """The loss of a batch, through torch.compile with that backend, or as it is."""
+    """The loss of a batch, through torch.compile with that backend, or as it is.
+
+    Logits in portions are left alone, or on a GPU compiled by themselves.
+    """
     if not compiled:
+        model.compile_nothing()
         return model.loss
-    model.keep_portions_uncompiled()
+    if model.head_weight.device.type == "cuda":
+        model.compile_portions(backend)
+    else:
+        model.keep_portions_uncompiled()
     return torch.compile(model.loss, backend=backend)
 
 

@@ -103,6 +103,36 @@ def test_a_signal_that_comes_while_another_is_sent_again_is_not_lost(number):
     assert done.stdout == f"code {128 + number}\n" and done.stderr == "chainrule: interrupted\n"
 
 
+# A library asks an object for what it holds, and says something else of whatever is raised there.
+SWALLOWED = IN_A_DESTRUCTOR.replace(
+    "    last = Last()\n    del last",
+    """
+    import torch
+    class Sequence:
+        def __len__(self):
+            return 1
+        def __getitem__(self, place):
+            signal.raise_signal(int(sys.argv[1]))
+    try:
+        torch.tensor(Sequence())
+    except ValueError as fault:
+        print(fault)
+        if len(sys.argv) > 2:
+            from chainrule.base import CheckpointError
+            raise CheckpointError("not a whole file") from None""",
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are other things there")
+@pytest.mark.parametrize("number", [2, 15])
+@pytest.mark.parametrize("told", [[], ["as damage"]])
+def test_a_signal_that_a_library_takes_for_something_else_is_not_lost(number, told):
+    command = [sys.executable, "-c", SWALLOWED, str(number), *told]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("could not determine the shape") and done.stdout.endswith(f"code {128 + number}\n")
+    assert done.stderr == "chainrule: interrupted\n"
+
+
 TORN = """
 import signal, sys, time
 from chainrule.base import Interrupted

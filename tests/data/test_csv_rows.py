@@ -1,7 +1,10 @@
 """What parts the columns of a table."""
 
+import gzip
+
 import pytest
 
+from chainrule.base import DataError
 from chainrule.config import TextConfig
 from chainrule.data import all_documents
 
@@ -27,3 +30,14 @@ def test_one_column_of_prose_is_not_parted_by_its_own_signs(workshop):
     workshop.write("a.csv", 'text\nwell; yes\nwell | no\n"a, b"\n')
     found = [part.content for part in all_documents(TextConfig(paths=(str(workshop.texts),)), print)]
     assert found == [b"well; yes", b"well | no", b"a, b"]
+
+
+@pytest.mark.parametrize(("name", "head", "row"), [("a.csv", "text\n", "a\n"), ("a.jsonl", "", '{"text": "a"}\n')])
+def test_a_compressed_file_of_more_lines_than_bytes_is_no_table(workshop, monkeypatch, name, head, row):
+    monkeypatch.setattr("chainrule.data.streams.FEW_ROWS", 100)
+    content = (head + row * 5000).encode()
+    workshop.write(name, content)
+    assert len(list(all_documents(TextConfig(paths=(str(workshop.texts / name),)), print))) == 5000
+    packed = workshop.write(f"{name}.gz", gzip.compress(content))
+    with pytest.raises(DataError, match=r"hold \d+ lines, more than one for each byte: this looks like a compression"):
+        list(all_documents(TextConfig(paths=(str(packed),)), print))

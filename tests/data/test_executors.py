@@ -206,7 +206,7 @@ def test_a_job_that_ends_without_results_is_told_and_keeps_what_is_done(workshop
         ("slurm", (), "needs a partition"),
         ("slurm", ("partitoin=cpu",), "Did you mean 'partition'?"),
         ("slurm", ("partition=cpu", "mem_per_cpu_gb=much"), "is not a number"),
-        ("slurm", ("partition",), "is no option of slurm"),
+        ("slurm", ("partition=",), "is no option of slurm"),
         ("local", ("time=3",), "is no option of local"),
         ("processes", ("time=3",), "are those of slurm and ray"),
     ],

@@ -95,7 +95,9 @@ def test_repeated_runs_are_those_that_counting_finds():
             covered |= set(range(at, at + n)) if gram in seen else set()
             seen.add(gram)
         expected = sum(starts[at + 1] - starts[at] for at in covered) / len(text)
-        assert figures.get(f"text in repeated runs of {n} words", 0) == pytest.approx(expected)
+        # Where a shorter run has little enough, longer ones are not looked at.
+        told = figures.get(f"text in repeated runs of {n} words")
+        assert told == pytest.approx(expected) if told is not None else expected <= 0.1
 
 
 def test_c4_leaves_lines_that_are_sentences():

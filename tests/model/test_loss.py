@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from chainrule.config import ModelConfig
 from chainrule.model import GPT, IGNORED
-from chainrule.model.loss import mean_loss_in_portions
+from chainrule.model.loss import _loss_and_gradient, loss_and_gradient_to_compile, mean_loss_in_portions
 
 V, D, T = 61, 32, 12
 SHAPE = {"vocab_size": V, "context_length": T, "emb_dim": D, "n_heads": 4, "n_layers": 2, "drop_rate": 0.0}
@@ -44,6 +44,23 @@ def gradients(shape: dict, at_once: int, dtype=torch.float64, *, bf16=False, che
 def test_in_float64_portions_change_nothing_beyond_rounding(shape):
     for one, other in zip(gradients(shape, PORTION), gradients(shape, 10**9), strict=True):
         torch.testing.assert_close(one, other, atol=1e-13, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_what_is_to_be_compiled_is_the_loss_and_gradient_of_a_portion(dtype):
+    """Scores far apart, targets that do not count, and a portion of which none does."""
+    logits = (9 * torch.randn(9, V, generator=torch.Generator().manual_seed(1))).to(dtype)
+    targets = torch.arange(9) * 7 % V
+    targets[2:4] = IGNORED
+    for wanted in (targets, torch.full_like(targets, IGNORED)):
+        n_counted = torch.tensor(41)
+        expected = _loss_and_gradient(logits.clone(), wanted, n_counted)
+        found = loss_and_gradient_to_compile(logits, wanted, n_counted)
+        close = {torch.float64: 1e-14, torch.float32: 1e-6, torch.bfloat16: 1e-4}[dtype]
+        for one, other in zip(found, expected, strict=True):
+            assert one.dtype == other.dtype
+            torch.testing.assert_close(one, other, atol=close, rtol=2**-7 if dtype == torch.bfloat16 else 1e-6)
+    assert not found[0] and not found[1].any()
 
 
 @each_shape
@@ -167,6 +184,33 @@ print(graphs and abs(loss.item() - plain.item()) < 1e-5 and not any("softmax" in
 """
 
 
+APART = """
+import torch
+from chainrule.config import ModelConfig
+from chainrule.model import GPT
+from chainrule.model.loss import compiled_portions
+model = GPT(ModelConfig(vocab_size=61, context_length=12, emb_dim=32, n_heads=4, n_layers=2, drop_rate=0.0))
+model.logits_at_once = 7 * 61
+ids = torch.randint(0, 61, (4, 13))
+results, graphs = [], []
+def counting(graph, inputs):
+    graphs.append(graph.code)
+    return graph
+for compiled in (False, True):
+    model.zero_grad()
+    if compiled:
+        model.loss_in_portions = compiled_portions(counting)
+    loss = (torch.compile(model.loss, backend=counting) if compiled else model.loss)(ids[:, :-1], ids[:, 1:])
+    loss.backward()
+    results.append([loss.detach(), *(one.grad.clone() for one in model.parameters())])
+portions = [code for code in graphs if "logsumexp" in code]
+close = all(torch.allclose(one, other, atol=1e-6) for one, other in zip(*results, strict=True))
+# A graph for portions of seven tokens, and one for the last, which is shorter; neither in the model's own.
+apart = all("linear" not in code for code in portions) and len(graphs) > len(portions)
+print(close and 1 <= len(portions) <= 2 and apart)
+"""
+
+
 def printed(code):
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -179,3 +223,8 @@ def test_torchs_compiler_is_loaded_by_those_who_compile_alone():
 def test_a_compiled_loss_in_portions_is_the_plain_one_and_its_portions_are_left_alone():
     """In a process of its own, where no signature is checked: the compiler does not see through the checks."""
     assert printed(COMPILED) == "True"
+
+
+@pytest.mark.slow
+def test_portions_that_are_compiled_by_themselves_have_the_plain_loss_and_gradients():
+    assert printed(APART) == "True"

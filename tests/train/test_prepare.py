@@ -9,7 +9,7 @@ import sys
 import pytest
 from heard import by_word
 
-from chainrule.base import ConfigError
+from chainrule.base import ConfigError, DataError
 from chainrule.data import Cache, open_dataset
 from chainrule.run import Event
 from chainrule.tokenizer import sample
@@ -181,3 +181,26 @@ def test_a_vocabulary_is_given_no_more_text_than_it_learns_from(shared, monkeypa
     prepare_text(shared(model={"vocab_size": vocab_size}, vocabulary={"kind": kind}))
     # Whole documents of some 250 bytes.
     assert abs(learnt[0] - n_bytes) < 0.2 * n_bytes
+
+
+def test_other_weights_of_sources_read_no_text_again_and_a_resume_keeps_their_order(
+    shared, texts, tmp_path, monkeypatch
+):
+    plain = pretrain(shared(training={"steps": 4}), tmp_path / "plain")
+    some = open_dataset(tmp_path / "plain" / "data").split("train").occurring[:3]
+    opened = opened_texts(monkeypatch, texts)
+    weights = {"mixture": [f"{some[0]}=1 {some[1]}=3", f"128: {some[2]}=1"]}
+    mixed = pretrain(shared(training={"steps": 4}, text=weights), tmp_path / "mixed")
+    assert opened == []
+    assert mixed.val_loss != plain.val_loss
+
+    def die(kind, row):
+        if kind == "train" and row["step"] == 3:
+            raise StoppedError
+
+    settings = shared(training={"steps": 4, "save_every": 1}, text=weights)
+    with pytest.raises(StoppedError):
+        pretrain(settings, tmp_path / "stopped", watch=by_word(die))
+    assert pretrain([], tmp_path / "stopped", resume=True).val_loss == mixed.val_loss
+    with pytest.raises(DataError, match="no training text of a source 'nobody'"):
+        pretrain(shared(text={"mixture": ["nobody=1"]}), tmp_path / "wrong")
