@@ -32,8 +32,8 @@ from chainrule.run import RunFolder, TrainRow, rows_of  # noqa: E402
 from chainrule.train import pretrain  # noqa: E402
 
 LAYOUTS = {
-    2: ("dp=2", "fsdp=2", "tp=2"),
-    4: ("dp=4", "fsdp=4", "hsdp=2x2", "tp=4", "dp=2,tp=2", "fsdp=2,tp=2"),
+    2: ("dp=2", "fsdp=2", "tp=2", "pp=2"),
+    4: ("dp=4", "fsdp=4", "hsdp=2x2", "tp=4", "pp=4", "dp=2,tp=2", "fsdp=2,tp=2", "dp=2,pp=2", "fsdp=2,pp=2"),
 }
 KINDS: dict[str, dict[str, Any]] = {
     "adamw": {"optimizer": {"kind": "adamw", "lr": 1e-3}},
@@ -46,6 +46,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "gpt2": {"norm": "layernorm", "position": "learned", "activation": "gelu", "qkv_bias": True, "n_heads": 4},
 }
+OTHER_MICRO_BATCHES = (1, 4, 8)
 KILLED_STEPS, KILL_FROM = 40, 12
 
 
@@ -84,26 +85,32 @@ def _base(folder: Path, shape: str) -> RunFolder:
     return RunFolder(folder / shape)
 
 
-def _losses(folder: Path, ranks: list[int], steps: int) -> Any:
-    print(f"{'model':<8} {'optimizer':<10} {'ranks':>5}  {'layout':<12} {'apart at most':>13}   last loss")
+def _losses(folder: Path, ranks: list[int], steps: int) -> Iterator[dict[str, Any]]:
+    """A row of each layout; and of one process with other micro-batches, which is what rounding alone comes to."""
+    print(f"{'model':<8} {'optimizer':<10} {'ranks':>5}  {'layout':<16} {'apart at most':>13}   last loss")
     for shape in SHAPES:
         run = _base(folder, shape)
         trials = {kind: {"parallel": "", "steps": steps, **KINDS[kind]} for kind in KINDS}
         one = {kind: alone(run, trial)["losses"] for kind, trial in trials.items()}
+        for kind, trial in trials.items():
+            for size in OTHER_MICRO_BATCHES:
+                other = alone(run, {**trial, "micro_batch": size})["losses"]
+                yield _row(shape, kind, 1, f"micro-batch {size}", one[kind], other)
         for n in ranks:
-            asked = [{**trials[kind], "parallel": layout} for kind in KINDS for layout in LAYOUTS[n]]
             names = [(kind, layout) for kind in KINDS for layout in LAYOUTS[n]]
-            for (kind, layout), told in zip(
-                names, together(folder / f"{shape}-{n}", run, n, asked, patience=1200), strict=True
-            ):
-                apart = max(abs(mine - other) for mine, other in zip(one[kind], told["losses"], strict=True))
-                print(
-                    f"{shape:<8} {kind:<10} {n:>5}  {layout:<12} {apart:>13.1e}   {told['losses'][-1]:.7f}", flush=True
-                )
-                yield {
-                    **{"model": shape, "optimizer": kind, "ranks": n, "layout": layout, "apart": apart},
-                    **{"loss": told["losses"][-1], "one_process": one[kind][-1], "steps": steps},
-                }
+            asked = [{**trials[kind], "parallel": layout} for kind, layout in names]
+            seen = together(folder / f"{shape}-{n}", run, n, asked, patience=1200)
+            for (kind, layout), told in zip(names, seen, strict=True):
+                yield _row(shape, kind, n, layout, one[kind], told["losses"])
+
+
+def _row(shape: str, kind: str, n: int, layout: str, one: list[float], other: list[float]) -> dict[str, Any]:
+    apart = max(abs(mine - its) for mine, its in zip(one, other, strict=True))
+    print(f"{shape:<8} {kind:<10} {n:>5}  {layout:<16} {apart:>13.1e}   {other[-1]:.7f}", flush=True)
+    return {
+        **{"model": shape, "optimizer": kind, "ranks": n, "layout": layout, "apart": apart},
+        **{"loss": other[-1], "one_process": one[-1], "steps": len(one)},
+    }
 
 
 def _kills(folder: Path, times: int) -> Iterator[dict[str, Any]]:

@@ -231,7 +231,7 @@ class MachineConfig(Section):
     """Windows of one forward pass; 0 chooses, and what does not fit in memory is halved."""
     parallel: str = ""
     """How the run lies on several processes: dp=2 copies, fsdp=4 that share weights, hsdp=2x4 both, tp=2 that share
-    matrices, as in fsdp=4,tp=2; nothing: all share weights. --launch starts them, or torchrun."""
+    matrices, pp=2 stages, as in fsdp=4,tp=2; nothing: all share weights. --launch starts them, or torchrun."""
     activation_checkpointing: bool = False
     """Recomputes activations in the backward pass: less memory, about a third more time."""
 
@@ -244,8 +244,8 @@ class MachineConfig(Section):
         for part in given.split(",") if given else ():
             if not DIMENSION.fullmatch(part.strip()):
                 raise ValueError(
-                    f"parallel has {part[:80]!r}, which is no dimension; use dp, fsdp and tp with a number each, or "
-                    "hsdp with two, as in fsdp=4,tp=2 or hsdp=2x4"
+                    f"parallel has {part[:80]!r}, which is no dimension; use dp, fsdp, tp and pp with a number each, "
+                    "or hsdp with two, as in fsdp=4,tp=2 or hsdp=2x4"
                 )
         return given
 

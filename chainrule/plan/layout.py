@@ -76,9 +76,10 @@ def layout_of(text: str, ranks: int) -> Layout:
     Raises ConfigError where they come to another number, with the words or the command that would do.
     """
     layout = parse_layout(text) if text.strip() else Layout(fsdp=ranks)
-    if layout.pp > 1:
+    if layout.pp > 1 and layout.tp > 1:
         raise ConfigError(
-            f"machine.parallel={text}: stages (pp) are planned and simulated here, and not trained; use dp, fsdp and tp"
+            f"machine.parallel={text}: stages (pp) with matrices that are shared (tp) are planned and simulated here, "
+            "and not trained; use one of the two, with dp and fsdp"
         )
     if layout.ranks == ranks:
         return layout
@@ -103,6 +104,11 @@ def check_trained(config: Config, layout: Layout) -> None:
         for name, n in lengths.items()
         if n % layout.tp
     ]
+    if (share := config.batch_windows // layout.readers) < layout.pp:
+        wrong.append(
+            f"a batch of {config.batch_windows} windows gives each reader {share}, and each of {layout.pp} stages "
+            f"needs one; use {layout.readers * layout.pp} or more"
+        )
     if wrong:
         raise ConfigError(f"machine.parallel={layout.text()}: {'; '.join(wrong)}")
 

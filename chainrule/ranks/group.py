@@ -63,7 +63,9 @@ class Group:
 
     def mesh(self, layout: Layout, device: str) -> DeviceMesh:
         """The processes by dimension; those that share matrices are neighbours, for these send the most."""
-        return init_device_mesh(device, (layout.dp, layout.fsdp, layout.tp), mesh_dim_names=("dp", "fsdp", "tp"))
+        return init_device_mesh(
+            device, (layout.pp, layout.dp, layout.fsdp, layout.tp), mesh_dim_names=("pp", "dp", "fsdp", "tp")
+        )
 
     def tell(self, message: dict[str, Any]) -> None:
         """Says something to all others; the leader alone does."""

@@ -9,13 +9,15 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from chainrule.device import Precision
 from chainrule.model import GPT
 from chainrule.plan import Layout
 from chainrule.ranks.learner import Learner, StretchLearner
+from chainrule.ranks.pipeline import StageLearner
 from chainrule.ranks.tensor_parallel import in_parts
 
 
-def laid_out(model: GPT, layout: Layout, mesh: DeviceMesh, device: str) -> tuple[Learner, nn.Module]:
+def laid_out(model: GPT, layout: Layout, mesh: DeviceMesh, precision: Precision) -> tuple[Learner, nn.Module]:
     """The learner of this process, and what its forward pass is called through; `model` is on `meta`.
 
     Its weights are anything: they are shared out afterwards. Gradients are sums over the processes, and no means, for
@@ -25,10 +27,12 @@ def laid_out(model: GPT, layout: Layout, mesh: DeviceMesh, device: str) -> tuple
     if layout.tp > 1:
         in_parts(model, mesh["tp"])
         learner = StretchLearner(model, mesh.get_local_rank("tp"), layout.tp)
-    copies_alone = layout.fsdp == 1 and layout.tp == 1
+    elif layout.pp > 1:
+        learner = StageLearner(model, mesh.get_local_rank("pp"), layout.pp, precision)
+    copies_alone = layout.fsdp == layout.tp == layout.pp == 1
     if layout.readers > 1 and not copies_alone:
         _share_weights(learner, mesh["dp", "fsdp"] if layout.dp > 1 else mesh["fsdp"])
-    learner.to_empty(device=device)
+    learner.to_empty(device=precision.device)
     if fill := getattr(model.position_embedding, "fill", None):
         fill()  # a table, and no weight: nobody shares it out
     if copies_alone:
@@ -39,7 +43,8 @@ def laid_out(model: GPT, layout: Layout, mesh: DeviceMesh, device: str) -> tuple
 def _share_weights(learner: Learner, mesh: DeviceMesh) -> None:
     """Each block's weights are gathered when it computes, and given back; a mesh of two dimensions copies along one."""
     for block in learner.model.blocks:
-        fully_shard(block, mesh=mesh)
+        if next(block.parameters(), None) is not None:  # another stage has it
+            fully_shard(block, mesh=mesh)
     fully_shard(learner, mesh=mesh)
     for module in learner.modules():
         if isinstance(module, FSDPModule):

@@ -1,7 +1,7 @@
 """Whole tensors and the parts of them that processes have, both ways; names of whole models and of parted ones."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -56,17 +56,10 @@ def gathered(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(wholes) if len(wholes) > 1 and wholes[0].dim() else wholes[0]
 
 
-def shared_out(whole: Tensor | None, likes: Sequence[Tensor], device: str, into: Sequence[Tensor]) -> None:
-    """Fills the parts `into`, laid out as `likes`, with what the leader has as `whole`; the others give None."""
-    shape = torch.Size([sum(len(one) for one in likes), *likes[0].shape[1:]]) if likes[0].dim() else likes[0].shape
-    sent = torch.empty(shape, dtype=likes[0].dtype, device=device) if whole is None else whole.detach().to(device)
-    sent = sent.contiguous()
+def shared_out(whole: Tensor | None, shape: torch.Size, device: str, into: Sequence[Tensor]) -> None:
+    """Fills the parts `into`, none where others have it, with what the leader has as `whole`; the others give None."""
+    sent = torch.empty(shape, device=device) if whole is None else whole.detach().to(device).contiguous()
     dist.broadcast(sent, src=0)
-    pieces = torch.split(sent, [len(one) for one in likes]) if len(likes) > 1 else [sent]
-    for piece, like, part in zip(pieces, likes, into, strict=True):
-        local(part).copy_(own_part(piece, like))
-
-
-def keys_of(state: Mapping[str, Tensor]) -> list[tuple[str, str]]:
-    """The names and the keys of an optimizer's state, in an order that all processes share."""
-    return sorted({(name, key) for name, _, key in (where.rpartition(":") for where in state)})
+    pieces = torch.split(sent, [len(one) for one in into]) if len(into) > 1 and sent.dim() else [sent] * len(into)
+    for piece, part in zip(pieces, into, strict=True):
+        local(part).copy_(own_part(piece, part))

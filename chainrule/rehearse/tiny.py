@@ -22,6 +22,7 @@ def tiny_layer(config: Config, layout: Layout, kind: str) -> Layer:
     n_kv_heads = max(2, layout.tp)
     n_heads = n_kv_heads * min(MOST_GROUPS, model.n_heads // model.n_kv_heads)
     width, window = n_heads * HEAD_DIM, WINDOW * layout.tp
+    n_layers, n_windows = max(N_LAYERS, layout.pp), max(WINDOWS_OF_A_READER, layout.pp)
     same = ("norm", "position", "activation", "bias", "qkv_bias", "qk_norm", "tied_embeddings")
     return Layer(
         "rehearsal",
@@ -29,13 +30,13 @@ def tiny_layer(config: Config, layout: Layout, kind: str) -> Layer:
             "model": {
                 **{name: getattr(model, name) for name in same},
                 **{"emb_dim": width, "n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_dim": HEAD_DIM},
-                **{"hidden_dim": 2 * width, "n_layers": N_LAYERS, "context_length": window, "vocab_size": 257},
+                **{"hidden_dim": 2 * width, "n_layers": n_layers, "context_length": window, "vocab_size": 257},
                 "drop_rate": 0.0,
             },
             "vocabulary": {"kind": "bytes"},
             "optimizer": {"kind": kind, "lr": 1e-2},
             "training": {
-                **{"steps": STEPS, "batch_tokens": WINDOWS_OF_A_READER * layout.readers * window},
+                **{"steps": STEPS, "batch_tokens": n_windows * layout.readers * window},
                 **{"save_every": SAVE_EVERY, "keep_last": STEPS, "eval_every": STEPS, "sample_every": STEPS},
                 **{"eval_tokens": 4 * window, "sample_tokens": 1, "prompts": ["the"], "health_every": 0},
             },

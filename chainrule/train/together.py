@@ -83,12 +83,13 @@ def first_passes(
 def _micro_batch(config: Config, facts: MachineFacts, team: Team) -> int:
     """The largest that divides a reader's part of the batch: as asked, or what keeps a device busy and fits by plan."""
     layout, asked = team.layout, config.machine.micro_batch
-    share = config.batch_windows // layout.readers
+    # Of stages each has a micro-batch at a time: fewer micro-batches would leave some of them idle for good.
+    share, least = config.batch_windows // layout.readers, layout.pp
     most = asked or min(share, max(1, ENOUGH_TOKENS[facts.device] // config.model.context_length))
     # On a CPU the processes have one memory in common.
     shared_by = layout.fsdp * layout.tp if facts.device == "cuda" else team.on_this_machine
     room = MEMORY_SHARE * facts.memory_bytes / shared_by
-    for size in range(min(share, most), 1, -1):
+    for size in range(min(share // least, most), 1, -1):
         fits = asked or rank_memory(config, replace(layout, micro_batch=size), config.batch_windows).total <= room
         if share % size == 0 and fits:
             return size

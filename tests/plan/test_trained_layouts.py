@@ -23,7 +23,7 @@ def test_a_hybrid_is_copies_of_groups_that_share():
     [
         ("fsdp=4", 1, "local:4"),
         ("fsdp=4", 8, "multiply to 8"),
-        ("fsdp=2,pp=2", 4, "not trained"),
+        ("tp=2,pp=2", 4, "not trained"),
         ("hsdp=2", 2, "no layout"),
     ],
 )
@@ -37,6 +37,7 @@ def test_what_does_not_come_to_the_processes_is_refused_with_what_would(words, r
     [
         ({}, Layout(tp=3), "n_kv_heads=4 is not divided by tp=3"),
         ({}, Layout(fsdp=3), "batch of 8 windows"),
+        ({"n_layers": 4}, Layout(fsdp=4, pp=4), "each of 4 stages needs one"),
         ({"context_length": 51, "n_heads": 2}, Layout(tp=2), "context_length=51"),
     ],
 )

@@ -25,7 +25,7 @@ def losing_a_weight() -> None:
         step(self, *given)
         steps.append(given)
         if len(steps) == 2:
-            self.parameters["final_norm.weight"].to_local()[0] = float("nan")
+            self.parameters["final_norm.weight"].detach().to_local()[0] = float("nan")
 
     steps: list[object] = []
     Optimizer.step = stepped

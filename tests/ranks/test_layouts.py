@@ -15,8 +15,8 @@ from chainrule.train import training_batches
 # One worker starts the processes; beside other tests they may take minutes.
 pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.timeout(600)]
 # Muon moves matrices and AdamW the rest with it; the layouts of two are tried with AdamW alone besides.
-LAYOUTS = ("dp=4", "fsdp=4", "hsdp=2x2", "tp=2,dp=2", "fsdp=2,tp=2")
-OF_TWO = ("dp=2", "fsdp=2", "tp=2")
+LAYOUTS = ("dp=4", "fsdp=4", "hsdp=2x2", "tp=2,dp=2", "fsdp=2,tp=2", "fsdp=2,pp=2")
+OF_TWO = ("dp=2", "fsdp=2", "tp=2", "pp=2")
 KINDS = {
     "adamw": {"optimizer": {"kind": "adamw", "lr": 1e-2}},
     "muon": {"optimizer": {"kind": "muon", "lr": 1e-2, "muon_lr": 2e-2, "weight_decay": 0.1}},
@@ -46,7 +46,9 @@ def two(run, tmp_path_factory):
         "again": {**ON, "parallel": "fsdp=2", "load": str(place)},
         "matrices": {**ON, "parallel": "tp=2", "load": str(place)},
         "copies": {**ON, "parallel": "dp=2", "load": str(place)},
+        "stages": {**ON, "parallel": "pp=2", "load": str(place)},
         "old": {**OLD, "parallel": "tp=2"},
+        "old, stages": {**OLD, "parallel": "pp=2"},
         "old, shared": {**OLD, "parallel": "fsdp=2"},
         **{f"half {layout}": {**HALF, "parallel": layout} for layout in ("fsdp=2", "tp=2")},
         **{layout: {**KINDS["adamw"], "steps": STEPS, "parallel": layout} for layout in OF_TWO},
@@ -80,7 +82,7 @@ def test_losses_and_norms_are_those_of_one_process(two, four, one, layout):
 
 def test_parts_of_gpt2_computed_anew_on_short_windows_come_to_the_same(run, two):
     wanted = alone(run, {**OLD, "parallel": ""})
-    for name in ("old", "old, shared"):
+    for name in ("old", "old, stages", "old, shared"):
         assert two[1][name]["losses"] == pytest.approx(wanted["losses"], rel=0, abs=CLOSE)
 
 
@@ -91,17 +93,18 @@ def test_products_in_bfloat16_come_to_nearly_the_same(run, two):
 
 
 def test_all_read_the_same_samples_in_the_same_order_as_one(run, four):
-    """The ids that each update saw, put together by rank; those that share matrices read the same."""
+    """The ids that each update saw, put together by rank; those that share matrices or stages read the same."""
     folder, seen = four
     read = [[json.loads(row) for row in (folder / f"read-{n}.jsonl").read_text().splitlines()] for n in range(4)]
     batches = training_batches(settings(run, {"parallel": ""}), run_dataset(run), None)
     place = 0
-    for layout, begin in seen:
-        tp = parse_layout(layout).tp
+    for words, begin in seen:
+        layout = parse_layout(words)
         for step in range(begin, STEPS):
-            rows = [read[rank][place]["ids"] for rank in range(4)]
-            assert all(rows[rank] == rows[rank - rank % tp] for rank in range(4))
-            assert [row for one in rows[::tp] for row in one] == batches.windows(step * 8, 8).ids.tolist()
+            ids = [read[rank][place]["ids"] for rank in range(4)]
+            readers = ids[: 4 // layout.pp : layout.tp]
+            assert ids == [one for one in readers for _ in range(layout.tp)] * layout.pp
+            assert [row for one in readers for row in one] == batches.windows(step * 8, 8).ids.tolist()
             place += 1
 
 
@@ -113,6 +116,6 @@ def test_the_same_layout_goes_on_with_a_checkpoint_to_the_same_bits(two):
 
 def test_other_layouts_and_one_process_go_on_with_it_to_the_same_losses(run, two, four):
     place, seen = two
-    others = [seen["matrices"], seen["copies"], four[1]["fsdp=4", FIRST], four[1]["fsdp=2,tp=2", FIRST]]
+    others = [seen["matrices"], seen["copies"], seen["stages"], four[1]["fsdp=4", FIRST], four[1]["fsdp=2,tp=2", FIRST]]
     for other in (alone(run, {**ON, "parallel": "", "load": str(place)}), *others):
         assert other["losses"] == pytest.approx(seen["whole"]["losses"][FIRST:], rel=0, abs=CLOSE)
