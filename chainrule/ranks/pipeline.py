@@ -82,7 +82,9 @@ class Pipeline:
     def backward(self, batch: Batch, n: int, counted: float) -> Tensor:
         """Adds the gradient of all of it, in `n` micro-batches; returns this process's share of the mean loss."""
         schedule, losses = self._schedule(batch.inputs, n), list[Tensor]()
-        more = {"targets": batch.targets, **({} if batch.documents is None else {"documents": batch.documents})}
+        more: dict[str, Any] = {"targets": batch.targets}
+        if batch.documents is not None:
+            more["documents"] = batch.documents
         self.counted = counted
         if self.learner.first:
             schedule.step(batch.inputs, **more)
