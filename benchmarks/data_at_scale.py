@@ -124,8 +124,11 @@ def documents(chapters: list[str], chooser: random.Random) -> Iterator[tuple[str
 
 def varied(chapter: str, chapters: list[str], chooser: random.Random) -> str:
     """Half of the sentences are others."""
-    sentences, other = chapter.split(". "), chooser.choice(chapters).split(". ")
-    return ". ".join(chooser.choice(other) if chooser.random() < 0.5 else one for one in sentences)
+    sentences, others = chapter.split(". "), chooser.choice(chapters).split(". ")
+    chooser.shuffle(others)
+    for place, other in zip(chooser.sample(range(len(sentences)), len(sentences) // 2), others, strict=False):
+        sentences[place] = other
+    return ". ".join(sentences)
 
 
 def planted_text(kind: str, text: str, recent: list[str], chooser: random.Random) -> str:
@@ -139,17 +142,17 @@ def planted_text(kind: str, text: str, recent: list[str], chooser: random.Random
     if kind == "contaminated":
         return f"{text}\n\n{QUESTION}.\n"
     if kind == "german":
-        return "".join(f"{' '.join(words(chooser, GERMAN.split()))}.\n" for _ in range(40))
-    return "".join(f"{' '.join(words(chooser, MENU.split()))}\n" for _ in range(100)) if kind == "menu" else text
+        return "".join(f"{' '.join(drawn(chooser, GERMAN.split()))}.\n" for _ in range(40))
+    return "".join(f"{' '.join(drawn(chooser, MENU.split()))}\n" for _ in range(100)) if kind == "menu" else text
 
 
-def words(chooser: random.Random, of: list[str]) -> list[str]:
+def drawn(chooser: random.Random, of: list[str]) -> list[str]:
     """Words in an order of their own, one in four of no language, so that two such documents are not alike."""
     return [f"w{chooser.randrange(10**6)}" if chooser.random() < 0.25 else chooser.choice(of) for _ in range(4)]
 
 
 def prepare(folder: Path, workers: int, executor: str, *, filters: bool) -> dict[str, Any]:
-    """What is measured, in a process of its own: wall seconds of each phase and the data report."""
+    """What is measured, in a process of its own: seconds of the clock and of processors by phase, and the report."""
     curated: dict[str, Any] = {
         "filters": ("gopher-quality", "gopher-repetition", "fineweb"),
         "languages": ("en",),
@@ -158,11 +161,12 @@ def prepare(folder: Path, workers: int, executor: str, *, filters: bool) -> dict
     }
     config = TextConfig(paths=(str(folder / "text"),), **(curated if filters else {}))
     how = executor_of(executor, workers, ())
-    seconds, start = {}, time.perf_counter()
+    seconds, start = dict[str, tuple[float, float]](), (time.perf_counter(), sum(os.times()[:4]))
 
     def lap(phase: str) -> None:
         nonlocal start
-        seconds[phase], start = time.perf_counter() - start, time.perf_counter()
+        now = time.perf_counter(), sum(os.times()[:4])
+        seconds[phase], start = (now[0] - start[0], now[1] - start[1]), now
 
     found = survey(config, folder / "data", workers=workers, executor=how)
     lap("survey")
@@ -262,10 +266,10 @@ def sums(folder: Path) -> dict[str, str]:
 def tell(figures: dict[str, Any], planted: Counter[str], n_bytes: int, peak_bytes: int) -> None:
     report, seconds = figures["report"], figures["seconds"]
     print(f"text      {n_bytes / 1e9:.2f} GB, {report['read_documents']:,} documents")
-    for phase, spent in {**seconds, "all": sum(seconds.values())}.items():
-        print(f"{phase:<9} {spent:8.1f} s {n_bytes / 1e6 / spent:8.1f} MB/s")
+    seconds["all"] = [sum(column) for column in zip(*seconds.values(), strict=True)]
+    for phase, (spent, cpu) in seconds.items():
+        print(f"{phase:<9} {spent:8.1f} s {n_bytes / 1e6 / spent:8.1f} MB/s {cpu:9.1f} s of processor")
     print(f"memory    {peak_bytes / 2**20:,.0f} MiB at most, all processes together (shared pages in part)")
-    print(f"processor {figures['cpu_seconds']:8.1f} s {n_bytes / 1e6 / figures['cpu_seconds']:8.1f} MB/s")
     for kind in (*PLANTED, "chapter"):
         print(f"gone      {figures['gone'].get(kind, 0):,} of {planted[kind]:,} × {kind}")
     for rule, one in report["removals"].items():

@@ -222,6 +222,8 @@ def executor_of(name: str, workers: int, options: Sequence[str]) -> Executor | N
                 f"machine.executor_options={', '.join(options)} are those of slurm and ray, not of {name}"
             )
         return None
+    if sys.platform == "win32":
+        raise ConfigError(f"machine.executor={name} needs groups of processes, which Windows has not; use processes")
     _datatrove()
     kind = EXECUTORS[name]
     known = {one.name: one.type for one in fields(kind) if one.name != "workers"}

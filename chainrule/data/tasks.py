@@ -104,7 +104,8 @@ def is_done(place: Path) -> bool:
             size = int.from_bytes(stream.read(), "little")
             stream.seek(-SIZE_BYTES - size, os.SEEK_END)
             named = stream.read(size).decode().splitlines()
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):
+        # Not there, or cut off by a disk that failed.
         return False
     return all((place / name).exists() for name in named)
 

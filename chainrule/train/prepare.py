@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.base import ConfigError, DataError
 from chainrule.config import Config, Layer, Resolved, mixture_stages
-from chainrule.data import EXAMPLES, Batches, Dataset, Survey, find_cache, list_files
+from chainrule.data import EXAMPLES, Batches, Dataset, Survey, executor_of, find_cache, list_files
 from chainrule.device import MachineFacts, look_at_machine
 from chainrule.plan import draft, parameters, run_tokens, time_budget
 from chainrule.run import DataReport, Event, Machine, RunFolder, TokenizerFacts, is_sealed_file, seal_files
@@ -73,6 +73,9 @@ def prepare_text(layers: Sequence[Layer], *, minutes: float | None = None, watch
     given = draft(layers, minutes)
     if find_cache(given.config.machine.cache) is None:
         raise ConfigError("prepared text is kept in the cache, and machine.cache is off; leave it out or name a folder")
+    machine = given.config.machine
+    # What it lacks is told before anything is measured or read.
+    executor_of(machine.executor, machine.workers, machine.executor_options)
     check_amount(given)
     facts = look_at_machine(given.config.machine)
     watch(machine_record(facts))

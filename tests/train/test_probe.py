@@ -8,6 +8,7 @@ from chainrule.config import Layer, resolve
 from chainrule.data import Windows
 from chainrule.device import Precision, look_at_machine
 from chainrule.model import GPT
+from chainrule.model.loss import mean_loss_in_portions
 from chainrule.train.probe import likely_micro_batch, probe
 from chainrule.train.state import TrainState
 
@@ -71,7 +72,7 @@ def test_a_compiler_that_fails_is_done_without_and_said_in_one_line(ready, monke
     state, config, facts, windows = ready
     config = config.model_copy(update={"machine": config.machine.model_copy(update={"compile": "on"})})
 
-    def broken(function):
+    def broken(function, backend):
         def fail(*arguments):
             raise RuntimeError("no C++ compiler\nand many more lines")
 
@@ -80,7 +81,7 @@ def test_a_compiler_that_fails_is_done_without_and_said_in_one_line(ready, monke
     monkeypatch.setattr(torch, "compile", broken)
     said = []
     probed = probe(state, config, facts, windows, by_word(lambda kind, row: said.append(row["message"])))
-    assert not probed.compiled
+    assert not probed.compiled and state.model.loss_in_portions is mean_loss_in_portions
     assert said == ["torch.compile failed, training goes on without it: RuntimeError: no C++ compiler"]
 
 
