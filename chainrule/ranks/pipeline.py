@@ -45,7 +45,7 @@ class StageLearner(Learner):
         """All targets in the last stage, and none in the others."""
         return targets if self.last else targets[:0]
 
-    def forward(self, x: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         """The stream after its blocks; of the last stage, nats of surprise added up."""
         model = self.model
         with self.precision.autocast():
