@@ -45,7 +45,7 @@ class StageLearner(Learner):
         """All targets in the last stage, and none in the others."""
         return targets if self.last else targets[:0]
 
-    def forward(self, x: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         """The stream after its blocks; of the last stage, nats of surprise added up."""
         model = self.model
         with self.precision.autocast():
@@ -82,7 +82,9 @@ class Pipeline:
     def backward(self, batch: Batch, n: int, counted: float) -> Tensor:
         """Adds the gradient of all of it, in `n` micro-batches; returns this process's share of the mean loss."""
         schedule, losses = self._schedule(batch.inputs, n), list[Tensor]()
-        more = {"targets": batch.targets, **({} if batch.documents is None else {"documents": batch.documents})}
+        more: dict[str, Any] = {"targets": batch.targets}
+        if batch.documents is not None:
+            more["documents"] = batch.documents
         self.counted = counted
         if self.learner.first:
             schedule.step(batch.inputs, **more)
