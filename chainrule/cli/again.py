@@ -9,7 +9,7 @@ export five were lost, and a sixth was taken for damage of a file.
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -37,7 +37,7 @@ class Raised:
         self._fault = KeyboardInterrupt() if number == signal.SIGINT else Interrupted(number)
         self._number = number
         if self.by_timer:
-            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
+            _ring_in(LOOK_SECONDS)
         raise self._fault
 
     def asked(self) -> int:
@@ -53,7 +53,7 @@ class Raised:
         if self._torn:
             self.send_torn()
         elif self._fault is not None and sys.getrefcount(self._fault) > ALONE:
-            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS)
+            _ring_in(LOOK_SECONDS)
         elif self._fault is not None:
             signal.raise_signal(self._number)
 
@@ -81,7 +81,7 @@ class Raised:
     def _send_later(self, number: int) -> None:
         if self.by_timer:
             self._torn = number
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+            _ring_in(AGAIN_SECONDS)
             return
         again = threading.Timer(AGAIN_SECONDS, _send_to_main, (number,))
         again.daemon = True
@@ -97,18 +97,29 @@ def lost_signals_come_again() -> Iterator[None]:
     told, sys.unraisablehook = sys.unraisablehook, RAISED.unraisable
     RAISED.answered()
     # Python delivers signals to its main thread alone, and a timer of the caller's own stays the caller's.
-    main = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
-    RAISED.by_timer = main and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    main = threading.current_thread() is threading.main_thread()
+    RAISED.by_timer = main and hasattr(signal, "SIGALRM") and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
     try:
         if RAISED.by_timer:
-            signal.signal(signal.SIGALRM, RAISED.rung)
+            _ring_for(RAISED.rung)
         yield
     finally:
         if RAISED.by_timer:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            _ring_in(0)
+            _ring_for(signal.SIG_DFL)
         sys.unraisablehook = told
         RAISED.send_torn()
+
+
+def _ring_in(seconds: float) -> None:
+    """Sets the timer, where the system has one; 0 stops it."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _ring_for(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _number_of(fault: BaseException | None) -> int:

@@ -23,6 +23,7 @@ from chainrule.data.tasks import Stage, died, is_done
 POLL_SECONDS = 0.2
 # A task whose process died so often dies of itself, such as of memory.
 MOST_DEATHS = 3
+NOT_ON_WINDOWS = "executors need groups of processes, which Windows has not; use machine.executor=processes"
 # Modules are found where this process finds them, before anything but `sys` is imported (as in workers.py).
 START = "import sys; sys.path[:] = sys.argv[2:]; from chainrule.data.executors import launched; launched(sys.argv[1])"
 Tell = Callable[[int], None]
@@ -58,6 +59,8 @@ class Local:
 
     def _attempt(self, stage: Stage, logs: Path, tell: Tell, n_done: int) -> list[str]:
         """Runs until all tasks are done or a process has died; returns the tasks of those that died."""
+        if sys.platform == "win32":
+            raise ConfigError(NOT_ON_WINDOWS)
         shutil.rmtree(logs, ignore_errors=True)
         logs.mkdir(parents=True)
         (logs / "stage.pkl").write_bytes(pickle.dumps((self, stage), pickle.HIGHEST_PROTOCOL))
@@ -103,6 +106,8 @@ class Local:
 
 def launched(place: str) -> None:
     """The life of the process in which datatrove's local executor runs: all of it ends when its parent does."""
+    if sys.platform == "win32":
+        raise ConfigError(NOT_ON_WINDOWS)
 
     def wait() -> None:
         # Not by sys.stdin: its lock, held while a pool's manager forks, would hold that process for ever.
@@ -172,7 +177,14 @@ class Slurm:
 
 def _is_queued(job: str) -> bool:
     """Whether Slurm still has any task of the job; True where it gives no answer."""
-    asked = subprocess.run(["squeue", "-h", "-j", str(job)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    asked = subprocess.run(
+        ["squeue", "-h", "-j", str(job)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )  # noqa: S603, S607
     return bool(asked.stdout.strip()) if asked.returncode == 0 else "Invalid job" not in asked.stderr
 
 
@@ -223,7 +235,7 @@ def executor_of(name: str, workers: int, options: Sequence[str]) -> Executor | N
             )
         return None
     if sys.platform == "win32":
-        raise ConfigError(f"machine.executor={name} needs groups of processes, which Windows has not; use processes")
+        raise ConfigError(NOT_ON_WINDOWS)
     _datatrove()
     kind = EXECUTORS[name]
     known = {one.name: one.type for one in fields(kind) if one.name != "workers"}

@@ -13,7 +13,7 @@ from pathlib import Path
 from chainrule.base import ConfigError, TrainingError
 from chainrule.config import Config, resolve, to_toml
 from chainrule.plan import Layout
-from chainrule.rehearse.tiny import SAVE_EVERY, STEPS, tiny_layer, write_text
+from chainrule.rehearse.tiny import SAVE_EVERY, STEPS, tiny_layer, write_tiny_text
 from chainrule.run import RunFolder, TrainRow, rows_of
 
 CLOSE = 2e-6
@@ -83,7 +83,7 @@ def rehearse(config: Config, layout: Layout, folder: Path, tell: Callable[[str],
         raise ConfigError("a rehearsal is of several ranks; give --ranks 2 or more, or machine.parallel")
     stage = Stage(folder, config, layout)
     folder.mkdir(parents=True)
-    write_text(folder / "text")
+    write_tiny_text(folder / "text")
     for kind in KINDS:
         made = resolve([tiny_layer(config, layout, kind)])
         (folder / f"{kind}.toml").write_text(to_toml(made.config, made.sources), encoding="utf-8")
@@ -129,7 +129,9 @@ def _killed(stage: Stage, whole: Mapping[int, float]) -> Row:
     name = "killed"
     process = _begun(stage.command(*stage.new(name, "adamw"), ranks=True))
     _when(process, lambda: max(stage.losses(name), default=0) >= KILL_AFTER)
-    os.kill(json.loads((stage.run(name).path / "lock.json").read_bytes())["pid"], signal.SIGKILL)
+    # Windows has one way to end a process, which asks it nothing.
+    kill = signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
+    os.kill(json.loads((stage.run(name).path / "lock.json").read_bytes())["pid"], kill)
     _ended_well(process)
     return _equal(f"rank 0 killed after step {KILL_AFTER}, last loss", whole, stage.losses(name))
 
@@ -149,7 +151,13 @@ def _begun(command: Sequence[str]) -> subprocess.Popen[str]:
     own = {name: value for name, value in os.environ.items() if name not in TORCHRUN}
     own["PYTHONUNBUFFERED"] = "1"
     return subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=own,
     )
 
 

@@ -48,7 +48,7 @@ def tiny_layer(config: Config, layout: Layout, kind: str) -> Layer:
     )
 
 
-def write_text(folder: Path) -> None:
+def write_tiny_text(folder: Path) -> None:
     """Some texts of few words, the same every time."""
     folder.mkdir()
     chance = random.Random(0)  # noqa: S311

@@ -200,5 +200,6 @@ def test_no_temporary_is_named_by_its_process_alone():
     named = [
         path.relative_to(package).as_posix() for path in package.rglob("*.py") if "getpid" in path.read_text("utf-8")
     ]
-    # Who holds a lock is no temporary; the other two have a random part besides.
-    assert sorted(named) == ["checkpoint/names.py", "export/unfinished.py", "run/lock.py"]
+    # Who holds a lock is no temporary; a task's folder names its machine too, and takes the place of one of a dead
+    # process; the other two have a random part besides.
+    assert sorted(named) == ["checkpoint/names.py", "data/tasks.py", "export/unfinished.py", "run/lock.py"]

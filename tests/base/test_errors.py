@@ -7,7 +7,7 @@ import pytest
 from chainrule import base
 from chainrule.base import ChainruleError, MissingPackageError, errors
 
-DRAWN = re.findall(r"── (\w+)\s+(\d)?:?", errors.__doc__ or "")
+DRAWN = re.findall(r"── (\w+)\s+(\d+)?:?", errors.__doc__ or "")
 
 
 def test_every_error_is_drawn_and_every_drawing_exists():

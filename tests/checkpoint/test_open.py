@@ -290,9 +290,11 @@ def test_a_run_with_a_broken_config_is_refused(tmp_path: Path, words: Tokenizer)
 
 
 def test_nothing_in_the_package_can_unpickle() -> None:
-    """But what a process and its own workers hand each other through pipes; nothing of it comes from a file."""
+    """But what a process and its own workers hand each other: through pipes, and where another executor was asked for
+    in a folder of the cache, which nobody else may write; datatrove hands its own steps over alike.
+    """
     package = Path(chainrule.checkpoint.__file__).parents[1]
-    pipes = {package / "data" / name for name in ("workers.py", "worker_process.py")}
+    pipes = {package / "data" / name for name in ("workers.py", "worker_process.py", "executors.py", "tasks.py")}
     # A benchmark writes the file that nanoGPT's own training reads, and reads the weights that this training wrote.
     peers = {package / "bench" / "characters.py": "pickle.dumps(", package / "bench" / "score.py": "weights_only=True"}
     for path, way in peers.items():

@@ -11,10 +11,12 @@ from chainrule.config import Config, Layer, resolve, section_type
 
 WORDS = {"empty": "", "blank": " ", "line end": "\n", "NUL": "\0", "half a letter": "\ud800", "a million": "x" * 10**6}
 # What is accepted, and why: a sample may start from nothing and from any text; no separator is a file as one document;
+# without a layout processes share the weights;
 # a column may have any name, a template any words, and both are held against the rows when these are read.
 MEANT = {
     ("training", "prompts"): {"empty", "blank", "line end", "NUL", "a million"},
     ("text", "separator"): {"empty"},
+    ("machine", "parallel"): {"empty"},
     ("text", "field"): {"empty", "blank", "line end", "NUL", "a million"},
     ("text", "template"): {"empty", "blank", "line end", "NUL", "a million"},
     # These are held against the folders, and the tables of names, that there are.
