@@ -27,7 +27,7 @@ from several import alone, own_environment, together  # type: ignore[import-not-
 
 from chainrule.config import Layer, resolve, to_toml  # noqa: E402
 from chainrule.plan import Layout  # noqa: E402
-from chainrule.rehearse import tiny_layer, write_text  # noqa: E402
+from chainrule.rehearse import tiny_layer, write_tiny_text  # noqa: E402
 from chainrule.run import RunFolder, TrainRow, rows_of  # noqa: E402
 from chainrule.train import pretrain  # noqa: E402
 
@@ -76,7 +76,7 @@ def _base(folder: Path, shape: str) -> RunFolder:
     """A short run in one process, for its text."""
     text = folder / "text"
     if not text.is_dir():
-        write_text(text)
+        write_tiny_text(text)
     model = {"vocab_size": 257, "context_length": 64, "emb_dim": 64, "n_layers": 4, "drop_rate": 0.0, **SHAPES[shape]}
     training = {"steps": 1, "batch_tokens": 8 * 64, "eval_every": 1000, "eval_tokens": 64, "sample_tokens": 1}
     machine = {"device": "cpu", "precision": "float32", "threads": 1, "cache": "off"}
@@ -120,7 +120,7 @@ def _kills(folder: Path, times: int) -> Iterator[dict[str, Any]]:
     made = resolve([Layer("killed", {**layer.values, "training": training})])
     (folder / "killed.toml").write_text(to_toml(made.config, made.sources))
     if not (folder / "text").is_dir():
-        write_text(folder / "text")
+        write_tiny_text(folder / "text")
     whole = _last(folder, "whole", None)[0]
     told = []
     for number in range(times):

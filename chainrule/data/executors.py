@@ -177,14 +177,14 @@ class Slurm:
 
 def _is_queued(job: str) -> bool:
     """Whether Slurm still has any task of the job; True where it gives no answer."""
-    asked = subprocess.run(
-        ["squeue", "-h", "-j", str(job)],
+    asked = subprocess.run(  # noqa: S603 (a number that sbatch gave)
+        ["squeue", "-h", "-j", str(job)],  # noqa: S607
         capture_output=True,
         text=True,
         encoding="utf-8",
         errors="replace",
         check=False,
-    )  # noqa: S603, S607
+    )
     return bool(asked.stdout.strip()) if asked.returncode == 0 else "Invalid job" not in asked.stderr
 
 
