@@ -4,7 +4,7 @@ from chainrule.data.amount import refuse_little
 from chainrule.data.batches import Batches, Windows
 from chainrule.data.cache import Cache, CacheEntry, find_cache, kept_file, open_cache
 from chainrule.data.executors import Executor, executor_of
-from chainrule.data.files import Listing, absolute_paths, absolute_texts, check_paths, list_files
+from chainrule.data.files import Listing, absolute_texts, list_files
 from chainrule.data.given import EXAMPLES, write_documents
 from chainrule.data.jobs import Split
 from chainrule.data.king_james import king_james_is_here
@@ -37,10 +37,8 @@ __all__ = [
     "Survey",
     "TokenStore",
     "Windows",
-    "absolute_paths",
     "absolute_texts",
     "all_documents",
-    "check_paths",
     "executor_of",
     "find_cache",
     "holds_rows",

@@ -139,31 +139,24 @@ def list_files(paths: Sequence[str], on_bad: OnBad = "error", config: TextConfig
     return listing
 
 
-def check_paths(paths: Sequence[str]) -> None:
-    """Raises DataError for a path that is not there and a glob that matches nothing; reads no folder."""
-    for path in paths:
-        _roots(path)
-
-
-def absolute_paths(paths: Sequence[str]) -> tuple[str, ...]:
-    """The same paths and globs from the root of the file system; words of named texts as they are."""
-    return tuple(map(_absolute, paths))
-
-
 def _absolute(path: str) -> str:
     named = path in NAMED_TEXTS or is_remote(path)
     return path if named else os.path.abspath(Path(path).expanduser())  # noqa: PTH100 (a link stays a link)
 
 
 def absolute_texts(config: TextConfig) -> dict[str, tuple[str, ...]]:
-    """The settings of the text that name files, from the root of the file system; raises as check_paths."""
+    """The settings of the text that name files, from the root of the file system; words of named texts as they are.
+
+    Raises DataError for a path that is not there and a glob that matches nothing; reads no folder.
+    """
     named = {"paths": config.paths, "decontaminate": config.decontaminate}
-    check_paths([path for paths in named.values() for path in paths])
-    return {name: absolute_paths(paths) for name, paths in named.items() if paths}
+    for path in (*config.paths, *config.decontaminate):
+        _roots(path)
+    return {name: tuple(map(_absolute, paths)) for name, paths in named.items() if paths}
 
 
 def roots_of(paths: Sequence[str]) -> list[str]:
-    """The folders and files that the paths stand for, and words of named texts as they are; raises as check_paths."""
+    """The folders and files that paths stand for, and words of named texts as they are; raises as absolute_texts."""
     return [root.path for path in paths for root in _roots(path)]
 
 

@@ -1,7 +1,8 @@
 """What was removed from the text stands in the report, with examples that can do no harm."""
 
 from chainrule.report.appendix import data
-from chainrule.run import DataReport, Facts, LeftOut, Removal, RunFolder
+from chainrule.run import DataReport, Facts, Removal, RunFolder
+from chainrule.run.records import LeftOut
 
 
 def test_every_rule_stands_with_its_documents_and_examples(tmp_path):
