@@ -242,7 +242,11 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], list[Do
     return walk
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL, LENS], ids=lambda page: page.name)
+# The tutorial's commands take as long as all of README's and are like them: `make thorough` walks them.
+LONG = pytest.param(TUTORIAL, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("page", [README, LONG, LENS], ids=lambda page: page.name)
 def test_every_command_of_the_page_works(page, walked):
     done = walked(page)
     wrong = [one for one in done if one.code != (130 if CTRL_C in one.command else 0)]
@@ -251,7 +255,7 @@ def test_every_command_of_the_page_works(page, walked):
     assert len(done) == n_blocks + sum(map(is_chainrule, commands(page))) > 5
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, LONG], ids=lambda page: page.name)
 def test_what_writes_says_something(page, walked):
     for one in walked(page):
         if one.command.startswith(("chainrule generate", "chainrule evaluate", "chainrule runs", "chainrule config")):
