@@ -1,9 +1,11 @@
-"""Losses of several processes against one, by layout and optimizer; and how often a killed rank costs no bit.
+"""Losses of several processes against one, by layout and optimizer; their speed; and how often a kill costs no bit.
 
-    python benchmarks/ranks.py [--ranks 2 4] [--steps 10] [--kills 20] [--json benchmarks/ranks.json]
+    python benchmarks/ranks.py [--ranks 2 4] [--steps 10] [--speed 5] [--kills 20] [--json benchmarks/ranks.json]
 
 Each line is a layout: how far its losses are from those of one process at most, over all steps, in float32. Processes
-of this machine over gloo; nothing here says anything of speed, or of GPUs. `--kills` starts a run on two processes by
+of this machine over gloo; nothing here says anything of GPUs. `--speed` times updates of a model of 6 layers of 384 by
+two processes of one thread each, and by one process of two threads, in turn, so many rounds: the share of its speed
+that a layout keeps (on a quiet machine). `--kills` starts a run on two processes by
 `chainrule pretrain --launch local:2`, kills one of them with SIGKILL (the leader and the other in turn) and compares
 the last loss with that of a run that nobody touched.
 """
@@ -18,14 +20,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from several import alone, own_environment, together  # type: ignore[import-not-found]  # noqa: E402
+from several import alone, own_environment, settings, together  # type: ignore[import-not-found]  # noqa: E402
 
 from chainrule.config import Layer, resolve, to_toml  # noqa: E402
+from chainrule.device import look_at_machine  # noqa: E402
 from chainrule.plan import Layout  # noqa: E402
 from chainrule.rehearse import tiny_layer, write_tiny_text  # noqa: E402
 from chainrule.run import RunFolder, TrainRow, rows_of  # noqa: E402
@@ -46,6 +50,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "gpt2": {"norm": "layernorm", "position": "learned", "activation": "gelu", "qkv_bias": True, "n_heads": 4},
 }
+# 6 layers of 384 and eight windows of 256 tokens; the first updates load what is loaded once.
+TIMED: dict[str, Any] = {
+    "model": {"emb_dim": 384, "n_layers": 6, "n_heads": 6, "n_kv_heads": 6, "context_length": 256},
+    **{"training": {"batch_tokens": 8 * 256}, "steps": 9, "micro_batch": 4},
+}
+WARM = 3
 OTHER_MICRO_BATCHES = (1, 4, 8)
 KILLED_STEPS, KILL_FROM = 40, 12
 
@@ -55,12 +65,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--ranks", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--speed", type=int, default=0, metavar="ROUNDS")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.alone:
+        print(json.dumps(_timed_alone(json.loads(given.alone.read_text()))))
+        return
     with tempfile.TemporaryDirectory() as place:
         if given.ranks:
             _keep(given.json, losses=list(_losses(Path(place), given.ranks, given.steps)))
+        if given.speed:
+            _keep(given.json, speed=_speed(Path(place), given.speed))
         for told in _kills(Path(place), given.kills) if given.kills else ():
             _keep(given.json, kills=told)
 
@@ -111,6 +128,51 @@ def _row(shape: str, kind: str, n: int, layout: str, one: list[float], other: li
         **{"model": shape, "optimizer": kind, "ranks": n, "layout": layout, "apart": apart},
         **{"loss": other[-1], "one_process": one[-1], "steps": len(one)},
     }
+
+
+def _speed(folder: Path, rounds: int) -> dict[str, Any]:
+    """Seconds of an update by layout: the median of each round behind its first updates; the share of one process."""
+    run = _base(folder, "modern")
+    plan = folder / "alone.json"
+    trial = {**TIMED, "parallel": "", **KINDS["adamw"]}
+    plan.write_text(json.dumps({"run": str(run.path), "trial": trial}))
+    seconds: dict[str, list[float]] = {"one process": []}
+    for number in range(rounds):
+        done = subprocess.run(
+            [sys.executable, __file__, "--alone", str(plan)],
+            env={**own_environment(), "OMP_NUM_THREADS": "2"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds["one process"].append(_typical(json.loads(done.stdout.splitlines()[-1])))
+        for layout in ("dp=2", "fsdp=2", "tp=2"):
+            asked = [{**trial, "parallel": layout}]
+            (told,) = together(folder / f"speed-{number}-{layout}", run, 2, asked, patience=600)
+            seconds.setdefault(layout, []).append(_typical(told["seconds"]))
+    one, found = seconds["one process"], {}
+    for layout, many in seconds.items():
+        shares = sorted(alone / its for alone, its in zip(one, many, strict=True))
+        found[layout] = {"seconds": many, "share": median(shares), "lowest": shares[0], "highest": shares[-1]}
+        print(
+            f"{layout:<12} {median(many):.3f} s an update, {median(shares):.0%} of one process with two threads "
+            f"({shares[0]:.0%} to {shares[-1]:.0%})",
+            flush=True,
+        )
+    return found
+
+
+def _typical(seconds: list[float]) -> float:
+    return median(seconds[WARM:])
+
+
+def _timed_alone(plan: dict[str, Any]) -> list[float]:
+    """In a process of its own, with two threads and the kernels that the others have."""
+    run, trial = RunFolder(Path(plan["run"])), {**plan["trial"]}
+    trial["machine"] = {**trial.get("machine", {}), "threads": 2}
+    look_at_machine(settings(run, trial).machine)
+    seconds: list[float] = alone(run, trial)["seconds"]
+    return seconds
 
 
 def _kills(folder: Path, times: int) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,16 +104,19 @@ def _told(
     config: Config, trial: Trial, state: TrainState, update: Update, gather: Callable[[], None]
 ) -> dict[str, Any]:
     first, count = trial.get("first", 0), config.batch_windows
-    made = [
-        update(Portion(step, step * count, count, trial.get("pieces", 1), trial.get("micro_batch", 2), RATE))
-        for step in range(first, first + trial["steps"])
-    ]
+    made, seconds = [], []
+    for step in range(first, first + trial["steps"]):
+        began = time.perf_counter()
+        portion = Portion(step, step * count, count, trial.get("pieces", 1), trial.get("micro_batch", 2), RATE)
+        made.append(update(portion))
+        seconds.append(time.perf_counter() - began)
     gather()
     if "save" in trial:
         tensors = {"model": dict(state.model.state_dict()), "optimizer": state.optimizer.state()}
         save_checkpoint(Path(trial["save"]), first + trial["steps"], tensors, {"progress": {}})
     squares = sum(float(one.detach().double().square().sum()) for one in state.model.parameters())
-    return {"losses": [loss for loss, _ in made], "norms": [norm for _, norm in made], "squares": squares}
+    losses, norms = zip(*made, strict=True)
+    return {"losses": list(losses), "norms": list(norms), "squares": squares, "seconds": seconds}
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
