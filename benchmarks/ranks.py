@@ -150,6 +150,7 @@ def _speed(folder: Path, rounds: int) -> dict[str, Any]:
             asked = [{**trial, "parallel": layout}]
             (told,) = together(folder / f"speed-{number}-{layout}", run, 2, asked, patience=600)
             seconds.setdefault(layout, []).append(_typical(told["seconds"]))
+            print(f"round {number + 1}, {layout}: {seconds[layout][-1]:.3f} s an update", flush=True)
     one, found = seconds["one process"], {}
     for layout, many in seconds.items():
         shares = sorted(alone / its for alone, its in zip(one, many, strict=True))

@@ -23,6 +23,7 @@ from chainrule.plan import Layout
 MEETING, WAITING = timedelta(minutes=30), timedelta(days=7)
 # A process that fails says why before it goes; whoever finds it gone waits so long for that word.
 LAST_WORD_SECONDS = 1.0
+SETTLE_SECONDS = 0.2
 FAULT = "chainrule/fault"
 # Gloo's errors are plain ones; their words are all that tells them.
 CUT_OFF = re.compile(r"gloo|NCCL|[Cc]onnection|[Bb]roken pipe|[Ss]ocket")
@@ -59,6 +60,9 @@ class Group:
         try:
             yield cls(world)
         finally:
+            # Gloo's threads let go of the last tensors a moment after everybody has them. What they free when Python is
+            # being torn down aborts the process (pytorch #179291), and whoever waits for it would begin all again.
+            time.sleep(SETTLE_SECONDS)
             dist.destroy_process_group()
 
     def mesh(self, layout: Layout, device: str) -> DeviceMesh:
