@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from chainrule.base import ChainruleError, ConfigError, Interrupted, RankError, World
 from chainrule.cli.output import say
 from chainrule.config import Layer, load_toml, resolve
-from chainrule.plan import check_trained, draft, layout_of
 from chainrule.run import RunFolder, is_begun
 
 LOCAL = re.compile(r"local:([1-9][0-9]{0,4})")
@@ -68,6 +67,8 @@ def started(job: Job, launch: str | None, restarts: int) -> int:
 
 def check_job(job: Job, n: int) -> None:
     """Raises ConfigError, before anything is started, for what cannot lie on so many processes."""
+    from chainrule.plan import check_trained, draft, layout_of
+
     layers = [load_toml(job.run.config), *job.layers] if job.resume else job.layers
     drafted = resolve(layers) if job.resume else draft(layers, job.minutes)
     layout = layout_of(drafted.config.machine.parallel, n)

@@ -14,7 +14,6 @@ from chainrule.cli.options import AsJson, Device, LogTo, Minutes, RunsFolder
 from chainrule.cli.output import say
 from chainrule.config import Layer, changes_on_resume, fork_of, load_toml
 from chainrule.config import preset as preset_layer
-from chainrule.plan import check_layers
 from chainrule.run import RUNS, RunFolder, as_sealed, find_run, find_step, is_begun, last_begun, new_run
 
 
@@ -113,6 +112,9 @@ def pretrain(
     if world.restarts and name is not None and is_begun(known := RunFolder(runs_folder / name)):
         # torchrun calls the same command again where a rank was lost.
         return started(Job([], known, None, as_json, log_to, resume=True), launch, max_restarts)
+    # With numpy, which --help does not need.
+    from chainrule.plan import check_layers
+
     text = check_layers(layers, minutes).text
     with shown_while("looking at the text …"):
         from chainrule.data import absolute_texts
