@@ -307,5 +307,5 @@ def test_help_is_what_the_parser_prints_and_does_nothing(words, capsys, monkeypa
 
 def test_help_of_a_training_does_not_load_what_shows_one():
     script = "import sys; from chainrule.cli import main; main(['pretrain', '--help']); sys.exit('{}' in sys.modules)"
-    for room in ("chainrule.panel", "chainrule.log", "torch"):
+    for room in ("chainrule.panel", "chainrule.log", "chainrule.plan", "numpy", "torch"):
         assert subprocess.run([sys.executable, "-c", script.format(room)], stdout=subprocess.DEVNULL).returncode == 0
