@@ -26,6 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+from about import print_about  # type: ignore[import-not-found]  # noqa: E402
 from several import alone, own_environment, settings, together  # type: ignore[import-not-found]  # noqa: E402
 
 from chainrule.config import Layer, resolve, to_toml  # noqa: E402
@@ -73,6 +74,7 @@ def main() -> None:
     if given.alone:
         print(json.dumps(_timed_alone(json.loads(given.alone.read_text()))))
         return
+    print_about()
     with tempfile.TemporaryDirectory() as place:
         if given.ranks:
             _keep(given.json, losses=list(_losses(Path(place), given.ranks, given.steps)))
