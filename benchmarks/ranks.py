@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from about import print_about  # type: ignore[import-not-found]  # noqa: E402
+from about import print_about  # noqa: E402
 from several import alone, own_environment, settings, together  # type: ignore[import-not-found]  # noqa: E402
 
 from chainrule.config import Layer, resolve, to_toml  # noqa: E402
